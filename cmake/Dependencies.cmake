@@ -1,0 +1,40 @@
+# Everything that Millrace is built from. tools/setup.sh installs it; versions are in docs/dependencies.md.
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(Boost 1.74 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(TOMLPP REQUIRED IMPORTED_TARGET tomlplusplus)
+find_library(ROCKSDB_LIBRARY rocksdb REQUIRED)
+find_library(JEMALLOC_LIBRARY jemalloc REQUIRED)
+
+add_library(rocksdb INTERFACE)
+target_link_libraries(rocksdb INTERFACE ${ROCKSDB_LIBRARY})
+
+# DuckDB: the official shared library and the headers of exactly the same version, see tools/setup.sh.
+set(MILLRACE_DUCKDB_VERSION 1.5.6)
+if(DEFINED ENV{MILLRACE_DEPS})
+  set(MILLRACE_DEPS $ENV{MILLRACE_DEPS})
+elseif(DEFINED ENV{XDG_CACHE_HOME})
+  set(MILLRACE_DEPS $ENV{XDG_CACHE_HOME}/millrace/deps)
+else()
+  set(MILLRACE_DEPS $ENV{HOME}/.cache/millrace/deps)
+endif()
+set(MILLRACE_DUCKDB_DIR ${MILLRACE_DEPS}/duckdb-${MILLRACE_DUCKDB_VERSION})
+if(NOT EXISTS ${MILLRACE_DUCKDB_DIR}/lib/libduckdb.so)
+  message(FATAL_ERROR "DuckDB ${MILLRACE_DUCKDB_VERSION} is not in ${MILLRACE_DUCKDB_DIR}: run tools/setup.sh")
+endif()
+add_library(duckdb SHARED IMPORTED)
+set_target_properties(duckdb PROPERTIES
+  IMPORTED_LOCATION ${CMAKE_BINARY_DIR}/lib/libduckdb.so
+  IMPORTED_NO_SONAME OFF
+  INTERFACE_SYSTEM_INCLUDE_DIRECTORIES ${MILLRACE_DUCKDB_DIR}/include
+  INTERFACE_COMPILE_DEFINITIONS MILLRACE_DUCKDB_VERSION="v${MILLRACE_DUCKDB_VERSION}")
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+file(COPY_FILE ${MILLRACE_DUCKDB_DIR}/lib/libduckdb.so ${CMAKE_BINARY_DIR}/lib/libduckdb.so ONLY_IF_DIFFERENT)
+set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)

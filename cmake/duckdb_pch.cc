@@ -1,0 +1,1 @@
+// Gives the shared precompiled header a library to belong to.

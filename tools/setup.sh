@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Installs what Millrace is built and tested with, on Debian 12: Debian packages and a pinned DuckDB.
+# Does nothing where all is there. Run as root or with sudo; without either it prints what to run.
+#   tools/setup.sh          what the build and the demo need
+#   tools/setup.sh --test   also what the tests need
+set -euo pipefail
+
+packages=(g++ cmake ninja-build ccache mold make pkg-config python3 python3-pip curl zstd
+  libboost-dev libcli11-dev libfmt-dev libjemalloc-dev libreadline-dev librocksdb-dev
+  libsimdjson-dev libspdlog-dev libtomlplusplus-dev libzstd-dev prometheus-cpp-dev zlib1g-dev)
+if [ "${1:-}" = --test ]; then
+  packages+=(libgtest-dev libgmock-dev python3-pytest clang-format-14 clang-tidy-14 wrk)
+fi
+command -v npm >/dev/null || packages+=(npm)
+
+missing=()
+for package in "${packages[@]}"; do
+  [ "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" = "install ok installed" ] || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  install="apt-get install -y --no-install-recommends ${missing[*]}"
+  if [ "$(id -u)" = 0 ]; then as_root=(env); elif sudo -n true 2>/dev/null || { [ -t 0 ] && command -v sudo >/dev/null; }; then as_root=(sudo); else
+    echo "Some Debian packages are missing, and this is neither root nor sudo. Please run:" >&2
+    echo "  apt-get update && $install" >&2
+    exit 1
+  fi
+  echo "setup: installing ${#missing[@]} Debian packages" >&2
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive $install -qq >/dev/null
+fi
+
+# DuckDB: the official shared library comes in its Node.js package, the headers in the source package of its
+# Python client. Both are of one version and held to their digests.
+version=1.5.6
+library_package=@duckdb/node-bindings-linux-x64@1.5.6-r.1
+library_sha256=1b9f82478539bb9a1d1df44bd103121a12ae52142c07158dc52b97d2ec1d69ff
+headers_sha256=166a91dbfacfc0c9f08cc76c0243cb6d3d4296bfab5bad72a3cfb63140a5b7c8
+deps=${MILLRACE_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace/deps}
+target=$deps/duckdb-$version
+if [ ! -e "$target/complete" ]; then
+  [ "$(uname -m)" = x86_64 ] || { echo "setup: DuckDB is pinned for x86_64 only; this machine is $(uname -m)" >&2; exit 1; }
+  echo "setup: getting DuckDB $version" >&2
+  mkdir -p "$deps"
+  work=$(mktemp -d "$deps/.duckdb.XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+  (cd "$work" && npm pack --silent "$library_package" >/dev/null \
+    && python3 -m pip download -q --no-deps --no-binary duckdb "duckdb==$version" >/dev/null)
+  echo "$library_sha256  $(echo "$work"/duckdb-node-bindings-*.tgz)" | sha256sum --check --quiet
+  echo "$headers_sha256  $work/duckdb-$version.tar.gz" | sha256sum --check --quiet
+  mkdir -p "$work/out/lib" "$work/out/include"
+  tar -xzf "$work"/duckdb-node-bindings-*.tgz -C "$work/out/lib" --strip-components=1 package/libduckdb.so
+  tar -xzf "$work/duckdb-$version.tar.gz" -C "$work/out/include" --strip-components=5 \
+    "duckdb-$version/external/duckdb/src/include"
+  touch "$work/out/complete"
+  rm -rf "$target"
+  mv "$work/out" "$target"
+fi
