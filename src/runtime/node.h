@@ -1,0 +1,119 @@
+// A running node: log → source → circuit → views, and what protocols (http, later kafka and pgwire) and the command line ask of it.
+// Everything here is thread-safe. Calls that may take long say so and belong on a pool thread, never on an I/O thread.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "catalog/catalog.h"
+#include "ingest/ingest.h"
+#include "rows/schema.h"
+#include "sql/database.h"
+
+namespace millrace::runtime {
+
+struct NodeOptions {
+  std::string data_directory;
+  int workers = 0;                 // 0: number of cores
+  size_t memory_bytes = 0;         // 0: 70 % of the machine
+  std::vector<std::string> allowed_files;
+  size_t step_rows_max = 200'000;  // a step takes no more than this; tests: 1
+  std::string project_directory;   // for relative paths of seeds; empty: none
+};
+
+// A result of any statement: rows for a query, SHOW, DESCRIBE, EXPLAIN, RETURNING; a tag and a count for the rest.
+struct StatementResult {
+  std::string tag;                 // "SELECT", "CREATE STREAM", "INSERT", …
+  std::optional<sql::QueryResult> rows;
+  size_t affected = 0;             // rows inserted, updated, deleted
+  std::vector<std::string> notices;
+  std::string token;               // of a write: read-your-writes
+  int64_t step = 0;                // at which it was answered or became visible
+};
+
+struct StatementOptions {
+  std::map<std::string, duckdb::Value> parameters;
+  std::chrono::milliseconds timeout{60'000};
+  std::string after;               // token: wait until it is visible first
+  std::shared_ptr<std::atomic<bool>> cancel;
+  size_t rows_max = 0;
+};
+
+struct EndpointAnswer {
+  sql::QueryResult rows;
+  int64_t step = 0;                          // of the content: the ETag
+  std::optional<Micros> watermark;           // of the streams read: X-Data-Timestamp
+};
+
+// What a request wants of an endpoint, worked out by MatchEndpoint.
+struct EndpointMatch {
+  std::shared_ptr<const catalog::Object> endpoint;  // keeps the definition alive
+  std::map<std::string, std::string> path_values;   // from the path, percent-decoded
+};
+
+struct LedgerLine {
+  std::string edge;       // "http → order_lines", "order_lines → revenue_by_day"
+  std::string counter;    // "sent", "appended", "rows", "duplicates", …
+  int64_t value = 0;
+};
+
+class Node {
+ public:
+  // Recovers, then runs. The error says what to do: directory held by process N, damaged files, no permission.
+  static Result<std::unique_ptr<Node>> Start(NodeOptions options);
+  // Graceful: no new requests, a last flush, everything closed.
+  ~Node();
+  void Stop();
+
+  bool ready() const;              // recovery is over
+  // Not ok: the node met an error after which it cannot go on (a failed fsync, damaged state); the text says which.
+  Status health() const;
+
+  ingest::Ingest& ingest();
+
+  // Any one statement. May take long.
+  Result<StatementResult> Execute(std::string_view text, const StatementOptions& options);
+
+  // The project's difference to the catalog, and its application: all or nothing. May take long.
+  Result<catalog::Difference> Plan(const std::vector<catalog::Object>& wanted);
+  Status Apply(const catalog::Difference& difference, const std::vector<std::string>& allow_drop);
+
+  // Endpoints. Match: cheap, any thread. Answer: with the parameters' texts (path and query string merged); keyed look-ups are answered on
+  // the calling thread in microseconds (`fast` says so beforehand), others may take long.
+  std::optional<EndpointMatch> MatchEndpoint(std::string_view method, std::string_view path) const;
+  bool EndpointIsFast(const EndpointMatch& match) const;
+  // The step at which the endpoint's relations last changed: for If-None-Match, cheap.
+  int64_t EndpointStep(const EndpointMatch& match) const;
+  Result<EndpointAnswer> AnswerEndpoint(const EndpointMatch& match, const std::map<std::string, std::string>& parameters,
+                                        const StatementOptions& options);
+
+  catalog::CatalogPtr catalog() const;
+  int64_t visible_step() const;
+  // Waits until everything that `token` stands for is visible. kTimeout.
+  Status WaitVisible(std::string_view token, std::chrono::milliseconds timeout);
+  // The same without a thread: `done` is called once, from a thread of the node, maybe at once.
+  void WhenVisible(std::string_view token, std::chrono::milliseconds timeout, std::function<void(Status)> done);
+
+  // The books of every hop as of the visible step, and whether they balance (the text names the edge that does not).
+  std::vector<LedgerLine> Ledger() const;
+  Status CheckBooks() const;
+
+  // Prometheus text.
+  std::string Metrics() const;
+
+  struct Impl;
+  explicit Node(std::unique_ptr<Impl> impl);
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,73 @@
+// Our statements, parsed: text → Statement. What is inside AS SELECT …, and every plain DuckDB SELECT/INSERT/UPDATE/DELETE, is kept
+// as text with its place, and bound by the planner.
+// Pure functions, thread-safe.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "catalog/definitions.h"
+
+namespace millrace::sql {
+
+// Where a statement stands, so that an error inside it can point at line and column of the user's file.
+struct Origin {
+  std::string file;        // empty: typed or sent
+  std::string_view text;   // the whole text that was parsed
+  size_t begin = 0, end = 0;  // of this statement within it
+};
+
+struct CreateStatement {
+  catalog::Definition definition;  // views: schema and reads still empty, filled by the binder
+  bool or_replace = false;
+  bool if_not_exists = false;
+  size_t select_begin = 0;         // byte in the whole text where the inner SELECT begins
+};
+struct DropStatement {
+  catalog::Kind kind;
+  std::string name;
+  bool if_exists = false;
+  bool cascade = false;
+};
+struct ShowStatement {
+  catalog::Kind kind;
+};
+struct DescribeStatement {
+  std::string name;
+};
+struct ExplainStatement {
+  bool analyze = false;
+  std::string view;                // EXPLAIN VIEW name; else empty
+  std::string text;                // EXPLAIN CREATE MATERIALIZED VIEW … / EXPLAIN SELECT …: the text after EXPLAIN
+  size_t text_begin = 0;
+};
+// INSERT, UPDATE, DELETE: the target and the DuckDB text.
+struct WriteStatement {
+  enum class What { kInsert, kUpdate, kDelete };
+  What what;
+  std::string target;
+  std::string text;
+};
+struct SelectStatement {           // anything that DuckDB answers: SELECT, WITH, VALUES, FROM …
+  std::string text;
+};
+struct ReplayStatement {           // internal form of `millrace replay STREAM`
+  std::string stream;
+};
+
+struct Statement {
+  std::variant<CreateStatement, DropStatement, ShowStatement, DescribeStatement, ExplainStatement, WriteStatement, SelectStatement,
+               ReplayStatement>
+      statement;
+  std::string text;                // of this statement alone, without the semicolon
+  size_t begin = 0;                // byte where it begins in the whole text
+};
+
+// Splits and parses a text of any number of statements. An error carries file, line, column and caret, says what was expected, and
+// hints at the nearest keyword or type where one is near. `file` is for errors only.
+Result<std::vector<Statement>> Parse(std::string_view text, std::string_view file = {});
+
+}  // namespace millrace::sql

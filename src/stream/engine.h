@@ -1,0 +1,91 @@
+// The Engine runs one circuit on W workers, step by step. It knows no log and no SQL text: it gets batches and gives changes.
+//
+//   engine.Add(plan, …)                 between steps: nodes, exchanges and operators on every worker
+//   engine.Step(input) → result         all workers together; the result is a function of input and state alone
+//
+// Determinism: the content of a StepResult does not depend on the number of workers or on thread timing.
+// Thread rule: one caller thread. The workers' threads are the engine's own.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "rows/batch.h"
+#include "state/store.h"
+#include "stream/operator.h"
+#include "stream/plan.h"
+
+namespace millrace::stream {
+
+// Gives the rows that a step takes from a source. Called once per worker and step, on that worker's thread, at the same time as for
+// other workers: each call gives that worker's share (its partitions).
+class SourceReader {
+ public:
+  virtual ~SourceReader() = default;
+  virtual Result<rows::Batch> Read(int worker) = 0;
+};
+
+struct StepInput {
+  state::Step step;
+  Micros clock;
+  // By name of the Source. A source without reader has no rows in this step.
+  std::map<std::string, SourceReader*> sources;
+  std::map<std::string, Micros> watermarks;  // by stream
+  // History for nodes added with `from_history`: by relation name. See Add.
+  std::map<std::string, SourceReader*> history;
+};
+
+struct StepResult {
+  // By Output name: the change of that relation, consolidated, rows in row-codec order. Only those that changed.
+  std::map<std::string, rows::Batch> changes;
+  // By stream (Deduplicate::stream), ordered by (partition, offset).
+  std::map<std::string, std::vector<Exclusion>> exclusions;
+  // By Output name of the views that a failing node feeds.
+  std::map<std::string, std::vector<RowFailure>> failures;
+};
+
+struct OperatorStats {
+  std::string output;      // a view that it feeds
+  std::string description; // "aggregate [stock_code] count(*)"
+  uint64_t fingerprint;
+  uint64_t rows_in = 0, rows_out = 0, steps = 0;
+  double seconds = 0;      // over all workers
+};
+
+class Engine {
+ public:
+  struct Options {
+    int workers = 1;
+  };
+  // `store` has as many workers. `database` gives each worker a connection for expressions. Both outlive the engine.
+  static Result<std::unique_ptr<Engine>> Start(const Options& options, state::Store& store, duckdb::DuckDB& database);
+  ~Engine();  // stops and joins the workers
+
+  // Adds the nodes of a plan. Nodes equal (by text and generation) to ones already there are shared. `generation` is stored with the
+  // definition that the plan belongs to: nodes of one generation were fed the same history.
+  // `from_history`: the plan's Relation nodes do not yet follow their relation: they read StepInput::history until Join(generation).
+  // Nodes whose state tables already hold content (a restart) go on from it.
+  Status Add(const Plan& plan, uint64_t generation, bool from_history);
+  // From the next step on the Relation nodes of that generation follow their relations.
+  void Join(uint64_t generation);
+  // Removes the Output and every node that only it needed, with their state.
+  Status Remove(const std::string& output);
+
+  Result<StepResult> Step(const StepInput& input);
+
+  std::vector<OperatorStats> stats() const;
+  int workers() const;
+
+  struct Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace millrace::stream

@@ -1,0 +1,72 @@
+// A running operator: one instance per worker, which sees only the rows of that worker's keys.
+// Thread rule: an instance is used by its worker's thread only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "rows/batch.h"
+#include "state/tables.h"
+#include "stream/plan.h"
+
+namespace millrace::stream {
+
+// A row of a stream that no reader sees, decided in the step: here a duplicate.
+struct Exclusion {
+  int32_t partition;
+  int64_t offset;
+};
+
+// A row or group whose expression failed, left out of the view.
+struct RowFailure {
+  std::string message;
+  std::string row;      // its values, for a person
+  rows::Weight weight;  // +1: came; -1: was retracted, which heals
+};
+
+// What an operator may know and tell during one step.
+struct StepContext {
+  state::Step step;
+  Micros clock;                               // the step's now(), from the journal
+  std::optional<Micros> watermark;            // of the stream that the node reads (Deduplicate)
+  std::vector<Exclusion> exclusions;          // filled by the operator
+  std::vector<RowFailure> failures;           // filled by the operator
+};
+
+class Operator {
+ public:
+  virtual ~Operator() = default;
+  // Consumes one step's changes of the inputs (nullptr or empty: none) and returns the change of the output. Called when any input
+  // has rows, and in the first step after the node was added. The error ends the node's step loop: I/O, corruption, out of memory.
+  virtual Result<rows::Batch> Step(StepContext& context, std::span<const rows::Batch* const> inputs) = 0;
+};
+
+// What an operator is made from.
+struct OperatorContext {
+  duckdb::ClientContext& client;   // for expressions; of this worker alone
+  state::WorkerState& state;
+  state::TableId table;            // the first of eight ids that belong to this node: table, table+1, …
+  int worker = 0;
+  int workers = 1;
+  std::vector<rows::Types> input_types;
+  bool first_worker() const { return worker == 0; }
+};
+
+// One factory per operator, in the file of that name. REQUIRES: node.op holds the kind.
+std::unique_ptr<Operator> MakeFilter(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeProject(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeUnionAll(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeConstant(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeJoin(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeAggregate(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeDistinct(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeTopK(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeDeduplicate(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeUpsert(const Node& node, OperatorContext context);
+
+}  // namespace millrace::stream
