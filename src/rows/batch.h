@@ -56,6 +56,8 @@ class BatchBuilder {
   Batch Finish();
 
  private:
+  void Close();
+
   Types types_;
   Batch batch_;
   std::unique_ptr<Batch::Part> open_;

@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "catalog/catalog.h"
+#include "catalog/relation_shape.h"
 #include "rows/batch.h"
 #include "sql/statement.h"
 #include "stream/plan.h"
@@ -45,10 +46,8 @@ class Snapshot {
   virtual const catalog::Catalog& catalog() const = 0;
   // Columns of a relation as a query sees them, hidden ones (_partition, _offset, …) after the declared; also "<stream>.quarantine",
   // "<stream>.late" and the system tables "millrace.<name>". kNotFound where there is none.
-  struct RelationShape {
-    rows::Schema schema;
-    size_t visible = 0;                   // SELECT * gives the first `visible` columns
-  };
+  // (catalog::ShapeOf for those of the catalog. In a ViewPlan, a Relation node's types are all columns of the shape.)
+  using RelationShape = catalog::RelationShape;
   virtual Result<RelationShape> Shape(std::string_view name) const = 0;
   // An equality that the query puts on a column with an index: may be used to read less; the query filters again anyway.
   struct Equality {

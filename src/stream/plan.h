@@ -111,9 +111,12 @@ struct Upsert {
   ColumnIndex order;
 };
 
-// Names the relation whose content is the integral of the input. Every step's change of it is a result of the step.
+// Names the relation whose content is the integral of the input. Every step's change of it is a result of the step, but where
+// `gathered` is false (streams: many rows, which nobody needs in one place): then other plans can read the relation, and
+// StepResult has no change of it.
 struct Output {
   std::string name;
+  bool gathered = true;
 };
 
 struct Node {
