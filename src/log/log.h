@@ -1,0 +1,251 @@
+// Log: the durable, partitioned log. Bytes go in, the same bytes come out, and what was
+// acknowledged is never lost.
+//
+// Everything that is appended while one fdatasync runs is gathered into the next *frame* of one
+// shared write-ahead file: one fdatasync acknowledges all of it, however many partitions it
+// touches. A request goes whole into one frame and is recovered whole or not at all. A background
+// thread copies frames into the partitions' segments and syncs those before the write-ahead space
+// is used again. Formats: docs/formats/write_ahead.md and docs/formats/segment.md.
+//
+// Promises
+// 1. A record whose append was acknowledged survives kill -9 and power loss.
+// 2. Offsets of a partition are dense and never used twice.
+// 3. Readers see durable records only, and the ends of all partitions move together, frame by frame
+// (see Cut).
+// 4. Damage on disk is reported with topic, partition and offsets, and costs the damaged batches
+// only.
+//
+// Thread-safe: every method may be called from any thread, but completions and the durable listener
+// run on the flusher thread, must be quick, and may call only Append, Read, DurableCut,
+// SetFreeFloor and Stats. One Log per directory at a time: the owner of the directory holds the
+// lock.
+//
+// Errors, apart from those named at a method: kIo or kUnavailable from any writing method once a
+// write or sync has failed for good (the log then stops taking appends, readers go on, and opening
+// it again recovers).
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/result.h"
+#include "log/record_batch.h"
+#include "log/stats.h"
+#include "log/types.h"
+
+namespace millrace::log {
+
+struct LogOptions {
+  Files* files = nullptr;  // default: Files::System()
+  Clock* clock = nullptr;  // default: Clock::System()
+  std::string directory;   // holds wal/ and log/; made when absent
+
+  uint64_t write_ahead_bytes_max = 256ull << 20;
+  uint64_t segment_bytes = 64ull << 20;
+  std::chrono::seconds segment_age_max{7 * 24 * 3600};  // an older active segment is rolled
+  uint64_t request_bytes_max = 16ull << 20;             // one append, all partitions together
+  uint64_t frame_bytes_target = 4ull << 20;  // a frame takes no further request beyond it
+  uint64_t queue_bytes_max = 64ull << 20;    // waiting to be written
+  uint64_t tail_bytes_max = 64ull << 20;     // newest frames, kept in memory for readers
+
+  double disk_used_max = 0.95;                // the high mark: a disk fuller than this,
+  uint64_t disk_free_bytes_min = 1ull << 30;  // or with less free, refuses appends
+
+  // Longest time that a frame waits to reach its segment, and that a segment stays unsynced.
+  std::chrono::milliseconds fill_delay_max{100};
+  std::chrono::milliseconds checkpoint_interval_max{5000};
+
+  // For deterministic tests: no threads; RunOnce does what they would do.
+  bool manual = false;
+};
+
+struct TopicConfig {
+  int32_t partitions = 1;
+  std::optional<std::chrono::milliseconds> retention_time;  // by time of append; nullopt: unlimited
+  std::optional<uint64_t> retention_bytes;                  // per partition; nullopt: unlimited
+  bool operator==(const TopicConfig&) const = default;
+};
+
+struct TopicInfo {
+  TopicId id;
+  std::string name;
+  TopicConfig config;
+};
+
+// All batches for one partition within a request.
+struct PartitionAppend {
+  PartitionId partition;
+  std::string
+      batches;  // one or more whole RecordBatches; base offsets and leader epochs are filled in
+};
+
+using AppendRequest = std::vector<PartitionAppend>;
+
+struct Appended {
+  FrameSequence frame;
+  Micros clock;  // the frame's time of append; never goes back from frame to frame
+  std::vector<Offset>
+      base_offsets;  // of the first record of each PartitionAppend, in the request's order
+};
+
+using AppendDone = std::function<void(Result<Appended>)>;
+
+// What was durable at the end of one frame: a consistent cut through all partitions. Everything of
+// frames up to `frame` lies below the ends, nothing of later frames does. Immutable and shared.
+struct Cut {
+  struct End {
+    PartitionId partition;
+    Offset start;  // first offset that retention has left
+    Offset end;    // one after the last durable record
+  };
+  FrameSequence frame;
+  Micros clock;
+  std::vector<End> ends;  // every partition of every topic, ordered by partition
+
+  // nullptr: no such partition.
+  const End* Find(PartitionId partition) const;
+};
+
+// One batch, as stored. Append order of the whole log = (frame, index_in_frame).
+struct ReadBatch {
+  std::string_view bytes;  // valid as long as the ReadResult lives; CRC verified
+  Offset base_offset;
+  Offset last_offset;
+  FrameSequence frame;
+  uint32_t index_in_frame = 0;  // among the batches of the frame, from 0
+  Micros clock;                 // the frame's: time of append
+
+  // Lengths were checked and the CRC verified, so this does not fail.
+  RecordBatchView view() const;
+};
+
+// Records that are lost to damage on disk, ends included.
+struct DamagedRange {
+  Offset first;
+  Offset last;
+  std::string reason;
+};
+
+// Movable; keeps the memory of its batches alive. Batches are in offset order and cover, together
+// with `damaged`, every offset in [batches' first base, next).
+struct ReadResult {
+  std::vector<ReadBatch> batches;
+  std::vector<DamagedRange> damaged;
+  Offset next;   // where to read on; equals `end` when all was read
+  Offset start;  // first available offset
+  Offset end;    // the durable end, at the time of the read
+  std::vector<std::shared_ptr<const void>> holds;
+};
+
+struct ReadOptions {
+  Offset from;                 // a batch that holds it in its middle is returned whole
+  Offset until = kOffsetMax;   // batches that begin here or later are left out; e.g. a cut's end
+  size_t bytes_max = 1 << 20;  // at least one batch is returned, however large
+};
+
+// Damage that was met since the log was opened, for the operator.
+struct Damage {
+  std::string topic;
+  PartitionId partition;
+  DamagedRange range;
+};
+
+class Log {
+ public:
+  // Opens or creates, and recovers: replays the write-ahead frames that the segments do not hold
+  // yet, cuts a torn tail, and sets damage apart (see damage()). Takes time in proportion to the
+  // write-ahead file, not to the log. Errors: kInvalidArgument (options that contradict each
+  // other), kCorruption (the checkpoint itself is unreadable), kNotSupported (a newer format), kIo.
+  static Result<std::unique_ptr<Log>> Open(LogOptions options);
+
+  // Close, its error logged.
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  // Writes everything out, syncs, and stops the threads; the next Open has nothing to recover.
+  // Appends still queued are completed first; later calls fail with kUnavailable. A second Close
+  // does nothing.
+  Status Close();
+
+  // ---- Topics. Each call is durable when it returns. ----
+
+  // Kafka's rule for names: 1 to 249 of [a-zA-Z0-9._-], not "." or "..". Names that begin with "__"
+  // are internal, which concerns the callers alone. kAlreadyExists: the name is taken, also by one
+  // that differs in case only.
+  Result<TopicInfo> CreateTopic(std::string_view name, const TopicConfig& config);
+  // The records are gone for readers when it returns; the files follow. kNotFound.
+  Status DeleteTopic(TopicId topic);
+  // New retention, or more partitions (fewer: kInvalidArgument). kNotFound.
+  Result<TopicInfo> AlterTopic(TopicId topic, const TopicConfig& config);
+  std::vector<TopicInfo> Topics() const;  // ordered by name
+  std::optional<TopicInfo> FindTopic(std::string_view name) const;
+
+  // ---- Appending ----
+
+  // Queues the request; `done` runs once, on the flusher thread, after the fdatasync (or with the
+  // error). When Append itself returns an error, nothing was queued and `done` never runs:
+  // kInvalidArgument (malformed batches), kTooLarge (request_bytes_max), kNotFound (topic or
+  // partition), kOverloaded (queue full or disk above its high mark: try again later), kUnavailable
+  // (closed). An error handed to `done` with kIo means that the outcome is unknown: the records may
+  // be there after a restart.
+  Status Append(AppendRequest request, AppendDone done);
+  // The same, waiting. Must not be called on the flusher thread.
+  Result<Appended> AppendAndWait(AppendRequest request);
+
+  // ---- Reading ----
+
+  // The newest cut. Cheap: shared until the next frame.
+  std::shared_ptr<const Cut> DurableCut() const;
+  // Sequence of the newest durable frame; one atomic load.
+  FrameSequence DurableFrame() const;
+  // Runs after each frame has become durable and visible, on the flusher thread. One listener;
+  // empty removes it. When this returns the former listener is not running and will not run again.
+  // Must not be called by the listener.
+  void SetDurableListener(std::function<void(FrameSequence)> listener);
+  // Waits until a frame later than `after` is durable and returns the newest; `after` or less on
+  // timeout or Close.
+  FrameSequence WaitForDurable(FrameSequence after, std::chrono::milliseconds timeout) const;
+
+  // Whole batches from options.from on, up to the durable end. Empty when `from` is the end. Newest
+  // batches come from memory without a copy or system call, older ones with one copy. kNotFound: no
+  // such partition. kInvalidArgument, SQLSTATE 22003: `from` lies outside [start, end]; the message
+  // names both. kIo.
+  Result<ReadResult> Read(PartitionId partition, const ReadOptions& options) const;
+  // The first batch appended at `time` or later; the end where there is none.
+  Result<Offset> OffsetForAppendTime(PartitionId partition, Micros time) const;
+  // The first batch that holds a record with this producer's timestamp or a later one; the end
+  // where there is none.
+  Result<Offset> OffsetForTimestamp(PartitionId partition, Millis timestamp) const;
+
+  // ---- Retention ----
+
+  // Retention frees no record at or above the floor. Nothing of a partition is freed until its
+  // floor was set since Open; kOffsetMax lifts it. kNotFound.
+  Status SetFreeFloor(PartitionId partition, Offset floor);
+
+  // ---- Watching ----
+
+  LogStats Stats() const;
+  // At most the first 1,000 ranges; LogStats::damaged_ranges counts all.
+  std::vector<Damage> damage() const;
+
+  // REQUIRES: options.manual. Writes and syncs one frame of what is queued; with `background`, also
+  // fills the segments, applies retention and writes a checkpoint. Returns false when nothing was
+  // queued.
+  bool RunOnce(bool background);
+
+ private:
+  class Impl;
+  explicit Log(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace millrace::log

@@ -1,0 +1,193 @@
+// A Kafka RecordBatch, version 2 (magic 2): the unit that producers send, the log stores and
+// readers get back, byte for byte. Layout: https://kafka.apache.org/documentation/#recordbatch; all
+// numbers big-endian, records in zigzag varints.
+//
+//    0 base offset i64     8 length i32 (of what follows)   12 leader epoch i32   16 magic i8   17
+//    CRC32C u32 (of 21..end)
+//   21 attributes i16     23 last offset delta i32          27 base timestamp i64  35 max timestamp
+//   i64 43 producer id i64    51 producer epoch i16             53 base sequence i32   57 record
+//   count i32   61 records
+//
+// Base offset and leader epoch lie outside the CRC: the log fills them in without touching the
+// rest.
+//
+// RecordBatchBuilder makes one, RecordBatchView checks one and walks its records. Neither is
+// thread-safe; a view borrows its bytes and may be copied freely. Timestamps are milliseconds since
+// 1970, as Kafka counts.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "log/types.h"
+
+namespace millrace::log {
+
+inline constexpr size_t kRecordBatchHeaderBytes = 61;
+inline constexpr size_t kRecordBatchSizeFieldEnd =
+    12;  // base offset and length: enough to find the next batch
+
+// Milliseconds since 1970-01-01 UTC.
+struct Millis {
+  int64_t value = 0;
+  auto operator<=>(const Millis&) const = default;
+};
+
+struct Header {
+  std::string_view key;
+  std::optional<std::string_view> value;
+};
+
+// The low three bits of the attributes. The log stores every codec as sent; it reads the records of
+// kNone only.
+enum class Codec : uint8_t { kNone = 0, kGzip = 1, kSnappy = 2, kLz4 = 3, kZstd = 4 };
+
+// Walks a record's headers.
+//
+//   for (HeaderCursor headers = record.headers(); headers.Next();) Use(headers.header());
+class HeaderCursor {
+ public:
+  HeaderCursor(std::string_view bytes, int32_t count) : bytes_(bytes), left_(count) {}
+  bool Next();
+  const Header& header() const { return header_; }
+
+ private:
+  std::string_view bytes_;
+  int32_t left_;
+  Header header_;
+};
+
+// One record, borrowed from its batch.
+struct RecordView {
+  Offset offset;
+  Millis timestamp;
+  std::optional<std::string_view> key;
+  std::optional<std::string_view> value;
+  int32_t header_count = 0;
+  std::string_view header_bytes;
+
+  HeaderCursor headers() const { return HeaderCursor(header_bytes, header_count); }
+};
+
+class RecordBatchView;
+
+// Walks the records of a batch of codec kNone, without allocation. A record whose lengths do not
+// add up ends the walk: look at status() after the loop where the batch has not been through
+// CheckRecords (what Log::Read returns has).
+//
+//   RecordCursor records = batch.records();
+//   while (records.Next()) Use(records.record());
+class RecordCursor {
+ public:
+  // False at the end and at a malformed record.
+  bool Next();
+  const RecordView& record() const { return record_; }
+  Status status() const;
+
+ private:
+  friend class RecordBatchView;
+  RecordCursor(std::string_view records, Offset base, Millis base_timestamp, int32_t count)
+      : at_(records.data()),
+        end_(records.data() + records.size()),
+        base_(base),
+        base_timestamp_(base_timestamp),
+        left_(count) {}
+
+  const char* at_;
+  const char* end_;
+  Offset base_;
+  Millis base_timestamp_;
+  int32_t left_;
+  bool malformed_ = false;
+  RecordView record_;
+};
+
+enum class CrcCheck {
+  kVerify,
+  kAlreadyVerified,  // the bytes come from Log::Read or were just verified: lengths are checked,
+                     // the CRC is not
+};
+
+class RecordBatchView {
+ public:
+  // The batch at the front of `bytes`, which may hold more behind it (see size()). Checks magic,
+  // every length, counts (record count = last offset delta + 1 ≥ 1), codec, and the CRC.
+  // kCorruption names what is wrong.
+  static Result<RecordBatchView> Parse(std::string_view bytes, CrcCheck crc = CrcCheck::kVerify);
+
+  // Walks every record and checks every length, that offset deltas are 0, 1, 2, …, and that nothing
+  // is left over. Always ok for compressed batches, whose records the log cannot see.
+  Status CheckRecords() const;
+
+  std::string_view bytes() const { return bytes_; }  // of this batch alone
+  size_t size() const { return bytes_.size(); }
+  Offset base_offset() const { return base_offset_; }
+  Offset last_offset() const { return base_offset_ + (record_count_ - 1); }
+  int32_t record_count() const { return record_count_; }
+  Millis base_timestamp() const { return base_timestamp_; }
+  Millis max_timestamp() const { return max_timestamp_; }
+  int32_t leader_epoch() const;
+  uint16_t attributes() const { return attributes_; }
+  Codec codec() const { return static_cast<Codec>(attributes_ & 7); }
+  bool is_control() const { return (attributes_ & 0x20) != 0; }
+
+  // REQUIRES: codec() == Codec::kNone.
+  RecordCursor records() const;
+
+ private:
+  RecordBatchView() = default;
+
+  std::string_view bytes_;
+  Offset base_offset_;
+  Millis base_timestamp_;
+  Millis max_timestamp_;
+  int32_t record_count_ = 0;
+  uint16_t attributes_ = 0;
+};
+
+// Fills in what the log decides, both outside the CRC. REQUIRES: `batch` points to a whole batch.
+void SetBaseOffset(char* batch, Offset base);
+void SetLeaderEpoch(char* batch, int32_t epoch);
+
+// Builds batches one after the other; its buffers are reused.
+//
+//   RecordBatchBuilder builder;
+//   builder.Add(key, value, timestamp);
+//   std::string bytes = builder.Finish();   // the builder is empty again
+class RecordBatchBuilder {
+ public:
+  RecordBatchBuilder() { Clear(); }
+
+  // nullopt is Kafka's null, which differs from the empty string.
+  void Add(std::optional<std::string_view> key, std::optional<std::string_view> value,
+           Millis timestamp) {
+    Add(key, value, timestamp, {});
+  }
+  void Add(std::optional<std::string_view> key, std::optional<std::string_view> value,
+           Millis timestamp, const std::vector<Header>& headers);
+
+  int32_t record_count() const { return count_; }
+  bool empty() const { return count_ == 0; }
+  // Bytes that Finish would return now.
+  size_t size() const { return bytes_.size(); }
+
+  // The batch: base offset 0 (the log sets it), codec none, no producer id. REQUIRES: !empty().
+  std::string Finish();
+  // The same, put behind what `out` holds: several batches in one append.
+  void FinishInto(std::string& out);
+
+ private:
+  void Clear();
+  void FillHeader();
+
+  std::string bytes_;
+  int32_t count_ = 0;
+  Millis base_timestamp_;
+  Millis max_timestamp_;
+};
+
+}  // namespace millrace::log

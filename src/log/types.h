@@ -1,0 +1,44 @@
+// Numbers of the log that must not mix.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+
+namespace millrace::log {
+
+// One incarnation of a topic: a topic that is deleted and made again under the same name is another
+// one. Never 0.
+struct TopicId {
+  uint64_t value = 0;
+  auto operator<=>(const TopicId&) const = default;
+};
+
+// Partitions count from 0 within their topic.
+struct PartitionId {
+  TopicId topic;
+  int32_t partition = 0;
+  auto operator<=>(const PartitionId&) const = default;
+};
+
+// Number of a record within its partition, from 0, dense.
+struct Offset {
+  int64_t value = 0;
+  auto operator<=>(const Offset&) const = default;
+};
+constexpr Offset operator+(Offset offset, int64_t records) { return {offset.value + records}; }
+constexpr int64_t operator-(Offset a, Offset b) { return a.value - b.value; }
+inline constexpr Offset kOffsetMax{INT64_MAX};
+
+// Number of a write-ahead frame, from 1, dense over the life of the log. 0: before the first frame.
+struct FrameSequence {
+  uint64_t value = 0;
+  auto operator<=>(const FrameSequence&) const = default;
+};
+
+}  // namespace millrace::log
+
+template <>
+struct std::hash<millrace::log::TopicId> {
+  size_t operator()(millrace::log::TopicId id) const { return id.value; }
+};
