@@ -135,8 +135,12 @@ struct Plan {
 // What a node is and does, the same text for the same computation: kind, columns, expressions, inputs. Operator identities (and so
 // the tables of their state) are hashes of it: see docs/formats/state.md. Two nodes with equal text compute the same.
 std::string CanonicalText(const Plan& plan, size_t node);
+// A multiple of kTablesPerNode: the ids from there on are those of the node's state tables.
+inline constexpr uint64_t kTablesPerNode = 8;
 uint64_t Fingerprint(const Plan& plan, size_t node, uint64_t generation);
 // A tree for EXPLAIN: operator, columns, keys, expressions, state.
 std::string Explain(const Plan& plan);
+// The node's own line of it, without columns: "aggregate by stock_code: count(*)".
+std::string Describe(const Plan& plan, size_t node);
 
 }  // namespace millrace::stream
