@@ -1,0 +1,255 @@
+#include "stream/top_k.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+#include "base/coding.h"
+
+namespace millrace::stream {
+namespace {
+
+using rows::Weight;
+
+// The boundary cell: byte 0 is 0 while the partition does not fill its places, else 1 + the number
+// of bytes that follow: the first ones of the last shown row. It needs to reach behind the order
+// key's first columns only.
+constexpr size_t kBoundaryBytes = 40;
+
+bool IsBehind(std::string_view row, const std::byte* boundary) {
+  const auto head = std::to_integer<size_t>(boundary[0]);
+  if (head == 0) return false;
+  return std::memcmp(row.data(), boundary + 1, std::min(row.size(), head - 1)) > 0;
+}
+
+// Stored rows end with the length of their order key, in one byte when it is small. Equal order
+// keys have equal lengths, and no row encoding is a prefix of another, so the length never decides
+// the order.
+constexpr size_t kSmallLengthMax = 0xfe;
+
+void AppendLength(std::string& out, size_t length) {
+  if (length <= kSmallLengthMax) {
+    out.push_back(static_cast<char>(length));
+    return;
+  }
+  PutFixed(out, static_cast<uint32_t>(length));
+  out.push_back(static_cast<char>(0xff));
+}
+
+// The row's encoding inside the stored bytes; empty where they are damaged.
+std::string_view RowOf(std::string_view stored) {
+  if (stored.empty()) return {};
+  size_t length = static_cast<uint8_t>(stored.back());
+  stored.remove_suffix(1);
+  if (length > kSmallLengthMax) {
+    if (stored.size() < sizeof(uint32_t)) return {};
+    length = GetFixed<uint32_t>(stored.data() + stored.size() - sizeof(uint32_t));
+    stored.remove_suffix(sizeof(uint32_t));
+  }
+  return length <= stored.size() ? stored.substr(length) : std::string_view{};
+}
+
+std::vector<ColumnIndex> OrderColumns(const TopK& top_k) {
+  std::vector<ColumnIndex> columns;
+  for (const TopK::Order& order : top_k.orders) columns.push_back(order.column);
+  return columns;
+}
+
+std::vector<rows::KeyOrder> KeyOrders(const TopK& top_k) {
+  std::vector<rows::KeyOrder> orders;
+  for (const TopK::Order& order : top_k.orders) orders.push_back(order.order);
+  return orders;
+}
+
+// offset + limit without overflow: LIMIT ALL OFFSET n is a limit of INT64_MAX.
+int64_t LastPlace(const TopK& top_k) {
+  int64_t sum;
+  return __builtin_add_overflow(top_k.offset, top_k.limit, &sum) ? INT64_MAX : sum;
+}
+
+}  // namespace
+
+TopKOperator::TopKOperator(const Node& node, const OperatorContext& context)
+    : top_k_(std::get<TopK>(node.op)),
+      last_place_(LastPlace(top_k_)),
+      partition_reader_(top_k_.partition, context.input_types[0]),
+      order_columns_(OrderColumns(top_k_), context.input_types[0]),
+      order_encoder_(KeyOrders(top_k_)),
+      row_encoder_(context.input_types[0]),
+      table_(context.state.Bags(context.table, /*ordered=*/true)),
+      boundaries_(context.state.Cells(state::TableId{context.table.value + 1}, kBoundaryBytes)),
+      out_(context.input_types[0], top_k_.with_number) {
+  CHECK(top_k_.limit >= 0 && top_k_.offset >= 0);
+}
+
+Result<rows::Batch> TopKOperator::Step(StepContext&, std::span<const rows::Batch* const> inputs) {
+  CHECK(inputs.size() == 1);
+  if (inputs[0] == nullptr || inputs[0]->empty() || top_k_.limit == 0) return rows::Batch{};
+  slots_.assign(1024, 0);
+  for (const rows::Batch::Part& part : inputs[0]->parts) TRY(Change(part));
+
+  for (size_t i = 0; i < touched_.size(); ++i) {
+    const size_t before_end = i + 1 < touched_.size() ? touched_[i + 1].before : before_.size();
+    after_.clear();
+    boundaries_.Touch(touched_[i].boundary);
+    Scan(touched_[i].group, after_, touched_[i].boundary);
+    TRY(EmitDifference(
+        std::span(before_).subspan(touched_[i].before, before_end - touched_[i].before), after_));
+  }
+  TRY(out_.Flush());
+  touched_.clear();
+  before_.clear();
+  before_bytes_.Clear();
+  return out_.Take();
+}
+
+// Adds the rows of one chunk to their partitions, having taken down what these show where that may
+// change.
+Status TopKOperator::Change(const rows::Batch::Part& part) {
+  duckdb::DataChunk& rows = *part.rows;
+  const std::vector<state::Key>& partitions = partition_reader_.Read(rows);
+  TRY(table_.FindOrCreate(partitions, groups_));
+  TRY(boundaries_.FindOrCreate(partitions, cells_, created_));
+  const std::vector<std::string_view>& order_keys = order_encoder_.Encode(order_columns_.Of(rows));
+  const std::vector<std::string_view>& encoded = row_encoder_.Encode(rows);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (part.weight(i) == 0) continue;
+    row_.assign(order_keys[i]);
+    row_.append(encoded[i]);
+    AppendLength(row_, order_keys[i].size());
+    if (!IsBehind(row_, cells_[i])) Touch(groups_[i], cells_[i]);
+    table_.Add(groups_[i], row_, part.weight(i));
+  }
+  return Ok();
+}
+
+// Takes down what the partition shows, once in a step.
+// REQUIRES: of the step's changes to the partition, only such behind its last shown row were made
+// before.
+void TopKOperator::Touch(state::BagTable::Group* group, std::byte* boundary) {
+  if (IsTouched(group)) return;
+  touched_.push_back({group, boundary, before_.size()});
+  if (table_.Size(group) == 0) return;
+  Scan(group, before_, nullptr);
+  for (size_t i = touched_.back().before; i < before_.size(); ++i) {
+    before_[i].bytes = before_bytes_.Copy(before_[i].bytes);
+  }
+}
+
+// Says whether the group is in touched_, and enters it as the next one where it is not.
+bool TopKOperator::IsTouched(const state::BagTable::Group* group) {
+  if (2 * (touched_.size() + 1) > slots_.size()) GrowSlots();
+  const size_t mask = slots_.size() - 1;
+  size_t slot = std::hash<const void*>()(group) * 0x9e3779b97f4a7c15ull >> 20 & mask;
+  while (slots_[slot] != 0) {
+    if (touched_[slots_[slot] - 1].group == group) return true;
+    slot = (slot + 1) & mask;
+  }
+  slots_[slot] = static_cast<uint32_t>(touched_.size() + 1);
+  return false;
+}
+
+void TopKOperator::GrowSlots() {
+  slots_.assign(slots_.size() * 4, 0);
+  const size_t mask = slots_.size() - 1;
+  for (size_t i = 0; i < touched_.size(); ++i) {
+    size_t slot = std::hash<const void*>()(touched_[i].group) * 0x9e3779b97f4a7c15ull >> 20 & mask;
+    while (slots_[slot] != 0) slot = (slot + 1) & mask;
+    slots_[slot] = static_cast<uint32_t>(i + 1);
+  }
+}
+
+// Appends the rows at all places up to last_place_ to `shown`, those before the offset included,
+// and notes the last one in `boundary` unless it is null.
+void TopKOperator::Scan(const state::BagTable::Group* group, std::vector<Shown>& shown,
+                        std::byte* boundary) {
+  int64_t left = last_place_;
+  table_.Scan(group, {}, [&](const state::BagTable::Entry& entry) {
+    if (entry.weight <= 0)
+      return true;  // a row taken away before it came: upstream's passing state
+    shown.push_back({entry.row, std::min(entry.weight, left)});
+    left -= shown.back().weight;
+    return left > 0;
+  });
+  if (boundary == nullptr) return;
+  if (left > 0) {
+    boundary[0] = std::byte{0};
+    return;
+  }
+  const std::string_view last = shown.back().bytes;
+  const size_t head = std::min(last.size(), kBoundaryBytes - 1);
+  boundary[0] = static_cast<std::byte>(head + 1);
+  std::memcpy(boundary + 1, last.data(), head);
+}
+
+Status TopKOperator::EmitDifference(std::span<const Shown> before, std::span<const Shown> after) {
+  return top_k_.with_number || top_k_.offset > 0 ? EmitPlaceDifference(before, after)
+                                                 : EmitRowDifference(before, after);
+}
+
+// Without offset and number: both are sorted, so that a merge finds the rows that came and went.
+Status TopKOperator::EmitRowDifference(std::span<const Shown> before,
+                                       std::span<const Shown> after) {
+  size_t b = 0;
+  size_t a = 0;
+  while (b < before.size() || a < after.size()) {
+    int order = 0;
+    if (b == before.size()) {
+      order = 1;
+    } else if (a == after.size()) {
+      order = -1;
+    } else {
+      order = before[b].bytes.compare(after[a].bytes);
+    }
+    if (order < 0) {
+      TRY(out_.Add(RowOf(before[b].bytes), -before[b].weight));
+      ++b;
+    } else if (order > 0) {
+      TRY(out_.Add(RowOf(after[a].bytes), after[a].weight));
+      ++a;
+    } else {
+      const Weight change = after[a].weight - before[b].weight;
+      if (change != 0) TRY(out_.Add(RowOf(after[a].bytes), change));
+      ++b;
+      ++a;
+    }
+  }
+  return Ok();
+}
+
+// With offset or number: compares place by place, in runs in which both sides stay on one row.
+Status TopKOperator::EmitPlaceDifference(std::span<const Shown> before,
+                                         std::span<const Shown> after) {
+  size_t b = 0;
+  size_t a = 0;
+  Weight before_left = before.empty() ? 0 : before[0].weight;
+  Weight after_left = after.empty() ? 0 : after[0].weight;
+  int64_t place = 0;  // places done
+  while (b < before.size() || a < after.size()) {
+    const bool has_before = b < before.size();
+    const bool has_after = a < after.size();
+    Weight run =
+        std::min(has_before ? before_left : after_left, has_after ? after_left : before_left);
+    if (place < top_k_.offset) {
+      run = std::min(run, top_k_.offset - place);
+    } else if (!has_before || !has_after || before[b].bytes != after[a].bytes) {
+      const Weight each = top_k_.with_number ? 1 : run;
+      for (Weight n = 0; n < run; n += each) {
+        if (has_before) TRY(out_.Add(RowOf(before[b].bytes), -each, place + n + 1));
+        if (has_after) TRY(out_.Add(RowOf(after[a].bytes), each, place + n + 1));
+      }
+    }
+    place += run;
+    if (has_before && (before_left -= run) == 0 && ++b < before.size())
+      before_left = before[b].weight;
+    if (has_after && (after_left -= run) == 0 && ++a < after.size()) after_left = after[a].weight;
+  }
+  return Ok();
+}
+
+std::unique_ptr<Operator> MakeTopK(const Node& node, OperatorContext context) {
+  return std::make_unique<TopKOperator>(node, context);
+}
+
+}  // namespace millrace::stream

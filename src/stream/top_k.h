@@ -1,0 +1,84 @@
+// TopK shows the rows at some places of each partition's order: ORDER BY … LIMIT, and row_number()
+// <= k.
+//
+//   out = Δ { the rows at places offset < n <= offset + limit of I(in)[partition] },
+//
+// ordered by the order keys, ties by the whole row (row-codec order). A row of weight w takes w
+// places. With a number the place is part of the output row, so that a row that moves is taken away
+// at its old place and added at its new one.
+//
+// The rows shown are not stored a second time: a touched partition is scanned once before and once
+// after the step's changes, and the difference is emitted. A change behind the last shown row costs
+// nothing but its own addition: the boundary cell holds the first bytes of that row, and is
+// conservative where these are equal.
+//
+// State: table + 0, an ordered bag per partition of `order key | row | length of the order key`;
+// table + 1, the boundary. Cost: O(offset + limit) for each partition that is touched at or before
+// its last shown row, else one addition. Not thread-safe: one instance per worker. Errors: those of
+// the state, kCorruption for a row that does not decode.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "stream/operator.h"
+#include "stream/state_rows.h"
+
+namespace millrace::stream {
+
+class TopKOperator final : public Operator {
+ public:
+  TopKOperator(const Node& node, const OperatorContext& context);
+  Result<rows::Batch> Step(StepContext& context,
+                           std::span<const rows::Batch* const> inputs) override;
+
+ private:
+  // A row that takes `weight` of the shown places.
+  struct Shown {
+    std::string_view bytes;  // order key | row | length
+    rows::Weight weight;
+  };
+  // A partition whose shown rows this step may change.
+  struct Touched {
+    state::BagTable::Group* group;
+    std::byte* boundary;
+    size_t before;  // its rows in before_ are [before, before of the next one)
+  };
+
+  Status Change(const rows::Batch::Part& part);
+  void Touch(state::BagTable::Group* group, std::byte* boundary);
+  bool IsTouched(const state::BagTable::Group* group);
+  void GrowSlots();
+  void Scan(const state::BagTable::Group* group, std::vector<Shown>& shown, std::byte* boundary);
+  Status EmitDifference(std::span<const Shown> before, std::span<const Shown> after);
+  Status EmitRowDifference(std::span<const Shown> before, std::span<const Shown> after);
+  Status EmitPlaceDifference(std::span<const Shown> before, std::span<const Shown> after);
+
+  TopK top_k_;
+  int64_t last_place_;  // offset + limit
+  KeyReader partition_reader_;
+  ColumnView order_columns_;
+  rows::KeyEncoder order_encoder_;
+  rows::RowEncoder row_encoder_;
+  state::BagTable& table_;
+  state::CellTable& boundaries_;
+
+  // Of one step.
+  std::vector<Touched> touched_;
+  std::vector<uint32_t> slots_;  // open addressing by group: index into touched_ + 1, 0 = free
+  std::vector<Shown> before_;
+  ByteArena before_bytes_;
+  StoredRows out_;
+  // Scratch.
+  std::vector<state::BagTable::Group*> groups_;
+  std::vector<std::byte*> cells_;
+  std::vector<uint8_t> created_;
+  std::vector<Shown> after_;
+  std::string row_;
+};
+
+}  // namespace millrace::stream
