@@ -53,8 +53,8 @@ struct OperatorStats {
   std::string output;      // a view that it feeds
   std::string description; // "aggregate [stock_code] count(*)"
   uint64_t fingerprint;
-  uint64_t rows_in = 0, rows_out = 0, steps = 0;
-  double seconds = 0;      // over all workers
+  uint64_t rows_in = 0, rows_out = 0, steps = 0;  // a step counts once per worker with rows
+  double seconds = 0;      // over all workers; operators and readers, without exchanges
 };
 
 class Engine {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "rows/batch.h"
+#include "rows/key.h"
 #include "state/tables.h"
 #include "stream/plan.h"
 
@@ -46,6 +48,10 @@ class Operator {
   virtual Result<rows::Batch> Step(StepContext& context, std::span<const rows::Batch* const> inputs) = 0;
 };
 
+inline int OwnerOfEmptyKey(int workers) {
+  return rows::WorkerOfShard(rows::VirtualShard(rows::KeyHash({})), workers);
+}
+
 // What an operator is made from.
 struct OperatorContext {
   duckdb::ClientContext& client;   // for expressions; of this worker alone
@@ -54,7 +60,12 @@ struct OperatorContext {
   int worker = 0;
   int workers = 1;
   std::vector<rows::Types> input_types;
+  // Per input: no row of it is ever retracted, so that less needs to be kept. Only a hint where it is false.
+  std::vector<bool> insert_only;
   bool first_worker() const { return worker == 0; }
+  // Of a node without key (constant, global aggregate, top-k without partition, cross join) all rows go to the worker
+  // that owns the empty key.
+  bool owns_empty_key() const { return worker == OwnerOfEmptyKey(workers); }
 };
 
 // One factory per operator, in the file of that name. REQUIRES: node.op holds the kind.

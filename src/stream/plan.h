@@ -31,6 +31,8 @@ struct Relation {
 // Rows that come from outside the circuit, read by a SourceReader (engine.h): the records of a stream or table changelog.
 struct Source {
   std::string name;
+  // No row is ever retracted (a stream's records): some operators then keep less. Held to it: a retraction is an error.
+  bool insert_only = false;
 };
 // A fixed set of rows (VALUES), given out once, in the first step after the node was added.
 struct Constant {

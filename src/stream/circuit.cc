@@ -1,0 +1,236 @@
+#include "stream/circuit.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace millrace::stream {
+namespace {
+
+bool Is(const CircuitNode& node, const std::string& output) {
+  const auto* op = std::get_if<Output>(&node.node.op);
+  return op != nullptr && op->name == output;
+}
+
+// True when the node gives only insertions, given that its inputs do as `inputs` says.
+bool KeepsInsertOnly(const Node& node, const std::vector<CircuitNode*>& inputs) {
+  const bool all = std::all_of(inputs.begin(), inputs.end(),
+                               [](const auto* input) { return input->insert_only; });
+  if (const auto* source = std::get_if<Source>(&node.op)) return source->insert_only;
+  if (const auto* join = std::get_if<Join>(&node.op)) return all && join->kind == JoinKind::kInner;
+  if (const auto* constant = std::get_if<Constant>(&node.op)) return constant->rows.insert_only();
+  return all && !std::holds_alternative<Aggregate>(node.op) &&
+         !std::holds_alternative<TopK>(node.op) && !std::holds_alternative<Upsert>(node.op);
+}
+
+struct Make {
+  const Node& node;
+  OperatorContext context;
+
+  std::unique_ptr<Operator> operator()(const Relation&) { return nullptr; }
+  std::unique_ptr<Operator> operator()(const Source&) { return nullptr; }
+  std::unique_ptr<Operator> operator()(const Output&) { return nullptr; }
+  std::unique_ptr<Operator> operator()(const Constant&) {
+    return MakeConstant(node, std::move(context));
+  }
+  std::unique_ptr<Operator> operator()(const Filter&) {
+    return MakeFilter(node, std::move(context));
+  }
+  std::unique_ptr<Operator> operator()(const Project&) {
+    return MakeProject(node, std::move(context));
+  }
+  std::unique_ptr<Operator> operator()(const UnionAll&) {
+    return MakeUnionAll(node, std::move(context));
+  }
+  std::unique_ptr<Operator> operator()(const Join&) { return MakeJoin(node, std::move(context)); }
+  std::unique_ptr<Operator> operator()(const Aggregate&) {
+    return MakeAggregate(node, std::move(context));
+  }
+  std::unique_ptr<Operator> operator()(const Distinct&) {
+    return MakeDistinct(node, std::move(context));
+  }
+  std::unique_ptr<Operator> operator()(const TopK&) { return MakeTopK(node, std::move(context)); }
+  std::unique_ptr<Operator> operator()(const Deduplicate&) {
+    return MakeDeduplicate(node, std::move(context));
+  }
+  std::unique_ptr<Operator> operator()(const Upsert&) {
+    return MakeUpsert(node, std::move(context));
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Operator> MakeOperator(const Node& node, OperatorContext context) {
+  return std::visit(Make{node, std::move(context)}, node.op);
+}
+
+Circuit::Circuit(std::vector<WorkerParts> workers, state::Store& store)
+    : workers_(std::move(workers)), store_(store) {}
+
+CircuitNode* Circuit::FindOutput(const std::string& name) const {
+  for (const auto& node : nodes_) {
+    if (Is(*node, name)) return node.get();
+  }
+  return nullptr;
+}
+
+Status Circuit::Add(const Plan& plan, uint64_t generation, bool from_history) {
+  const size_t count_before = nodes_.size();
+  std::vector<CircuitNode*> added;
+  for (size_t i = 0; i < plan.nodes.size(); ++i) {
+    Result<CircuitNode*> node = AddNode(plan, i, added, generation, from_history);
+    if (!node.ok()) {
+      DropFrom(count_before);
+      return std::move(node).error().With("add plan");
+    }
+    added.push_back(*node);
+  }
+  for (size_t i = count_before; i < nodes_.size(); ++i) MakeOperators(*nodes_[i]);
+  Rewire();
+  return Ok();
+}
+
+Result<CircuitNode*> Circuit::AddNode(const Plan& plan, size_t index,
+                                      const std::vector<CircuitNode*>& added, uint64_t generation,
+                                      bool from_history) {
+  const Node& node = plan.nodes[index];
+  const uint64_t fingerprint = Fingerprint(plan, index, generation);
+  std::string text = CanonicalText(plan, index);
+  for (const auto& other : nodes_) {
+    if (other->fingerprint != fingerprint || other->generation != generation) continue;
+    if (other->text != text)
+      return Error(Code::kInternal, "two different nodes have fingerprint {}", fingerprint);
+    return other.get();
+  }
+  if (const auto* output = std::get_if<Output>(&node.op);
+      output && FindOutput(output->name) != nullptr) {
+    return Error(Code::kAlreadyExists, "relation {} is already in the circuit",
+                 Quoted(output->name));
+  }
+  auto made = std::make_unique<CircuitNode>();
+  made->node = node;
+  made->generation = generation;
+  made->fingerprint = fingerprint;
+  made->text = std::move(text);
+  made->description = Describe(plan, index);
+  made->from_history = from_history && std::holds_alternative<Relation>(node.op);
+  made->counters.resize(workers_.size());
+  TRY(Connect(*made, added, node.inputs));
+  nodes_.push_back(std::move(made));
+  return nodes_.back().get();
+}
+
+Status Circuit::Connect(CircuitNode& made, const std::vector<CircuitNode*>& added,
+                        const std::vector<size_t>& inputs) {
+  for (const size_t input : inputs) made.inputs.push_back(added[input]);
+  if (const auto* relation = std::get_if<Relation>(&made.node.op)) {
+    CircuitNode* output = FindOutput(relation->name);
+    if (output == nullptr) {
+      return Error(Code::kNotFound, "relation {} is not in the circuit", Quoted(relation->name));
+    }
+    if (output->node.types != made.node.types) {
+      return Error(Code::kConflict, "relation {} has other columns than the plan expects",
+                   Quoted(relation->name));
+    }
+    made.inputs.push_back(output);
+  }
+  std::vector<Distribution> distributions;
+  for (size_t i = 0; i < made.inputs.size(); ++i) {
+    const Requirement requirement = Required(made.node, i);
+    const bool needed = workers() > 1 && !made.inputs[i]->distribution.Meets(requirement);
+    made.exchanges.push_back(
+        needed ? std::make_unique<Exchange>(requirement, made.inputs[i]->node.types, workers())
+               : nullptr);
+    distributions.push_back(needed ? AfterExchange(requirement) : made.inputs[i]->distribution);
+  }
+  const size_t left_width = made.inputs.empty() ? 0 : made.inputs[0]->node.types.size();
+  // History comes as its reader gives it, not as the relation's node does.
+  if (!made.from_history)
+    made.distribution = OutputDistribution(made.node, distributions, left_width);
+  made.insert_only = KeepsInsertOnly(made.node, made.inputs);
+  return Ok();
+}
+
+void Circuit::MakeOperators(CircuitNode& node) {
+  for (int worker = 0; worker < workers(); ++worker) {
+    OperatorContext context{workers_[worker].client,
+                            workers_[worker].state,
+                            state::TableId{node.fingerprint},
+                            worker,
+                            workers(),
+                            {},
+                            {}};
+    for (const CircuitNode* input : node.inputs) {
+      context.input_types.push_back(input->node.types);
+      context.insert_only.push_back(input->insert_only);
+    }
+    auto made = MakeOperator(node.node, std::move(context));
+    if (made == nullptr) return;
+    node.operators.push_back(std::move(made));
+  }
+}
+
+void Circuit::Join(uint64_t generation) {
+  for (const auto& node : nodes_) {
+    if (node->generation == generation) node->from_history = false;
+  }
+}
+
+Status Circuit::Remove(const std::string& output) {
+  CircuitNode* gone = FindOutput(output);
+  if (gone == nullptr)
+    return Error(Code::kNotFound, "relation {} is not in the circuit", Quoted(output));
+  for (const auto& node : nodes_) {
+    const auto* relation = std::get_if<Relation>(&node->node.op);
+    if (relation == nullptr || relation->name != output) continue;
+    return Error(Code::kConflict, "relation {} is read by {}", Quoted(output),
+                 node->outputs.empty() ? "another plan" : Quoted(*node->outputs.begin()));
+  }
+  std::vector<bool> needed(nodes_.size(), false);
+  for (size_t i = nodes_.size(); i-- > 0;) {
+    const CircuitNode& node = *nodes_[i];
+    if (std::holds_alternative<Output>(node.node.op) && &node != gone) needed[i] = true;
+    if (!needed[i]) continue;
+    for (const CircuitNode* input : node.inputs) needed[input->index] = true;
+  }
+  for (size_t i = nodes_.size(); i-- > 0;) {
+    if (needed[i]) continue;
+    nodes_[i]->operators.clear();
+    for (uint64_t table = 0; table < kTablesPerNode; ++table) {
+      store_.Drop(state::TableId{nodes_[i]->fingerprint + table});
+    }
+    nodes_.erase(nodes_.begin() + static_cast<ptrdiff_t>(i));
+  }
+  Rewire();
+  return Ok();
+}
+
+void Circuit::DropFrom(size_t count) {
+  while (nodes_.size() > count) nodes_.pop_back();
+}
+
+void Circuit::Rewire() {
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    nodes_[i]->index = i;
+    nodes_[i]->sends.clear();
+    nodes_[i]->outputs.clear();
+  }
+  for (const auto& node : nodes_) {
+    for (size_t i = 0; i < node->inputs.size(); ++i) {
+      if (node->exchanges[i]) node->inputs[i]->sends.emplace_back(node.get(), i);
+    }
+  }
+  for (size_t i = nodes_.size(); i-- > 0;) {
+    CircuitNode& node = *nodes_[i];
+    if (const auto* output = std::get_if<Output>(&node.node.op)) node.outputs.insert(output->name);
+    if (std::holds_alternative<Relation>(node.node.op))
+      continue;  // a view's failures are its own, not its inputs'
+    for (CircuitNode* input : node.inputs) {
+      if (!std::holds_alternative<Output>(input->node.op)) {
+        input->outputs.insert(node.outputs.begin(), node.outputs.end());
+      }
+    }
+  }
+}
+
+}  // namespace millrace::stream

@@ -1,0 +1,89 @@
+// The Circuit is the engine's graph: nodes of all plans, equal ones shared, with their exchanges
+// and one operator per worker. It changes between steps only.
+//
+// Nodes stand in an order in which each comes after its inputs; all workers walk them in this
+// order, so that they meet at the exchanges. Thread rule: changed by the caller's thread between
+// steps, read by all workers during one.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "state/store.h"
+#include "stream/distribution.h"
+#include "stream/exchange.h"
+#include "stream/operator.h"
+#include "stream/plan.h"
+
+namespace millrace::stream {
+
+struct CircuitNode {
+  // What one worker counted.
+  struct alignas(64) Counters {
+    uint64_t rows_in = 0, rows_out = 0, steps = 0;
+    double seconds = 0;
+  };
+
+  Node node;
+  uint64_t generation = 0;
+  uint64_t fingerprint = 0;
+  std::string text;
+  std::string description;
+  size_t index = 0;                                  // in Circuit::nodes()
+  std::vector<CircuitNode*> inputs;                  // a live Relation reads its Output
+  std::vector<std::unique_ptr<Exchange>> exchanges;  // per input; null: not needed
+  std::vector<std::pair<CircuitNode*, size_t>>
+      sends;  // consumers behind an exchange, with their input's number
+  Distribution distribution;
+  bool insert_only = false;
+  bool from_history = false;      // a Relation that does not follow yet
+  bool first_step = true;         // no step since it was added
+  std::set<std::string> outputs;  // names of the Outputs below which it stands
+  std::vector<std::unique_ptr<Operator>>
+      operators;                   // per worker; none for Relation, Source, Output
+  std::vector<Counters> counters;  // per worker
+};
+
+class Circuit {
+ public:
+  // What operators of each worker are made with.
+  struct WorkerParts {
+    duckdb::ClientContext& client;
+    state::WorkerState& state;
+  };
+
+  Circuit(std::vector<WorkerParts> workers, state::Store& store);
+
+  // All or nothing.
+  Status Add(const Plan& plan, uint64_t generation, bool from_history);
+  void Join(uint64_t generation);
+  Status Remove(const std::string& output);
+
+  const std::vector<std::unique_ptr<CircuitNode>>& nodes() const { return nodes_; }
+  int workers() const { return static_cast<int>(workers_.size()); }
+
+ private:
+  Result<CircuitNode*> AddNode(const Plan& plan, size_t index,
+                               const std::vector<CircuitNode*>& added, uint64_t generation,
+                               bool from_history);
+  Status Connect(CircuitNode& node, const std::vector<CircuitNode*>& added,
+                 const std::vector<size_t>& inputs);
+  void MakeOperators(CircuitNode& node);
+  CircuitNode* FindOutput(const std::string& name) const;
+  // Works out what follows from the edges: order, consumers, outputs.
+  void Rewire();
+  void DropFrom(size_t count);
+
+  std::vector<WorkerParts> workers_;
+  state::Store& store_;
+  std::vector<std::unique_ptr<CircuitNode>> nodes_;
+};
+
+// The operator of the node's kind; null for Relation, Source and Output, which only name things.
+std::unique_ptr<Operator> MakeOperator(const Node& node, OperatorContext context);
+
+}  // namespace millrace::stream

@@ -1,0 +1,220 @@
+#include "stream/engine.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "base/check.h"
+#include "stream/circuit.h"
+#include "stream/worker.h"
+
+namespace millrace::stream {
+namespace {
+
+// Views must not depend on where or for whom they run: see design of SQL settings in docs/sql.md.
+constexpr const char* kSettings[] = {
+    "SET TimeZone = 'UTC'",
+    "SET Calendar = 'gregorian'",
+    "SET default_collation = ''",
+    "SET integer_division = false",
+};
+
+Result<std::unique_ptr<duckdb::Connection>> Connect(duckdb::DuckDB& database) {
+  try {
+    auto connection = std::make_unique<duckdb::Connection>(database);
+    for (const char* setting : kSettings) {
+      auto done = connection->Query(setting);
+      if (done->HasError()) return Error(Code::kInternal, "{}: {}", setting, done->GetError());
+    }
+    // Some functions look at the transaction (the catalog of enums, for one); nothing is ever
+    // written in it.
+    connection->BeginTransaction();
+    return connection;
+  } catch (const std::exception& exception) {
+    return Error(Code::kInternal, "open a connection of a worker: {}",
+                 duckdb::ErrorData(exception).RawMessage());
+  }
+}
+
+bool Before(const RowFailure& a, const RowFailure& b) {
+  return std::tie(a.message, a.row, a.weight) < std::tie(b.message, b.row, b.weight);
+}
+
+bool Before(const Exclusion& a, const Exclusion& b) {
+  return std::tie(a.partition, a.offset) < std::tie(b.partition, b.offset);
+}
+
+}  // namespace
+
+struct Engine::Impl {
+  std::vector<std::unique_ptr<duckdb::Connection>> connections;
+  std::unique_ptr<Circuit> circuit;
+  std::vector<std::unique_ptr<Worker>> workers;
+  // The first worker runs on the caller's thread, which would only wait otherwise.
+  std::vector<std::thread> threads;
+  StepPlan plan;
+  uint32_t ticket = 0;
+  std::atomic<uint32_t> started{0};  // the ticket of the step to run
+  std::atomic<uint32_t> running{0};  // other workers that are in the step
+  std::atomic<bool> stopping{false};
+  std::atomic<bool> failed{false};
+  std::optional<Error> error;  // of an earlier step: the operators' state is not that of any step
+
+  ~Impl() {
+    stopping.store(true);
+    started.store(ticket + 1);
+    started.notify_all();
+    for (std::thread& thread : threads) thread.join();
+    // Operators hold expressions' states, which belong to the connections.
+    circuit.reset();
+  }
+
+  void RunThread(Worker& worker) {
+    for (uint32_t wanted = 1;; ++wanted) {
+      SpinThenWait(started, wanted);
+      if (stopping.load()) return;
+      worker.RunStep(plan);
+      if (running.fetch_sub(1) == 1) running.notify_one();
+    }
+  }
+
+  // By node: whether any worker may have rows for it in this step.
+  std::vector<bool> Active(const StepInput& input) const {
+    const auto& nodes = circuit->nodes();
+    std::vector<bool> active(nodes.size(), false);
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      const CircuitNode& node = *nodes[i];
+      if (const auto* source = std::get_if<Source>(&node.node.op)) {
+        active[i] = input.sources.contains(source->name);
+      } else if (node.from_history) {
+        active[i] = input.history.contains(std::get<Relation>(node.node.op).name);
+      } else {
+        active[i] = node.first_step && !node.operators.empty();
+        for (const CircuitNode* below : node.inputs) active[i] = active[i] || active[below->index];
+      }
+    }
+    return active;
+  }
+
+  void RunWorkers() {
+    running.store(static_cast<uint32_t>(threads.size()));
+    started.store(ticket);
+    if (!threads.empty()) started.notify_all();
+    workers[0]->RunStep(plan);
+    SpinThenWait(running, 0);
+  }
+
+  rows::Batch Gather(const CircuitNode& node) const {
+    rows::Batch all;
+    for (const auto& worker : workers) all.Append(worker->output(node.index));
+    return all.empty() ? all : rows::ConsolidateSorted(all, node.node.types);
+  }
+
+  StepResult Collect() {
+    StepResult result;
+    for (const auto& node : circuit->nodes()) {
+      const auto* output = std::get_if<Output>(&node->node.op);
+      if (output == nullptr || !output->gathered || !plan.active[node->index]) continue;
+      rows::Batch changes = Gather(*node);
+      if (!changes.empty()) result.changes.emplace(output->name, std::move(changes));
+    }
+    for (const auto& worker : workers) {
+      for (auto& [node, failure] : worker->failures()) {
+        for (const std::string& name : node->outputs) result.failures[name].push_back(failure);
+      }
+      for (auto& [stream, exclusion] : worker->exclusions())
+        result.exclusions[stream].push_back(exclusion);
+    }
+    for (auto& [name, failures] : result.failures) {
+      std::sort(failures.begin(), failures.end(),
+                [](const auto& a, const auto& b) { return Before(a, b); });
+    }
+    for (auto& [name, list] : result.exclusions) {
+      std::sort(list.begin(), list.end(),
+                [](const auto& a, const auto& b) { return Before(a, b); });
+    }
+    return result;
+  }
+};
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::Start(const Options& options, state::Store& store,
+                                              duckdb::DuckDB& database) {
+  CHECK(options.workers > 0);
+  auto impl = std::make_unique<Impl>();
+  std::vector<Circuit::WorkerParts> parts;
+  for (int i = 0; i < options.workers; ++i) {
+    TRY(auto connection, Connect(database));
+    parts.push_back({*connection->context, store.worker(i)});
+    impl->connections.push_back(std::move(connection));
+    impl->workers.push_back(std::make_unique<Worker>(i, store.worker(i)));
+  }
+  impl->circuit = std::make_unique<Circuit>(std::move(parts), store);
+  for (int i = 1; i < options.workers; ++i) {
+    impl->threads.emplace_back(
+        [state = impl.get(), worker = impl->workers[i].get()] { state->RunThread(*worker); });
+  }
+  return std::make_unique<Engine>(std::move(impl));
+}
+
+Status Engine::Add(const Plan& plan, uint64_t generation, bool from_history) {
+  try {
+    return impl_->circuit->Add(plan, generation, from_history);
+  } catch (const std::exception& exception) {
+    return Error(Code::kInternal, "add plan: {}", duckdb::ErrorData(exception).RawMessage());
+  }
+}
+
+void Engine::Join(uint64_t generation) { impl_->circuit->Join(generation); }
+
+Status Engine::Remove(const std::string& output) { return impl_->circuit->Remove(output); }
+
+Result<StepResult> Engine::Step(const StepInput& input) {
+  Impl& impl = *impl_;
+  if (impl.error) return *impl.error;
+  impl.failed.store(false);
+  impl.ticket += 1;
+  impl.plan.input = &input;
+  impl.plan.circuit = impl.circuit.get();
+  impl.plan.ticket = impl.ticket;
+  impl.plan.active = impl.Active(input);
+  impl.plan.failed = &impl.failed;
+  impl.RunWorkers();
+  for (const auto& worker : impl.workers) {
+    if (worker->error() && !impl.error) impl.error = *worker->error();
+  }
+  if (impl.error) return *impl.error;
+  try {
+    StepResult result = impl.Collect();
+    for (const auto& node : impl.circuit->nodes()) node->first_step = false;
+    return result;
+  } catch (const std::exception& exception) {
+    impl.error =
+        Error(Code::kInternal, "gather changes: {}", duckdb::ErrorData(exception).RawMessage());
+    return *impl.error;
+  }
+}
+
+std::vector<OperatorStats> Engine::stats() const {
+  std::vector<OperatorStats> all;
+  for (const auto& node : impl_->circuit->nodes()) {
+    OperatorStats stats;
+    stats.output = node->outputs.empty() ? "" : *node->outputs.begin();
+    stats.description = node->description;
+    stats.fingerprint = node->fingerprint;
+    for (const auto& counters : node->counters) {
+      stats.rows_in += counters.rows_in;
+      stats.rows_out += counters.rows_out;
+      stats.steps += counters.steps;
+      stats.seconds += counters.seconds;
+    }
+    all.push_back(std::move(stats));
+  }
+  return all;
+}
+
+int Engine::workers() const { return static_cast<int>(impl_->workers.size()); }
+
+}  // namespace millrace::stream

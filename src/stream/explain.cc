@@ -1,0 +1,179 @@
+// EXPLAIN: the circuit as a tree under each output, with the columns' names and what each operator
+// remembers.
+#include <fmt/format.h>
+
+#include "duckdb/planner/expression/bound_reference_expression.hpp"
+#include "duckdb/planner/expression_iterator.hpp"
+#include "stream/plan.h"
+
+namespace millrace::stream {
+namespace {
+
+// Names of the columns that a node's expressions and column numbers speak of.
+using Names = std::vector<std::string>;
+
+std::string NameOf(const Names& names, size_t column) {
+  return column < names.size() && !names[column].empty() ? names[column]
+                                                         : fmt::format("#{}", column);
+}
+
+void NameReferences(duckdb::Expression& expression, const Names& names) {
+  if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_REF) {
+    expression.alias = NameOf(names, expression.Cast<duckdb::BoundReferenceExpression>().index);
+  }
+  duckdb::ExpressionIterator::EnumerateChildren(
+      expression, [&](duckdb::Expression& child) { NameReferences(child, names); });
+}
+
+std::string Readable(const duckdb::Expression& expression, const Names& names) {
+  auto copy = expression.Copy();
+  copy->alias.clear();
+  NameReferences(*copy, names);
+  return copy->ToString();
+}
+
+std::string List(const std::vector<ColumnIndex>& columns, const Names& names) {
+  std::string text;
+  for (const ColumnIndex column : columns)
+    text += (text.empty() ? "" : ", ") + NameOf(names, column);
+  return text;
+}
+
+template <typename Orders>
+std::string OrderList(const Orders& orders, const Names& names) {
+  std::string text;
+  for (const auto& order : orders) {
+    text += (text.empty() ? "" : ", ") + NameOf(names, order.column) +
+            (order.order.descending ? " DESC" : "") +
+            (order.order.nulls_first ? " NULLS FIRST" : "");
+  }
+  return text;
+}
+
+std::string CallText(const AggregateCall& call, const Names& names) {
+  const std::string arguments = call.arguments.empty() ? "*" : List(call.arguments, names);
+  const std::string& name = call.function->function.name;
+  std::string text = fmt::format("{}({}{}", name == "count_star" ? "count" : name,
+                                 call.distinct ? "DISTINCT " : "", arguments);
+  if (!call.orders.empty()) text += " ORDER BY " + OrderList(call.orders, names);
+  text += ")";
+  if (call.filter) text += " FILTER " + NameOf(names, *call.filter);
+  return text;
+}
+
+// One line per operator: what it does, then what it keeps.
+struct Line {
+  const Plan& plan;
+  const Node& node;
+
+  Names input(size_t index) const {
+    Names names = plan.nodes[node.inputs[index]].names;
+    names.resize(plan.nodes[node.inputs[index]].types.size());
+    return names;
+  }
+
+  std::string operator()(const Relation& op) const { return "relation " + op.name; }
+  std::string operator()(const Source& op) const { return "source " + op.name; }
+  std::string operator()(const Constant& op) const {
+    return fmt::format("constant {} rows; state: whether given out", op.rows.row_count());
+  }
+  std::string operator()(const Filter& op) const {
+    return "filter " + Readable(*op.predicate, input(0));
+  }
+  std::string operator()(const Project& op) const {
+    const Names below = input(0);
+    std::string text;
+    for (size_t i = 0; i < op.expressions.size(); ++i) {
+      const std::string expression = Readable(*op.expressions[i], below);
+      const std::string name = NameOf(node.names, i);
+      text += (i ? ", " : " ") + (name == expression ? name : name + " := " + expression);
+    }
+    return "project" + text;
+  }
+  std::string operator()(const UnionAll&) const { return "union all"; }
+  std::string operator()(const Join& op) const {
+    Names left = input(0);
+    const Names right = input(1);
+    std::string text = op.kind == JoinKind::kInner ? "join" : "left join";
+    for (size_t i = 0; i < op.left_keys.size(); ++i) {
+      const bool nulls_equal = i < op.nulls_equal.size() && op.nulls_equal[i];
+      text +=
+          fmt::format("{}{} {} {}", i ? " AND " : " on ", NameOf(left, op.left_keys[i]),
+                      nulls_equal ? "IS NOT DISTINCT FROM" : "=", NameOf(right, op.right_keys[i]));
+    }
+    if (op.left_keys.empty()) text += " without key (one worker)";
+    left.insert(left.end(), right.begin(), right.end());
+    if (op.condition) text += " where " + Readable(*op.condition, left);
+    return text + "; state: both inputs by key";
+  }
+  std::string operator()(const Aggregate& op) const {
+    const Names below = input(0);
+    std::string text =
+        op.groups.empty() ? "aggregate all" : "aggregate by " + List(op.groups, below);
+    for (size_t i = 0; i < op.calls.size(); ++i)
+      text += (i ? ", " : ": ") + CallText(op.calls[i], below);
+    return text + "; state: one entry per group";
+  }
+  std::string operator()(const Distinct&) const { return "distinct; state: one weight per row"; }
+  std::string operator()(const TopK& op) const {
+    const Names below = input(0);
+    std::string text = fmt::format("top {}", op.limit);
+    if (op.offset > 0) text += fmt::format(" after {}", op.offset);
+    if (!op.partition.empty()) text += " of each " + List(op.partition, below);
+    if (!op.orders.empty()) text += " by " + OrderList(op.orders, below);
+    return text + (op.with_number ? ", numbered" : "") + "; state: all rows by partition, ordered";
+  }
+  std::string operator()(const Deduplicate& op) const {
+    std::string text = "deduplicate by " + List(op.keys, input(0));
+    if (op.within) text += fmt::format(" within {} us", op.within->count());
+    return text +
+           (op.within ? "; state: keys of the horizon" : "; state: every key, without bound");
+  }
+  std::string operator()(const Upsert& op) const {
+    return "upsert by " + List(op.keys, input(0)) + "; state: one row per key";
+  }
+  std::string operator()(const Output& op) const { return "output " + op.name; }
+};
+
+std::string Columns(const Node& node) {
+  std::string text;
+  for (size_t i = 0; i < node.types.size(); ++i) {
+    text += fmt::format("{}{} {}", i ? ", " : "", NameOf(node.names, i), node.types[i].ToString());
+  }
+  return text;
+}
+
+void Print(const Plan& plan, size_t index, size_t depth, std::vector<bool>& shown,
+           std::string& out) {
+  const Node& node = plan.nodes[index];
+  const std::string indent(depth * 2, ' ');
+  if (shown[index] && !node.inputs.empty()) {
+    out += fmt::format("{}as above: #{}\n", indent, index);
+    return;
+  }
+  shown[index] = true;
+  out += fmt::format("{}#{} {}  ({})\n", indent, index, std::visit(Line{plan, node}, node.op),
+                     Columns(node));
+  for (const size_t input : node.inputs) Print(plan, input, depth + 1, shown, out);
+}
+
+}  // namespace
+
+std::string Describe(const Plan& plan, size_t node) {
+  return std::visit(Line{plan, plan.nodes[node]}, plan.nodes[node].op);
+}
+
+std::string Explain(const Plan& plan) {
+  std::vector<bool> is_input(plan.nodes.size(), false);
+  for (const Node& node : plan.nodes) {
+    for (const size_t input : node.inputs) is_input[input] = true;
+  }
+  std::vector<bool> shown(plan.nodes.size(), false);
+  std::string out;
+  for (size_t i = 0; i < plan.nodes.size(); ++i) {
+    if (!is_input[i]) Print(plan, i, 0, shown, out);
+  }
+  return out;
+}
+
+}  // namespace millrace::stream

@@ -1,0 +1,118 @@
+#include "stream/worker.h"
+
+#include "base/clock.h"
+#include "stream/expressions.h"
+
+namespace millrace::stream {
+namespace {
+
+SourceReader* Find(const std::map<std::string, SourceReader*>& readers, const std::string& name) {
+  const auto found = readers.find(name);
+  return found == readers.end() ? nullptr : found->second;
+}
+
+}  // namespace
+
+void Worker::RunStep(const StepPlan& step) {
+  const auto& nodes = step.circuit->nodes();
+  owned_.assign(nodes.size(), rows::Batch());
+  values_.assign(nodes.size(), nullptr);
+  failures_.clear();
+  exclusions_.clear();
+  error_.reset();
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    values_[i] = &owned_[i];
+    if (!step.active[i]) continue;
+    // After an error the walk goes on without work: the other workers wait for what this one sends.
+    if (!error_ && !step.failed->load(std::memory_order_acquire)) {
+      Status done = RunNode(step, *nodes[i]);
+      if (!done.ok()) {
+        error_ = std::move(done).error().With(nodes[i]->description);
+        step.failed->store(true, std::memory_order_release);
+      }
+    }
+    Send(step, *nodes[i]);
+  }
+  if (error_) return;
+  Status kept = state_.AfterStep();
+  if (!kept.ok()) {
+    error_ = std::move(kept).error();
+    step.failed->store(true, std::memory_order_release);
+  }
+}
+
+void Worker::Send(const StepPlan& step, const CircuitNode& node) {
+  for (const auto& [consumer, input] : node.sends) {
+    consumer->exchanges[input]->Send(index_, step.ticket, values_[node.index]);
+  }
+}
+
+Status Worker::RunNode(const StepPlan& step, CircuitNode& node) {
+  if (const auto* source = std::get_if<Source>(&node.node.op)) {
+    return ReadSource(Find(step.input->sources, source->name), node);
+  }
+  if (const auto* relation = std::get_if<Relation>(&node.node.op)) {
+    if (node.from_history) return ReadSource(Find(step.input->history, relation->name), node);
+    values_[node.index] = values_[node.inputs[0]->index];
+    return Ok();
+  }
+  if (std::holds_alternative<Output>(node.node.op)) {
+    values_[node.index] = values_[node.inputs[0]->index];
+    return Ok();
+  }
+  return RunOperator(step, node);
+}
+
+Status Worker::ReadSource(SourceReader* reader, CircuitNode& node) {
+  if (reader == nullptr) return Ok();
+  const auto start = Tick();
+  TRY(owned_[node.index], reader->Read(index_));
+  auto& counters = node.counters[index_];
+  counters.seconds += SecondsSince(start);
+  counters.rows_out += owned_[node.index].row_count();
+  counters.steps += 1;
+  if (node.insert_only && !owned_[node.index].insert_only()) {
+    return Error(Code::kInternal, "a source that was declared insert-only gave a retraction");
+  }
+  return Ok();
+}
+
+Status Worker::RunOperator(const StepPlan& step, CircuitNode& node) {
+  inputs_.assign(node.inputs.size(), nullptr);
+  received_.assign(node.inputs.size(), rows::Batch());
+  size_t rows_in = 0;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const size_t from = node.inputs[i]->index;
+    if (!step.active[from]) continue;
+    inputs_[i] = values_[from];
+    if (node.exchanges[i]) {
+      received_[i] = node.exchanges[i]->Receive(index_, step.ticket);
+      inputs_[i] = &received_[i];
+    }
+    rows_in += inputs_[i]->row_count();
+  }
+  if (rows_in == 0 && !node.first_step) return Ok();
+  const auto start = Tick();
+  StepContext context{step.input->step, step.input->clock, std::nullopt, {}, {}};
+  const auto* deduplicate = std::get_if<Deduplicate>(&node.node.op);
+  if (deduplicate != nullptr) {
+    const auto found = step.input->watermarks.find(deduplicate->stream);
+    if (found != step.input->watermarks.end()) context.watermark = found->second;
+  }
+  try {
+    TRY(owned_[node.index], node.operators[index_]->Step(context, inputs_));
+  } catch (const std::exception& exception) {  // DuckDB's, the only library that operators call
+    return Error(Code::kInternal, "{}", ReadableMessage(exception));
+  }
+  for (RowFailure& failure : context.failures) failures_.emplace_back(&node, std::move(failure));
+  for (const Exclusion& exclusion : context.exclusions)
+    exclusions_.emplace_back(deduplicate->stream, exclusion);
+  auto& counters = node.counters[index_];
+  counters.seconds += SecondsSince(start);
+  counters.rows_in += rows_in;
+  counters.rows_out += owned_[node.index].row_count();
+  counters.steps += 1;
+  return Ok();
+}
+
+}  // namespace millrace::stream
