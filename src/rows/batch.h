@@ -1,10 +1,11 @@
-// A Batch is a change of a relation: a Z-set, rows with integer weights (Budiu et al., "DBSP", VLDB 2023).
-// +1 adds a row, -1 takes one away, and equal rows may stand more than once. A batch is *consolidated* when equal
-// rows are merged and zero weights are gone; operators that need it say so.
+// A Batch is a change of a relation: a Z-set, rows with integer weights (Budiu et al., "DBSP", VLDB
+// 2023). +1 adds a row, -1 takes one away, and equal rows may stand more than once. A batch is
+// *consolidated* when equal rows are merged and zero weights are gone; operators that need it say
+// so.
 //
-// Rows stand in DuckDB chunks of at most STANDARD_VECTOR_SIZE rows. Copies of a Batch share the chunks, which are
-// immutable once they are in a batch.
-// Thread rule: a value. Chunks may be read by several threads at once when their vectors are flat or constant.
+// Rows stand in DuckDB chunks of at most STANDARD_VECTOR_SIZE rows. Copies of a Batch share the
+// chunks, which are immutable once they are in a batch. Thread rule: a value. Chunks may be read by
+// several threads at once when their vectors are flat or constant.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +37,8 @@ struct Batch {
 
 // Merges equal rows (by their exact binary encoding, row_codec.h) and drops zero weights.
 Batch Consolidate(const Batch& batch, const Types& types);
-// The same, with the rows in the order of their encoding: the same bytes whatever order they came in.
+// The same, with the rows in the order of their encoding: the same bytes whatever order they came
+// in.
 Batch ConsolidateSorted(const Batch& batch, const Types& types);
 // A batch of the rows of `batch` with every weight multiplied by -1.
 Batch Negate(const Batch& batch);
@@ -45,11 +47,14 @@ Batch Negate(const Batch& batch);
 class BatchBuilder {
  public:
   explicit BatchBuilder(Types types);
-  // Copies rows `selection[0..count)` of `rows` (all rows where selection is null) with one weight each.
-  void Append(duckdb::DataChunk& rows, const duckdb::sel_t* selection, size_t count, const Weight* weights);
+  // Copies rows `selection[0..count)` of `rows` (all rows where selection is null) with one weight
+  // each.
+  void Append(duckdb::DataChunk& rows, const duckdb::sel_t* selection, size_t count,
+              const Weight* weights);
   void AppendRow(duckdb::DataChunk& rows, size_t row, Weight weight);
-  // The chunk being filled, for writing columns directly: it has room for `count` rows more; write them to rows
-  // [size(), size() + count) of its flat vectors, then Commit. REQUIRES: count <= STANDARD_VECTOR_SIZE.
+  // The chunk being filled, for writing columns directly: it has room for `count` rows more; write
+  // them to rows [size(), size() + count) of its flat vectors, then Commit. REQUIRES: count <=
+  // STANDARD_VECTOR_SIZE.
   duckdb::DataChunk& Room(size_t count);
   // `weights` null: all +1.
   void Commit(size_t count, const Weight* weights);

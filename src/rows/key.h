@@ -1,6 +1,8 @@
-// Order-preserving keys: bytes whose memcmp order is SQL order, for any type (DuckDB's sort key, with the version of
-// our own and a golden test because what is persisted must not change with DuckDB). They serve equality and order of
-// keys only: a row's identity is its exact encoding, row_codec.h, because -0.0 and 0.0 are equal and still differ.
+// Order-preserving keys: bytes whose memcmp order is SQL order, for any type (DuckDB's sort key,
+// with the version of our own and a golden test because what is persisted must not change with
+// DuckDB). They serve equality and order of keys only (INTERVAL and TIMETZ are normalised first,
+// also inside nested types): a row's identity is its exact encoding, row_codec.h, because -0.0 and
+// 0.0 are equal and still differ.
 #pragma once
 
 #include <cstdint>
@@ -22,13 +24,16 @@ struct KeyOrder {
   bool nulls_first = false;
 };
 
-// Keys of all rows of a chunk. Holds the bytes; views stay valid until the next call. Not thread-safe. Keys of several
-// columns are prefix-free: no key is a prefix of another of the same columns.
+// Keys of all rows of a chunk. Holds the bytes; views stay valid until the next call. Not
+// thread-safe. Keys of several columns are prefix-free: no key is a prefix of another of the same
+// columns.
 class KeyEncoder {
  public:
   // `orders` empty: ascending, NULLs last.
   explicit KeyEncoder(std::vector<KeyOrder> orders = {});
   ~KeyEncoder();
+  KeyEncoder(KeyEncoder&&) noexcept;
+  KeyEncoder& operator=(KeyEncoder&&) noexcept;
   // `columns` is a chunk of just the key columns. No columns: every key is the empty string.
   const std::vector<std::string_view>& Encode(duckdb::DataChunk& columns);
   // True per row where any key column is NULL (of the last Encode).
@@ -38,6 +43,9 @@ class KeyEncoder {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// False for the few types that have no order. REQUIRES of Encode: all columns are key types.
+bool IsKeyType(const duckdb::LogicalType& type);
 
 uint64_t KeyHash(std::string_view key);
 inline int VirtualShard(uint64_t hash) { return static_cast<int>(hash % kVirtualShards); }

@@ -1,5 +1,6 @@
-// A row as bytes and back: exact, compact, the same bytes for the same row on every machine and version. This is a row's
-// identity (weights, consolidation, bags), and what state tables hold. It has a version and a golden test.
+// A row as bytes and back: exact, compact, the same bytes for the same row on every machine and
+// version. This is a row's identity (weights, consolidation, bags), and what state tables hold. It
+// has a version and a golden test.
 #pragma once
 
 #include <memory>
@@ -37,10 +38,12 @@ class RowDecoder {
   ~RowDecoder();
   RowDecoder(RowDecoder&&) noexcept;
   RowDecoder& operator=(RowDecoder&&) noexcept;
-  // Writes `rows` into `out` from row `at` on (column `first_column` + i for the i-th type): the chunk has room and
-  // vectors are flat. Rows may come from disk: bytes that no RowEncoder of these types makes are kCorruption, never an
-  // access out of bounds; what stands in `out` from `at` on is then unspecified. Sets no cardinality.
-  [[nodiscard]] Status Decode(std::span<const std::string_view> rows, duckdb::DataChunk& out, size_t at, size_t first_column = 0);
+  // Writes `rows` into `out` from row `at` on (column `first_column` + i for the i-th type): the
+  // chunk has room and vectors are flat. Rows may come from disk: bytes that no RowEncoder of these
+  // types makes are kCorruption, never an access out of bounds; what stands in `out` from `at` on
+  // is then unspecified. Sets no cardinality.
+  [[nodiscard]] Status Decode(std::span<const std::string_view> rows, duckdb::DataChunk& out,
+                              size_t at, size_t first_column = 0);
 
  private:
   struct Impl;

@@ -10,7 +10,8 @@
 
 namespace millrace::rows {
 
-// A value of 16 bytes (HUGEINT, UHUGEINT, UUID, INTERVAL, wide DECIMAL), copied as it lies in memory.
+// A value of 16 bytes (HUGEINT, UHUGEINT, UUID, INTERVAL, wide DECIMAL), copied as it lies in
+// memory.
 using Bytes16 = std::array<uint64_t, 2>;
 
 // Bytes of a non-NULL value; 0 for strings and nested types.

@@ -16,7 +16,8 @@ struct Column {
   std::string name;
   duckdb::LogicalType type;
   bool not_null = false;
-  // The constant that a missing field takes; NULL Value of the column's type where none was declared.
+  // The constant that a missing field takes; NULL Value of the column's type where none was
+  // declared.
   std::optional<duckdb::Value> default_value;
   int id = 0;  // stays the same over renames; never reused within a schema
 };

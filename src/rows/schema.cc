@@ -1,0 +1,45 @@
+#include "rows/schema.h"
+
+namespace millrace::rows {
+namespace {
+
+char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+}  // namespace
+
+bool EqualNames(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (Lower(a[i]) != Lower(b[i])) return false;
+  }
+  return true;
+}
+
+std::string LowerName(std::string_view name) {
+  std::string lower(name);
+  for (char& c : lower) c = Lower(c);
+  return lower;
+}
+
+std::optional<size_t> Schema::Find(std::string_view name) const {
+  for (size_t i = 0; i < columns.size(); ++i) {
+    if (EqualNames(columns[i].name, name)) return i;
+  }
+  return std::nullopt;
+}
+
+Types Schema::types() const {
+  Types types;
+  types.reserve(columns.size());
+  for (const Column& column : columns) types.push_back(column.type);
+  return types;
+}
+
+std::vector<std::string> Schema::names() const {
+  std::vector<std::string> names;
+  names.reserve(columns.size());
+  for (const Column& column : columns) names.push_back(column.name);
+  return names;
+}
+
+}  // namespace millrace::rows
