@@ -62,17 +62,10 @@ std::vector<rows::KeyOrder> KeyOrders(const TopK& top_k) {
   return orders;
 }
 
-// offset + limit without overflow: LIMIT ALL OFFSET n is a limit of INT64_MAX.
-int64_t LastPlace(const TopK& top_k) {
-  int64_t sum;
-  return __builtin_add_overflow(top_k.offset, top_k.limit, &sum) ? INT64_MAX : sum;
-}
-
 }  // namespace
 
 TopKOperator::TopKOperator(const Node& node, const OperatorContext& context)
     : top_k_(std::get<TopK>(node.op)),
-      last_place_(LastPlace(top_k_)),
       partition_reader_(top_k_.partition, context.input_types[0]),
       order_columns_(OrderColumns(top_k_), context.input_types[0]),
       order_encoder_(KeyOrders(top_k_)),
@@ -160,15 +153,19 @@ void TopKOperator::GrowSlots() {
   }
 }
 
-// Appends the rows at all places up to last_place_ to `shown`, those before the offset included,
-// and notes the last one in `boundary` unless it is null.
+// Appends the rows that the partition shows to `shown`, and notes the last one in `boundary` unless
+// it is null.
 void TopKOperator::Scan(const state::BagTable::Group* group, std::vector<Shown>& shown,
                         std::byte* boundary) {
-  int64_t left = last_place_;
+  int64_t hidden = top_k_.offset;  // places to pass by
+  int64_t left = top_k_.limit;
   table_.Scan(group, {}, [&](const state::BagTable::Entry& entry) {
     if (entry.weight <= 0)
       return true;  // a row taken away before it came: upstream's passing state
-    shown.push_back({entry.row, std::min(entry.weight, left)});
+    const Weight passed = std::min(entry.weight, hidden);
+    hidden -= passed;
+    if (entry.weight == passed) return true;
+    shown.push_back({entry.row, std::min(entry.weight - passed, left)});
     left -= shown.back().weight;
     return left > 0;
   });
@@ -184,11 +181,10 @@ void TopKOperator::Scan(const state::BagTable::Group* group, std::vector<Shown>&
 }
 
 Status TopKOperator::EmitDifference(std::span<const Shown> before, std::span<const Shown> after) {
-  return top_k_.with_number || top_k_.offset > 0 ? EmitPlaceDifference(before, after)
-                                                 : EmitRowDifference(before, after);
+  return top_k_.with_number ? EmitPlaceDifference(before, after) : EmitRowDifference(before, after);
 }
 
-// Without offset and number: both are sorted, so that a merge finds the rows that came and went.
+// Both are sorted: a merge finds the rows that came and went.
 Status TopKOperator::EmitRowDifference(std::span<const Shown> before,
                                        std::span<const Shown> after) {
   size_t b = 0;
@@ -218,31 +214,29 @@ Status TopKOperator::EmitRowDifference(std::span<const Shown> before,
   return Ok();
 }
 
-// With offset or number: compares place by place, in runs in which both sides stay on one row.
+// Compares place by place, in runs in which both sides stay on one row.
 Status TopKOperator::EmitPlaceDifference(std::span<const Shown> before,
                                          std::span<const Shown> after) {
   size_t b = 0;
   size_t a = 0;
   Weight before_left = before.empty() ? 0 : before[0].weight;
   Weight after_left = after.empty() ? 0 : after[0].weight;
-  int64_t place = 0;  // places done
+  int64_t place = top_k_.offset;  // the last one done
   while (b < before.size() || a < after.size()) {
     const bool has_before = b < before.size();
     const bool has_after = a < after.size();
-    Weight run =
+    const Weight run =
         std::min(has_before ? before_left : after_left, has_after ? after_left : before_left);
-    if (place < top_k_.offset) {
-      run = std::min(run, top_k_.offset - place);
-    } else if (!has_before || !has_after || before[b].bytes != after[a].bytes) {
-      const Weight each = top_k_.with_number ? 1 : run;
-      for (Weight n = 0; n < run; n += each) {
-        if (has_before) TRY(out_.Add(RowOf(before[b].bytes), -each, place + n + 1));
-        if (has_after) TRY(out_.Add(RowOf(after[a].bytes), each, place + n + 1));
+    if (!has_before || !has_after || before[b].bytes != after[a].bytes) {
+      for (Weight n = 1; n <= run; ++n) {
+        if (has_before) TRY(out_.Add(RowOf(before[b].bytes), -1, place + n));
+        if (has_after) TRY(out_.Add(RowOf(after[a].bytes), +1, place + n));
       }
     }
     place += run;
-    if (has_before && (before_left -= run) == 0 && ++b < before.size())
+    if (has_before && (before_left -= run) == 0 && ++b < before.size()) {
       before_left = before[b].weight;
+    }
     if (has_after && (after_left -= run) == 0 && ++a < after.size()) after_left = after[a].weight;
   }
   return Ok();

@@ -59,7 +59,6 @@ class TopKOperator final : public Operator {
   Status EmitPlaceDifference(std::span<const Shown> before, std::span<const Shown> after);
 
   TopK top_k_;
-  int64_t last_place_;  // offset + limit
   KeyReader partition_reader_;
   ColumnView order_columns_;
   rows::KeyEncoder order_encoder_;
