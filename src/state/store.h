@@ -77,6 +77,8 @@ class Store {
   bool flushing() const;
   // Ends a flush that is under way, doing the workers' share itself. REQUIRES: no worker is in a step.
   Status FinishFlush();
+  // Memory is over the budget and what fills it is dirty: only a flush makes room.
+  bool wants_flush() const;
   // The error that made a flush fail; from then on nothing is flushed, and the node has to stop.
   Status health() const;
 

@@ -1,0 +1,63 @@
+// FlushBuffer gathers what one worker has to write in one flush: for each table, keys with their
+// value or their deletion. The worker fills it, then the flush thread sorts and writes it.
+//
+// Not thread-safe: handed over as a whole.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "state/store.h"
+
+namespace millrace::state {
+
+// One table's share of one worker.
+class TableBuffer {
+ public:
+  // `data` is the disk key without table and shard (disk_key.h), then the value.
+  struct Entry {
+    const char* data;
+    uint32_t key_bytes;
+    uint16_t value_bytes;
+    bool deleted;
+    uint8_t shard;
+    std::string_view key() const { return {data, key_bytes}; }
+    std::string_view value() const { return {data + key_bytes, value_bytes}; }
+  };
+  static constexpr size_t kValueBytesMax = UINT16_MAX;
+
+  // The disk key's tail is `key` with its length, then `row`. REQUIRES: value.size() <=
+  // kValueBytesMax.
+  void Put(uint8_t shard, std::string_view key, std::string_view row, std::string_view value);
+  void Delete(uint8_t shard, std::string_view key, std::string_view row);
+
+  size_t size() const { return entries_.size(); }
+  size_t memory_bytes() const { return block_bytes_ + entries_.capacity() * sizeof(Entry); }
+
+  // Sorts by (shard, key). Where a key was both put and deleted, the put stays: see BagTable.
+  void Sort();
+  // After Sort: the entries of one shard, ascending, each key once.
+  std::pair<const Entry*, const Entry*> Shard(int shard) const;
+
+ private:
+  void Append(uint8_t shard, std::string_view key, std::string_view row, std::string_view value,
+              bool deleted);
+
+  std::vector<Entry> entries_;
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  char* free_ = nullptr;
+  size_t free_bytes_ = 0;
+  size_t block_bytes_ = 0;
+  std::vector<size_t> shard_begin_;
+};
+
+struct FlushBuffer {
+  std::map<TableId, TableBuffer> tables;
+  size_t memory_bytes() const;
+};
+
+}  // namespace millrace::state

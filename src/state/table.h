@@ -1,0 +1,183 @@
+// What the tables of a worker have in common: entries that are clean or dirty, the freeze of a
+// flush, and eviction.
+//
+// An entry that changed since the last freeze is dirty with the current parity. BeginFlush flips
+// the parity: dirty entries of the other parity are frozen, which costs nothing. A frozen entry is
+// written to the flush buffer either by WriteFrozen, slice by slice, or before it changes (then it
+// is dirty again, with the current parity).
+//
+// Invariants:
+// 1. An entry is in `dirty_` exactly once if it is dirty with the current parity.
+// 2. Every frozen entry is in `frozen_`, at or after `frozen_next_`. Others may be there too: those
+// changed since.
+// 3. Memory of an entry that is in one of the lists is not given back before the list has passed
+// it.
+// 4. An entry is evicted only if what it holds has reached the disk: not dirty, and not part of the
+// flush under way.
+//
+// Thread rule: owned by one worker.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "state/arena.h"
+#include "state/disk.h"
+#include "state/flush_buffer.h"
+#include "state/hash_index.h"
+#include "state/tables.h"
+
+namespace millrace::state {
+
+// What a worker shares with its tables.
+struct WorkerContext {
+  Disk& disk;
+  Arena& arena;
+  int index;
+  int workers;
+  bool parity = false;    // of the entries that become dirty now
+  bool flushing = false;  // from the freeze until the files are ingested
+  size_t misses = 0;
+  size_t evicted = 0;
+};
+
+enum Flag : uint8_t {
+  kDirty = 1,          // differs from what was last written
+  kDirtyParity = 2,    // ... with this parity
+  kWritten = 4,        // written into a flush
+  kWrittenParity = 8,  // ... that froze this parity; an older one is through
+  kOnDisk = 16,        // the disk holds the entry, or will when the flush under way is through
+  kAbsent = 32,        // the key has no entry (erased, or known to be nowhere)
+  kReferenced = 64,    // used since the clock's hand last passed
+  kListed = 128,       // a group that is in the list of empty ones
+};
+
+// Begins every record of the hash index. `tag` is the low half of the key's hash; its low byte is
+// the virtual shard.
+struct RecordHeader {
+  uint32_t tag;
+  uint32_t flags : 8;
+  uint32_t key_bytes : 24;
+
+  uint8_t shard() const { return static_cast<uint8_t>(tag); }
+  bool Has(uint32_t flag) const { return (flags & flag) != 0; }
+};
+static_assert(sizeof(RecordHeader) == 8);
+
+class Table {
+ public:
+  // Records begin with a RecordHeader and hold their key `key_offset` bytes from the start on.
+  Table(TableId id, WorkerContext& worker, size_t key_offset, bool has_disk)
+      : id_(id), worker_(worker), key_offset_(key_offset), has_disk_(has_disk) {}
+  virtual ~Table() = default;
+  Table(const Table&) = delete;
+  Table& operator=(const Table&) = delete;
+
+  // Frozen entries go to `out`, which stays until they are all written. REQUIRES: the last flush's
+  // are.
+  void Freeze(TableBuffer& out);
+  // Writes up to `count` frozen entries. True when none is left.
+  bool WriteFrozen(size_t count);
+  // The files of the flush are on disk.
+  virtual void OnIngested() = 0;
+  // No pointer given out is in use any more.
+  virtual void EndStep() {}
+  // Looks at up to `slots` slots from where it stopped the last time and evicts what it may.
+  // Returns how many entries went.
+  size_t Evict(size_t slots);
+  size_t slot_count() const { return index_.slot_count(); }
+  size_t memory_bytes() const {
+    return index_.memory_bytes() + (dirty_.capacity() + frozen_.capacity()) * sizeof(Arena::Ref);
+  }
+  void ShrinkIndex() { index_.ShrinkIfSparse(); }
+  // Gives all memory back to the arena. The table is not used afterwards.
+  virtual void FreeAll() = 0;
+
+ protected:
+  // Writes one entry of the frozen list if it is still frozen, and frees it if it was kept for the
+  // list only.
+  virtual void WriteListed(Arena::Ref ref) = 0;
+  // Evicts the record unless something speaks against it.
+  virtual bool TryEvict(Arena::Ref ref) = 0;
+
+  bool IsFrozen(uint32_t flags) const {
+    return (flags & kDirty) != 0 && ((flags & kDirtyParity) != 0) != worker_.parity;
+  }
+  bool IsDirtyNow(uint32_t flags) const {
+    return (flags & kDirty) != 0 && ((flags & kDirtyParity) != 0) == worker_.parity;
+  }
+  bool InFlight(uint32_t flags) const {
+    return (flags & kWritten) != 0 && worker_.flushing &&
+           ((flags & kWrittenParity) != 0) != worker_.parity;
+  }
+  uint32_t AsDirty(uint32_t flags) const {
+    return (flags & ~uint32_t{kDirtyParity}) | kDirty | (worker_.parity ? kDirtyParity : 0);
+  }
+  uint32_t AsWritten(uint32_t flags) const {
+    return (flags & ~uint32_t{kDirty | kWrittenParity}) | kWritten |
+           (worker_.parity ? 0 : kWrittenParity);
+  }
+  Status CheckKeys(std::span<const Key> keys) const;
+
+  std::string_view KeyOf(const RecordHeader* record) const {
+    return {reinterpret_cast<const char*>(record) + key_offset_, record->key_bytes};
+  }
+  size_t RecordBytes(size_t key_bytes) const { return key_offset_ + key_bytes; }
+  RecordHeader* FindInMemory(const Key& key) const;
+  // Calls visit(i, record or nullptr) for each key, in order, with the memory accesses of many keys
+  // under way together.
+  template <typename Visit>
+  void LookUp(std::span<const Key> keys, const Visit& visit);
+  // A record with header and key; the rest is not filled, the index does not know it.
+  RecordHeader* NewRecord(const Key& key, uint32_t flags);
+  RecordHeader* Create(const Key& key, uint32_t flags);
+
+  const TableId id_;
+  WorkerContext& worker_;
+  const size_t key_offset_;
+  // Whether the disk may hold keys of this table that are not in memory.
+  bool has_disk_;
+  HashIndex index_;
+  std::vector<Arena::Ref> dirty_;
+  std::vector<Arena::Ref> frozen_;
+  size_t frozen_next_ = 0;
+  TableBuffer* out_ = nullptr;
+  size_t hand_ = 0;
+};
+
+template <typename Visit>
+void Table::LookUp(std::span<const Key> keys, const Visit& visit) {
+  // About what a core can have outstanding.
+  constexpr size_t kLanes = 32;
+  Arena::Ref candidates[kLanes];
+  for (size_t begin = 0; begin < keys.size(); begin += kLanes) {
+    const size_t count = std::min(kLanes, keys.size() - begin);
+    for (size_t i = 0; i < count; ++i) {
+      index_.Prefetch(static_cast<uint32_t>(keys[begin + i].hash));
+    }
+    for (size_t i = 0; i < count; ++i) {
+      candidates[i] = index_.Candidate(static_cast<uint32_t>(keys[begin + i].hash));
+      if (candidates[i] == 0) continue;
+      const std::byte* record = worker_.arena.At<std::byte>(candidates[i]);
+      __builtin_prefetch(record);
+      __builtin_prefetch(record + RecordBytes(keys[begin + i].bytes.size()) - 1);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const Key& key = keys[begin + i];
+      RecordHeader* record = nullptr;
+      if (candidates[i] != 0) {
+        record = worker_.arena.At<RecordHeader>(candidates[i]);
+        if (KeyOf(record) != key.bytes) record = nullptr;
+      }
+      // Not the first of its tag, or made since by an equal key of this call.
+      if (record == nullptr) record = FindInMemory(key);
+      if (record != nullptr && !record->Has(kReferenced)) record->flags |= kReferenced;
+      visit(begin + i, record);
+    }
+  }
+}
+
+}  // namespace millrace::state
