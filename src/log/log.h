@@ -68,8 +68,9 @@ struct LogOptions {
 
 struct TopicConfig {
   int32_t partitions = 1;
-  std::optional<std::chrono::milliseconds> retention_time;  // by time of append; nullopt: unlimited
-  std::optional<uint64_t> retention_bytes;                  // per partition; nullopt: unlimited
+  std::optional<std::chrono::milliseconds> retention_time =
+      {};                                        // by time of append; nullopt: unlimited
+  std::optional<uint64_t> retention_bytes = {};  // per partition; nullopt: unlimited
   bool operator==(const TopicConfig&) const = default;
 };
 
@@ -145,7 +146,7 @@ struct ReadResult {
 };
 
 struct ReadOptions {
-  Offset from;                 // a batch that holds it in its middle is returned whole
+  Offset from = {};            // a batch that holds it in its middle is returned whole
   Offset until = kOffsetMax;   // batches that begin here or later are left out; e.g. a cut's end
   size_t bytes_max = 1 << 20;  // at least one batch is returned, however large
 };

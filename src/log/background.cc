@@ -1,0 +1,266 @@
+// The background thread: fills segments from frames, lets go of memory, syncs and writes
+// checkpoints, frees what retention allows, and watches the disk.
+#include "base/coding.h"
+#include "base/logging.h"
+#include "log/log_impl.h"
+
+namespace millrace::log {
+namespace {
+
+constexpr std::chrono::milliseconds kHousekeepingInterval{500};
+constexpr std::chrono::milliseconds kStalledRetryInterval{100};
+// Enough frames behind a checkpoint to spread the cost of one, few enough to replay in a blink.
+constexpr uint64_t kCheckpointBytesMax = 64ull << 20;
+
+}  // namespace
+
+void Log::Impl::BackgroundLoop() {
+  std::unique_lock lock(frames_mutex_);
+  while (!stop_background_) {
+    const auto urgent = [this] {
+      return stop_background_ || (flusher_waits_ && !stalled_) ||
+             (unfilled_bytes_ >= options_.tail_bytes_max / 8 && !stalled_);
+    };
+    const auto delay = stalled_              ? kStalledRetryInterval
+                       : unfilled_bytes_ > 0 ? options_.fill_delay_max
+                                             : kHousekeepingInterval;
+    background_wakes_.wait_for(lock, delay, urgent);
+    if (stop_background_) break;
+    const bool room_wanted = flusher_waits_;
+    lock.unlock();
+    RunBackground(room_wanted);
+    lock.lock();
+  }
+}
+
+void Log::Impl::RunBackground(bool force_checkpoint) {
+  if (failed_) return;
+  const bool housekeeping =
+      options_.manual || Tick() - last_housekeeping_ >= kHousekeepingInterval || stalled_;
+  if (housekeeping) {
+    last_housekeeping_ = Tick();
+    WatchDisk();
+  }
+  Status status = Fill();
+  if (status.ok() && housekeeping) status = ApplyRetention();
+  if (status.ok() && (force_checkpoint || CheckpointIsDue())) status = Checkpoint(/*clean=*/false);
+  const bool full = !status.ok() && status.error().code() == Code::kOverloaded;
+  if (full && !stalled_) {
+    LOG_ERROR("no space left for segments: appends are refused until there is", "error={}",
+              status.error().ToString());
+  }
+  if (!full && stalled_)
+    LOG_WARNING("space for segments again", "directory={}", options_.directory);
+  stalled_ = full;
+  if (!status.ok() && !full) Fail(status.error());
+  Evict(options_.tail_bytes_max / 2);
+  room_made_.notify_all();
+}
+
+// ---- Segments ----
+
+// Takes up where the last call left off, which a full disk may have ended anywhere.
+Status Log::Impl::Fill() {
+  std::vector<std::shared_ptr<const Frame>> frames;
+  {
+    std::lock_guard lock(frames_mutex_);
+    frames.assign(frames_.begin() + static_cast<ptrdiff_t>(filled_count_), frames_.end());
+  }
+  TRY(FillCollected());
+  for (const auto& frame : frames) {
+    const std::vector<FrameEntry>& entries = frame->meta.entries;
+    for (; fill_entry_ < entries.size(); ++fill_entry_) {
+      const FrameEntry& entry = entries[fill_entry_];
+      if (entry.kind != EntryKind::kBatch) {
+        TRY(FillCollected());
+        TRY(ApplyOnDisk(*frame, entry));
+        continue;
+      }
+      const uint32_t index = fill_index_++;
+      const auto partition = FindPartition(entry.partition);
+      if (!partition) continue;  // its topic was deleted
+      SegmentEntry to;
+      to.base_offset = entry.base_offset;
+      to.records = entry.records;
+      to.bytes = entry.bytes;
+      to.frame = frame->meta.sequence;
+      to.index_in_frame = index;
+      to.clock = frame->meta.clock;
+      const std::string_view batch = frame->payload(entry);
+      if (!batch.empty()) to.max_timestamp = {GetBig<int64_t>(batch.data() + 35)};
+      if (!partition->has_collected()) collected_.push_back(partition);
+      partition->Collect(to, batch);
+    }
+    fill_entry_ = 0;
+    fill_index_ = 0;
+    checkpoint_position_ = frame->write_ahead_end();
+    checkpoint_next_ = {frame->meta.sequence.value + 1};
+    checkpoint_behind_ = true;
+    std::lock_guard lock(frames_mutex_);
+    ++filled_count_;
+  }
+  return FillCollected();
+}
+
+Status Log::Impl::FillCollected() {
+  while (!collected_.empty()) {
+    const auto& partition = collected_.back();
+    unsynced_.insert(partition);
+    TRY(partition->Fill(options_.segment_bytes));
+    collected_.pop_back();
+  }
+  return Ok();
+}
+
+Status Log::Impl::ApplyOnDisk(const Frame& frame, const FrameEntry& entry) {
+  switch (entry.kind) {
+    case EntryKind::kBatch:
+      break;
+    case EntryKind::kAlterTopic:
+      break;  // the checkpoint has it
+    case EntryKind::kCreateTopic: {
+      TRY(const TopicInfo info, DecodeTopic(frame.payload(entry)));
+      return MakeTopicDirectory(info);
+    }
+    case EntryKind::kDeleteTopic: {
+      TRY(const TopicInfo info, DecodeTopic(frame.payload(entry)));
+      return RemoveTopicDirectory(info);
+    }
+    case EntryKind::kLogStart: {
+      const auto partition = FindPartition(entry.partition);
+      if (!partition) return Ok();
+      TRY(const uint64_t removed, partition->RemoveSegmentsBelowStart());
+      std::lock_guard lock(stats_mutex_);
+      stats_.segments_deleted += removed;
+    }
+  }
+  return Ok();
+}
+
+// Lets go of the oldest filled frames until what is kept fits.
+void Log::Impl::Evict(uint64_t bytes_max) {
+  std::vector<std::shared_ptr<const Frame>> evicted;
+  {
+    std::lock_guard lock(frames_mutex_);
+    unfilled_bytes_ = 0;
+    for (size_t i = filled_count_; i < frames_.size(); ++i)
+      unfilled_bytes_ += frames_[i]->memory_bytes();
+    while (filled_count_ > 0 && tail_bytes_ > bytes_max) {
+      tail_bytes_ -= frames_.front()->memory_bytes();
+      evicted.push_back(std::move(frames_.front()));
+      frames_.pop_front();
+      --filled_count_;
+    }
+  }
+  for (const auto& frame : evicted) {
+    const Partition* last = nullptr;
+    for (const FrameEntry& entry : frame->meta.entries) {
+      if (entry.kind != EntryKind::kBatch) continue;
+      const auto partition = FindPartition(entry.partition);
+      if (partition && partition.get() != last) partition->DropTail(frame->meta.sequence);
+      last = partition.get();
+    }
+  }
+}
+
+// ---- Checkpoints ----
+
+bool Log::Impl::CheckpointIsDue() const {
+  if (!checkpoint_behind_) return false;
+  const uint64_t bytes = std::min(kCheckpointBytesMax, options_.write_ahead_bytes_max / 4);
+  // Unsynced segments are held open.
+  return write_ahead_->live_bytes() >= bytes ||
+         unsynced_.size() > segment_files_.segments_max() / 2 ||
+         Tick() - last_checkpoint_ >= options_.checkpoint_interval_max;
+}
+
+Status Log::Impl::Checkpoint(bool clean) {
+  if (!checkpoint_behind_ && !clean) return Ok();
+  uint64_t syncs = 0;
+  for (const auto& partition : unsynced_) {
+    const Result<uint64_t> synced = partition->Sync();
+    // Not even a full disk heals a failed sync: what was written is written anew from the
+    // write-ahead file at the next start.
+    if (!synced.ok()) return Error(Code::kIo, "{}", synced.error().message());
+    syncs += *synced;
+  }
+  unsynced_.clear();
+  log::Checkpoint checkpoint;
+  checkpoint.generation = generation_;
+  checkpoint.position = checkpoint_position_;
+  checkpoint.next_sequence = checkpoint_next_;
+  checkpoint.leader_epoch = leader_epoch_;
+  checkpoint.clean = clean;
+  {
+    // May hold changes of topics of later frames too; replaying them again changes nothing.
+    std::lock_guard publish_lock(publish_mutex_);
+    checkpoint.clock = published_clock_;
+    std::shared_lock lock(topics_mutex_);
+    for (const auto& [id, topic] : topics_) {
+      TopicState state;
+      state.info = topic->info;
+      for (const auto& partition : topic->partitions)
+        state.partitions.push_back(partition->State());
+      checkpoint.topics.push_back(std::move(state));
+    }
+  }
+  TRY(files_.Replace(checkpoint_path_, EncodeCheckpoint(checkpoint)));
+  write_ahead_->Release(checkpoint_position_, checkpoint_next_);
+  checkpoint_behind_ = false;
+  last_checkpoint_ = Tick();
+  std::lock_guard lock(stats_mutex_);
+  stats_.segment_syncs += syncs;
+  ++stats_.checkpoints;
+  return Ok();
+}
+
+// ---- Retention and disk ----
+
+void Log::Impl::WatchDisk() {
+  const Result<DiskSpace> space = files_.Space(options_.directory);
+  if (!space.ok()) {
+    LOG_WARNING("cannot ask for free space", "error={}", space.error().ToString());
+    return;
+  }
+  const auto used = static_cast<double>(space->total_bytes - space->free_bytes);
+  const bool full = space->free_bytes < options_.disk_free_bytes_min ||
+                    used > options_.disk_used_max * static_cast<double>(space->total_bytes);
+  if (full != disk_full_) {
+    LOG_WARNING(
+        full ? "disk above its high mark: appends are refused" : "disk below its high mark again",
+        "directory={} free_bytes={}", options_.directory, space->free_bytes);
+  }
+  disk_full_ = full;
+}
+
+Status Log::Impl::ApplyRetention() {
+  std::vector<std::shared_ptr<const Topic>> topics;
+  {
+    std::shared_lock lock(topics_mutex_);
+    for (const auto& [id, topic] : topics_) topics.push_back(topic);
+  }
+  const Micros now = clock_.Now();
+  for (const auto& topic : topics) {
+    const TopicConfig& config = topic->info.config;
+    std::chrono::microseconds age_max = options_.segment_age_max;
+    std::optional<Micros> append_time_min;
+    if (config.retention_time) {
+      age_max = std::min<std::chrono::microseconds>(age_max, *config.retention_time);
+      append_time_min =
+          Micros{now.value - std::chrono::microseconds(*config.retention_time).count()};
+    }
+    for (const auto& partition : topic->partitions) {
+      TRY(partition->RollIfOlder(Micros{now.value - age_max.count()}));
+      if (!config.retention_time && !config.retention_bytes) continue;
+      TRY(const Offset start, partition->RetentionStart(append_time_min, config.retention_bytes));
+      if (start <= partition->range().start) continue;
+      // Durable before files go: a power loss must not bring back some and not others.
+      Request request;
+      request.control = Control{EntryKind::kLogStart, partition->id(), start, ""};
+      queue_.PushAlways(std::move(request), 0);
+    }
+  }
+  return Ok();
+}
+
+}  // namespace millrace::log

@@ -1,0 +1,141 @@
+#include "log/checkpoint.h"
+
+#include "base/coding.h"
+
+namespace millrace::log {
+namespace {
+
+constexpr std::string_view kMagic = "MRCP0001";
+constexpr uint64_t kUnlimited = UINT64_MAX;
+
+void PutTopic(std::string& out, const TopicInfo& topic) {
+  PutFixed(out, topic.id.value);
+  PutBytes(out, topic.name);
+  PutFixed(out, topic.config.partitions);
+  PutFixed(out, topic.config.retention_time
+                    ? static_cast<uint64_t>(topic.config.retention_time->count())
+                    : kUnlimited);
+  PutFixed(out, topic.config.retention_bytes.value_or(kUnlimited));
+}
+
+Result<TopicInfo> ReadTopic(Reader& in) {
+  TopicInfo topic;
+  TRY(topic.id.value, in.Fixed<uint64_t>());
+  TRY(topic.name, in.Bytes());
+  TRY(topic.config.partitions, in.Fixed<int32_t>());
+  TRY(const uint64_t time, in.Fixed<uint64_t>());
+  TRY(const uint64_t bytes, in.Fixed<uint64_t>());
+  if (time != kUnlimited) topic.config.retention_time = std::chrono::milliseconds(time);
+  if (bytes != kUnlimited) topic.config.retention_bytes = bytes;
+  if (topic.config.partitions < 1) {
+    return Error(Code::kCorruption, "topic {} has {} partitions", Quoted(topic.name),
+                 topic.config.partitions);
+  }
+  return topic;
+}
+
+std::string EncodeBody(const Checkpoint& checkpoint) {
+  std::string out;
+  PutFixed(out, checkpoint.generation);
+  PutFixed(out, checkpoint.position);
+  PutFixed(out, checkpoint.next_sequence.value);
+  PutFixed(out, checkpoint.clock.value);
+  PutFixed(out, checkpoint.leader_epoch);
+  PutFixed(out, static_cast<uint8_t>(checkpoint.clean));
+  PutVarint(out, checkpoint.topics.size());
+  for (const TopicState& topic : checkpoint.topics) {
+    PutTopic(out, topic.info);
+    for (const PartitionState& partition : topic.partitions) {
+      PutFixed(out, partition.start.value);
+      PutFixed(out, partition.end.value);
+      PutFixed(out, partition.active.value_or(Offset{-1}).value);
+      PutFixed(out, partition.log_bytes);
+      PutFixed(out, partition.entry_count);
+    }
+  }
+  return out;
+}
+
+Result<Checkpoint> DecodeBody(std::string_view bytes) {
+  Reader in(bytes);
+  Checkpoint checkpoint;
+  TRY(checkpoint.generation, in.Fixed<uint64_t>());
+  TRY(checkpoint.position, in.Fixed<uint64_t>());
+  TRY(checkpoint.next_sequence.value, in.Fixed<uint64_t>());
+  TRY(checkpoint.clock.value, in.Fixed<int64_t>());
+  TRY(checkpoint.leader_epoch, in.Fixed<int32_t>());
+  TRY(const uint8_t clean, in.Fixed<uint8_t>());
+  checkpoint.clean = clean != 0;
+  TRY(const uint64_t topics, in.Varint());
+  for (uint64_t i = 0; i < topics; ++i) {
+    TopicState topic;
+    TRY(topic.info, ReadTopic(in));
+    for (int32_t p = 0; p < topic.info.config.partitions; ++p) {
+      PartitionState partition;
+      TRY(partition.start.value, in.Fixed<int64_t>());
+      TRY(partition.end.value, in.Fixed<int64_t>());
+      TRY(const int64_t active, in.Fixed<int64_t>());
+      if (active >= 0) partition.active = Offset{active};
+      TRY(partition.log_bytes, in.Fixed<uint64_t>());
+      TRY(partition.entry_count, in.Fixed<uint64_t>());
+      topic.partitions.push_back(partition);
+    }
+    checkpoint.topics.push_back(std::move(topic));
+  }
+  return checkpoint;
+}
+
+// The body of the copy at the front of `bytes`, if that copy is whole.
+Result<std::string_view> CheckedBody(std::string_view bytes) {
+  Reader in(bytes);
+  TRY(const uint64_t size, in.Fixed<uint64_t>());
+  TRY(const uint32_t crc, in.Fixed<uint32_t>());
+  TRY(const std::string_view body, in.Raw(size));
+  if (Crc32c(body, static_cast<uint32_t>(size)) != crc) {
+    return Error(Code::kCorruption, "crc mismatch");
+  }
+  return body;
+}
+
+}  // namespace
+
+std::string EncodeCheckpoint(const Checkpoint& checkpoint) {
+  const std::string body = EncodeBody(checkpoint);
+  std::string copy;
+  PutFixed(copy, static_cast<uint64_t>(body.size()));
+  PutFixed(copy, Crc32c(body, static_cast<uint32_t>(body.size())));
+  copy += body;
+  // The second copy is found from the end of the file, so it does not depend on the first.
+  return std::string(kMagic) + copy + copy + std::string(kMagic);
+}
+
+Result<Checkpoint> DecodeCheckpoint(std::string_view bytes) {
+  const size_t copy_bytes = bytes.size() < 2 * kMagic.size() ? 0 : (bytes.size() - 16) / 2;
+  if (copy_bytes == 0) return Error(Code::kCorruption, "only {} bytes", bytes.size());
+  if (!bytes.starts_with(kMagic) && !bytes.ends_with(kMagic)) {
+    return Error(Code::kNotSupported, "written by another version: {}", bytes.substr(0, 8));
+  }
+  Result<std::string_view> body = CheckedBody(bytes.substr(kMagic.size(), copy_bytes));
+  if (!body.ok()) body = CheckedBody(bytes.substr(kMagic.size() + copy_bytes, copy_bytes));
+  if (!body.ok()) return std::move(body).error();
+  return DecodeBody(*body);
+}
+
+std::string EncodeTopic(const TopicInfo& topic) {
+  std::string out;
+  PutTopic(out, topic);
+  PutFixed(out, Crc32c(out));
+  return out;
+}
+
+Result<TopicInfo> DecodeTopic(std::string_view bytes) {
+  if (bytes.size() < 4) return Error(Code::kCorruption, "topic: only {} bytes", bytes.size());
+  const std::string_view body = bytes.substr(0, bytes.size() - 4);
+  if (Crc32c(body) != GetFixed<uint32_t>(bytes.data() + body.size())) {
+    return Error(Code::kCorruption, "topic: crc mismatch");
+  }
+  Reader in(body);
+  return ReadTopic(in);
+}
+
+}  // namespace millrace::log

@@ -1,0 +1,236 @@
+// The flusher: group commit. Whatever was queued while the last fdatasync ran becomes the next
+// frame.
+#include "base/logging.h"
+#include "log/log_impl.h"
+
+namespace millrace::log {
+
+void Log::Impl::FlusherLoop() {
+  while (queue_.Wait()) RunFrame();
+}
+
+bool Log::Impl::RunFrame() {
+  std::deque<Request> requests;
+  queue_.Take(requests, options_.frame_bytes_target);
+  if (requests.empty()) return false;
+  FrameBuilder builder;
+  std::vector<std::pair<Partition*, Offset>> undo;
+  for (Request& request : requests) Stage(request, builder, undo);
+  std::shared_ptr<Frame> frame;
+  Status status = failed_ ? CheckWritable() : Ok();
+  if (status.ok() && !builder.empty()) {
+    FrameMeta meta;
+    meta.generation = generation_;
+    meta.sequence = {last_sequence_.value + 1};
+    meta.durable = last_sequence_;
+    meta.clock = std::max(last_clock_, clock_.Now());
+    frame = builder.Build(std::move(meta), leader_epoch_);
+    status = WaitForRoom(*frame);
+    if (status.ok()) status = WriteFrame(*frame);
+  }
+  if (!status.ok()) {
+    // Offsets that nobody was told are given again: nothing of the frame counts as written.
+    for (auto it = undo.rbegin(); it != undo.rend(); ++it) it->first->next_offset = it->second;
+    for (Request& request : requests) {
+      if (!request.error) request.error = status.error();
+      if (request.done) request.done(*std::move(request.error));
+    }
+    return true;
+  }
+  if (frame) {
+    last_sequence_ = frame->meta.sequence;
+    last_clock_ = frame->meta.clock;
+    Publish(frame);
+    Complete(requests, *frame);
+    return true;
+  }
+  for (Request& request : requests) {
+    if (request.done) request.done(*std::move(request.error));
+  }
+  return true;
+}
+
+// Gives the request its offsets and puts it into the frame, or notes why not.
+void Log::Impl::Stage(Request& request, FrameBuilder& builder,
+                      std::vector<std::pair<Partition*, Offset>>& undo) {
+  if (request.control) {
+    const Control& control = *request.control;
+    builder.AddControl(control.kind, control.partition, control.offset, control.payload);
+    return;
+  }
+  for (const auto& partition : request.partitions) {
+    if (!partition->dropped) continue;
+    request.error = Error(Code::kNotFound, "topic {} was deleted", Quoted(partition->topic()));
+    return;
+  }
+  size_t batch = 0;
+  for (size_t i = 0; i < request.appends.size(); ++i) {
+    Partition& partition = *request.partitions[i];
+    undo.emplace_back(&partition, partition.next_offset);
+    request.appended.base_offsets.push_back(partition.next_offset);
+    std::string_view rest = request.appends[i].batches;
+    for (uint32_t n = 0; n < request.batch_counts[i]; ++n, ++batch) {
+      const size_t size = request.batch_sizes[batch];
+      const int32_t records = request.batch_records[batch];
+      builder.AddBatch(partition.id(), partition.next_offset, static_cast<uint32_t>(records),
+                       rest.substr(0, size));
+      partition.next_offset = partition.next_offset + records;
+      rest.remove_prefix(size);
+    }
+  }
+}
+
+// Memory for the tail and blocks in the write-ahead file; both are given back by the background
+// thread.
+Status Log::Impl::WaitForRoom(const Frame& frame) {
+  const auto has_room = [&] {
+    const bool all_filled = filled_count_ == frames_.size();
+    return (all_filled || tail_bytes_ + frame.memory_bytes() <= options_.tail_bytes_max) &&
+           write_ahead_->HasRoom(frame.meta.frame_bytes);
+  };
+  std::unique_lock lock(frames_mutex_);
+  if (has_room()) return Ok();
+  if (options_.manual) {
+    lock.unlock();
+    RunBackground(/*force_checkpoint=*/true);
+    lock.lock();
+  } else {
+    flusher_waits_ = true;
+    background_wakes_.notify_one();
+    room_made_.wait(lock, [&] { return has_room() || failed_ || stalled_; });
+    flusher_waits_ = false;
+  }
+  if (has_room()) return Ok();
+  lock.unlock();
+  TRY(CheckWritable());
+  return Error(Code::kOverloaded, "append: no space left on the disk of {}", options_.directory);
+}
+
+Status Log::Impl::WriteFrame(Frame& frame) {
+  const Status written = write_ahead_->Append(frame);
+  if (!written.ok()) {
+    // A full disk may have space again for the next frame. Nothing else heals by itself.
+    if (written.error().code() != Code::kOverloaded) Fail(written.error());
+    return written;
+  }
+  const auto start = Tick();
+  const Status synced = write_ahead_->Sync();
+  if (!synced.ok()) {
+    Fail(synced.error());
+    return Error(Code::kIo,
+                 "{}: whether the records are on disk is unknown until the log is opened again",
+                 synced.error().message());
+  }
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(Tick() - start).count();
+  std::lock_guard lock(stats_mutex_);
+  ++stats_.frames;
+  ++stats_.write_ahead_syncs;
+  stats_.write_ahead_bytes += frame.meta.frame_bytes;
+  stats_.write_ahead_sync_latency.Add(micros);
+  return Ok();
+}
+
+void Log::Impl::Publish(const std::shared_ptr<const Frame>& frame) {
+  {
+    std::lock_guard lock(publish_mutex_);
+    uint32_t index = 0;
+    for (const FrameEntry& entry : frame->meta.entries) {
+      switch (entry.kind) {
+        case EntryKind::kBatch:
+          if (const auto partition = FindPartition(entry.partition)) {
+            partition->Publish(frame, entry, index);
+          }
+          ++index;
+          break;
+        case EntryKind::kCreateTopic:
+        case EntryKind::kAlterTopic: {
+          const Result<TopicInfo> info = DecodeTopic(frame->payload(entry));
+          CHECK(info.ok()) << "the frame's own CRC held, so: " << info.error().ToString();
+          ApplyTopic(*info);
+          break;
+        }
+        case EntryKind::kDeleteTopic:
+          ApplyDelete(entry.partition.topic);
+          break;
+        case EntryKind::kLogStart:
+          if (const auto partition = FindPartition(entry.partition)) {
+            partition->PublishStart(entry.base_offset);
+          }
+          break;
+      }
+    }
+    published_ = frame->meta.sequence;
+    published_clock_ = frame->meta.clock;
+    cut_.reset();
+  }
+  bool wake;
+  {
+    std::lock_guard lock(frames_mutex_);
+    frames_.push_back(frame);
+    tail_bytes_ += frame->memory_bytes();
+    wake = unfilled_bytes_ == 0;  // the background thread sleeps without a time limit
+    unfilled_bytes_ += frame->memory_bytes();
+    wake = wake || unfilled_bytes_ >= options_.tail_bytes_max / 8;
+  }
+  if (wake) background_wakes_.notify_one();
+}
+
+void Log::Impl::Complete(std::deque<Request>& requests, const Frame& frame) {
+  durable_frame_.store(frame.meta.sequence.value, std::memory_order_release);
+  if (durable_waiters_ > 0) {
+    { std::lock_guard lock(wait_mutex_); }
+    durable_changed_.notify_all();
+  }
+  LogStats sum;
+  for (Request& request : requests) {
+    if (request.error || request.control) continue;
+    ++sum.appends;
+    sum.batches += request.batch_sizes.size();
+    sum.bytes += request.bytes;
+    for (const int32_t records : request.batch_records) {
+      sum.records += static_cast<uint64_t>(records);
+    }
+  }
+  {
+    std::lock_guard lock(stats_mutex_);
+    stats_.appends += sum.appends;
+    stats_.batches += sum.batches;
+    stats_.bytes += sum.bytes;
+    stats_.records += sum.records;
+  }
+  for (Request& request : requests) {
+    for (const auto& partition : request.partitions) {
+      // Deleted by a later entry of the same frame.
+      if (partition->dropped && !request.error) {
+        request.error = Error(Code::kNotFound, "topic {} was deleted", Quoted(partition->topic()));
+      }
+    }
+    if (!request.done) continue;
+    if (request.error) {
+      request.done(*std::move(request.error));
+      continue;
+    }
+    request.appended.frame = frame.meta.sequence;
+    request.appended.clock = frame.meta.clock;
+    request.done(std::move(request.appended));
+  }
+  std::lock_guard lock(listener_mutex_);
+  if (listener_) listener_(frame.meta.sequence);
+}
+
+void Log::Impl::Fail(const Error& error) {
+  {
+    std::lock_guard lock(failure_mutex_);
+    if (failure_) return;
+    failure_ = error;
+    failed_ = true;
+  }
+  LOG_ERROR("log takes no more appends until it is opened again", "directory={} error={}",
+            options_.directory, error.ToString());
+  { std::lock_guard lock(frames_mutex_); }
+  room_made_.notify_all();
+  { std::lock_guard lock(wait_mutex_); }
+  durable_changed_.notify_all();
+}
+
+}  // namespace millrace::log

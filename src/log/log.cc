@@ -1,0 +1,313 @@
+#include "log/log.h"
+
+#include <algorithm>
+#include <future>
+
+#include "base/logging.h"
+#include "log/log_impl.h"
+
+namespace millrace::log {
+namespace {
+
+// Memory that a queued request takes beyond its batches.
+constexpr uint64_t kRequestOverheadBytes = 256;
+constexpr size_t kDamageMax = 1000;
+// Of the files that a process may hold open, a half is for segments, two files each.
+constexpr size_t kFilesPerSegment = 4;
+constexpr size_t kOpenSegmentsMin = 16;
+
+}  // namespace
+
+const Cut::End* Cut::Find(PartitionId partition) const {
+  const auto at =
+      std::lower_bound(ends.begin(), ends.end(), partition,
+                       [](const End& end, PartitionId wanted) { return end.partition < wanted; });
+  return at == ends.end() || at->partition != partition ? nullptr : &*at;
+}
+
+RecordBatchView ReadBatch::view() const {
+  return RecordBatchView::Parse(bytes, CrcCheck::kAlreadyVerified).value();
+}
+
+// ---- Log ----
+
+Log::Log(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Log::~Log() {
+  const Status closed = impl_->Close();
+  if (!closed.ok()) LOG_ERROR("log closed with an error", "error={}", closed.error().ToString());
+}
+
+Result<std::unique_ptr<Log>> Log::Open(LogOptions options) {
+  if (options.files == nullptr) options.files = &Files::System();
+  if (options.clock == nullptr) options.clock = &Clock::System();
+  const std::string directory = options.directory;
+  auto impl = std::make_unique<Impl>(std::move(options));
+  TRY(impl->Open().With(fmt::format("open log {}", directory)));
+  return std::unique_ptr<Log>(new Log(std::move(impl)));
+}
+
+Status Log::Close() { return impl_->Close(); }
+Result<TopicInfo> Log::CreateTopic(std::string_view name, const TopicConfig& config) {
+  return impl_->CreateTopic(name, config);
+}
+Status Log::DeleteTopic(TopicId topic) { return impl_->DeleteTopic(topic); }
+Result<TopicInfo> Log::AlterTopic(TopicId topic, const TopicConfig& config) {
+  return impl_->AlterTopic(topic, config);
+}
+std::vector<TopicInfo> Log::Topics() const { return impl_->Topics(); }
+std::optional<TopicInfo> Log::FindTopic(std::string_view name) const {
+  return impl_->FindTopic(name);
+}
+Status Log::Append(AppendRequest request, AppendDone done) {
+  return impl_->Append(std::move(request), std::move(done));
+}
+Result<Appended> Log::AppendAndWait(AppendRequest request) {
+  return impl_->AppendAndWait(std::move(request));
+}
+std::shared_ptr<const Cut> Log::DurableCut() const { return impl_->DurableCut(); }
+FrameSequence Log::DurableFrame() const { return impl_->DurableFrame(); }
+void Log::SetDurableListener(std::function<void(FrameSequence)> listener) {
+  impl_->SetDurableListener(std::move(listener));
+}
+FrameSequence Log::WaitForDurable(FrameSequence after, std::chrono::milliseconds timeout) const {
+  return impl_->WaitForDurable(after, timeout);
+}
+Result<ReadResult> Log::Read(PartitionId partition, const ReadOptions& options) const {
+  return impl_->Read(partition, options);
+}
+Result<Offset> Log::OffsetForAppendTime(PartitionId partition, Micros time) const {
+  TRY(const auto found, impl_->GetPartition(partition));
+  return found->OffsetForAppendTime(time);
+}
+Result<Offset> Log::OffsetForTimestamp(PartitionId partition, Millis timestamp) const {
+  TRY(const auto found, impl_->GetPartition(partition));
+  return found->OffsetForTimestamp(timestamp);
+}
+Status Log::SetFreeFloor(PartitionId partition, Offset floor) {
+  TRY(const auto found, impl_->GetPartition(partition));
+  found->SetFreeFloor(floor);
+  return Ok();
+}
+LogStats Log::Stats() const { return impl_->Stats(); }
+std::vector<Damage> Log::damage() const { return impl_->damage(); }
+bool Log::RunOnce(bool background) { return impl_->RunOnce(background); }
+
+// ---- Life ----
+
+Log::Impl::Impl(LogOptions options)
+    : options_(std::move(options)),
+      files_(*options_.files),
+      clock_(*options_.clock),
+      log_directory_(options_.directory + "/log"),
+      checkpoint_path_(options_.directory + "/wal/checkpoint"),
+      segment_files_(files_, std::max(kOpenSegmentsMin, files_.OpenFilesMax() / kFilesPerSegment)),
+      queue_(options_.queue_bytes_max) {}
+
+Log::Impl::~Impl() {
+  CHECK(!flusher_.joinable() && !background_.joinable()) << "log destroyed without Close";
+}
+
+Status Log::Impl::Close() {
+  if (closed_.exchange(true)) return Ok();
+  queue_.Close();
+  if (options_.manual) {
+    while (RunFrame()) {
+    }
+  }
+  if (flusher_.joinable()) flusher_.join();
+  {
+    std::lock_guard lock(frames_mutex_);
+    stop_background_ = true;
+  }
+  background_wakes_.notify_all();
+  if (background_.joinable()) background_.join();
+  { std::lock_guard lock(wait_mutex_); }
+  durable_changed_.notify_all();
+  if (failed_) {
+    std::lock_guard lock(failure_mutex_);
+    return *failure_;
+  }
+  if (!write_ahead_) return Ok();  // was never opened
+  TRY(Fill());
+  return Checkpoint(/*clean=*/true);
+}
+
+bool Log::Impl::RunOnce(bool background) {
+  CHECK(options_.manual) << "RunOnce beside the log's own threads";
+  const bool wrote = RunFrame();
+  if (background) RunBackground(/*force_checkpoint=*/true);
+  return wrote;
+}
+
+// ---- Appending ----
+
+Status Log::Impl::CheckWritable() const {
+  if (failed_) {
+    std::lock_guard lock(failure_mutex_);
+    return Error(Code::kUnavailable, "the log has failed and takes no appends: {}",
+                 failure_->message());
+  }
+  if (closed_) return Error(Code::kUnavailable, "the log is closed");
+  return Ok();
+}
+
+// Takes the batches apart and checks every one, in the caller's thread.
+Result<Log::Impl::Request> Log::Impl::MakeRequest(AppendRequest appends, AppendDone done) const {
+  Request request;
+  request.done = std::move(done);
+  if (appends.empty()) return Error(Code::kInvalidArgument, "append: empty request");
+  for (const PartitionAppend& append : appends) {
+    TRY(auto partition, GetPartition(append.partition));
+    request.bytes += append.batches.size();
+    if (request.bytes > options_.request_bytes_max) {
+      return Error(Code::kTooLarge, "append: request is larger than request_bytes_max ({} bytes)",
+                   options_.request_bytes_max);
+    }
+    std::string_view rest = append.batches;
+    uint32_t count = 0;
+    do {
+      const Result<RecordBatchView> view = RecordBatchView::Parse(rest);
+      Status checked = view.ok() ? view->CheckRecords() : Status(view.error());
+      if (!checked.ok()) {
+        return Error(Code::kInvalidArgument, "append to topic {} partition {}: byte {}: {}",
+                     Quoted(partition->topic()), append.partition.partition,
+                     append.batches.size() - rest.size(), checked.error().message());
+      }
+      request.batch_sizes.push_back(static_cast<uint32_t>(view->size()));
+      request.batch_records.push_back(view->record_count());
+      rest.remove_prefix(view->size());
+      ++count;
+    } while (!rest.empty());
+    request.batch_counts.push_back(count);
+    request.partitions.push_back(std::move(partition));
+  }
+  request.appends = std::move(appends);
+  return request;
+}
+
+Status Log::Impl::Append(AppendRequest appends, AppendDone done) {
+  TRY(CheckWritable());
+  if (disk_full_ || stalled_) {
+    refused_.fetch_add(1, std::memory_order_relaxed);
+    return Error(Code::kOverloaded,
+                 "append: the disk is above its high mark ({:.0f} % used or "
+                 "less than {} bytes free)",
+                 options_.disk_used_max * 100, options_.disk_free_bytes_min)
+        .Hint("free space or shorten retention; appends go on by themselves");
+  }
+  TRY(Request request, MakeRequest(std::move(appends), std::move(done)));
+  const uint64_t weight = request.bytes + kRequestOverheadBytes;
+  switch (queue_.TryPush(request, weight)) {
+    case BoundedQueue<Request>::Push::kOk:
+      return Ok();
+    case BoundedQueue<Request>::Push::kClosed:
+      return Error(Code::kUnavailable, "the log is closed");
+    case BoundedQueue<Request>::Push::kFull:
+      break;
+  }
+  refused_.fetch_add(1, std::memory_order_relaxed);
+  return Error(Code::kOverloaded, "append: queue_bytes_max ({} bytes) are waiting for the disk",
+               options_.queue_bytes_max);
+}
+
+Result<Appended> Log::Impl::AppendAndWait(AppendRequest request) {
+  auto promise = std::make_shared<std::promise<Result<Appended>>>();
+  std::future<Result<Appended>> future = promise->get_future();
+  TRY(Append(std::move(request),
+             [promise](Result<Appended> result) { promise->set_value(std::move(result)); }));
+  if (options_.manual) RunFrame();
+  return future.get();
+}
+
+// ---- Reading ----
+
+Result<std::shared_ptr<Partition>> Log::Impl::GetPartition(PartitionId id) const {
+  std::shared_ptr<Partition> partition = FindPartition(id);
+  if (!partition) {
+    return Error(Code::kNotFound, "topic {:#x} has no partition {}, or was deleted", id.topic.value,
+                 id.partition);
+  }
+  return partition;
+}
+
+Result<ReadResult> Log::Impl::Read(PartitionId id, const ReadOptions& options) {
+  TRY(const auto partition, GetPartition(id));
+  TRY(ReadResult result, partition->Read(options));
+  if (!result.damaged.empty()) ReportDamage(*partition, result.damaged);
+  return result;
+}
+
+std::shared_ptr<const Cut> Log::Impl::DurableCut() {
+  std::lock_guard lock(publish_mutex_);
+  if (cut_) return cut_;
+  auto cut = std::make_shared<Cut>();
+  cut->frame = published_;
+  cut->clock = published_clock_;
+  std::shared_lock topics_lock(topics_mutex_);
+  for (const auto& [id, topic] : topics_) {
+    for (const auto& partition : topic->partitions) {
+      const Partition::Range range = partition->range();
+      cut->ends.push_back({partition->id(), range.start, range.end});
+    }
+  }
+  cut_ = std::move(cut);
+  return cut_;
+}
+
+void Log::Impl::SetDurableListener(std::function<void(FrameSequence)> listener) {
+  std::lock_guard lock(listener_mutex_);
+  listener_ = std::move(listener);
+}
+
+FrameSequence Log::Impl::WaitForDurable(FrameSequence after, std::chrono::milliseconds timeout) {
+  std::unique_lock lock(wait_mutex_);
+  ++durable_waiters_;
+  durable_changed_.wait_for(lock, timeout,
+                            [&] { return DurableFrame() > after || closed_ || failed_; });
+  --durable_waiters_;
+  return DurableFrame();
+}
+
+// ---- Watching ----
+
+LogStats Log::Impl::Stats() {
+  LogStats stats;
+  {
+    std::lock_guard lock(stats_mutex_);
+    stats = stats_;
+  }
+  stats.appends_refused = refused_.load(std::memory_order_relaxed);
+  stats.queue_bytes = queue_.weight();
+  stats.queue_requests = queue_.size();
+  stats.open_segments = segment_files_.open_count();
+  stats.write_ahead_file_bytes = write_ahead_->file_bytes();
+  stats.disk_above_high_mark = disk_full_ || stalled_;
+  stats.failed = failed_;
+  std::lock_guard lock(frames_mutex_);
+  stats.tail_bytes = tail_bytes_;
+  stats.unfilled_bytes = unfilled_bytes_;
+  return stats;
+}
+
+void Log::Impl::ReportDamage(const Partition& partition, const std::vector<DamagedRange>& ranges) {
+  for (const DamagedRange& range : ranges) {
+    {
+      std::lock_guard lock(damage_mutex_);
+      if (known_damage_.size() >= kDamageMax) return;
+      if (!known_damage_.emplace(partition.id(), range.first, range.last).second) continue;
+      damage_.push_back({partition.topic(), partition.id(), range});
+    }
+    LOG_ERROR("records are lost to damage on disk",
+              "topic={} partition={} first={} last={} reason={}", partition.topic(),
+              partition.id().partition, range.first.value, range.last.value, range.reason);
+    std::lock_guard lock(stats_mutex_);
+    ++stats_.damaged_ranges;
+  }
+}
+
+std::vector<Damage> Log::Impl::damage() {
+  std::lock_guard lock(damage_mutex_);
+  return damage_;
+}
+
+}  // namespace millrace::log

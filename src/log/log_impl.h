@@ -1,0 +1,214 @@
+// The inside of Log: how flusher, background thread, readers and topics share the state. Private to
+// this module.
+//
+//   Append → queue_ → flusher: one frame → write-ahead file, fdatasync → Publish (tails, topics) →
+//   completions
+//                                                                          │
+//   readers ← tail or segments            background: Fill (segments) ← frames_ → Checkpoint →
+//   write-ahead released
+//
+// Locks, in the order in which they may be held together:
+//   admin_mutex_     one change of topics at a time, held until it is durable
+//   listener_mutex_  the durable listener, held while it runs
+//   publish_mutex_   what a frame changes for readers, together: ends, topics, published_
+//   topics_mutex_    the table of topics (shared)
+//   Partition::mutex_, SegmentFiles::mutex_, frames_mutex_, stats_mutex_, damage_mutex_: leaves
+//
+// Files: log.cc (calls), topics.cc, flusher.cc, background.cc, recovery.cc.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <set>
+#include <shared_mutex>
+#include <thread>
+#include <unordered_map>
+
+#include "base/bounded_queue.h"
+#include "log/checkpoint.h"
+#include "log/log.h"
+#include "log/partition.h"
+#include "log/write_ahead.h"
+
+namespace millrace::log {
+
+class Log::Impl {
+ public:
+  explicit Impl(LogOptions options);
+  ~Impl();
+
+  // recovery.cc
+  Status Open();
+  // log.cc
+  Status Close();
+  Status Append(AppendRequest request, AppendDone done);
+  Result<Appended> AppendAndWait(AppendRequest request);
+  std::shared_ptr<const Cut> DurableCut();
+  FrameSequence DurableFrame() const { return {durable_frame_.load(std::memory_order_acquire)}; }
+  void SetDurableListener(std::function<void(FrameSequence)> listener);
+  FrameSequence WaitForDurable(FrameSequence after, std::chrono::milliseconds timeout);
+  Result<ReadResult> Read(PartitionId id, const ReadOptions& options);
+  Result<std::shared_ptr<Partition>> GetPartition(PartitionId id) const;
+  LogStats Stats();
+  std::vector<Damage> damage();
+  bool RunOnce(bool background);
+  // topics.cc
+  Result<TopicInfo> CreateTopic(std::string_view name, const TopicConfig& config);
+  Status DeleteTopic(TopicId id);
+  Result<TopicInfo> AlterTopic(TopicId id, const TopicConfig& config);
+  std::vector<TopicInfo> Topics() const;
+  std::optional<TopicInfo> FindTopic(std::string_view name) const;
+
+ private:
+  struct Topic {
+    TopicInfo info;
+    std::vector<std::shared_ptr<Partition>> partitions;
+  };
+  struct Control {
+    EntryKind kind;
+    PartitionId partition;
+    Offset offset;
+    std::string payload;
+  };
+  // What waits in the queue: an append, or a change of topics.
+  struct Request {
+    AppendRequest appends;
+    std::vector<std::shared_ptr<Partition>> partitions;  // one for each append
+    std::vector<uint32_t> batch_sizes;                   // of all batches, in order
+    std::vector<int32_t> batch_records;
+    std::vector<uint32_t> batch_counts;  // one for each append
+    std::optional<Control> control;
+    AppendDone done;
+    uint64_t bytes = 0;
+    Appended appended;
+    std::optional<Error> error;
+  };
+
+  // log.cc
+  Result<Request> MakeRequest(AppendRequest appends, AppendDone done) const;
+  Status CheckWritable() const;
+  void ReportDamage(const Partition& partition, const std::vector<DamagedRange>& ranges);
+
+  // topics.cc
+  std::shared_ptr<Partition> FindPartition(PartitionId id) const;
+  Result<Appended> Submit(Control control);
+  std::string TopicDirectory(std::string_view name) const {
+    return log_directory_ + "/" + std::string(name);
+  }
+  // Published by the flusher, or by recovery. Idempotent, as replay may come after a newer
+  // checkpoint.
+  void ApplyTopic(const TopicInfo& info);
+  void ApplyDelete(TopicId id);
+  // On disk, by the background thread. Idempotent.
+  Status MakeTopicDirectory(const TopicInfo& info);
+  Status RemoveTopicDirectory(const TopicInfo& info);
+  Result<std::optional<TopicInfo>> TopicOnDisk(std::string_view name) const;
+  Status SetAside(std::string_view name, TopicId id);
+
+  // flusher.cc
+  void FlusherLoop();
+  bool RunFrame();
+  void Stage(Request& request, FrameBuilder& builder,
+             std::vector<std::pair<Partition*, Offset>>& undo);
+  Status WaitForRoom(const Frame& frame);
+  Status WriteFrame(Frame& frame);
+  void Publish(const std::shared_ptr<const Frame>& frame);
+  void Complete(std::deque<Request>& requests, const Frame& frame);
+  void Fail(const Error& error);
+
+  // background.cc
+  void BackgroundLoop();
+  void RunBackground(bool force_checkpoint);
+  Status Fill();
+  Status FillCollected();
+  Status ApplyOnDisk(const Frame& frame, const FrameEntry& entry);
+  void Evict(uint64_t bytes_max);
+  Status Checkpoint(bool clean);
+  void WatchDisk();
+  Status ApplyRetention();
+  bool CheckpointIsDue() const;
+
+  // recovery.cc
+  Status CheckOptions() const;
+  Status LoadCheckpoint(const log::Checkpoint& checkpoint);
+  Status ReplayFrame(const std::shared_ptr<Frame>& frame, bool intact);
+  Status FillHoles(const Frame& frame);
+  void MarkDamagedBatches(Frame& frame);
+
+  const LogOptions options_;
+  Files& files_;
+  Clock& clock_;
+  const std::string log_directory_;
+  const std::string checkpoint_path_;
+  SegmentFiles segment_files_;
+  std::unique_ptr<WriteAhead> write_ahead_;
+  uint64_t generation_ = 0;
+  int32_t leader_epoch_ = 0;
+
+  BoundedQueue<Request> queue_;
+  std::atomic<bool> failed_{false};
+  std::atomic<bool> disk_full_{false};  // above the high mark
+  std::atomic<bool> stalled_{false};    // segments cannot be filled: no space at all
+  std::atomic<bool> closed_{false};
+  mutable std::mutex failure_mutex_;
+  std::optional<Error> failure_;  // guarded by failure_mutex_
+
+  std::mutex admin_mutex_;
+  std::mutex listener_mutex_;
+  std::function<void(FrameSequence)> listener_;  // guarded by listener_mutex_
+
+  std::mutex publish_mutex_;
+  FrameSequence published_;         // guarded by publish_mutex_
+  Micros published_clock_;          // guarded by publish_mutex_
+  std::shared_ptr<const Cut> cut_;  // guarded by publish_mutex_; nullptr: to be made
+  std::atomic<uint64_t> durable_frame_{0};
+  std::mutex wait_mutex_;
+  std::condition_variable durable_changed_;
+  std::atomic<int> durable_waiters_{0};
+
+  mutable std::shared_mutex topics_mutex_;
+  std::map<TopicId, std::shared_ptr<const Topic>> topics_;  // guarded by topics_mutex_
+  std::map<std::string, TopicId> topic_names_;              // lower case; guarded by topics_mutex_
+
+  // Published frames that are kept in memory, oldest first; the first `filled_count_` are in the
+  // segments.
+  mutable std::mutex frames_mutex_;
+  std::condition_variable background_wakes_;         // work for the background thread
+  std::condition_variable room_made_;                // the flusher may go on
+  std::deque<std::shared_ptr<const Frame>> frames_;  // guarded by frames_mutex_
+  size_t filled_count_ = 0;                          // guarded by frames_mutex_
+  uint64_t tail_bytes_ = 0;                          // guarded by frames_mutex_
+  uint64_t unfilled_bytes_ = 0;                      // guarded by frames_mutex_
+  bool flusher_waits_ = false;                       // guarded by frames_mutex_
+  bool stop_background_ = false;                     // guarded by frames_mutex_
+
+  // Flusher:
+  FrameSequence last_sequence_;
+  Micros last_clock_;
+
+  // Background:
+  size_t fill_entry_ = 0;  // entries of the first unfilled frame that were collected already
+  uint32_t fill_index_ = 0;
+  std::vector<std::shared_ptr<Partition>> collected_;  // partitions with batches to fill
+  std::set<std::shared_ptr<Partition>> unsynced_;
+  uint64_t checkpoint_position_ = 0;
+  FrameSequence checkpoint_next_;
+  bool checkpoint_behind_ = false;  // something was filled since the last one
+  std::chrono::steady_clock::time_point last_checkpoint_;
+  std::chrono::steady_clock::time_point last_housekeeping_;
+
+  mutable std::mutex stats_mutex_;
+  LogStats stats_;  // guarded by stats_mutex_
+  std::atomic<uint64_t> refused_{0};
+  std::mutex damage_mutex_;
+  std::vector<Damage> damage_;                                      // guarded by damage_mutex_
+  std::set<std::tuple<PartitionId, Offset, Offset>> known_damage_;  // guarded by damage_mutex_
+
+  std::thread flusher_;
+  std::thread background_;
+};
+
+}  // namespace millrace::log

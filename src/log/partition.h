@@ -1,0 +1,127 @@
+// A Partition is one dense sequence of records: closed segments, the active segment, and the tail,
+// which is the newest frames' batches in memory. The flusher publishes durable batches to the tail;
+// the background thread fills them into segments and then drops them from the tail's front. So a
+// reader finds every offset in the tail or in a segment.
+//
+// Thread rule: members marked "flusher" or "background" belong to that thread; everything else may
+// be called from any.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "log/checkpoint.h"
+#include "log/frame.h"
+#include "log/segment.h"
+
+namespace millrace::log {
+
+class Partition {
+ public:
+  // A new, empty one. `directory` is made when the first segment is.
+  Partition(SegmentFiles& files, std::string topic, PartitionId id, std::string directory);
+  // One that a checkpoint describes. Segments that lie behind it are removed: the write-ahead file
+  // has them.
+  static Result<std::shared_ptr<Partition>> Open(SegmentFiles& files, std::string topic,
+                                                 PartitionId id, std::string directory,
+                                                 const PartitionState& state);
+
+  PartitionId id() const { return id_; }
+  const std::string& topic() const { return topic_; }
+
+  struct Range {
+    Offset start;
+    Offset end;
+  };
+  Range range() const;
+
+  Result<ReadResult> Read(const ReadOptions& options) const;
+  Result<Offset> OffsetForAppendTime(Micros time) const;
+  Result<Offset> OffsetForTimestamp(Millis timestamp) const;
+  void SetFreeFloor(Offset floor);
+
+  // ---- Flusher ----
+
+  Offset next_offset;    // flusher: of the next record to be written; ahead of range().end while a
+                         // frame is written
+  bool dropped = false;  // flusher: the topic was deleted
+
+  // Makes a durable batch of `frame` visible. `data` points into the frame.
+  void Publish(const std::shared_ptr<const Frame>& frame, const FrameEntry& entry,
+               uint32_t index_in_frame);
+  void PublishStart(Offset start);
+  // Records that recovery found lost: readers see a hole. REQUIRES: to > range().end; only during
+  // recovery.
+  void PublishHole(Offset to);
+
+  // ---- Background ----
+
+  // Collects a batch of a frame for the next Fill; `batch` must stay alive until then. Empty: a
+  // hole.
+  void Collect(const SegmentEntry& entry, std::string_view batch);
+  bool has_collected() const { return !collected_entries_.empty(); }
+  // Appends what was collected to the segments, rolling as needed. What a full disk left over stays
+  // collected.
+  Status Fill(uint64_t segment_bytes);
+  // Drops the tail's batches of frames up to `sequence`. REQUIRES: they are filled.
+  void DropTail(FrameSequence sequence);
+  // Begins a new segment with the next batch when the active one began before `time`.
+  Status RollIfOlder(Micros time);
+  // Syncs what is unsynced, with the names of new files. Returns the number of files synced.
+  Result<uint64_t> Sync();
+  bool dirty() const { return !unsynced_.empty(); }
+  size_t unsynced_segments() const { return unsynced_.size(); }
+  // Where the synced content ends. REQUIRES: !dirty().
+  PartitionState State() const;
+  // The first offset that retention would leave: segments older than `append_time_min` or beyond
+  // `bytes_max` go, up to the floor, never the active one.
+  Result<Offset> RetentionStart(std::optional<Micros> append_time_min,
+                                std::optional<uint64_t> bytes_max) const;
+  // Removes closed segments that lie wholly below the start. Returns how many.
+  Result<uint64_t> RemoveSegmentsBelowStart();
+
+ private:
+  struct TailBatch {
+    const char* data;
+    uint32_t bytes;  // 0: a hole
+    uint32_t index_in_frame;
+    Offset base_offset;
+    Offset next_offset;
+    std::shared_ptr<const Frame> frame;
+  };
+  using Segments = std::map<Offset, std::shared_ptr<Segment>>;
+
+  ReadResult ReadTail(const ReadOptions& options, ReadResult result) const;
+  // The segment that holds `offset`, and the first offset behind it. nullptr: none does.
+  std::pair<std::shared_ptr<Segment>, Offset> SegmentFor(Offset offset) const;
+  std::vector<std::shared_ptr<Segment>> SegmentsCopy() const;
+  Status Roll(Offset base);
+
+  SegmentFiles& files_;
+  const std::string topic_;
+  const PartitionId id_;
+  const std::string directory_;
+
+  mutable std::mutex mutex_;
+  Offset start_;                 // guarded by mutex_
+  Offset end_;                   // guarded by mutex_
+  std::optional<Offset> floor_;  // guarded by mutex_
+  std::deque<TailBatch> tail_;   // guarded by mutex_; dense, ends at end_
+  Segments segments_;            // guarded by mutex_; changed by the background thread only
+
+  // Background:
+  std::vector<SegmentEntry> collected_entries_;
+  std::vector<std::string_view> collected_batches_;
+  std::shared_ptr<Segment> active_;
+  Offset filled_;  // one after the last record in the segments
+  std::vector<std::shared_ptr<Segment>> unsynced_;
+  bool new_names_ = false;
+  bool roll_next_ = false;
+};
+
+}  // namespace millrace::log

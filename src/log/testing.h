@@ -1,0 +1,79 @@
+// Helpers of this module's tests: small logs on a disk that can fail, and batches to put into them.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/faulty_files.h"
+#include "log/log.h"
+
+namespace millrace::log {
+
+// Small sizes, so that a few appends roll segments and go round the write-ahead file.
+inline LogOptions SmallOptions(Files& files, Clock& clock) {
+  LogOptions options;
+  options.files = &files;
+  options.clock = &clock;
+  options.directory = "data";
+  options.write_ahead_bytes_max = 64 << 10;
+  options.segment_bytes = 2 << 10;
+  options.request_bytes_max = 8 << 10;
+  options.frame_bytes_target = 8 << 10;
+  options.tail_bytes_max = 32 << 10;
+  options.disk_free_bytes_min = 0;
+  options.disk_used_max = 1;
+  options.manual = true;
+  return options;
+}
+
+// `count` records whose values are "<text>/0", "<text>/1", …
+inline std::string MakeBatch(std::string_view text, int count = 1, Millis timestamp = {1000}) {
+  RecordBatchBuilder builder;
+  for (int i = 0; i < count; ++i) {
+    builder.Add("key", std::string(text) + "/" + std::to_string(i), timestamp);
+  }
+  return builder.Finish();
+}
+
+inline std::vector<std::string> Values(const ReadResult& result) {
+  std::vector<std::string> values;
+  for (const ReadBatch& batch : result.batches) {
+    RecordCursor records = batch.view().records();
+    while (records.Next()) values.emplace_back(*records.record().value);
+  }
+  return values;
+}
+
+// All values of a partition from `from` on, over as many reads as it takes. Damaged records count
+// as "<lost>".
+inline Result<std::vector<std::string>> ReadAllValues(const Log& log, PartitionId partition,
+                                                      Offset from = {0}) {
+  std::vector<std::string> values;
+  for (;;) {
+    TRY(const ReadResult result, log.Read(partition, {.from = from, .bytes_max = 1}));
+    if (result.next == from) return values;
+    for (std::string& value : Values(result)) values.push_back(std::move(value));
+    for (const DamagedRange& range : result.damaged) {
+      for (Offset lost = range.first; lost <= range.last; lost = lost + 1)
+        values.push_back("<lost>");
+    }
+    from = result.next;
+  }
+}
+
+// From the environment variable MILLRACE_SEED, else `otherwise`; printed, so that a failure can be
+// repeated.
+inline uint64_t SeedFromEnvironment(uint64_t otherwise) {
+  const char* text = std::getenv("MILLRACE_SEED");
+  const uint64_t seed = text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+  ::testing::Test::RecordProperty("seed", std::to_string(seed));
+  std::fprintf(stderr, "MILLRACE_SEED=%llu\n", static_cast<unsigned long long>(seed));
+  return seed;
+}
+
+}  // namespace millrace::log
