@@ -110,14 +110,14 @@ void FollowTheLaw(uint64_t seed, std::optional<int64_t> within) {
 
 TEST(Deduplicate, WithAHorizonKeepsTheFirstRowOfEachKeyWhateverTheBatching) {
   const uint64_t first = testing::Seed(1);
-  for (uint64_t seed = first; seed < first + 40 && !HasFatalFailure(); ++seed) {
+  for (uint64_t seed = first; seed < first + 8 && !HasFatalFailure(); ++seed) {
     FollowTheLaw(seed, 1 + static_cast<int64_t>(seed % 25));
   }
 }
 
 TEST(Deduplicate, WithoutHorizonKeepsTheFirstRowOfEachKeyForEver) {
   const uint64_t first = testing::Seed(1);
-  for (uint64_t seed = first; seed < first + 20 && !HasFatalFailure(); ++seed) {
+  for (uint64_t seed = first; seed < first + 4 && !HasFatalFailure(); ++seed) {
     FollowTheLaw(seed, std::nullopt);
   }
 }

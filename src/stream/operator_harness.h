@@ -192,7 +192,9 @@ class Harness {
     EXPECT_EQ(store_->flushed_step(), step_);
   }
 
-  int workers() const { return workers_; }
+  // Table + 0 of the operator on that worker is Bags(kTable) or Cells(kTable).
+  state::WorkerState& state(int worker) { return store_->worker(worker); }
+  static constexpr state::TableId kTable{1000};
 
   // Of the last step.
   std::set<std::pair<int32_t, int64_t>> exclusions;
@@ -217,7 +219,7 @@ class Harness {
       connections_.push_back(std::make_unique<duckdb::Connection>(database_));
       OperatorContext context{.client = *connections_.back()->context,
                               .state = store_->worker(worker),
-                              .table = state::TableId{1000},
+                              .table = kTable,
                               .worker = worker,
                               .workers = workers,
                               .input_types = {},
@@ -289,7 +291,7 @@ Changes RandomChanges(Random& random, Relation& content, size_t count, const Mak
 // What a random test does between two steps.
 inline void MaybeFlushOrRestart(Random& random, Harness& harness) {
   if (random.OneIn(4)) harness.BeginFlush();
-  if (random.OneIn(6)) harness.Restart(static_cast<int>(1 + random.Below(4)));
+  if (random.OneIn(10)) harness.Restart(static_cast<int>(1 + random.Below(4)));
 }
 
 }  // namespace millrace::stream::testing

@@ -72,6 +72,7 @@ TopKOperator::TopKOperator(const Node& node, const OperatorContext& context)
       row_encoder_(context.input_types[0]),
       table_(context.state.Bags(context.table, /*ordered=*/true)),
       boundaries_(context.state.Cells(state::TableId{context.table.value + 1}, kBoundaryBytes)),
+      insert_only_(!context.insert_only.empty() && context.insert_only[0]),
       out_(context.input_types[0], top_k_.with_number) {
   CHECK(top_k_.limit >= 0 && top_k_.offset >= 0);
 }
@@ -91,9 +92,12 @@ Result<rows::Batch> TopKOperator::Step(StepContext&, std::span<const rows::Batch
         std::span(before_).subspan(touched_[i].before, before_end - touched_[i].before), after_));
   }
   TRY(out_.Flush());
+  // No retraction will ever bring these back.
+  for (const Excess& row : excess_) table_.Add(row.group, row.bytes, -row.weight);
+  excess_.clear();
   touched_.clear();
   before_.clear();
-  before_bytes_.Clear();
+  bytes_.Clear();
   return out_.Take();
 }
 
@@ -111,7 +115,12 @@ Status TopKOperator::Change(const rows::Batch::Part& part) {
     row_.assign(order_keys[i]);
     row_.append(encoded[i]);
     AppendLength(row_, order_keys[i].size());
-    if (!IsBehind(row_, cells_[i])) Touch(groups_[i], cells_[i]);
+    CHECK(!insert_only_ || part.weight(i) > 0) << "a retraction from an insert-only input";
+    if (!IsBehind(row_, cells_[i])) {
+      Touch(groups_[i], cells_[i]);
+    } else if (insert_only_) {
+      continue;
+    }
     table_.Add(groups_[i], row_, part.weight(i));
   }
   return Ok();
@@ -126,7 +135,7 @@ void TopKOperator::Touch(state::BagTable::Group* group, std::byte* boundary) {
   if (table_.Size(group) == 0) return;
   Scan(group, before_, nullptr);
   for (size_t i = touched_.back().before; i < before_.size(); ++i) {
-    before_[i].bytes = before_bytes_.Copy(before_[i].bytes);
+    before_[i].bytes = bytes_.Copy(before_[i].bytes);
   }
 }
 
@@ -154,20 +163,24 @@ void TopKOperator::GrowSlots() {
 }
 
 // Appends the rows that the partition shows to `shown`, and notes the last one in `boundary` unless
-// it is null.
-void TopKOperator::Scan(const state::BagTable::Group* group, std::vector<Shown>& shown,
+// it is null. With insert-only input puts what lies behind it into excess_.
+void TopKOperator::Scan(state::BagTable::Group* group, std::vector<Shown>& shown,
                         std::byte* boundary) {
   int64_t hidden = top_k_.offset;  // places to pass by
   int64_t left = top_k_.limit;
+  const bool trims = insert_only_ && boundary != nullptr;
   table_.Scan(group, {}, [&](const state::BagTable::Entry& entry) {
     if (entry.weight <= 0)
       return true;  // a row taken away before it came: upstream's passing state
     const Weight passed = std::min(entry.weight, hidden);
     hidden -= passed;
     if (entry.weight == passed) return true;
-    shown.push_back({entry.row, std::min(entry.weight - passed, left)});
-    left -= shown.back().weight;
-    return left > 0;
+    const Weight taken = std::min(entry.weight - passed, left);
+    left -= taken;
+    if (taken > 0) shown.push_back({entry.row, taken});
+    const Weight excess = entry.weight - passed - taken;
+    if (trims && excess > 0) excess_.push_back({group, bytes_.Copy(entry.row), excess});
+    return left > 0 || trims;
   });
   if (boundary == nullptr) return;
   if (left > 0) {

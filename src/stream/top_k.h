@@ -12,6 +12,8 @@
 // nothing but its own addition: the boundary cell holds the first bytes of that row, and is
 // conservative where these are equal.
 //
+// With insert-only input a row behind the last shown one will never be shown and is not kept.
+//
 // State: table + 0, an ordered bag per partition of `order key | row | length of the order key`;
 // table + 1, the boundary. Cost: O(offset + limit) for each partition that is touched at or before
 // its last shown row, else one addition. Not thread-safe: one instance per worker. Errors: those of
@@ -49,11 +51,18 @@ class TopKOperator final : public Operator {
     size_t before;  // its rows in before_ are [before, before of the next one)
   };
 
+  // With insert-only input: copies of a row behind the last shown place.
+  struct Excess {
+    state::BagTable::Group* group;
+    std::string_view bytes;
+    rows::Weight weight;
+  };
+
   Status Change(const rows::Batch::Part& part);
   void Touch(state::BagTable::Group* group, std::byte* boundary);
   bool IsTouched(const state::BagTable::Group* group);
   void GrowSlots();
-  void Scan(const state::BagTable::Group* group, std::vector<Shown>& shown, std::byte* boundary);
+  void Scan(state::BagTable::Group* group, std::vector<Shown>& shown, std::byte* boundary);
   Status EmitDifference(std::span<const Shown> before, std::span<const Shown> after);
   Status EmitRowDifference(std::span<const Shown> before, std::span<const Shown> after);
   Status EmitPlaceDifference(std::span<const Shown> before, std::span<const Shown> after);
@@ -65,12 +74,14 @@ class TopKOperator final : public Operator {
   rows::RowEncoder row_encoder_;
   state::BagTable& table_;
   state::CellTable& boundaries_;
+  const bool insert_only_;
 
   // Of one step.
   std::vector<Touched> touched_;
   std::vector<uint32_t> slots_;  // open addressing by group: index into touched_ + 1, 0 = free
   std::vector<Shown> before_;
-  ByteArena before_bytes_;
+  std::vector<Excess> excess_;
+  ByteArena bytes_;  // of before_ and excess_
   StoredRows out_;
   // Scratch.
   std::vector<state::BagTable::Group*> groups_;
