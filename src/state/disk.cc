@@ -15,6 +15,7 @@
 #include "base/logging.h"
 #include "rows/key.h"
 #include "rows/row_codec.h"
+#include "state/careful_files.h"
 #include "state/disk_key.h"
 
 namespace millrace::state {
@@ -63,10 +64,10 @@ Error FromRocks(const rocksdb::Status& status, std::string_view action) {
 rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 std::string_view FromSlice(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
-rocksdb::Options MakeOptions(const StoreOptions& store) {
+rocksdb::Options MakeOptions(const StoreOptions& store, rocksdb::Env* env) {
   rocksdb::Options options;
   options.create_if_missing = true;
-  if (store.env != nullptr) options.env = store.env;
+  options.env = env;
   options.prefix_extractor = std::make_shared<KeyPrefix>();
   // Nothing is ever written but by ingesting files: the write path stays as small as it can be.
   options.write_buffer_size = 64 << 10;
@@ -114,6 +115,8 @@ rocksdb::Options MakeOptions(const StoreOptions& store) {
 
 struct Disk::Impl {
   std::string directory;
+  std::shared_ptr<CarefulFiles> files;
+  std::unique_ptr<rocksdb::Env> env;
   rocksdb::Options options;
   std::unique_ptr<rocksdb::DB> db;
   Step opened_step;
@@ -184,7 +187,10 @@ Disk::~Disk() = default;
 Result<std::unique_ptr<Disk>> Disk::Open(const StoreOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->directory = options.directory;
-  impl->options = MakeOptions(options);
+  rocksdb::Env* base = options.env != nullptr ? options.env : rocksdb::Env::Default();
+  impl->files = std::make_shared<CarefulFiles>(base->GetFileSystem());
+  impl->env = rocksdb::NewCompositeEnv(impl->files);
+  impl->options = MakeOptions(options, impl->env.get());
   std::error_code made;
   std::filesystem::create_directories(options.directory, made);
   if (made) {
@@ -310,8 +316,10 @@ Result<FlushResult> Disk::Ingest(FlushJob& job) {
   ingest.write_global_seqno = false;
   // Readers that hold an iterator keep their version; no snapshot outlives a call.
   ingest.snapshot_consistency = true;
+  impl_->files->BeginIngestion();
   const auto status = impl_->db->IngestExternalFile(writer.files(), ingest);
   if (!status.ok()) return FromRocks(status, fmt::format("flush step {}", job.step.value));
+  impl_->files->EndIngestion();
   return writer.result();
 }
 
