@@ -1,6 +1,5 @@
 // The background thread: fills segments from frames, lets go of memory, syncs and writes
 // checkpoints, frees what retention allows, and watches the disk.
-#include "base/coding.h"
 #include "base/logging.h"
 #include "log/log_impl.h"
 
@@ -59,47 +58,56 @@ void Log::Impl::RunBackground(bool force_checkpoint) {
 
 // ---- Segments ----
 
-// Takes up where the last call left off, which a full disk may have ended anywhere.
+// Takes up where the last call left off, which a full disk may have ended anywhere. A frame counts
+// as filled, and may leave memory, when all its batches are in segments.
 Status Log::Impl::Fill() {
   std::vector<std::shared_ptr<const Frame>> frames;
   {
     std::lock_guard lock(frames_mutex_);
     frames.assign(frames_.begin() + static_cast<ptrdiff_t>(filled_count_), frames_.end());
   }
-  TRY(FillCollected());
-  for (const auto& frame : frames) {
-    const std::vector<FrameEntry>& entries = frame->meta.entries;
-    for (; fill_entry_ < entries.size(); ++fill_entry_) {
-      const FrameEntry& entry = entries[fill_entry_];
-      if (entry.kind != EntryKind::kBatch) {
-        TRY(FillCollected());
-        TRY(ApplyOnDisk(*frame, entry));
-        continue;
-      }
-      const uint32_t index = fill_index_++;
-      const auto partition = FindPartition(entry.partition);
-      if (!partition) continue;  // its topic was deleted
-      SegmentEntry to;
-      to.base_offset = entry.base_offset;
-      to.records = entry.records;
-      to.bytes = entry.bytes;
-      to.frame = frame->meta.sequence;
-      to.index_in_frame = index;
-      to.clock = frame->meta.clock;
-      const std::string_view batch = frame->payload(entry);
-      if (!batch.empty()) to.max_timestamp = {GetBig<int64_t>(batch.data() + 35)};
-      if (!partition->has_collected()) collected_.push_back(partition);
-      partition->Collect(to, batch);
-    }
+  for (; collected_frames_ < frames.size(); ++collected_frames_) {
+    TRY(Collect(frames[collected_frames_]));
     fill_entry_ = 0;
     fill_index_ = 0;
-    checkpoint_position_ = frame->write_ahead_end();
-    checkpoint_next_ = {frame->meta.sequence.value + 1};
-    checkpoint_behind_ = true;
-    std::lock_guard lock(frames_mutex_);
-    ++filled_count_;
   }
-  return FillCollected();
+  TRY(FillCollected());
+  if (frames.empty()) return Ok();
+  checkpoint_position_ = frames.back()->write_ahead_end();
+  checkpoint_next_ = {frames.back()->meta.sequence.value + 1};
+  checkpoint_behind_ = true;
+  collected_frames_ = 0;
+  std::lock_guard lock(frames_mutex_);
+  filled_count_ += frames.size();
+  return Ok();
+}
+
+// Hands the frame's batches to their partitions, and follows changes of topics in between.
+Status Log::Impl::Collect(const std::shared_ptr<const Frame>& frame) {
+  const std::vector<FrameEntry>& entries = frame->meta.entries;
+  for (; fill_entry_ < entries.size(); ++fill_entry_) {
+    const FrameEntry& entry = entries[fill_entry_];
+    if (entry.kind != EntryKind::kBatch) {
+      TRY(FillCollected());
+      TRY(ApplyOnDisk(*frame, entry));
+      continue;
+    }
+    const uint32_t index = fill_index_++;
+    const auto partition = FindPartition(entry.partition);
+    if (!partition) continue;  // its topic was deleted
+    SegmentEntry to;
+    to.base_offset = entry.base_offset;
+    to.records = entry.records;
+    to.bytes = entry.bytes;
+    to.frame = frame->meta.sequence;
+    to.index_in_frame = index;
+    to.clock = frame->meta.clock;
+    const std::string_view batch = frame->payload(entry);
+    if (!batch.empty()) to.max_timestamp = MaxTimestamp(batch.data());
+    if (!partition->has_collected()) collected_.push_back(partition);
+    partition->Collect(to, batch);
+  }
+  return Ok();
 }
 
 Status Log::Impl::FillCollected() {

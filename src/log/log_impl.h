@@ -123,6 +123,7 @@ class Log::Impl {
   void BackgroundLoop();
   void RunBackground(bool force_checkpoint);
   Status Fill();
+  Status Collect(const std::shared_ptr<const Frame>& frame);
   Status FillCollected();
   Status ApplyOnDisk(const Frame& frame, const FrameEntry& entry);
   void Evict(uint64_t bytes_max);
@@ -190,7 +191,8 @@ class Log::Impl {
   Micros last_clock_;
 
   // Background:
-  size_t fill_entry_ = 0;  // entries of the first unfilled frame that were collected already
+  size_t collected_frames_ = 0;  // of the unfilled frames; the next one is collected as far as:
+  size_t fill_entry_ = 0;
   uint32_t fill_index_ = 0;
   std::vector<std::shared_ptr<Partition>> collected_;  // partitions with batches to fill
   std::set<std::shared_ptr<Partition>> unsynced_;

@@ -192,6 +192,7 @@ RecordCursor RecordBatchView::records() const {
 
 void SetBaseOffset(char* batch, Offset base) { PutBigAt(batch, base.value); }
 void SetLeaderEpoch(char* batch, int32_t epoch) { PutBigAt(batch + 12, epoch); }
+Millis MaxTimestamp(const char* batch) { return {GetBig<int64_t>(batch + 35)}; }
 
 void RecordBatchBuilder::Clear() {
   bytes_.assign(kRecordBatchHeaderBytes, '\0');

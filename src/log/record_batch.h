@@ -152,6 +152,8 @@ class RecordBatchView {
 // Fills in what the log decides, both outside the CRC. REQUIRES: `batch` points to a whole batch.
 void SetBaseOffset(char* batch, Offset base);
 void SetLeaderEpoch(char* batch, int32_t epoch);
+// Without checking anything else. REQUIRES: `batch` points to a whole batch.
+Millis MaxTimestamp(const char* batch);
 
 // Builds batches one after the other; its buffers are reused.
 //

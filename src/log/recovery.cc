@@ -132,6 +132,11 @@ Status Log::Impl::LoadCheckpoint(const log::Checkpoint& checkpoint) {
 }
 
 Status Log::Impl::ReplayFrame(const std::shared_ptr<Frame>& frame, bool intact) {
+  for (const FrameEntry& entry : frame->meta.entries) {
+    if (entry.kind == EntryKind::kCreateTopic || entry.kind == EntryKind::kAlterTopic) {
+      TRY(DecodeTopic(frame->payload(entry)));
+    }
+  }
   if (!intact) MarkDamagedBatches(*frame);
   TRY(FillHoles(*frame));
   Publish(frame);

@@ -57,10 +57,17 @@ inline Result<std::vector<std::string>> ReadAllValues(const Log& log, PartitionI
   for (;;) {
     TRY(const ReadResult result, log.Read(partition, {.from = from, .bytes_max = 1}));
     if (result.next == from) return values;
-    for (std::string& value : Values(result)) values.push_back(std::move(value));
+    const size_t begin = values.size();
+    values.resize(begin + static_cast<size_t>(result.next - from), "<neither there nor lost>");
+    const auto at = [&](Offset offset) { return begin + static_cast<size_t>(offset - from); };
+    for (const ReadBatch& batch : result.batches) {
+      RecordCursor records = batch.view().records();
+      while (records.Next()) values.at(at(records.record().offset)) = *records.record().value;
+    }
     for (const DamagedRange& range : result.damaged) {
-      for (Offset lost = range.first; lost <= range.last; lost = lost + 1)
-        values.push_back("<lost>");
+      for (Offset lost = range.first; lost <= range.last; lost = lost + 1) {
+        values.at(at(lost)) = "<lost>";
+      }
     }
     from = result.next;
   }

@@ -1,12 +1,20 @@
 #include "log/write_ahead.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace millrace::log {
 namespace {
 
 constexpr uint64_t kScanBytes = 1 << 20;
 static_assert(kScanBytes % kFrameAlignment == 0);
+
+// Puts the copy of the meta in place of the damaged one: entries' payloads are read from the front.
+void RestoreFront(Frame& frame) {
+  const uint32_t meta_bytes = frame.meta.meta_bytes;
+  char* const data = frame.buffer->data();
+  std::memcpy(data, data + frame.meta.frame_bytes - kFrameFooterBytes - meta_bytes, meta_bytes);
+}
 
 }  // namespace
 
@@ -191,6 +199,7 @@ Result<WriteAhead::Replayed> WriteAhead::Replay(const ReplayFrom& start, const O
     TRY(auto damaged, FindByFooter(from));
     if (damaged) {
       TRY(auto frame, ReadFrame(std::move(*damaged)));
+      RestoreFront(*frame);
       replayed.last = from.next;
       from.next.value += 1;
       from.position = frame->write_ahead_end();
