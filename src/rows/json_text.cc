@@ -156,4 +156,23 @@ void AppendJsonString(std::string_view text, std::string& out) {
   out.push_back('"');
 }
 
+bool AppendJsonOnOneLine(std::string_view text, std::string& out) {
+  if (!IsJsonValue(text)) return false;
+  bool inside = false;  // a string
+  bool escaped = false;
+  for (const char c : text) {
+    const bool control = static_cast<uint8_t>(c) < 0x20;
+    if (control && inside) return false;
+    out.push_back(control ? ' ' : c);
+    if (escaped) {
+      escaped = false;
+    } else if (c == '\\') {
+      escaped = true;
+    } else if (c == '"') {
+      inside = !inside;
+    }
+  }
+  return true;
+}
+
 }  // namespace millrace::rows

@@ -24,4 +24,8 @@ std::string Shortened(std::string_view text);
 // Appends `text` as a JSON string with its quotes. REQUIRES: `text` is valid UTF-8.
 void AppendJsonString(std::string_view text, std::string& out);
 
+// Appends the JSON value `text` with its line breaks and tabs between tokens made spaces. False
+// where `text` is not JSON; `out` then holds a part of it. REQUIRES: `text` is valid UTF-8.
+bool AppendJsonOnOneLine(std::string_view text, std::string& out);
+
 }  // namespace millrace::rows

@@ -271,6 +271,10 @@ Parsed PutJsonText(const TypePlan& plan, std::string_view text, Vector& out, idx
 
 Parsed PutAnyText(const TypePlan& plan, std::string_view text, BlobText blob, Vector& out,
                   idx_t row) {
+  if (plan.is_json) {
+    const Parsed parsed = PutJsonText(plan, text, out, row);
+    return parsed == Parsed::kSyntax ? Parsed::kWrong : parsed;
+  }
   if (!IsContainer(plan.id)) return PutText(plan, text, blob, out, row);
   const Parsed parsed = PutJsonText(plan, text, out, row);
   if (parsed == Parsed::kOk) return parsed;
