@@ -1,6 +1,7 @@
 // RowDecoder. Column by column with one cursor per row; every read is checked against the row's
 // end.
 #include <cstring>
+#include <optional>
 
 #include "base/check.h"
 #include "rows/row_codec.h"
@@ -137,13 +138,14 @@ struct RowDecoder::Impl {
                  bytes.size(), column + 1, types[column].ToString());
   }
   template <typename T>
-  bool FixedColumn(std::span<const std::string_view> rows, size_t column, Vector& out, idx_t at);
+  std::optional<size_t> FixedColumn(std::span<const std::string_view> rows, size_t column,
+                                    Vector& out, idx_t at);
 };
 
-// The inner loop of fixed-width columns. False: some row is too short.
+// The inner loop of fixed-width columns. Returns the row that is malformed, if one is.
 template <typename T>
-bool RowDecoder::Impl::FixedColumn(std::span<const std::string_view> rows, size_t column,
-                                   Vector& out, idx_t at) {
+std::optional<size_t> RowDecoder::Impl::FixedColumn(std::span<const std::string_view> rows,
+                                                    size_t column, Vector& out, idx_t at) {
   T* data = reinterpret_cast<T*>(out.GetData());
   auto& validity = FlatVector::Validity(out);
   const bool check = NeedsCheck(types[column]);
@@ -154,13 +156,13 @@ bool RowDecoder::Impl::FixedColumn(std::span<const std::string_view> rows, size_
     }
     Cursor& cursor = cursors[r];
     if (cursor.left() < sizeof(T) || (check && !IsPlausible(types[column], cursor.at))) {
-      return false;
+      return r;
     }
     std::memcpy(&data[at + r], cursor.at, sizeof(T));
     validity.SetValid(at + r);
     cursor.at += sizeof(T);
   }
-  return true;
+  return std::nullopt;
 }
 
 RowDecoder::RowDecoder(Types types) : impl_(std::make_unique<Impl>()) {
@@ -183,36 +185,33 @@ Status RowDecoder::Decode(std::span<const std::string_view> rows, duckdb::DataCh
   }
   for (size_t c = 0; c < impl.types.size(); ++c) {
     Vector& vector = out.data[first_column + c];
-    bool good = true;
+    std::optional<size_t> bad;
     switch (FixedWidth(impl.types[c].InternalType())) {
       case 1:
-        good = impl.FixedColumn<uint8_t>(rows, c, vector, at);
+        bad = impl.FixedColumn<uint8_t>(rows, c, vector, at);
         break;
       case 2:
-        good = impl.FixedColumn<uint16_t>(rows, c, vector, at);
+        bad = impl.FixedColumn<uint16_t>(rows, c, vector, at);
         break;
       case 4:
-        good = impl.FixedColumn<uint32_t>(rows, c, vector, at);
+        bad = impl.FixedColumn<uint32_t>(rows, c, vector, at);
         break;
       case 8:
-        good = impl.FixedColumn<uint64_t>(rows, c, vector, at);
+        bad = impl.FixedColumn<uint64_t>(rows, c, vector, at);
         break;
       case 16:
-        good = impl.FixedColumn<Bytes16>(rows, c, vector, at);
+        bad = impl.FixedColumn<Bytes16>(rows, c, vector, at);
         break;
       default:
-        for (size_t r = 0; r < rows.size() && good; ++r) {
+        for (size_t r = 0; r < rows.size() && !bad; ++r) {
           if (IsNull(rows[r].data(), c)) {
             PutNull(vector, at + r);
           } else if (!GetValue(impl.cursors[r], vector, at + r)) {
-            return impl.Corrupt(r, c, rows[r]);
+            bad = r;
           }
         }
     }
-    if (!good) {
-      return Error(Code::kCorruption, "a row is not a row of its types, at column {} ({})", c + 1,
-                   impl.types[c].ToString());
-    }
+    if (bad) return impl.Corrupt(*bad, c, rows[*bad]);
   }
   for (size_t r = 0; r < rows.size(); ++r) {
     if (impl.cursors[r].left() == 0) continue;
