@@ -199,12 +199,6 @@ void Log::Impl::Complete(std::deque<Request>& requests, const Frame& frame) {
     stats_.records += sum.records;
   }
   for (Request& request : requests) {
-    for (const auto& partition : request.partitions) {
-      // Deleted by a later entry of the same frame.
-      if (partition->dropped && !request.error) {
-        request.error = Error(Code::kNotFound, "topic {} was deleted", Quoted(partition->topic()));
-      }
-    }
     if (!request.done) continue;
     if (request.error) {
       request.done(*std::move(request.error));

@@ -215,7 +215,9 @@ Result<Appended> Log::Impl::AppendAndWait(AppendRequest request) {
   std::future<Result<Appended>> future = promise->get_future();
   TRY(Append(std::move(request),
              [promise](Result<Appended> result) { promise->set_value(std::move(result)); }));
-  if (options_.manual) RunFrame();
+  while (options_.manual && future.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    if (!RunFrame()) break;
+  }
   return future.get();
 }
 

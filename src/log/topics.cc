@@ -90,7 +90,9 @@ Result<Appended> Log::Impl::Submit(Control control) {
   if (!queue_.PushAlways(std::move(request), 0)) {
     return Error(Code::kUnavailable, "the log is closed");
   }
-  if (options_.manual) RunFrame();
+  while (options_.manual && future.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    if (!RunFrame()) break;
+  }
   return future.get();
 }
 
