@@ -9,14 +9,14 @@
 
 #include "base/logging.h"
 #include "rows/key.h"
-#include "state/faulty_files.h"
+#include "state/faulty_rocks_files.h"
 #include "state/store.h"
 #include "state/tables.h"
 
 namespace millrace::state {
 namespace {
 
-using Fault = FaultyFiles::Fault;
+using Fault = FaultyRocksFiles::Fault;
 constexpr TableId kCells{1}, kBags{2}, kDropped{3}, kRuntime{4};
 constexpr int kKeys = 300;
 
@@ -140,7 +140,7 @@ class StoreFaultTest : public testing::Test {
   // Two flushes, the second one with the fault. Returns whether the fault came up.
   bool RunOnce(Fault fault, int n, const rocksdb::IOStatus& error, bool lose_unsynced) {
     std::filesystem::remove_all(directory_);
-    const auto files = std::make_shared<FaultyFiles>();
+    const auto files = std::make_shared<FaultyRocksFiles>();
     const auto env = rocksdb::NewCompositeEnv(files);
     Content old_content, new_content;
     bool fired = false, succeeded = false;

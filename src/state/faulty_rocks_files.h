@@ -1,4 +1,4 @@
-// FaultyFiles is a file system for tests. It passes everything on to the machine's, counts the
+// FaultyRocksFiles is a file system for tests. It passes everything on to the machine's, counts the
 // calls that change something, fails those that it is told to fail, and can take back whatever was
 // not synced, as a power failure may.
 //
@@ -18,15 +18,15 @@
 
 namespace millrace::state {
 
-class FaultyFiles final : public rocksdb::FileSystemWrapper {
+class FaultyRocksFiles final : public rocksdb::FileSystemWrapper {
  public:
   enum class Fault {
     kOne,       // the n-th call fails, later ones succeed
     kAllAfter,  // the n-th call and all after it fail: the machine is gone
   };
 
-  FaultyFiles();
-  const char* Name() const override { return "FaultyFiles"; }
+  FaultyRocksFiles();
+  const char* Name() const override { return "FaultyRocksFiles"; }
 
   // From now on count calls; the n-th one (from 1) fails, with `error`.
   void Arm(Fault fault, int n, rocksdb::IOStatus error);

@@ -4,7 +4,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "state/faulty_files.h"
+#include "state/faulty_rocks_files.h"
 
 namespace millrace::state {
 namespace {
@@ -27,7 +27,7 @@ std::string DirectoryOf(const std::string& path) {
 class FaultyFile final : public rocksdb::FSWritableFileOwnerWrapper {
  public:
   FaultyFile(std::unique_ptr<rocksdb::FSWritableFile> file, std::string path,
-             std::shared_ptr<FaultyFiles::Inode> inode, FaultyFiles& files)
+             std::shared_ptr<FaultyRocksFiles::Inode> inode, FaultyRocksFiles& files)
       : FSWritableFileOwnerWrapper(std::move(file)),
         path_(std::move(path)),
         inode_(std::move(inode)),
@@ -67,14 +67,14 @@ class FaultyFile final : public rocksdb::FSWritableFileOwnerWrapper {
 
  private:
   const std::string path_;
-  const std::shared_ptr<FaultyFiles::Inode> inode_;
-  FaultyFiles& files_;
+  const std::shared_ptr<FaultyRocksFiles::Inode> inode_;
+  FaultyRocksFiles& files_;
 };
 
 class FaultyDirectory final : public rocksdb::FSDirectory {
  public:
   FaultyDirectory(std::unique_ptr<rocksdb::FSDirectory> directory, std::string path,
-                  FaultyFiles& files)
+                  FaultyRocksFiles& files)
       : directory_(std::move(directory)), path_(std::move(path)), files_(files) {}
   rocksdb::IOStatus Fsync(const rocksdb::IOOptions& options,
                           rocksdb::IODebugContext* debug) override {
@@ -91,14 +91,14 @@ class FaultyDirectory final : public rocksdb::FSDirectory {
  private:
   const std::unique_ptr<rocksdb::FSDirectory> directory_;
   const std::string path_;
-  FaultyFiles& files_;
+  FaultyRocksFiles& files_;
 };
 
 }  // namespace
 
-FaultyFiles::FaultyFiles() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+FaultyRocksFiles::FaultyRocksFiles() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
 
-void FaultyFiles::Arm(Fault fault, int n, rocksdb::IOStatus error) {
+void FaultyRocksFiles::Arm(Fault fault, int n, rocksdb::IOStatus error) {
   const std::lock_guard lock(mutex_);
   fault_ = fault;
   calls_left_ = n;
@@ -107,14 +107,14 @@ void FaultyFiles::Arm(Fault fault, int n, rocksdb::IOStatus error) {
   error_ = std::move(error);
 }
 
-bool FaultyFiles::Disarm() {
+bool FaultyRocksFiles::Disarm() {
   const std::lock_guard lock(mutex_);
   calls_left_ = 0;
   gone_ = false;
   return fired_;
 }
 
-rocksdb::IOStatus FaultyFiles::OnChange() {
+rocksdb::IOStatus FaultyRocksFiles::OnChange() {
   const std::lock_guard lock(mutex_);
   if (gone_) return error_;
   if (calls_left_ == 0 || --calls_left_ > 0) return rocksdb::IOStatus::OK();
@@ -123,12 +123,12 @@ rocksdb::IOStatus FaultyFiles::OnChange() {
   return error_;
 }
 
-void FaultyFiles::OnSynced(const std::shared_ptr<Inode>& inode, const std::string& path) {
+void FaultyRocksFiles::OnSynced(const std::shared_ptr<Inode>& inode, const std::string& path) {
   const std::lock_guard lock(mutex_);
   inode->durable = Slurp(path);
 }
 
-void FaultyFiles::OnDirectorySynced(const std::string& directory) {
+void FaultyRocksFiles::OnDirectorySynced(const std::string& directory) {
   const std::lock_guard lock(mutex_);
   std::erase_if(durable_, [&](const auto& entry) { return DirectoryOf(entry.first) == directory; });
   for (const auto& [path, inode] : live_) {
@@ -136,7 +136,7 @@ void FaultyFiles::OnDirectorySynced(const std::string& directory) {
   }
 }
 
-void FaultyFiles::RestoreDurable(const std::string& directory) {
+void FaultyRocksFiles::RestoreDurable(const std::string& directory) {
   for (const std::string& folder : {directory, directory + "/incoming"}) {
     std::error_code missing;
     for (const auto& entry : std::filesystem::directory_iterator(folder, missing)) {
@@ -152,10 +152,9 @@ void FaultyFiles::RestoreDurable(const std::string& directory) {
   live_ = durable_;
 }
 
-rocksdb::IOStatus FaultyFiles::NewWritableFile(const std::string& path,
-                                               const rocksdb::FileOptions& options,
-                                               std::unique_ptr<rocksdb::FSWritableFile>* result,
-                                               rocksdb::IODebugContext* debug) {
+rocksdb::IOStatus FaultyRocksFiles::NewWritableFile(
+    const std::string& path, const rocksdb::FileOptions& options,
+    std::unique_ptr<rocksdb::FSWritableFile>* result, rocksdb::IODebugContext* debug) {
   if (auto status = OnChange(); !status.ok()) return status;
   std::unique_ptr<rocksdb::FSWritableFile> file;
   auto status = FileSystemWrapper::NewWritableFile(path, options, &file, debug);
@@ -169,10 +168,9 @@ rocksdb::IOStatus FaultyFiles::NewWritableFile(const std::string& path,
   return status;
 }
 
-rocksdb::IOStatus FaultyFiles::ReopenWritableFile(const std::string& path,
-                                                  const rocksdb::FileOptions& options,
-                                                  std::unique_ptr<rocksdb::FSWritableFile>* result,
-                                                  rocksdb::IODebugContext* debug) {
+rocksdb::IOStatus FaultyRocksFiles::ReopenWritableFile(
+    const std::string& path, const rocksdb::FileOptions& options,
+    std::unique_ptr<rocksdb::FSWritableFile>* result, rocksdb::IODebugContext* debug) {
   if (auto status = OnChange(); !status.ok()) return status;
   std::unique_ptr<rocksdb::FSWritableFile> file;
   auto status = FileSystemWrapper::ReopenWritableFile(path, options, &file, debug);
@@ -188,10 +186,10 @@ rocksdb::IOStatus FaultyFiles::ReopenWritableFile(const std::string& path,
   return status;
 }
 
-rocksdb::IOStatus FaultyFiles::NewDirectory(const std::string& path,
-                                            const rocksdb::IOOptions& options,
-                                            std::unique_ptr<rocksdb::FSDirectory>* result,
-                                            rocksdb::IODebugContext* debug) {
+rocksdb::IOStatus FaultyRocksFiles::NewDirectory(const std::string& path,
+                                                 const rocksdb::IOOptions& options,
+                                                 std::unique_ptr<rocksdb::FSDirectory>* result,
+                                                 rocksdb::IODebugContext* debug) {
   std::unique_ptr<rocksdb::FSDirectory> directory;
   auto status = FileSystemWrapper::NewDirectory(path, options, &directory, debug);
   if (!status.ok()) return status;
@@ -199,9 +197,9 @@ rocksdb::IOStatus FaultyFiles::NewDirectory(const std::string& path,
   return status;
 }
 
-rocksdb::IOStatus FaultyFiles::DeleteFile(const std::string& path,
-                                          const rocksdb::IOOptions& options,
-                                          rocksdb::IODebugContext* debug) {
+rocksdb::IOStatus FaultyRocksFiles::DeleteFile(const std::string& path,
+                                               const rocksdb::IOOptions& options,
+                                               rocksdb::IODebugContext* debug) {
   if (auto status = OnChange(); !status.ok()) return status;
   auto status = FileSystemWrapper::DeleteFile(path, options, debug);
   const std::lock_guard lock(mutex_);
@@ -209,9 +207,9 @@ rocksdb::IOStatus FaultyFiles::DeleteFile(const std::string& path,
   return status;
 }
 
-rocksdb::IOStatus FaultyFiles::RenameFile(const std::string& from, const std::string& to,
-                                          const rocksdb::IOOptions& options,
-                                          rocksdb::IODebugContext* debug) {
+rocksdb::IOStatus FaultyRocksFiles::RenameFile(const std::string& from, const std::string& to,
+                                               const rocksdb::IOOptions& options,
+                                               rocksdb::IODebugContext* debug) {
   if (auto status = OnChange(); !status.ok()) return status;
   auto status = FileSystemWrapper::RenameFile(from, to, options, debug);
   const std::lock_guard lock(mutex_);
@@ -222,9 +220,9 @@ rocksdb::IOStatus FaultyFiles::RenameFile(const std::string& from, const std::st
   return status;
 }
 
-rocksdb::IOStatus FaultyFiles::LinkFile(const std::string& from, const std::string& to,
-                                        const rocksdb::IOOptions& options,
-                                        rocksdb::IODebugContext* debug) {
+rocksdb::IOStatus FaultyRocksFiles::LinkFile(const std::string& from, const std::string& to,
+                                             const rocksdb::IOOptions& options,
+                                             rocksdb::IODebugContext* debug) {
   if (auto status = OnChange(); !status.ok()) return status;
   auto status = FileSystemWrapper::LinkFile(from, to, options, debug);
   const std::lock_guard lock(mutex_);
@@ -236,11 +234,11 @@ rocksdb::IOStatus FaultyFiles::LinkFile(const std::string& from, const std::stri
 
 namespace {
 
-TEST(FaultyFilesTest, KeepsOnlyTheBytesAndNamesThatWereSynced) {
-  const std::string directory = testing::TempDir() + "/faulty_files_test";
+TEST(FaultyRocksFilesTest, KeepsOnlyTheBytesAndNamesThatWereSynced) {
+  const std::string directory = testing::TempDir() + "/faulty_rocks_files_test";
   std::filesystem::remove_all(directory);
   std::filesystem::create_directories(directory);
-  FaultyFiles files;
+  FaultyRocksFiles files;
   const auto write = [&](const std::string& name, bool sync) {
     std::unique_ptr<rocksdb::FSWritableFile> file;
     ASSERT_TRUE(files.NewWritableFile(directory + "/" + name, {}, &file, nullptr).ok());
