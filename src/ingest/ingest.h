@@ -16,6 +16,9 @@
 
 namespace millrace::ingest {
 
+// The header of a quarantined record that names the source it came from.
+inline constexpr std::string_view kSourceHeader = "millrace.source";
+
 struct RejectedRow {
   size_t row;            // index in the request, from 0
   std::string column;
@@ -41,6 +44,8 @@ struct Request {
   uint64_t body_hash = 0;
   // Remembered as long as the stream exists instead of 24 h (millrace load).
   bool remember_long = false;
+  // Append nothing when any row is wrong, and answer with an error that names the first one (SQL's INSERT).
+  bool all_or_nothing = false;
   std::string source;                  // for the ledger and quarantine: "http", "load", "sql", "datagen"
 };
 

@@ -16,6 +16,7 @@
 #include "catalog/catalog.h"
 #include "ingest/ingest.h"
 #include "rows/schema.h"
+#include "runtime/ledger.h"
 #include "sql/database.h"
 
 namespace millrace::runtime {
@@ -54,15 +55,26 @@ struct EndpointAnswer {
 };
 
 // What a request wants of an endpoint, worked out by MatchEndpoint.
+struct Endpoint;  // endpoints.h
 struct EndpointMatch {
   std::shared_ptr<const catalog::Object> endpoint;  // keeps the definition alive
   std::map<std::string, std::string> path_values;   // from the path, percent-decoded
+  std::shared_ptr<const Endpoint> compiled;         // for the Node
 };
 
-struct LedgerLine {
-  std::string edge;       // "http → order_lines", "order_lines → revenue_by_day"
-  std::string counter;    // "sent", "appended", "rows", "duplicates", …
-  int64_t value = 0;
+struct ProjectFile {
+  std::string path;   // as errors name it
+  std::string text;
+};
+
+struct ProjectPlan {
+  struct Item {
+    catalog::Difference::Item change;
+    int64_t rows_lost = 0;       // of what would be dropped
+    int64_t rows_to_read = 0;    // of what would be built from history
+  };
+  std::vector<Item> items;       // none: nothing to do
+  std::vector<std::string> notices;
 };
 
 class Node {
@@ -82,9 +94,10 @@ class Node {
   // Any one statement. May take long.
   Result<StatementResult> Execute(std::string_view text, const StatementOptions& options);
 
-  // The project's difference to the catalog, and its application: all or nothing. May take long.
-  Result<catalog::Difference> Plan(const std::vector<catalog::Object>& wanted);
-  Status Apply(const catalog::Difference& difference, const std::vector<std::string>& allow_drop);
+  // What `millrace plan` and `run` do with a project's files: the difference between what they declare and what the catalog has of the
+  // project, and its application, all or nothing. What would lose data is refused unless its name is in `allow_drop`. May take long.
+  Result<ProjectPlan> PlanProject(const std::vector<ProjectFile>& files);
+  Result<ProjectPlan> ApplyProject(const std::vector<ProjectFile>& files, const std::vector<std::string>& allow_drop);
 
   // Endpoints. Match: cheap, any thread. Answer: with the parameters' texts (path and query string merged); keyed look-ups are answered on
   // the calling thread in microseconds (`fast` says so beforehand), others may take long.

@@ -1,0 +1,290 @@
+#include "ingest/stream_ingest.h"
+
+#include <algorithm>
+#include <future>
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+
+#include "ingest/idempotency.h"
+#include "ingest/partitioner.h"
+#include "ingest/row_checker.h"
+#include "ingest/token.h"
+
+namespace millrace::ingest {
+
+namespace {
+
+constexpr size_t kRejectedListedMax = 1000;
+constexpr int64_t kExpireEveryMicros = 60'000'000;
+
+// What Append needs to know of a stream, made once per definition.
+struct StreamDoor {
+  catalog::StreamDefinition definition;
+  uint64_t generation;
+  log::TopicId topic;
+  std::vector<size_t> key_columns;
+  std::atomic<uint32_t> next_partition{0};  // for rows without key
+
+  std::mutex mutex;
+  std::vector<std::unique_ptr<RowChecker>> idle_checkers;
+};
+
+// A request's records by partition, and what the answer will say of its rows.
+struct Sorted {
+  std::vector<log::RecordBatchBuilder> builders;
+  Answer answer;
+};
+
+class StreamIngest final : public Ingest {
+ public:
+  explicit StreamIngest(IngestContext context) : context_(std::move(context)) {}
+
+  Status Load();
+  void Append(Request request, std::function<void(Result<Answer>)> done) override;
+
+ private:
+  Result<std::shared_ptr<StreamDoor>> FindDoor(const std::string& name);
+  Result<std::unique_ptr<RowChecker>> TakeChecker(StreamDoor& door);
+  Result<Sorted> Sort(StreamDoor& door, const Request& request, Micros now);
+  void AppendSorted(std::shared_ptr<StreamDoor> door, Request request, Sorted sorted, Micros now,
+                    std::function<void(Result<Answer>)> done);
+  Status LoadTopic(log::TopicId topic, bool kept);
+
+  IngestContext context_;
+  log::TopicId idempotency_topic_;
+  log::TopicId kept_topic_;
+  IdempotencyIndex idempotency_;
+  std::atomic<int64_t> expired_at_{0};  // when old keys were last dropped
+
+  std::shared_mutex doors_mutex_;
+  std::unordered_map<std::string, std::shared_ptr<StreamDoor>> doors_;  // by lower-case name
+};
+
+Result<log::TopicId> FindOrCreateTopic(log::Log& log, const char* name, const log::TopicConfig& config) {
+  if (const auto found = log.FindTopic(name)) return found->id;
+  TRY(const log::TopicInfo made, log.CreateTopic(name, config));
+  return made.id;
+}
+
+Status StreamIngest::Load() {
+  log::TopicConfig config;
+  TRY(kept_topic_, FindOrCreateTopic(*context_.log, kIdempotencyKeptTopic, config));
+  config.retention_time = std::chrono::milliseconds(kIdempotencyKept);
+  TRY(idempotency_topic_, FindOrCreateTopic(*context_.log, kIdempotencyTopic, config));
+  TRY(LoadTopic(idempotency_topic_, false));
+  TRY(LoadTopic(kept_topic_, true));
+  return context_.log->SetFreeFloor({idempotency_topic_, 0}, log::kOffsetMax);
+}
+
+Status StreamIngest::LoadTopic(log::TopicId topic, bool kept) {
+  const log::PartitionId partition{topic, 0};
+  const auto cut = context_.log->DurableCut();
+  const log::Cut::End* end = cut->Find(partition);
+  if (end == nullptr) return Ok();
+  for (log::Offset at = end->start; at < end->end;) {
+    TRY(const log::ReadResult read, context_.log->Read(partition, {.from = at, .until = end->end}));
+    for (const log::ReadBatch& batch : read.batches) {
+      log::RecordCursor records = batch.view().records();
+      while (records.Next()) {
+        const log::RecordView& record = records.record();
+        if (!record.key || !record.value) continue;
+        auto remembered = DecodeRemembered(*record.value);
+        TRY(auto value, std::move(remembered).With("read a remembered idempotency key"));
+        value.answer.token = EncodeToken(batch.frame);
+        idempotency_.Load(std::string(*record.key), kept, std::move(value));
+      }
+    }
+    at = read.next;
+  }
+  return Ok();
+}
+
+Result<std::shared_ptr<StreamDoor>> StreamIngest::FindDoor(const std::string& name) {
+  const catalog::CatalogPtr catalog = context_.catalog();
+  const catalog::Object* object = catalog->Find(name);
+  const catalog::StreamDefinition* stream = catalog->FindStream(name);
+  if (stream == nullptr) {
+    if (object != nullptr) {
+      return Error(Code::kInvalidArgument, "{} is a {}, not a stream", Quoted(name), catalog::KindName(object->kind()));
+    }
+    std::vector<std::string> streams;
+    for (const catalog::Object* other : catalog->OfKind(catalog::Kind::kStream)) streams.push_back(other->name());
+    return Error(Code::kNotFound, "stream {} does not exist", Quoted(name)).Hint(DidYouMean(name, streams));
+  }
+  const std::string key = rows::LowerName(name);
+  {
+    const std::shared_lock lock(doors_mutex_);
+    const auto it = doors_.find(key);
+    if (it != doors_.end() && it->second->generation == object->generation) return it->second;
+  }
+  auto door = std::make_shared<StreamDoor>();
+  door->definition = *stream;
+  door->generation = object->generation;
+  door->topic = {object->topic_id};
+  for (const std::string& column : stream->partition_by) door->key_columns.push_back(*stream->schema.Find(column));
+  const std::unique_lock lock(doors_mutex_);
+  auto& slot = doors_[key];
+  if (slot == nullptr || slot->generation != object->generation) slot = door;
+  return slot;
+}
+
+Result<std::unique_ptr<RowChecker>> StreamIngest::TakeChecker(StreamDoor& door) {
+  {
+    const std::lock_guard lock(door.mutex);
+    if (!door.idle_checkers.empty()) {
+      auto checker = std::move(door.idle_checkers.back());
+      door.idle_checkers.pop_back();
+      return checker;
+    }
+  }
+  return RowChecker::Make(door.definition.schema, door.definition.checks, *context_.database);
+}
+
+// Decodes the rows, and sets the good ones (and the bad ones of a quarantining stream) into batches by partition.
+Result<Sorted> StreamIngest::Sort(StreamDoor& door, const Request& request, Micros now) {
+  TRY(auto checker, TakeChecker(door));
+  const rows::Decoded decoded = checker->Decode(request.rows);
+  Sorted sorted;
+  const int32_t partitions = door.definition.partitions;
+  sorted.builders.resize(static_cast<size_t>(partitions));
+  const log::Millis timestamp{now.value / 1000};
+
+  std::vector<uint8_t> bad(request.rows.size(), 0);
+  size_t bad_count = 0;
+  for (const rows::RowError& error : decoded.errors) {
+    if (!bad[error.row]) ++bad_count;
+    bad[error.row] = 1;
+  }
+  const bool reject = door.definition.on_invalid == catalog::StreamDefinition::OnInvalid::kReject;
+  if (bad_count > 0 && request.all_or_nothing) {
+    const rows::RowError& first = decoded.errors.front();
+    return Error(Code::kInvalidArgument, "row {} of stream {}: {}", first.row + 1, Quoted(door.definition.name), first.message)
+        .SqlState(first.kind == "check" ? "23514" : first.kind == "not_null" ? "23502" : "22P02");
+  }
+  if (reject) {
+    sorted.answer.rejected_count = bad_count;
+    for (const rows::RowError& error : decoded.errors) {
+      if (sorted.answer.rejected.size() >= kRejectedListedMax) break;
+      sorted.answer.rejected.push_back({error.row, error.column, error.message});
+    }
+  } else {
+    sorted.answer.quarantined = bad_count;
+  }
+  sorted.answer.accepted = request.rows.size() - bad_count;
+
+  // Rows without a key go together to one partition per request, the next request's to the next one.
+  const auto spread = static_cast<int32_t>(door.next_partition.fetch_add(1, std::memory_order_relaxed) %
+                                           static_cast<uint32_t>(partitions));
+  std::vector<std::optional<std::string>> keys(request.rows.size());
+  if (!door.key_columns.empty()) {
+    size_t first = 0;
+    for (const auto& chunk : decoded.chunks) {
+      std::vector<std::optional<std::string>> chunk_keys = RecordKeys(*chunk, door.key_columns);
+      for (size_t i = 0; i < chunk_keys.size(); ++i) keys[decoded.inputs[first + i]] = std::move(chunk_keys[i]);
+      first += chunk->size();
+    }
+  }
+  for (size_t row = 0; row < request.rows.size(); ++row) {
+    if (bad[row] && reject) continue;
+    const int32_t partition = keys[row] ? PartitionOf(*keys[row], partitions) : spread;
+    log::RecordBatchBuilder& builder = sorted.builders[static_cast<size_t>(partition)];
+    if (bad[row]) {  // whoever looks into the quarantine wants to know where it came from
+      builder.Add(std::nullopt, request.rows[row], timestamp, {{kSourceHeader, request.source}});
+    } else {
+      builder.Add(keys[row] ? std::optional<std::string_view>(*keys[row]) : std::nullopt, request.rows[row], timestamp);
+    }
+  }
+  const std::lock_guard lock(door.mutex);
+  door.idle_checkers.push_back(std::move(checker));
+  return sorted;
+}
+
+void StreamIngest::Append(Request request, std::function<void(Result<Answer>)> done) {
+  auto door = FindDoor(request.stream);
+  if (!door.ok()) return done(door.error());
+  const Micros now = context_.clock->Now();
+
+  const std::string idempotency_key =
+      request.idempotency_key.empty() ? "" : (*door)->definition.name + "\n" + request.idempotency_key;
+  if (!idempotency_key.empty()) {
+    int64_t expired_at = expired_at_.load();
+    if (expired_at + kExpireEveryMicros < now.value && expired_at_.compare_exchange_strong(expired_at, now.value)) {
+      idempotency_.Expire(Micros{now.value - std::chrono::microseconds(kIdempotencyKept).count()});
+    }
+    const auto count_repeated = [this, stream = (*door)->definition.name, source = request.source,
+                                 rows = static_cast<int64_t>(request.rows.size()), done](Result<Answer> answer) {
+      if (answer.ok()) context_.door->Add(stream, source, {.sent = rows, .appended = 0, .repeated = rows, .rejected = 0});
+      done(std::move(answer));
+    };
+    const auto verdict = idempotency_.Begin(idempotency_key, request.remember_long, request.body_hash, (*door)->topic.value, now,
+                                            count_repeated);
+    if (verdict == IdempotencyIndex::Verdict::kAnswered) return;
+  }
+  const auto fail = [&](Error error) {
+    if (!idempotency_key.empty()) idempotency_.Finish(idempotency_key, error);
+    done(std::move(error));
+  };
+  if (Status admitted = context_.admit(); !admitted.ok()) return fail(admitted.error());
+  auto sorted = Sort(**door, request, now);
+  if (!sorted.ok()) return fail(sorted.error());
+  AppendSorted(*door, std::move(request), std::move(*sorted), now, std::move(done));
+}
+
+void StreamIngest::AppendSorted(std::shared_ptr<StreamDoor> door, Request request, Sorted sorted, Micros now,
+                                std::function<void(Result<Answer>)> done) {
+  log::AppendRequest append;
+  for (size_t i = 0; i < sorted.builders.size(); ++i) {
+    if (sorted.builders[i].empty()) continue;
+    append.push_back({{door->topic, static_cast<int32_t>(i)}, sorted.builders[i].Finish()});
+  }
+  const auto appended_rows = static_cast<int64_t>(sorted.answer.accepted + sorted.answer.quarantined);
+  const DoorCounts counts{.sent = static_cast<int64_t>(request.rows.size()),
+                          .appended = appended_rows,
+                          .repeated = 0,
+                          .rejected = static_cast<int64_t>(sorted.answer.rejected_count)};
+  RememberedAnswer remembered{request.body_hash, door->topic.value, now, std::move(sorted.answer)};
+  std::string key = request.idempotency_key.empty() ? "" : door->definition.name + "\n" + request.idempotency_key;
+  if (!key.empty()) {
+    log::RecordBatchBuilder record;
+    record.Add(key, EncodeRemembered(remembered), log::Millis{now.value / 1000});
+    append.push_back({{request.remember_long ? kept_topic_ : idempotency_topic_, 0}, record.Finish()});
+  }
+  if (append.empty()) {  // every row was rejected, or there was none
+    context_.door->Add(door->definition.name, request.source, counts);
+    return done(std::move(remembered.answer));
+  }
+  auto finish = [this, door, key, counts, source = std::move(request.source), remembered = std::move(remembered),
+                 done](Result<log::Appended> appended) mutable {
+    if (!appended.ok()) {
+      if (!key.empty()) idempotency_.Finish(key, appended.error());
+      return done(std::move(appended).error().With("append to stream " + Quoted(door->definition.name)));
+    }
+    remembered.answer.token = EncodeToken(appended->frame);
+    context_.door->Add(door->definition.name, source, counts);
+    if (!key.empty()) idempotency_.Finish(key, remembered);
+    done(std::move(remembered.answer));
+  };
+  // When Append itself fails it does not call back: then the same function tells.
+  auto shared = std::make_shared<decltype(finish)>(std::move(finish));
+  const Status queued =
+      context_.log->Append(std::move(append), [shared](Result<log::Appended> appended) { (*shared)(std::move(appended)); });
+  if (!queued.ok()) (*shared)(queued.error());
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Ingest>> MakeIngest(IngestContext context) {
+  auto ingest = std::make_unique<StreamIngest>(std::move(context));
+  TRY(ingest->Load());
+  return std::unique_ptr<Ingest>(std::move(ingest));
+}
+
+Result<Answer> Ingest::AppendAndWait(Request request) {
+  auto promise = std::make_shared<std::promise<Result<Answer>>>();
+  auto answer = promise->get_future();
+  Append(std::move(request), [promise](Result<Answer> result) { promise->set_value(std::move(result)); });
+  return answer.get();
+}
+
+}  // namespace millrace::ingest

@@ -1,0 +1,36 @@
+// Carries out a change of the catalog on a running node, all or nothing: topics, circuits, backfill, records, in the order that makes a crash
+// at any point harmless (comments in the .cc).
+// Thread rule: Apply runs on the step loop's thread (StepLoop::AtBoundary).
+#pragma once
+
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "catalog/catalog.h"
+#include "log/log.h"
+#include "runtime/pipeline.h"
+#include "runtime/step_loop.h"
+
+namespace millrace::runtime {
+
+class CatalogChanger {
+ public:
+  CatalogChanger(log::Log& log, Pipeline& pipeline, StepLoop& loop, Clock& clock)
+      : log_(log), pipeline_(pipeline), loop_(loop), clock_(clock) {}
+
+  Status Apply(std::vector<catalog::Change> changes);
+
+ private:
+  struct Undo;
+  uint64_t NextGeneration();
+  Status CreateTopics(std::vector<catalog::Change>& changes, Undo& undo);
+
+  log::Log& log_;
+  Pipeline& pipeline_;
+  StepLoop& loop_;
+  Clock& clock_;
+  uint64_t last_generation_ = 0;
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,206 @@
+#include "runtime/definer.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "connectors/source.h"
+#include "runtime/relation.h"
+
+namespace millrace::runtime {
+
+namespace {
+
+Error AtStatement(Error error, const Declared& declared) {
+  if (error.position()) return error;
+  return std::move(error).At(PositionAt(*declared.text, declared.begin, declared.file));
+}
+
+Status RequireColumn(const rows::Schema& schema, const std::string& column, std::string_view clause, const std::string& object) {
+  if (schema.Find(column)) return Ok();
+  return Error(Code::kNotFound, "{}: column {} does not exist in {}", clause, Quoted(column), Quoted(object))
+      .Hint(DidYouMean(column, schema.names()))
+      .SqlState("42703");
+}
+
+Status RequireDistinctNames(const rows::Schema& schema, const std::string& object) {
+  std::set<std::string> seen;
+  for (const rows::Column& column : schema.columns) {
+    if (!seen.insert(rows::LowerName(column.name)).second) {
+      return Error(Code::kInvalidArgument, "{}: column {} is declared twice", Quoted(object), Quoted(column.name)).SqlState("42701");
+    }
+  }
+  return Ok();
+}
+
+class Binder {
+ public:
+  Binder(sql::Database& database, const catalog::Catalog& catalog, const Declared& declared, std::vector<std::string>& notices)
+      : database_(database), catalog_(catalog), declared_(declared), notices_(notices) {}
+
+  Status operator()(catalog::StreamDefinition& stream) {
+    TRY(RequireDistinctNames(stream.schema, stream.name));
+    if (stream.watermark) {
+      TRY(RequireColumn(stream.schema, stream.watermark->column, "WATERMARK FOR", stream.name));
+      const rows::Column& column = stream.schema.columns[*stream.schema.Find(stream.watermark->column)];
+      if (column.type.id() != duckdb::LogicalTypeId::TIMESTAMP) {
+        return Error(Code::kInvalidArgument, "WATERMARK FOR: column {} is {}, a watermark needs TIMESTAMP", Quoted(column.name),
+                     column.type.ToString());
+      }
+    }
+    if (stream.deduplicate) {
+      for (const std::string& column : stream.deduplicate->columns) {
+        TRY(RequireColumn(stream.schema, column, "DEDUPLICATE ON", stream.name));
+      }
+      if (stream.deduplicate->within && !stream.watermark) {
+        return Error(Code::kInvalidArgument, "DEDUPLICATE ON … WITHIN needs a WATERMARK: the horizon is one of event time")
+            .Hint("declare WATERMARK FOR <column> AS <column> - INTERVAL …, or leave WITHIN out");
+      }
+      if (!stream.deduplicate->within) {
+        notices_.push_back(fmt::format("stream {}: DEDUPLICATE without WITHIN remembers every key for ever", Quoted(stream.name)));
+      }
+    }
+    for (const std::string& column : stream.partition_by) TRY(RequireColumn(stream.schema, column, "PARTITION BY", stream.name));
+    return CheckConditions(stream.schema, stream.checks);
+  }
+
+  Status operator()(catalog::TableDefinition& table) {
+    TRY(RequireDistinctNames(table.schema, table.name));
+    for (const std::string& column : table.primary_key) {
+      TRY(RequireColumn(table.schema, column, "PRIMARY KEY", table.name));
+      table.schema.columns[*table.schema.Find(column)].not_null = true;
+    }
+    return CheckConditions(table.schema, table.checks);
+  }
+
+  Status operator()(catalog::ViewDefinition& view) {
+    if (view.materialized) {
+      TRY(sql::ViewPlan plan, database_.PlanView(catalog_, view, SelectOrigin()));
+      view.schema = std::move(plan.schema);
+      view.reads = std::move(plan.reads);
+      for (const std::string& notice : plan.notices) notices_.push_back(fmt::format("view {}: {}", Quoted(view.name), notice));
+    } else {
+      TRY(sql::Database::Bound bound, database_.Bind(catalog_, view.select, {}, SelectOrigin()));
+      view.schema = std::move(bound.schema);
+      view.reads = std::move(bound.reads);
+    }
+    return RequireDistinctNames(view.schema, view.name);
+  }
+
+  Status operator()(catalog::IndexDefinition& index) {
+    const catalog::Object* object = catalog_.Find(index.relation);
+    if (object == nullptr) {
+      return Error(Code::kNotFound, "view {} does not exist", Quoted(index.relation))
+          .Hint(DidYouMean(index.relation, catalog_.RelationNames()));
+    }
+    if (!IsRelation(*object) || object->kind() == catalog::Kind::kStream) {
+      return Error(Code::kInvalidArgument, "an index is on a materialized view or table; {} is a {}", Quoted(index.relation),
+                   object->kind() == catalog::Kind::kView ? "plain view" : catalog::KindName(object->kind()));
+    }
+    const rows::Schema schema = catalog::ShapeOf(*object).schema;
+    for (const std::string& column : index.columns) TRY(RequireColumn(schema, column, "CREATE INDEX", index.relation));
+    return Ok();
+  }
+
+  Status operator()(catalog::SourceDefinition& source) {
+    if (catalog_.FindStream(source.into) == nullptr) {
+      std::vector<std::string> streams;
+      for (const catalog::Object* object : catalog_.OfKind(catalog::Kind::kStream)) streams.push_back(object->name());
+      return Error(Code::kNotFound, "stream {} does not exist", Quoted(source.into)).Hint(DidYouMean(source.into, streams));
+    }
+    return connectors::CheckSource(source);
+  }
+
+  Status operator()(catalog::EndpointDefinition& endpoint) {
+    std::map<std::string, duckdb::LogicalType> types;
+    for (const auto& parameter : endpoint.parameters) types[parameter.name] = parameter.type;
+    TRY(sql::Database::Bound bound, database_.Bind(catalog_, endpoint.select, types, SelectOrigin()));
+    endpoint.reads = std::move(bound.reads);
+    for (size_t open = endpoint.path.find('{'); open != std::string::npos; open = endpoint.path.find('{', open + 1)) {
+      const std::string name = endpoint.path.substr(open + 1, endpoint.path.find('}', open) - open - 1);
+      if (types.contains(name)) continue;
+      std::vector<std::string> names;
+      for (const auto& [known, type] : types) names.push_back(known);
+      return Error(Code::kInvalidArgument, "the path's parameter {{{}}} is not declared", name).Hint(DidYouMean(name, names));
+    }
+    for (const catalog::Object* other : catalog_.OfKind(catalog::Kind::kEndpoint)) {
+      const auto& existing = std::get<catalog::EndpointDefinition>(other->definition);
+      if (existing.path == endpoint.path && existing.method == endpoint.method && !rows::EqualNames(existing.name, endpoint.name)) {
+        return Error(Code::kAlreadyExists, "endpoint {} serves {} {} already", Quoted(existing.name), endpoint.method, endpoint.path);
+      }
+    }
+    return Ok();
+  }
+
+ private:
+  // The place of the inner SELECT in the user's file.
+  sql::Origin SelectOrigin() const {
+    return {declared_.file, *declared_.text, declared_.create.select_begin, declared_.begin + declared_.statement_text.size()};
+  }
+  Status CheckConditions(const rows::Schema& schema, const std::vector<catalog::Check>& checks) {
+    for (const catalog::Check& check : checks) {
+      TRY(database_.Condition(schema, check.expression, {"", check.expression, 0, check.expression.size()})
+              .With(fmt::format("CHECK ({})", check.expression)));
+    }
+    return Ok();
+  }
+
+  sql::Database& database_;
+  const catalog::Catalog& catalog_;
+  const Declared& declared_;
+  std::vector<std::string>& notices_;
+};
+
+}  // namespace
+
+Result<Defined> Define(sql::Database& database, const catalog::Catalog& base, const std::vector<Declared>& declared) {
+  // What is declared shadows what is there, and with it whatever needs that.
+  std::set<std::string> shadowed;
+  for (const Declared& item : declared) {
+    const std::string name = std::visit([](const auto& definition) { return definition.name; }, item.create.definition);
+    if (!shadowed.insert(rows::LowerName(name)).second && base.Find(name) == nullptr) {
+      return AtStatement(Error(Code::kAlreadyExists, "{} is declared twice", Quoted(name)), item);
+    }
+    for (const std::string& dependent : base.DependentsOf(name)) shadowed.insert(rows::LowerName(dependent));
+  }
+  std::vector<catalog::Change> kept;
+  for (const catalog::Object* object : base.InOrder()) {
+    if (!shadowed.contains(rows::LowerName(object->name()))) kept.push_back(catalog::Create{*object, false});
+  }
+  TRY(catalog::CatalogPtr catalog, catalog::Catalog::Empty()->Apply(kept));
+
+  Defined defined;
+  std::vector<const Declared*> waiting;
+  for (const Declared& item : declared) waiting.push_back(&item);
+  // A statement may read what a later one declares: those that do not bind yet are tried again while others succeed.
+  while (!waiting.empty()) {
+    std::vector<const Declared*> failed;
+    std::optional<Error> first_error;
+    for (const Declared* item : waiting) {
+      catalog::Object object;
+      object.definition = item->create.definition;
+      object.text = item->statement_text;
+      object.file = item->file;
+      object.line = PositionAt(*item->text, item->begin).line;
+      std::vector<std::string> notices;
+      Status bound = std::visit(Binder(database, *catalog, *item, notices), object.definition);
+      if (bound.ok()) {
+        auto next = catalog->Apply({catalog::Create{object, false}});
+        if (next.ok()) {
+          catalog = *next;
+          defined.objects.push_back(std::move(object));
+          defined.notices.insert(defined.notices.end(), notices.begin(), notices.end());
+          continue;
+        }
+        bound = next.error();
+      }
+      failed.push_back(item);
+      if (!first_error) first_error = AtStatement(bound.error(), *item);
+    }
+    if (failed.size() == waiting.size()) return *first_error;
+    waiting = std::move(failed);
+  }
+  return defined;
+}
+
+}  // namespace millrace::runtime

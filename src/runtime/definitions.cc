@@ -1,0 +1,217 @@
+// CREATE and DROP, and a project's files as a whole.
+#include <algorithm>
+
+#include "runtime/definer.h"
+#include "runtime/statements.h"
+
+namespace millrace::runtime {
+
+namespace {
+
+// Carries the changes out on the step loop's thread, then lets endpoints, sources and seeds follow.
+Status ApplyChanges(Node::Impl& node, std::vector<catalog::Change> changes) {
+  if (changes.empty()) return Ok();
+  std::vector<catalog::Object> created;
+  for (const catalog::Change& change : changes) {
+    if (const auto* create = std::get_if<catalog::Create>(&change)) created.push_back(create->object);
+  }
+  TRY(node.loop->AtBoundary([&] { return node.changer->Apply(std::move(changes)); }));
+  TRY(node.FollowCatalog());
+  return node.Seed(created);
+}
+
+Result<Declared> DeclaredFrom(const sql::Statement& statement, std::shared_ptr<const std::string> text, const std::string& file) {
+  Declared declared;
+  declared.create = std::get<sql::CreateStatement>(statement.statement);
+  declared.statement_text = statement.text;
+  declared.file = file;
+  declared.text = std::move(text);
+  declared.begin = statement.begin;
+  return declared;
+}
+
+const std::string& NameOf(const catalog::Definition& definition) {
+  return std::visit([](const auto& it) -> const std::string& { return it.name; }, definition);
+}
+
+struct PlannedProject {
+  catalog::Difference difference;
+  ProjectPlan plan;
+};
+
+int64_t RowsOf(const Published& published, const std::string& name) {
+  const auto relation = published.relations->Find(name);
+  if (relation == nullptr) return 0;
+  if (relation->content != nullptr) return static_cast<int64_t>(relation->content->row_count());
+  const auto books = published.state.books.find(relation->internal_name);
+  return books == published.state.books.end() ? 0 : books->second.rows;
+}
+
+Result<PlannedProject> PlanFiles(Node::Impl& node, const std::vector<ProjectFile>& files) {
+  std::vector<Declared> declared;
+  for (const ProjectFile& file : files) {
+    const auto text = std::make_shared<const std::string>(file.text);
+    TRY(const std::vector<sql::Statement> statements, sql::Parse(*text, file.path));
+    for (const sql::Statement& statement : statements) {
+      if (!std::holds_alternative<sql::CreateStatement>(statement.statement)) {
+        return Error(Code::kInvalidArgument, "a project holds definitions only (CREATE …)")
+            .At(PositionAt(*text, statement.begin, file.path))
+            .Hint("run other statements with `millrace sql`");
+      }
+      TRY(Declared item, DeclaredFrom(statement, text, file.path));
+      declared.push_back(std::move(item));
+    }
+  }
+  const PublishedPtr published = node.publisher.newest();
+  // What the project had before is its own to change; what was made by hand stays, and can be read.
+  std::vector<catalog::Change> by_hand;
+  for (const catalog::Object* object : published->catalog->InOrder()) {
+    const std::vector<std::string> needs = object->depends_on();
+    const bool needs_project = std::any_of(needs.begin(), needs.end(), [&](const std::string& name) {
+      const catalog::Object* needed = published->catalog->Find(name);
+      return needed != nullptr && needed->from_project;
+    });
+    if (!object->from_project && !needs_project) by_hand.push_back(catalog::Create{*object, false});
+  }
+  TRY(const catalog::CatalogPtr base, catalog::Catalog::Empty()->Apply(by_hand));
+  TRY(Defined defined, Define(*node.database, *base, declared));
+  for (catalog::Object& object : defined.objects) object.from_project = true;
+
+  PlannedProject planned;
+  TRY(planned.difference, catalog::Diff(*published->catalog, defined.objects));
+  planned.plan.notices = std::move(defined.notices);
+  for (const catalog::Difference::Item& item : planned.difference.items) {
+    ProjectPlan::Item shown{item, 0, 0};
+    if (item.loses_data) shown.rows_lost = RowsOf(*published, item.name);
+    if (item.backfill) {
+      const auto object = std::find_if(defined.objects.begin(), defined.objects.end(),
+                                       [&](const catalog::Object& other) { return rows::EqualNames(other.name(), item.name); });
+      if (object != defined.objects.end()) {
+        for (const std::string& read : object->depends_on()) shown.rows_to_read += RowsOf(*published, read);
+      }
+    }
+    planned.plan.items.push_back(std::move(shown));
+  }
+  return planned;
+}
+
+}  // namespace
+
+Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& statement, std::string_view text) {
+  const std::lock_guard lock(node.definition_mutex);
+  const catalog::CatalogPtr catalog = node.publisher.newest()->catalog;
+  const auto& create = std::get<sql::CreateStatement>(statement.statement);
+  const std::string& name = NameOf(create.definition);
+  catalog::Object probe;
+  probe.definition = create.definition;
+  std::string kind(catalog::KindName(probe.kind()));
+  std::transform(kind.begin(), kind.end(), kind.begin(), [](unsigned char c) { return std::toupper(c); });
+  StatementResult result;
+  result.tag = "CREATE " + kind;
+  result.step = node.publisher.newest()->state.step.value;
+
+  const catalog::Object* existing = catalog->Find(name);
+  if (existing != nullptr && !create.or_replace) {
+    if (create.if_not_exists && existing->kind() == probe.kind()) {
+      result.notices.push_back(fmt::format("{} {} exists already", catalog::KindName(existing->kind()), Quoted(name)));
+      return result;
+    }
+    return Error(Code::kAlreadyExists, "{} {} exists already", catalog::KindName(existing->kind()), Quoted(existing->name()))
+        .Hint("CREATE OR REPLACE puts a new definition in its place")
+        .SqlState("42P07");
+  }
+  if (existing != nullptr && existing->kind() != probe.kind()) {
+    return Error(Code::kConflict, "{} is a {}, which CREATE OR REPLACE cannot make a {}", Quoted(name),
+                 catalog::KindName(existing->kind()), catalog::KindName(probe.kind()));
+  }
+  const bool holds_data = probe.kind() == catalog::Kind::kStream || probe.kind() == catalog::Kind::kTable;
+  if (existing != nullptr && holds_data) {
+    return Error(Code::kConflict, "{} {} holds data and is not replaced", catalog::KindName(existing->kind()), Quoted(name))
+        .Hint("DROP it first if its rows may go");
+  }
+  const auto whole = std::make_shared<const std::string>(text);
+  std::vector<Declared> declared;
+  TRY(Declared item, DeclaredFrom(statement, whole, ""));
+  declared.push_back(std::move(item));
+  // What reads a replaced view is built anew on the new content.
+  for (const std::string& dependent : catalog->DependentsOf(name)) {
+    const catalog::Object* object = catalog->Find(dependent);
+    const auto dependent_text = std::make_shared<const std::string>(object->text);
+    TRY(const std::vector<sql::Statement> parsed, sql::Parse(*dependent_text, object->file));
+    TRY(Declared again, DeclaredFrom(parsed.at(0), dependent_text, object->file));
+    declared.push_back(std::move(again));
+  }
+  TRY(Defined defined, Define(*node.database, *catalog, declared));
+  std::vector<catalog::Change> changes;
+  for (catalog::Object& object : defined.objects) {
+    const catalog::Object* old = catalog->Find(object.name());
+    if (old != nullptr) object.from_project = old->from_project;
+    changes.push_back(catalog::Create{std::move(object), old != nullptr});
+  }
+  TRY(ApplyChanges(node, std::move(changes)));
+  result.notices = std::move(defined.notices);
+  result.step = node.publisher.newest()->state.step.value;
+  return result;
+}
+
+Result<StatementResult> ExecuteDrop(Node::Impl& node, const sql::DropStatement& drop) {
+  const std::lock_guard lock(node.definition_mutex);
+  const catalog::CatalogPtr catalog = node.publisher.newest()->catalog;
+  std::string kind(catalog::KindName(drop.kind));
+  std::transform(kind.begin(), kind.end(), kind.begin(), [](unsigned char c) { return std::toupper(c); });
+  StatementResult result;
+  result.tag = "DROP " + kind;
+  const catalog::Object* object = catalog->Find(drop.name);
+  if (object == nullptr || object->kind() != drop.kind) {
+    if (object == nullptr && drop.if_exists) {
+      result.notices.push_back(fmt::format("{} {} does not exist", catalog::KindName(drop.kind), Quoted(drop.name)));
+      return result;
+    }
+    if (object != nullptr) {
+      return Error(Code::kInvalidArgument, "{} is a {}, not a {}", Quoted(drop.name), catalog::KindName(object->kind()),
+                   catalog::KindName(drop.kind));
+    }
+    std::vector<std::string> names;
+    for (const catalog::Object* other : catalog->OfKind(drop.kind)) names.push_back(other->name());
+    return Error(Code::kNotFound, "{} {} does not exist", catalog::KindName(drop.kind), Quoted(drop.name))
+        .Hint(DidYouMean(drop.name, names));
+  }
+  const std::vector<std::string> dependents = catalog->DependentsOf(drop.name);
+  if (!dependents.empty() && !drop.cascade) {
+    return Error(Code::kConflict, "{} {} is needed by {}", catalog::KindName(drop.kind), Quoted(drop.name), fmt::join(dependents, ", "))
+        .Hint("DROP … CASCADE drops these too");
+  }
+  std::vector<catalog::Change> changes;
+  for (auto it = dependents.rbegin(); it != dependents.rend(); ++it) {
+    changes.push_back(catalog::Drop{*it, catalog->Find(*it)->kind()});
+  }
+  changes.push_back(catalog::Drop{object->name(), drop.kind});
+  TRY(ApplyChanges(node, std::move(changes)));
+  for (const std::string& dependent : dependents) result.notices.push_back("dropped too: " + dependent);
+  result.step = node.publisher.newest()->state.step.value;
+  return result;
+}
+
+Result<ProjectPlan> PlanProjectFiles(Node::Impl& node, const std::vector<ProjectFile>& files) {
+  const std::lock_guard lock(node.definition_mutex);
+  TRY(PlannedProject planned, PlanFiles(node, files));
+  return std::move(planned.plan);
+}
+
+Result<ProjectPlan> ApplyProjectFiles(Node::Impl& node, const std::vector<ProjectFile>& files,
+                                      const std::vector<std::string>& allow_drop) {
+  const std::lock_guard lock(node.definition_mutex);
+  TRY(PlannedProject planned, PlanFiles(node, files));
+  for (const ProjectPlan::Item& item : planned.plan.items) {
+    const bool allowed = std::any_of(allow_drop.begin(), allow_drop.end(),
+                                     [&](const std::string& name) { return rows::EqualNames(name, item.change.name); });
+    if (!item.change.loses_data || allowed) continue;
+    return Error(Code::kConflict, "{} {} would lose its data ({} rows): {}", catalog::KindName(item.change.kind),
+                 Quoted(item.change.name), item.rows_lost, item.change.reason)
+        .Hint(fmt::format("run again with --allow-drop {} if it may go", item.change.name));
+  }
+  TRY(ApplyChanges(node, std::move(planned.difference.changes)));
+  return std::move(planned.plan);
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,254 @@
+#include "runtime/endpoints.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include "rows/encode.h"
+#include "runtime/keyed_lookup.h"
+
+namespace millrace::runtime {
+
+namespace {
+
+std::vector<std::string> Split(std::string_view path) {
+  std::vector<std::string> segments;
+  while (!path.empty()) {
+    const size_t end = std::min(path.find('/', 1), path.size());
+    segments.emplace_back(path.substr(1, end - 1));
+    path.remove_prefix(end);
+  }
+  return segments;
+}
+
+bool IsParameter(std::string_view segment) { return segment.size() > 2 && segment.front() == '{' && segment.back() == '}'; }
+
+std::optional<std::string> PercentDecoded(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out += text[i];
+      continue;
+    }
+    if (i + 2 >= text.size() || !std::isxdigit(static_cast<unsigned char>(text[i + 1])) ||
+        !std::isxdigit(static_cast<unsigned char>(text[i + 2]))) {
+      return std::nullopt;
+    }
+    out += static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16));
+    i += 2;
+  }
+  return out;
+}
+
+// The relations behind names, plain views followed to what they read.
+std::vector<std::string> ResolveRelations(const std::vector<std::string>& reads, const catalog::Catalog& catalog) {
+  std::vector<std::string> open = reads;
+  std::set<std::string> seen;
+  std::vector<std::string> out;
+  while (!open.empty()) {
+    const std::string name = rows::LowerName(open.back());
+    open.pop_back();
+    if (!seen.insert(name).second) continue;
+    const catalog::ViewDefinition* view = catalog.FindView(name);
+    if (view != nullptr && !view->materialized) {
+      open.insert(open.end(), view->reads.begin(), view->reads.end());
+    } else {
+      out.push_back(name);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Endpoints>> Endpoints::Make(const catalog::Catalog& catalog, const Relations& relations,
+                                                         sql::Database& database) {
+  auto made = std::make_shared<Endpoints>();
+  for (const catalog::Object* object : catalog.OfKind(catalog::Kind::kEndpoint)) {
+    auto endpoint = std::make_shared<Endpoint>();
+    endpoint->object = std::make_shared<catalog::Object>(*object);
+    const catalog::EndpointDefinition& definition = endpoint->definition();
+    endpoint->segments = Split(definition.path);
+    endpoint->relations = ResolveRelations(definition.reads, catalog);
+    endpoint->keyed = RecogniseKeyedLookup(definition, relations);
+    if (endpoint->keyed) endpoint->keyed->relation->content->AddIndex(endpoint->keyed->key_columns);
+    for (const auto& parameter : definition.parameters) {
+      if (parameter.check.empty()) continue;
+      Endpoint::ParameterCheck check;
+      rows::Column column;
+      column.name = parameter.name;
+      column.type = parameter.type;
+      check.schema.columns.push_back(std::move(column));
+      TRY(check.condition,
+          database.Condition(check.schema, parameter.check, {"", parameter.check, 0, parameter.check.size()})
+              .With(fmt::format("endpoint {}: CHECK of parameter {}", Quoted(definition.name), Quoted(parameter.name))));
+      endpoint->checks.emplace(parameter.name, std::move(check));
+    }
+    made->endpoints_.push_back(std::move(endpoint));
+  }
+  return std::shared_ptr<const Endpoints>(std::move(made));
+}
+
+std::optional<Endpoints::Match> Endpoints::Find(std::string_view method, std::string_view path) const {
+  const std::vector<std::string> segments = Split(path);
+  // A literal segment goes before a parameter: /users/me before /users/{id}.
+  std::optional<Match> best;
+  size_t best_literals = 0;
+  for (const auto& endpoint : endpoints_) {
+    const bool method_fits = endpoint->definition().method == method || (method == "HEAD" && endpoint->definition().method == "GET");
+    if (!method_fits || endpoint->segments.size() != segments.size()) continue;
+    Match match{endpoint, {}};
+    size_t literals = 0;
+    bool fits = true;
+    for (size_t i = 0; i < segments.size() && fits; ++i) {
+      const std::string& wanted = endpoint->segments[i];
+      if (IsParameter(wanted)) {
+        const auto value = PercentDecoded(segments[i]);
+        fits = value.has_value() && !value->empty();
+        if (fits) match.path_values[wanted.substr(1, wanted.size() - 2)] = *value;
+      } else {
+        fits = wanted == segments[i];
+        ++literals;
+      }
+    }
+    if (!fits || (best && literals <= best_literals)) continue;
+    best = std::move(match);
+    best_literals = literals;
+  }
+  return best;
+}
+
+std::shared_ptr<const Endpoint> Endpoints::FindByName(std::string_view name) const {
+  for (const auto& endpoint : endpoints_) {
+    if (rows::EqualNames(endpoint->definition().name, name)) return endpoint;
+  }
+  return nullptr;
+}
+
+Result<std::map<std::string, duckdb::Value>> ParseParameters(const Endpoint& endpoint,
+                                                             const std::map<std::string, std::string>& texts) {
+  const catalog::EndpointDefinition& definition = endpoint.definition();
+  std::vector<std::string> names;
+  for (const auto& parameter : definition.parameters) names.push_back(parameter.name);
+  for (const auto& [name, text] : texts) {
+    const bool known = std::any_of(names.begin(), names.end(), [&](const std::string& other) { return rows::EqualNames(other, name); });
+    if (!known) {
+      return Error(Code::kInvalidArgument, "endpoint {} has no parameter {}", Quoted(definition.name), Quoted(name))
+          .Hint(DidYouMean(name, names));
+    }
+  }
+  std::map<std::string, duckdb::Value> values;
+  for (const auto& parameter : definition.parameters) {
+    const auto text = std::find_if(texts.begin(), texts.end(), [&](const auto& item) { return rows::EqualNames(item.first, parameter.name); });
+    if (text != texts.end()) {
+      auto value = rows::ParseValue(text->second, parameter.type);
+      TRY(values[parameter.name], std::move(value).With("parameter " + Quoted(parameter.name)));
+    } else if (parameter.default_value) {
+      values[parameter.name] = *parameter.default_value;
+    } else {
+      return Error(Code::kInvalidArgument, "parameter {} ({}) is missing", Quoted(parameter.name), parameter.type.ToString());
+    }
+    const auto check = endpoint.checks.find(parameter.name);
+    if (check == endpoint.checks.end()) continue;
+    duckdb::DataChunk chunk;
+    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), {parameter.type}, 1);
+    chunk.SetValue(0, 0, values[parameter.name]);
+    chunk.SetCardinality(1);
+    std::vector<uint8_t> passes;
+    {
+      const std::lock_guard lock(endpoint.checks_mutex);
+      check->second.condition->Evaluate(chunk, passes);
+    }
+    if (!passes[0]) {
+      return Error(Code::kInvalidArgument, "parameter {} = {} does not satisfy CHECK ({})", Quoted(parameter.name),
+                   values[parameter.name].ToString(), parameter.check);
+    }
+  }
+  return values;
+}
+
+sql::QueryResult AnswerKeyed(const KeyedLookup& lookup, const std::map<std::string, duckdb::Value>& values, state::Step step) {
+  const state::ViewTable& content = *lookup.relation->content;
+  rows::Types key_types;
+  for (size_t column : lookup.key_columns) key_types.push_back(content.types()[column]);
+  duckdb::DataChunk key;
+  key.Initialize(duckdb::Allocator::DefaultAllocator(), key_types, 1);
+  sql::QueryResult result;
+  result.schema = lookup.schema;
+  result.step = step.value;
+  for (size_t i = 0; i < lookup.key_columns.size(); ++i) {
+    const duckdb::Value& value = values.at(lookup.key_parameters[i]);
+    if (value.IsNull()) return result;  // nothing equals NULL
+    key.SetValue(i, 0, value);
+  }
+  key.SetCardinality(1);
+  rows::KeyEncoder encoder;
+  rows::BatchBuilder builder(content.types());
+  content.Lookup(lookup.key_columns, encoder.Encode(key)[0], step, builder);
+  const rows::Batch found = builder.Finish();
+
+  // (part, row) of every row, as often as it stands.
+  struct Place {
+    size_t part;
+    size_t row;
+    std::string key;
+  };
+  std::vector<Place> places;
+  std::vector<rows::KeyOrder> orders;
+  for (const KeyedLookup::Order& order : lookup.orders) orders.push_back(order.order);
+  rows::KeyEncoder order_encoder(orders);
+  for (size_t part = 0; part < found.parts.size(); ++part) {
+    duckdb::DataChunk& rows = *found.parts[part].rows;
+    duckdb::DataChunk order_columns;
+    if (!lookup.orders.empty()) {
+      rows::Types types;
+      for (const KeyedLookup::Order& order : lookup.orders) types.push_back(content.types()[order.column]);
+      order_columns.InitializeEmpty(types);
+      for (size_t i = 0; i < types.size(); ++i) order_columns.data[i].Reference(rows.data[lookup.orders[i].column]);
+      order_columns.SetCardinality(rows.size());
+    }
+    const std::vector<std::string_view>* keys = lookup.orders.empty() ? nullptr : &order_encoder.Encode(order_columns);
+    for (size_t row = 0; row < rows.size(); ++row) {
+      for (rows::Weight i = 0; i < found.parts[part].weight(row); ++i) {
+        places.push_back({part, row, keys == nullptr ? std::string() : std::string((*keys)[row])});
+      }
+    }
+  }
+  std::stable_sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.key < b.key; });
+  std::optional<int64_t> limit = lookup.limit;
+  if (!lookup.limit_parameter.empty()) {
+    const duckdb::Value& value = values.at(lookup.limit_parameter);
+    if (!value.IsNull()) limit = value.GetValue<int64_t>();
+  }
+  if (limit) places.resize(std::min(places.size(), static_cast<size_t>(std::max<int64_t>(0, *limit))));
+
+  const rows::Types types = lookup.schema.types();
+  for (size_t begin = 0; begin < places.size(); begin += STANDARD_VECTOR_SIZE) {
+    const size_t count = std::min<size_t>(STANDARD_VECTOR_SIZE, places.size() - begin);
+    auto chunk = std::make_shared<duckdb::DataChunk>();
+    chunk->Initialize(duckdb::Allocator::DefaultAllocator(), types);
+    for (size_t row = 0; row < count; ++row) {
+      const Place& place = places[begin + row];
+      for (size_t column = 0; column < types.size(); ++column) {
+        duckdb::VectorOperations::Copy(found.parts[place.part].rows->data[lookup.output[column]], chunk->data[column], place.row + 1,
+                                       place.row, row);
+      }
+    }
+    chunk->SetCardinality(count);
+    result.chunks.push_back(std::move(chunk));
+  }
+  return result;
+}
+
+state::Step LastChangeOf(const Endpoint& endpoint, const Published& published) {
+  state::Step last;
+  for (const std::string& name : endpoint.relations) {
+    const auto relation = published.relations->Find(name);
+    // A stream may change in any step, and system tables with time.
+    if (relation == nullptr || relation->content == nullptr) return published.state.step;
+    last = std::max(last, relation->content->LastChange(published.state.step));
+  }
+  return last;
+}
+
+}  // namespace millrace::runtime

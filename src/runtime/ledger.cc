@@ -1,0 +1,67 @@
+#include "runtime/ledger.h"
+
+namespace millrace::runtime {
+
+namespace {
+struct StreamEntry {
+  std::string name;
+  StreamBooks books;
+  int64_t appended = 0;
+};
+
+std::vector<StreamEntry> Streams(const Published& published) {
+  std::vector<StreamEntry> out;
+  for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kStream)) {
+    StreamEntry entry{object->name(), {}, 0};
+    const auto books = published.state.books.find(InternalName(*object));
+    if (books != published.state.books.end()) entry.books = books->second;
+    for (const auto& [edge, counts] : published.state.door) {
+      if (edge.first == entry.name) entry.appended += counts.appended;
+    }
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+}  // namespace
+
+std::vector<LedgerLine> LedgerOf(const Published& published) {
+  std::vector<LedgerLine> lines;
+  for (const auto& [edge, counts] : published.state.door) {
+    const std::string name = fmt::format("{} → {}", edge.second, edge.first);
+    lines.push_back({name, "sent", counts.sent});
+    lines.push_back({name, "appended", counts.appended});
+    lines.push_back({name, "repeated", counts.repeated});
+    lines.push_back({name, "rejected", counts.rejected});
+  }
+  for (const StreamEntry& stream : Streams(published)) {
+    const StreamBooks& books = stream.books;
+    const std::string name = fmt::format("log → {}", stream.name);
+    lines.push_back({name, "records", books.records});
+    lines.push_back({name, "recovered", std::max<int64_t>(0, books.records - stream.appended)});
+    lines.push_back({name, "in flight", std::max<int64_t>(0, stream.appended - books.records)});
+    lines.push_back({name, "rows", books.rows});
+    lines.push_back({name, "duplicates", books.duplicates});
+    lines.push_back({name, "late kept", books.late_kept});
+    lines.push_back({name, "late diverted", books.late_diverted});
+    lines.push_back({name, "invalid", books.invalid});
+  }
+  return lines;
+}
+
+Status CheckBooks(const Published& published) {
+  for (const auto& [edge, counts] : published.state.door) {
+    if (counts.sent == counts.appended + counts.repeated + counts.rejected) continue;
+    return Error(Code::kInternal, "the books of {} → {} do not balance: sent {} is not appended {} + repeated {} + rejected {}",
+                 edge.second, edge.first, counts.sent, counts.appended, counts.repeated, counts.rejected);
+  }
+  for (const StreamEntry& stream : Streams(published)) {
+    const StreamBooks& books = stream.books;
+    if (books.records == books.rows + books.duplicates + books.late_diverted + books.invalid) continue;
+    return Error(Code::kInternal,
+                 "the books of stream {} do not balance: records {} is not rows {} + duplicates {} + late diverted {} + invalid {}",
+                 stream.name, books.records, books.rows, books.duplicates, books.late_diverted, books.invalid);
+  }
+  return Ok();
+}
+
+}  // namespace millrace::runtime

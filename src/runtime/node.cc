@@ -1,0 +1,251 @@
+#include "runtime/node.h"
+
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <future>
+#include <thread>
+
+#include "base/logging.h"
+#include "ingest/token.h"
+#include "rows/csv_decode.h"
+#include "runtime/node_impl.h"
+#include "runtime/node_metrics.h"
+#include "runtime/statements.h"
+
+namespace millrace::runtime {
+
+namespace {
+
+// Shares of the node's memory (docs/operations.md).
+constexpr double kMachineShare = 0.7;
+constexpr double kStateShare = 0.5;
+constexpr double kQueryShare = 0.25;
+// Records that producers may be ahead of the engine before they are turned away.
+constexpr int64_t kLagRecordsMax = 50'000'000;
+
+size_t MachineMemory() {
+  struct sysinfo info {};
+  if (sysinfo(&info) != 0) return size_t{4} << 30;
+  return static_cast<size_t>(info.totalram) * info.mem_unit;
+}
+
+Result<std::unique_ptr<FileLock>> LockDirectory(Files& files, const std::string& directory) {
+  const std::string path = directory + "/lock";
+  auto lock = files.Lock(path);
+  if (lock.ok()) {
+    TRY(files.Replace(directory + "/holder", std::to_string(::getpid())));
+    return lock;
+  }
+  if (lock.error().code() != Code::kConflict) return lock;
+  const auto holder = files.ReadAll(directory + "/holder");
+  return Error(Code::kConflict, "data directory {} is held by another millrace{}", directory,
+               holder.ok() ? fmt::format(" (process {})", *holder) : "")
+      .Hint("stop that one, or give this one a directory of its own with --data");
+}
+
+}  // namespace
+
+Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Node::~Node() { Stop(); }
+void Node::Stop() { impl_->Stop(); }
+
+Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
+  if (sql::Database::DuckDbVersion() != MILLRACE_DUCKDB_VERSION) {
+    return Error(Code::kInternal, "built with the headers of DuckDB {}, but the library is {}", MILLRACE_DUCKDB_VERSION,
+                 sql::Database::DuckDbVersion());
+  }
+  if (options.workers <= 0) options.workers = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  if (options.memory_bytes == 0) options.memory_bytes = static_cast<size_t>(static_cast<double>(MachineMemory()) * kMachineShare);
+  const auto share = [&](double part) { return static_cast<size_t>(static_cast<double>(options.memory_bytes) * part); };
+  const std::string& directory = options.data_directory;
+  Files& files = Files::System();
+
+  auto impl = std::make_unique<Impl>();
+  impl->options = options;
+  TRY(files.CreateDirectories(directory).With("open data directory"));
+  TRY(impl->lock, LockDirectory(files, directory));
+  log::LogOptions log_options;
+  log_options.directory = directory;
+  TRY(impl->log, log::Log::Open(log_options));
+  state::StoreOptions store_options;
+  store_options.directory = directory + "/state";
+  store_options.workers = options.workers;
+  store_options.memory_bytes = share(kStateShare);
+  TRY(impl->store, state::Store::Open(store_options));
+  sql::DatabaseOptions database_options;
+  database_options.threads = std::max(1, options.workers);
+  database_options.memory_bytes = share(kQueryShare);
+  database_options.temp_directory = directory + "/tmp";
+  database_options.allowed_files = options.allowed_files;
+  TRY(files.CreateDirectories(database_options.temp_directory));
+  TRY(impl->database, sql::Database::Open(database_options));
+  TRY(impl->pipeline, Pipeline::Make({impl->log.get(), impl->store.get(), impl->database.get(), &impl->publisher, options.workers}));
+
+  TRY(const InternalTopics topics, OpenInternalTopics(*impl->log));
+  TRY(Recover(*impl->log, *impl->store, topics, *impl->pipeline, impl->publisher));
+
+  impl->loop = std::make_unique<StepLoop>(StepLoopContext{impl->log.get(), impl->store.get(), impl->pipeline.get(), &impl->publisher,
+                                                          &impl->door, &Clock::System(), topics.journal, topics.catalog,
+                                                          static_cast<int64_t>(options.step_rows_max)});
+  impl->changer = std::make_unique<CatalogChanger>(*impl->log, *impl->pipeline, *impl->loop, Clock::System());
+  Impl* node = impl.get();
+  TRY(impl->ingest, ingest::MakeIngest({impl->log.get(), impl->database.get(), &Clock::System(), &impl->door,
+                                        [node] { return node->publisher.newest()->catalog; }, [node] { return node->Admit(); }}));
+  impl->system_tables = MakeSystemTables({[node] { return node->pipeline->operator_stats(); },
+                                          [node] { return node->log->Topics(); }, [node] { return node->log->DurableCut(); },
+                                          impl->pipeline->failures()});
+  impl->table_writer = std::make_unique<TableWriter>(*impl->log, impl->publisher, *impl->database, Clock::System(),
+                                                     [node] { return node->TakeSnapshot(); });
+  impl->loop->Start();
+  {
+    const std::lock_guard lock(impl->definition_mutex);
+    TRY(impl->FollowCatalog());
+  }
+  impl->ready = true;
+  return std::make_unique<Node>(std::move(impl));
+}
+
+void Node::Impl::Stop() {
+  if (stopped.exchange(true)) return;
+  ready = false;
+  {
+    const std::lock_guard guard(sources_mutex);
+    sources.clear();
+  }
+  if (loop != nullptr) loop->Stop();
+  if (store != nullptr) {
+    // The loop has flushed; what it reports is all there is to say.
+    if (const Status health = loop->health(); !health.ok()) LOG_ERROR("stopped after an error", "error={}", health.error().message());
+  }
+  pipeline.reset();
+  if (log != nullptr) {
+    if (Status closed = log->Close(); !closed.ok()) LOG_ERROR("close of the log", "error={}", closed.error().message());
+  }
+}
+
+Status Node::Impl::Admit() const {
+  TRY(loop->health());
+  if (loop->lag_records() > kLagRecordsMax) {
+    return Error(Code::kOverloaded, "the engine is {} records behind; the limit is {}", loop->lag_records(), kLagRecordsMax)
+        .Hint("send again a little later");
+  }
+  return Ok();
+}
+
+Status Node::Impl::FollowCatalog() {
+  const PublishedPtr published = publisher.newest();
+  TRY(auto made, Endpoints::Make(*published->catalog, *published->relations, *database));
+  {
+    const std::lock_guard guard(endpoints_mutex);
+    endpoints = std::move(made);
+  }
+  const std::lock_guard guard(sources_mutex);
+  std::erase_if(sources, [&](const auto& item) {
+    const catalog::Object* object = published->catalog->Find(item.first);
+    return object == nullptr || object->kind() != catalog::Kind::kSource || object->generation != item.second.first;
+  });
+  for (const catalog::Object* object : published->catalog->OfKind(catalog::Kind::kSource)) {
+    if (sources.contains(object->name())) continue;
+    const auto& source = std::get<catalog::SourceDefinition>(object->definition);
+    const catalog::StreamDefinition* stream = published->catalog->FindStream(source.into);
+    TRY(auto started, connectors::StartSource(source, *stream, *ingest));
+    sources[object->name()] = {object->generation, std::move(started)};
+  }
+  return Ok();
+}
+
+Status Node::Impl::Seed(const std::vector<catalog::Object>& objects) {
+  for (const catalog::Object& object : objects) {
+    const auto* table = std::get_if<catalog::TableDefinition>(&object.definition);
+    if (table == nullptr || table->seed.empty()) continue;
+    const std::string context = fmt::format("seed table {} from {}", Quoted(table->name), table->seed);
+    const std::string path = table->seed.starts_with('/') ? table->seed : options.project_directory + "/" + table->seed;
+    auto read = Files::System().ReadAll(path);
+    TRY(const std::string text, std::move(read).With(context));
+    rows::CsvToJson reader(table->schema);
+    std::vector<std::string> rows;
+    const auto take = [&](const rows::CsvToJson::Rows& read_rows) -> Status {
+      if (!read_rows.errors.empty()) {
+        return Error(Code::kInvalidArgument, "row {}: {}", read_rows.errors[0].row + 1, read_rows.errors[0].message);
+      }
+      for (std::string_view row : read_rows.values()) rows.emplace_back(row);
+      return Ok();
+    };
+    auto body = reader.Feed(text);
+    TRY(const rows::CsvToJson::Rows first, std::move(body).With(context));
+    TRY(take(first).With(context));
+    auto rest = reader.Finish();
+    TRY(const rows::CsvToJson::Rows last, std::move(rest).With(context));
+    TRY(take(last).With(context));
+    TRY(table_writer->Upsert(table->name, rows).With(context));
+  }
+  return Ok();
+}
+
+bool Node::ready() const { return impl_->ready; }
+Status Node::health() const { return impl_->loop->health(); }
+ingest::Ingest& Node::ingest() { return *impl_->ingest; }
+catalog::CatalogPtr Node::catalog() const { return impl_->publisher.newest()->catalog; }
+int64_t Node::visible_step() const { return impl_->publisher.newest()->state.step.value; }
+
+Result<StatementResult> Node::Execute(std::string_view text, const StatementOptions& options) {
+  return ExecuteStatement(*impl_, text, options);
+}
+Result<ProjectPlan> Node::PlanProject(const std::vector<ProjectFile>& files) { return PlanProjectFiles(*impl_, files); }
+Result<ProjectPlan> Node::ApplyProject(const std::vector<ProjectFile>& files, const std::vector<std::string>& allow_drop) {
+  return ApplyProjectFiles(*impl_, files, allow_drop);
+}
+
+std::optional<EndpointMatch> Node::MatchEndpoint(std::string_view method, std::string_view path) const {
+  const auto match = impl_->CurrentEndpoints()->Find(method, path);
+  if (!match) return std::nullopt;
+  return EndpointMatch{match->endpoint->object, match->path_values, match->endpoint};
+}
+bool Node::EndpointIsFast(const EndpointMatch& match) const { return match.compiled->keyed.has_value(); }
+int64_t Node::EndpointStep(const EndpointMatch& match) const {
+  return LastChangeOf(*match.compiled, *impl_->publisher.newest()).value;
+}
+
+Result<EndpointAnswer> Node::AnswerEndpoint(const EndpointMatch& match, const std::map<std::string, std::string>& parameters,
+                                            const StatementOptions& options) {
+  if (!options.after.empty()) TRY(WaitVisible(options.after, options.timeout));
+  const Endpoint& endpoint = *match.compiled;
+  std::map<std::string, std::string> texts = parameters;
+  for (const auto& [name, value] : match.path_values) texts[name] = value;
+  TRY(const auto values, ParseParameters(endpoint, texts));
+  const auto snapshot = impl_->TakeSnapshot();
+  const Published& published = snapshot->published();
+  EndpointAnswer answer;
+  if (endpoint.keyed) {
+    answer.rows = AnswerKeyed(*endpoint.keyed, values, published.state.step);
+  } else {
+    const sql::QueryLimits limits{options.timeout, options.rows_max};
+    TRY(answer.rows, impl_->database->Query(snapshot, endpoint.definition().select, values, limits, options.cancel));
+  }
+  answer.step = LastChangeOf(endpoint, published).value;
+  for (const auto& [stream, watermark] : published.state.watermarks) {
+    if (answer.watermark && *answer.watermark <= watermark) continue;
+    answer.watermark = watermark;
+  }
+  return answer;
+}
+
+Status Node::WaitVisible(std::string_view token, std::chrono::milliseconds timeout) {
+  std::promise<Status> visible;
+  WhenVisible(token, timeout, [&](Status status) { visible.set_value(std::move(status)); });
+  return visible.get_future().get();
+}
+
+void Node::WhenVisible(std::string_view token, std::chrono::milliseconds timeout, std::function<void(Status)> done) {
+  const Result<log::FrameSequence> frame = ingest::DecodeToken(token);
+  if (!frame.ok()) return done(frame.error());
+  impl_->publisher.WhenVisible(*frame, timeout, std::move(done));
+}
+
+std::vector<LedgerLine> Node::Ledger() const { return LedgerOf(*impl_->publisher.newest()); }
+Status Node::CheckBooks() const { return runtime::CheckBooks(*impl_->publisher.newest()); }
+std::string Node::Metrics() const { return NodeMetricsText(*impl_); }
+
+}  // namespace millrace::runtime

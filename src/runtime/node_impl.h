@@ -1,0 +1,65 @@
+// The parts of a Node, in the order in which they depend on each other.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/files.h"
+#include "connectors/source.h"
+#include "ingest/door_counters.h"
+#include "ingest/stream_ingest.h"
+#include "runtime/catalog_change.h"
+#include "runtime/endpoints.h"
+#include "runtime/node.h"
+#include "runtime/pipeline.h"
+#include "runtime/published.h"
+#include "runtime/recovery.h"
+#include "runtime/snapshot.h"
+#include "runtime/step_loop.h"
+#include "runtime/system_tables.h"
+#include "runtime/table_writer.h"
+
+namespace millrace::runtime {
+
+struct Node::Impl {
+  NodeOptions options;
+  std::unique_ptr<FileLock> lock;
+  std::unique_ptr<log::Log> log;
+  std::unique_ptr<state::Store> store;
+  std::unique_ptr<sql::Database> database;
+  Publisher publisher;
+  ingest::DoorCounters door;
+  std::unique_ptr<Pipeline> pipeline;
+  std::unique_ptr<StepLoop> loop;
+  std::unique_ptr<CatalogChanger> changer;
+  std::unique_ptr<ingest::Ingest> ingest;
+  SystemTables system_tables;
+  std::unique_ptr<TableWriter> table_writer;
+
+  std::mutex definition_mutex;  // one change of the catalog at a time, from binding to its end
+  mutable std::mutex endpoints_mutex;
+  std::shared_ptr<const Endpoints> endpoints;
+  std::mutex sources_mutex;
+  std::map<std::string, std::pair<uint64_t, std::unique_ptr<connectors::Source>>> sources;  // by name, with generation
+  std::atomic<bool> ready{false};
+  std::atomic<bool> stopped{false};
+
+  std::shared_ptr<const NodeSnapshot> TakeSnapshot() {
+    return std::make_shared<NodeSnapshot>(publisher.PinNewest(), *log, *database, system_tables);
+  }
+  std::shared_ptr<const Endpoints> CurrentEndpoints() const {
+    const std::lock_guard guard(endpoints_mutex);
+    return endpoints;
+  }
+  // The health of the step loop, and turning producers away while it is too far behind.
+  Status Admit() const;
+  // After the catalog has changed: endpoints and sources follow it. REQUIRES: definition_mutex is held.
+  Status FollowCatalog();
+  // Rows of tables declared WITH (seed = …) among `objects`. REQUIRES: the catalog has them.
+  Status Seed(const std::vector<catalog::Object>& objects);
+  void Stop();
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,99 @@
+#include "runtime/node_state.h"
+
+#include "base/coding.h"
+
+namespace millrace::runtime {
+
+namespace {
+constexpr uint8_t kVersion = 1;
+
+Result<std::string> ReadString(Reader& reader) {
+  TRY(const std::string_view bytes, reader.Bytes());
+  return std::string(bytes);
+}
+}  // namespace
+
+std::string EncodeNodeState(const NodeState& state) {
+  std::string out;
+  PutFixed(out, kVersion);
+  PutZigzag(out, state.step.value);
+  PutZigzag(out, state.clock.value);
+  PutVarint(out, state.frame.value);
+  PutVarint(out, state.catalog_version);
+  PutVarint(out, state.positions.size());
+  for (const auto& [partition, position] : state.positions) {
+    PutFixed(out, partition.topic.value);
+    PutZigzag(out, partition.partition);
+    PutZigzag(out, position.next.value);
+    PutZigzag(out, position.event_time_max);
+    PutZigzag(out, position.moved_at.value);
+  }
+  PutVarint(out, state.watermarks.size());
+  for (const auto& [stream, watermark] : state.watermarks) {
+    PutBytes(out, stream);
+    PutZigzag(out, watermark.value);
+  }
+  PutVarint(out, state.books.size());
+  for (const auto& [stream, books] : state.books) {
+    PutBytes(out, stream);
+    for (int64_t value : {books.records, books.rows, books.duplicates, books.late_kept, books.late_diverted, books.invalid}) {
+      PutZigzag(out, value);
+    }
+  }
+  PutVarint(out, state.door.size());
+  for (const auto& [edge, counts] : state.door) {
+    PutBytes(out, edge.first);
+    PutBytes(out, edge.second);
+    for (int64_t value : {counts.sent, counts.appended, counts.repeated, counts.rejected}) PutZigzag(out, value);
+  }
+  return out;
+}
+
+Result<NodeState> DecodeNodeState(std::string_view bytes) {
+  Reader reader(bytes);
+  NodeState state;
+  TRY(const uint8_t version, reader.Fixed<uint8_t>());
+  if (version != kVersion) return Error(Code::kNotSupported, "node state of version {}", version);
+  TRY(state.step.value, reader.Zigzag());
+  TRY(state.clock.value, reader.Zigzag());
+  TRY(state.frame.value, reader.Varint());
+  TRY(state.catalog_version, reader.Varint());
+  TRY(const uint64_t positions, reader.Varint());
+  for (uint64_t i = 0; i < positions; ++i) {
+    log::PartitionId partition;
+    Position position;
+    TRY(partition.topic.value, reader.Fixed<uint64_t>());
+    TRY(const int64_t number, reader.Zigzag());
+    partition.partition = static_cast<int32_t>(number);
+    TRY(position.next.value, reader.Zigzag());
+    TRY(position.event_time_max, reader.Zigzag());
+    TRY(position.moved_at.value, reader.Zigzag());
+    state.positions[partition] = position;
+  }
+  TRY(const uint64_t watermarks, reader.Varint());
+  for (uint64_t i = 0; i < watermarks; ++i) {
+    TRY(std::string stream, ReadString(reader));
+    TRY(state.watermarks[stream].value, reader.Zigzag());
+  }
+  TRY(const uint64_t books, reader.Varint());
+  for (uint64_t i = 0; i < books; ++i) {
+    TRY(std::string stream, ReadString(reader));
+    StreamBooks& entry = state.books[stream];
+    for (int64_t* value :
+         {&entry.records, &entry.rows, &entry.duplicates, &entry.late_kept, &entry.late_diverted, &entry.invalid}) {
+      TRY(*value, reader.Zigzag());
+    }
+  }
+  TRY(const uint64_t door, reader.Varint());
+  for (uint64_t i = 0; i < door; ++i) {
+    TRY(std::string stream, ReadString(reader));
+    TRY(std::string source, ReadString(reader));
+    ingest::DoorCounts& counts = state.door[{stream, source}];
+    for (int64_t* value : {&counts.sent, &counts.appended, &counts.repeated, &counts.rejected}) {
+      TRY(*value, reader.Zigzag());
+    }
+  }
+  return state;
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,63 @@
+// Reads one partition ahead of the steps, so that a step can take whole frames of it: what was read and not taken waits for the next one.
+// Thread rule: owned by the step loop; the batches it gives may be read by workers while the step runs.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "base/result.h"
+#include "log/log.h"
+
+namespace millrace::runtime {
+
+// Batches of one partition that a step takes, with the memory they stand in.
+struct PartitionSlice {
+  log::PartitionId partition;
+  std::vector<log::ReadBatch> batches;
+  std::vector<std::shared_ptr<const void>> holds;
+  log::Offset end;                  // one after the last record taken; damaged ranges are passed over
+  int64_t records = 0;
+};
+
+class PartitionReader {
+ public:
+  PartitionReader(const log::Log& log, log::PartitionId partition, log::Offset next)
+      : log_(log), partition_(partition), next_(next), read_next_(next) {}
+
+  // Reads ahead until `bytes_max` or `records_max` are buffered or `end` is reached; at least one batch where there is one.
+  Status Fill(log::Offset end, size_t bytes_max, int64_t records_max);
+  bool empty() const { return buffered_.empty(); }
+  // True when everything below `end` is buffered or taken.
+  bool Reached(log::Offset end) const { return read_next_ >= end; }
+  log::FrameSequence first_frame() const { return buffered_.front().frame; }
+  log::FrameSequence last_frame() const { return buffered_.back().frame; }
+  size_t buffered_bytes() const { return buffered_bytes_; }
+  int64_t buffered_records() const { return buffered_records_; }
+  const std::deque<log::ReadBatch>& buffered() const { return buffered_; }
+  // Damaged ranges below what is buffered were passed over.
+  int64_t damaged_records() const { return damaged_records_; }
+
+  // Takes the buffered batches of frames up to `frame`. With `end`: everything below it is then taken, damage at its edge too.
+  PartitionSlice Take(log::FrameSequence frame, std::optional<log::Offset> end);
+
+  log::Offset next() const { return next_; }
+
+ private:
+  struct Hold {
+    log::Offset until;  // holds the memory of batches below it
+    std::vector<std::shared_ptr<const void>> memory;
+  };
+
+  const log::Log& log_;
+  const log::PartitionId partition_;
+  log::Offset next_;        // first record not taken
+  log::Offset read_next_;   // first record not read
+  std::deque<log::ReadBatch> buffered_;
+  std::deque<Hold> holds_;
+  size_t buffered_bytes_ = 0;
+  int64_t buffered_records_ = 0;
+  int64_t damaged_records_ = 0;
+};
+
+}  // namespace millrace::runtime

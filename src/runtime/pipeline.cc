@@ -1,0 +1,190 @@
+#include "runtime/pipeline.h"
+
+#include <algorithm>
+
+#include "base/coding.h"
+#include "base/logging.h"
+#include "runtime/tables.h"
+
+namespace millrace::runtime {
+
+rows::Types FailureTypes() {
+  return {duckdb::LogicalType::VARCHAR, duckdb::LogicalType::VARCHAR, duckdb::LogicalType::VARCHAR};
+}
+
+Result<std::unique_ptr<Pipeline>> Pipeline::Make(PipelineContext context) {
+  std::unique_ptr<Pipeline> pipeline(new Pipeline(context));
+  stream::Engine::Options options;
+  options.workers = context.workers;
+  TRY(pipeline->engine_, stream::Engine::Start(options, *context.store, context.database->duckdb()));
+  pipeline->failures_ = std::make_shared<state::ViewTable>(kFailuresTable, FailureTypes());
+  TRY(pipeline->failures_->Load(*context.store));
+  return pipeline;
+}
+
+void Pipeline::AddReader(log::PartitionId partition) {
+  const auto position = state_.positions.find(partition);
+  const log::Offset next = position == state_.positions.end() ? log::Offset{0} : position->second.next;
+  readers_.erase(partition);
+  readers_.emplace(std::piecewise_construct, std::forward_as_tuple(partition),
+                   std::forward_as_tuple(*context_.log, partition, next));
+}
+
+Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slices) {
+  CHECK(record.step.value == state_.step.value + 1) << "steps are computed one after the other";
+  stream::StepInput input;
+  input.step = record.step;
+  input.clock = record.clock;
+  for (const auto& [name, watermark] : state_.watermarks) input.watermarks[name] = watermark;
+
+  std::map<log::TopicId, std::vector<PartitionSlice>> by_topic;
+  for (PartitionSlice& slice : slices) by_topic[slice.partition.topic].push_back(std::move(slice));
+  std::vector<StreamSource*> streams;
+  std::vector<TableSource*> tables;
+  for (const auto& [name, source] : stream_sources_) {
+    const auto found = by_topic.find(source->relation().topic());
+    if (found == by_topic.end()) continue;
+    source->Prepare(std::move(found->second), state_, record.clock);
+    input.sources[name] = source.get();
+    streams.push_back(source.get());
+  }
+  for (const auto& [name, source] : table_sources_) {
+    const auto found = by_topic.find(source->relation().topic());
+    if (found == by_topic.end()) continue;
+    source->Prepare(std::move(found->second.front()));
+    input.sources[name] = source.get();
+    tables.push_back(source.get());
+  }
+  TRY(const stream::StepResult result, engine_->Step(input));
+  TRY(ApplyChanges(record.step, result));
+  for (const StreamSource* source : streams) ApplyFindings(*source, result);
+  TRY(ApplyFailures(record.step, result));
+
+  state_.step = record.step;
+  state_.clock = record.clock;
+  state_.frame = std::max(state_.frame, record.frame);
+  state_.catalog_version = record.catalog_version;
+  for (const auto& [partition, end] : record.ends) {
+    Position& position = state_.positions[partition];
+    position.next = end;
+    position.moved_at = record.clock;
+  }
+  for (const StreamSource* source : streams) {
+    const Relation& relation = source->relation();
+    for (size_t i = 0; i < source->findings().size(); ++i) {
+      const auto position = state_.positions.find({relation.topic(), static_cast<int32_t>(i)});
+      if (position != state_.positions.end()) position->second.event_time_max = source->findings()[i].event_time_max;
+    }
+  }
+  for (const TableSource* source : tables) {
+    StreamBooks& books = state_.books[source->relation().internal_name];
+    books.records += source->records();
+    books.invalid += source->invalid();
+    books.rows += source->records() - source->invalid();
+  }
+  for (const auto& [edge, counts] : record.door) state_.door[edge] += counts;
+  // A stream's partitions fall idle as time passes, so its watermark may move without rows.
+  for (const auto& [name, source] : stream_sources_) {
+    const auto before = state_.watermarks.find(name);
+    const auto watermark =
+        WatermarkOf(*source->relation().stream(), source->relation().topic(), state_,
+                    before == state_.watermarks.end() ? std::nullopt : std::optional<Micros>(before->second));
+    if (watermark) state_.watermarks[name] = *watermark;
+  }
+  return Ok();
+}
+
+Status Pipeline::ApplyChanges(state::Step step, const stream::StepResult& result) {
+  const state::Step oldest_needed = context_.publisher->OldestNeeded();
+  for (const auto& [name, change] : result.changes) {
+    const auto relation = relations_.find(name);
+    if (relation == relations_.end() || relation->second->content == nullptr) {
+      return Error(Code::kInternal, "the engine changed {}, which has no content", Quoted(name));
+    }
+    TRY(relation->second->content->Apply(step, change, oldest_needed).With("apply step to " + Quoted(name)));
+  }
+  return Ok();
+}
+
+// Takes the duplicates, which only the engine knows, together with what the source excluded.
+void Pipeline::ApplyFindings(const StreamSource& source, const stream::StepResult& result) {
+  const Relation& relation = source.relation();
+  std::vector<std::vector<Exclusions::Item>> items;
+  for (const StreamSource::PartitionFindings& found : source.findings()) items.push_back(found.exclusions);
+  StreamBooks& books = state_.books[relation.internal_name];
+  const auto duplicates = result.exclusions.find(relation.internal_name);
+  if (duplicates != result.exclusions.end()) {
+    for (const stream::Exclusion& duplicate : duplicates->second) {
+      items[static_cast<size_t>(duplicate.partition)].push_back({{duplicate.offset}, Reason::kDuplicate});
+    }
+  }
+  for (size_t i = 0; i < items.size(); ++i) {
+    const StreamSource::PartitionFindings& found = source.findings()[i];
+    std::vector<Exclusions::Item>& of_partition = items[i];
+    // A late row that is also a duplicate is a duplicate: it comes first, and the other goes.
+    std::sort(of_partition.begin(), of_partition.end(), [](const Exclusions::Item& a, const Exclusions::Item& b) {
+      return a.offset != b.offset ? a.offset < b.offset : a.reason < b.reason;
+    });
+    int64_t duplicate_count = 0;
+    int64_t late_kept = found.late_kept;
+    size_t kept = 0;
+    for (size_t j = 0; j < of_partition.size(); ++j) {
+      if (kept > 0 && of_partition[kept - 1].offset == of_partition[j].offset) {
+        if (of_partition[j].reason == Reason::kLateKept) --late_kept;
+        continue;
+      }
+      if (of_partition[j].reason == Reason::kDuplicate) ++duplicate_count;
+      of_partition[kept++] = of_partition[j];
+    }
+    of_partition.resize(kept);
+    relation.exclusions->Add(static_cast<int32_t>(i), of_partition);
+    books.records += found.records;
+    books.invalid += found.invalid;
+    books.late_diverted += found.late_diverted;
+    books.late_kept += late_kept;
+    books.duplicates += duplicate_count;
+    books.rows += found.records - found.invalid - found.late_diverted - duplicate_count;
+  }
+}
+
+Status Pipeline::ApplyFailures(state::Step step, const stream::StepResult& result) {
+  if (result.failures.empty()) return Ok();
+  rows::BatchBuilder builder(FailureTypes());
+  duckdb::DataChunk row;
+  row.Initialize(duckdb::Allocator::DefaultAllocator(), FailureTypes(), 1);
+  for (const auto& [name, failures] : result.failures) {
+    const auto relation = relations_.find(name);
+    const std::string view = relation == relations_.end() ? name : relation->second->object.name();
+    for (const stream::RowFailure& failure : failures) {
+      row.Reset();
+      row.SetValue(0, 0, duckdb::Value(view));
+      row.SetValue(1, 0, duckdb::Value(failure.message));
+      row.SetValue(2, 0, duckdb::Value(failure.row));
+      row.SetCardinality(1);
+      builder.AppendRow(row, 0, failure.weight);
+    }
+  }
+  const rows::Batch change = rows::ConsolidateSorted(builder.Finish(), FailureTypes());
+  return failures_->Apply(step, change, context_.publisher->OldestNeeded()).With("note failed rows");
+}
+
+PublishedPtr Pipeline::Publishable() const {
+  auto published = std::make_shared<Published>();
+  published->state = state_;
+  published->catalog = catalog_;
+  published->relations = visible_relations_;
+  return published;
+}
+
+std::vector<state::Mutation> Pipeline::TakeDirty() {
+  std::vector<state::Mutation> mutations;
+  for (const auto& [name, relation] : relations_) {
+    if (relation->content != nullptr) relation->content->TakeDirty(mutations);
+    if (relation->exclusions != nullptr) relation->exclusions->TakeDirty(mutations);
+  }
+  failures_->TakeDirty(mutations);
+  mutations.push_back({kNodeStateTable, kNodeStateKey, EncodeNodeState(state_)});
+  return mutations;
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,101 @@
+// The Pipeline is the node's computation without its threads: sources, circuit, contents and the runtime's own state, moved on one step at a
+// time. The step loop drives it live, recovery drives it from the journal; both give the same.
+//
+// Thread rule: one driver thread (recovery's, then the step loop's). What it publishes is shared with readers through Published.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "catalog/catalog.h"
+#include "log/log.h"
+#include "runtime/journal.h"
+#include "runtime/node_state.h"
+#include "runtime/partition_reader.h"
+#include "runtime/published.h"
+#include "runtime/relation.h"
+#include "runtime/stream_source.h"
+#include "runtime/table_source.h"
+#include "sql/database.h"
+#include "state/store.h"
+#include "stream/engine.h"
+
+namespace millrace::runtime {
+
+struct PipelineContext {
+  log::Log* log;
+  state::Store* store;
+  sql::Database* database;
+  Publisher* publisher;
+  int workers;
+};
+
+// One row of millrace.errors, as columns of the failures table: view, message, row.
+rows::Types FailureTypes();
+
+class Pipeline {
+ public:
+  static Result<std::unique_ptr<Pipeline>> Make(PipelineContext context);
+
+  // ---- Catalog ----
+
+  // How an object comes in.
+  enum class Entry {
+    kFresh,     // nothing it reads has any row yet: it follows its inputs from the next step on
+    kRestart,   // the Store has its state
+    kBackfill,  // built now from the history of what it reads, up to the present step
+  };
+  // Adds relations and their circuits; endpoints, indexes and plain views need nothing but the catalog. `catalog` holds the object.
+  Status Install(const catalog::Object& object, const catalog::Catalog& catalog, Entry entry);
+  // Removes a relation with its state. REQUIRES: it was installed, nothing installed reads it.
+  Status Uninstall(const catalog::Object& object);
+  // The catalog in force from the next step on: indexes are made, readers see its relations.
+  Status SetCatalog(catalog::CatalogPtr catalog);
+  const catalog::CatalogPtr& catalog() const { return catalog_; }
+
+  // ---- Steps ----
+
+  const NodeState& state() const { return state_; }
+  // At start: the state as of the Store's flushed step.
+  void SetState(NodeState state) { state_ = std::move(state); }
+  // The partitions that feed the circuit, with their readers.
+  std::map<log::PartitionId, PartitionReader>& readers() { return readers_; }
+  // Computes the step of `record` from the slices. An error leaves the pipeline unusable: the node stops, and recovery starts it again.
+  Status Run(const StepRecord& record, std::vector<PartitionSlice> slices);
+  // What readers see after the last step.
+  PublishedPtr Publishable() const;
+
+  // What changed since the last flush, for Store::BeginFlush.
+  std::vector<state::Mutation> TakeDirty();
+  std::vector<stream::OperatorStats> operator_stats() const { return engine_->stats(); }
+  const std::shared_ptr<state::ViewTable>& failures() const { return failures_; }
+
+ private:
+  explicit Pipeline(PipelineContext context) : context_(context) {}
+
+  Status InstallStream(const std::shared_ptr<Relation>& relation, Entry entry);
+  Status InstallTable(const std::shared_ptr<Relation>& relation, Entry entry);
+  Status InstallView(const std::shared_ptr<Relation>& relation, const catalog::Catalog& catalog, Entry entry);
+  Status Backfill(const Relation& view, const std::vector<std::string>& reads);
+  void AddReader(log::PartitionId partition);
+  Status ApplyChanges(state::Step step, const stream::StepResult& result);
+  void ApplyFindings(const StreamSource& source, const stream::StepResult& result);
+  Status ApplyFailures(state::Step step, const stream::StepResult& result);
+
+  PipelineContext context_;
+  std::unique_ptr<stream::Engine> engine_;
+  NodeState state_;
+  catalog::CatalogPtr catalog_ = catalog::Catalog::Empty();
+  std::map<std::string, std::shared_ptr<const Relation>> relations_;   // by internal name
+  RelationsPtr visible_relations_ = std::make_shared<Relations>();     // by user's name, of catalog_
+  std::map<std::string, std::unique_ptr<StreamSource>> stream_sources_;  // by internal name
+  std::map<std::string, std::unique_ptr<TableSource>> table_sources_;    // by internal name
+  std::map<log::PartitionId, PartitionReader> readers_;
+  std::shared_ptr<state::ViewTable> failures_;
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,222 @@
+// How objects of the catalog come into the pipeline and leave it: relations, circuits, backfill.
+#include <algorithm>
+
+#include "base/coding.h"
+#include "base/logging.h"
+#include "runtime/pipeline.h"
+#include "runtime/stream_history.h"
+
+namespace millrace::runtime {
+
+namespace {
+
+// Rows that a step of the backfill takes.
+constexpr size_t kBackfillChunks = 64;
+
+class StreamHistoryReader final : public stream::SourceReader {
+ public:
+  StreamHistoryReader(const log::Log& log, const std::shared_ptr<const Relation>& relation, const NodeState& until, int workers) {
+    std::vector<size_t> columns(relation->shape.schema.columns.size());
+    for (size_t i = 0; i < columns.size(); ++i) columns[i] = i;
+    for (int i = 0; i < workers; ++i) {
+      shares_.push_back({std::make_unique<StreamHistory>(log, relation, columns, until, i, workers), false});
+    }
+  }
+  Result<rows::Batch> Read(int worker) override {
+    Share& share = shares_[static_cast<size_t>(worker)];
+    rows::Batch out;
+    while (!share.ended && out.parts.size() < kBackfillChunks) {
+      TRY(auto chunk, share.history->Next());
+      if (chunk == nullptr) {
+        share.ended = true;
+      } else {
+        out.parts.push_back({std::move(chunk), {}});
+      }
+    }
+    return out;
+  }
+  bool ended() const {
+    return std::all_of(shares_.begin(), shares_.end(), [](const Share& share) { return share.ended; });
+  }
+
+ private:
+  struct Share {
+    std::unique_ptr<StreamHistory> history;
+    bool ended;
+  };
+  std::vector<Share> shares_;
+};
+
+class ContentReader final : public stream::SourceReader {
+ public:
+  ContentReader(const state::ViewTable& content, state::Step step) : content_(content), step_(step) {}
+  Result<rows::Batch> Read(int worker) override {
+    rows::Batch out;
+    if (worker != 0) return out;
+    rows::RowDecoder decoder(content_.types());
+    while (position_ != state::ViewTable::kEnd && out.parts.size() < kBackfillChunks) {
+      std::vector<std::string_view> encoded;  // stays where it is: nothing is applied while a step reads
+      std::vector<rows::Weight> weights;
+      position_ = content_.Scan(step_, position_, STANDARD_VECTOR_SIZE, [&](std::string_view row, rows::Weight weight) {
+        encoded.push_back(row);
+        weights.push_back(weight);
+      });
+      if (encoded.empty()) continue;
+      auto chunk = std::make_shared<duckdb::DataChunk>();
+      chunk->Initialize(duckdb::Allocator::DefaultAllocator(), content_.types());
+      TRY(decoder.Decode(encoded, *chunk, 0));
+      chunk->SetCardinality(encoded.size());
+      out.parts.push_back({std::move(chunk), std::move(weights)});
+    }
+    return out;
+  }
+  bool ended() const { return position_ == state::ViewTable::kEnd; }
+
+ private:
+  const state::ViewTable& content_;
+  const state::Step step_;
+  size_t position_ = 0;
+};
+
+}  // namespace
+
+Status Pipeline::Install(const catalog::Object& object, const catalog::Catalog& catalog, Entry entry) {
+  if (!IsRelation(object)) return Ok();
+  auto relation = std::make_shared<Relation>();
+  relation->object = object;
+  relation->shape = catalog::ShapeOf(object);
+  relation->internal_name = InternalName(object);
+  switch (object.kind()) {
+    case catalog::Kind::kStream: return InstallStream(relation, entry);
+    case catalog::Kind::kTable: return InstallTable(relation, entry);
+    default: return InstallView(relation, catalog, entry);
+  }
+}
+
+Status Pipeline::InstallStream(const std::shared_ptr<Relation>& relation, Entry entry) {
+  relation->exclusions = std::make_shared<Exclusions>(relation->topic(), relation->partitions());
+  if (entry == Entry::kRestart) TRY(relation->exclusions->Load(*context_.store));
+  TRY(auto source, StreamSource::Make(relation, context_.workers, *context_.database));
+  TRY(engine_->Add(StreamPlan(*relation), relation->object.generation, /*from_history=*/false));
+  relations_[relation->internal_name] = relation;
+  stream_sources_[relation->internal_name] = std::move(source);
+  for (int32_t i = 0; i < relation->partitions(); ++i) AddReader({relation->topic(), i});
+  return Ok();
+}
+
+Status Pipeline::InstallTable(const std::shared_ptr<Relation>& relation, Entry entry) {
+  relation->content = std::make_shared<state::ViewTable>(ContentTable(relation->object), relation->shape.schema.types());
+  if (entry == Entry::kRestart) TRY(relation->content->Load(*context_.store));
+  std::vector<size_t> key;
+  for (const std::string& column : relation->table()->primary_key) key.push_back(*relation->shape.schema.Find(column));
+  if (!key.empty()) relation->content->AddIndex(std::move(key));
+  TRY(engine_->Add(TablePlan(*relation), relation->object.generation, /*from_history=*/false));
+  relations_[relation->internal_name] = relation;
+  table_sources_[relation->internal_name] = std::make_unique<TableSource>(relation);
+  AddReader({relation->topic(), 0});
+  return Ok();
+}
+
+Status Pipeline::InstallView(const std::shared_ptr<Relation>& relation, const catalog::Catalog& catalog, Entry entry) {
+  const catalog::ViewDefinition& view = *relation->view();
+  const sql::Origin origin{relation->object.file, view.select, 0, view.select.size()};
+  TRY(sql::ViewPlan planned, context_.database->PlanView(catalog, view, origin));
+  // Inside the engine, relations go by their internal names.
+  std::vector<std::string> reads;
+  for (stream::Node& node : planned.plan.nodes) {
+    if (auto* read = std::get_if<stream::Relation>(&node.op)) {
+      const catalog::Object* object = catalog.Find(read->name);
+      if (object == nullptr) return Error(Code::kInternal, "view {} reads {}, which is gone", Quoted(view.name), Quoted(read->name));
+      read->name = InternalName(*object);
+      reads.push_back(read->name);
+    } else if (auto* output = std::get_if<stream::Output>(&node.op)) {
+      output->name = relation->internal_name;
+    }
+  }
+  relation->content = std::make_shared<state::ViewTable>(ContentTable(relation->object), relation->shape.schema.types());
+  if (entry == Entry::kRestart) TRY(relation->content->Load(*context_.store));
+  if (!planned.key.empty()) relation->content->AddIndex(planned.key);
+  TRY(engine_->Add(planned.plan, relation->object.generation, entry == Entry::kBackfill));
+  relations_[relation->internal_name] = relation;
+  if (entry != Entry::kBackfill) return Ok();
+  std::sort(reads.begin(), reads.end());
+  reads.erase(std::unique(reads.begin(), reads.end()), reads.end());
+  TRY(Backfill(*relation, reads).With("build view " + Quoted(view.name)));
+  engine_->Join(relation->object.generation);
+  return Ok();
+}
+
+// Feeds the view one input after the other; the engine's laws make the sum right in any order.
+Status Pipeline::Backfill(const Relation& view, const std::vector<std::string>& reads) {
+  const auto start = Tick();
+  stream::StepInput input;
+  input.step = {state_.step.value + 1};
+  input.clock = state_.clock;
+  const auto step = [&]() -> Status {
+    TRY(const stream::StepResult result, engine_->Step(input));
+    TRY(ApplyChanges(input.step, result));
+    return ApplyFailures(input.step, result);
+  };
+  TRY(step());  // what stands without any input: constants, aggregates over nothing
+  for (const std::string& name : reads) {
+    const std::shared_ptr<const Relation> read = relations_.at(name);
+    input.history.clear();
+    if (read->stream() != nullptr) {
+      StreamHistoryReader reader(*context_.log, read, state_, context_.workers);
+      input.history[name] = &reader;
+      while (!reader.ended()) TRY(step());
+    } else {
+      ContentReader reader(*read->content, input.step);
+      input.history[name] = &reader;
+      while (!reader.ended()) TRY(step());
+    }
+  }
+  LOG_INFO("view built from history", "view={} rows={} seconds={:.3f}", view.object.name(), view.content->row_count(),
+           SecondsSince(start));
+  return Ok();
+}
+
+Status Pipeline::Uninstall(const catalog::Object& object) {
+  if (!IsRelation(object)) return Ok();
+  const std::string name = InternalName(object);
+  const auto it = relations_.find(name);
+  CHECK(it != relations_.end()) << "uninstall of " << name;
+  TRY(engine_->Remove(name));
+  const std::shared_ptr<const Relation> relation = it->second;
+  if (relation->content != nullptr) context_.store->Drop(relation->content->id());
+  stream_sources_.erase(name);
+  table_sources_.erase(name);
+  state_.watermarks.erase(name);
+  state_.books.erase(name);
+  std::erase_if(state_.door, [&](const auto& item) { return rows::EqualNames(item.first.first, object.name()); });
+  if (relation->object.topic_id != 0) {
+    for (int32_t i = 0; i < relation->partitions(); ++i) {
+      readers_.erase({relation->topic(), i});
+      state_.positions.erase({relation->topic(), i});
+    }
+  }
+  relations_.erase(it);
+  return Ok();
+}
+
+Status Pipeline::SetCatalog(catalog::CatalogPtr catalog) {
+  auto visible = std::make_shared<Relations>();
+  for (const catalog::Object* object : catalog->InOrder()) {
+    if (IsRelation(*object)) visible->by_name[rows::LowerName(object->name())] = relations_.at(InternalName(*object));
+  }
+  for (const catalog::Object* object : catalog->OfKind(catalog::Kind::kIndex)) {
+    const auto& index = std::get<catalog::IndexDefinition>(object->definition);
+    const std::shared_ptr<const Relation> relation = visible->Find(index.relation);
+    if (relation == nullptr || relation->content == nullptr) {
+      return Error(Code::kInternal, "index {} is on {}, which has no content", Quoted(index.name), Quoted(index.relation));
+    }
+    std::vector<size_t> columns;
+    for (const std::string& column : index.columns) columns.push_back(*relation->shape.schema.Find(column));
+    relation->content->AddIndex(std::move(columns));
+  }
+  catalog_ = std::move(catalog);
+  visible_relations_ = std::move(visible);
+  return Ok();
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,85 @@
+#include "runtime/published.h"
+
+#include <algorithm>
+
+namespace millrace::runtime {
+
+void Publisher::Publish(PublishedPtr published) {
+  std::vector<Waiter> ready;
+  {
+    const std::lock_guard lock(mutex_);
+    newest_ = std::move(published);
+    const auto end = waiters_.upper_bound(newest_->state.frame);
+    for (auto it = waiters_.begin(); it != end; it = waiters_.erase(it)) ready.push_back(std::move(it->second));
+  }
+  for (Waiter& waiter : ready) waiter.done(Ok());
+}
+
+PublishedPtr Publisher::newest() const {
+  const std::lock_guard lock(mutex_);
+  return newest_;
+}
+
+Publisher::Pin Publisher::PinNewest() {
+  const std::lock_guard lock(mutex_);
+  pins_.insert(newest_->state.step);
+  return Pin(*this, newest_);
+}
+
+void Publisher::Unpin(state::Step step) {
+  const std::lock_guard lock(mutex_);
+  pins_.erase(pins_.find(step));
+}
+
+state::Step Publisher::OldestNeeded() const {
+  const std::lock_guard lock(mutex_);
+  state::Step oldest = newest_ == nullptr ? state::Step{0} : newest_->state.step;
+  if (!pins_.empty()) oldest = std::min(oldest, *pins_.begin());
+  return oldest;
+}
+
+void Publisher::WhenVisible(log::FrameSequence frame, std::chrono::milliseconds timeout, std::function<void(Status)> done) {
+  std::optional<Error> error;
+  {
+    const std::lock_guard lock(mutex_);
+    if (newest_ == nullptr || newest_->state.frame < frame) {
+      if (!closed_) {
+        waiters_.emplace(frame, Waiter{std::chrono::steady_clock::now() + timeout, std::move(done)});
+        return;
+      }
+      error = closed_;
+    }
+  }
+  done(error ? Status(*error) : Ok());
+}
+
+void Publisher::ExpireWaiters() {
+  std::vector<Waiter> expired;
+  {
+    const std::lock_guard lock(mutex_);
+    const TimePoint now = std::chrono::steady_clock::now();
+    for (auto it = waiters_.begin(); it != waiters_.end();) {
+      if (it->second.deadline > now) {
+        ++it;
+        continue;
+      }
+      expired.push_back(std::move(it->second));
+      it = waiters_.erase(it);
+    }
+  }
+  for (Waiter& waiter : expired) {
+    waiter.done(Error(Code::kTimeout, "what the token stands for is not visible yet").Hint("wait longer: ?timeout=30s"));
+  }
+}
+
+void Publisher::Close(const Error& reason) {
+  std::multimap<log::FrameSequence, Waiter> waiters;
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = reason;
+    waiters.swap(waiters_);
+  }
+  for (auto& [frame, waiter] : waiters) waiter.done(reason);
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,73 @@
+// What readers may see: the newest step whose journal record is durable, with everything as of it. And the pins that keep old versions.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <vector>
+
+#include "catalog/catalog.h"
+#include "runtime/node_state.h"
+#include "runtime/relation.h"
+
+namespace millrace::runtime {
+
+// Immutable.
+struct Published {
+  NodeState state;
+  catalog::CatalogPtr catalog;
+  RelationsPtr relations;
+};
+using PublishedPtr = std::shared_ptr<const Published>;
+
+// Thread-safe.
+class Publisher {
+ public:
+  // Keeps the versions of its step from being dropped as long as it lives. Movable.
+  class Pin {
+   public:
+    Pin(Publisher& publisher, PublishedPtr published) : publisher_(&publisher), published_(std::move(published)) {}
+    Pin(Pin&& other) noexcept : publisher_(other.publisher_), published_(std::move(other.published_)) {}
+    Pin& operator=(Pin&&) = delete;
+    ~Pin() {
+      if (published_ != nullptr) publisher_->Unpin(published_->state.step);
+    }
+    const Published& published() const { return *published_; }
+
+   private:
+    Publisher* publisher_;
+    PublishedPtr published_;
+  };
+
+  // Steps come in rising order.
+  void Publish(PublishedPtr published);
+  PublishedPtr newest() const;
+  Pin PinNewest();
+  // No reader is pinned, or will pin, before it.
+  state::Step OldestNeeded() const;
+
+  // Calls `done` once when everything up to `frame` is visible, or with kTimeout, or with kUnavailable after Close.
+  void WhenVisible(log::FrameSequence frame, std::chrono::milliseconds timeout, std::function<void(Status)> done);
+  // Fails the waiters whose time is over; to be called now and then.
+  void ExpireWaiters();
+  void Close(const Error& reason);
+
+ private:
+  void Unpin(state::Step step);
+  using TimePoint = std::chrono::steady_clock::time_point;
+  struct Waiter {
+    TimePoint deadline;
+    std::function<void(Status)> done;
+  };
+
+  mutable std::mutex mutex_;
+  PublishedPtr newest_;
+  std::multiset<state::Step> pins_;
+  std::multimap<log::FrameSequence, Waiter> waiters_;
+  std::optional<Error> closed_;
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,149 @@
+#include "runtime/recovery.h"
+
+#include <algorithm>
+#include <deque>
+#include <set>
+
+#include "base/clock.h"
+#include "base/logging.h"
+#include "runtime/journal.h"
+#include "runtime/tables.h"
+
+namespace millrace::runtime {
+
+namespace {
+
+// The journal keeps about this much below the flushed step's floor.
+constexpr uint64_t kJournalRetentionBytes = 64 << 20;
+
+struct CatalogRecord {
+  uint64_t version_after;
+  std::vector<catalog::Change> changes;
+};
+
+Result<std::deque<CatalogRecord>> ReadCatalogRecords(const log::Log& log, log::TopicId topic) {
+  std::deque<CatalogRecord> out;
+  const log::PartitionId partition{topic, 0};
+  const auto cut = log.DurableCut();
+  const log::Cut::End* end = cut->Find(partition);
+  if (end == nullptr) return out;
+  for (log::Offset at = end->start; at < end->end;) {
+    TRY(const log::ReadResult read, log.Read(partition, {.from = at, .until = end->end}));
+    if (!read.damaged.empty()) {
+      return Error(Code::kCorruption, "catalog: records {} to {} are damaged: {}", read.damaged[0].first.value,
+                   read.damaged[0].last.value, read.damaged[0].reason);
+    }
+    for (const log::ReadBatch& batch : read.batches) {
+      log::RecordCursor records = batch.view().records();
+      while (records.Next()) {
+        if (!records.record().value) continue;
+        auto decoded = catalog::DecodeChanges(*records.record().value);
+        TRY(auto changes, std::move(decoded).With(fmt::format("catalog record {}", records.record().offset.value)));
+        out.push_back({changes.first, std::move(changes.second)});
+      }
+    }
+    at = read.next;
+  }
+  return out;
+}
+
+Result<log::TopicId> FindOrCreate(log::Log& log, const char* name, const log::TopicConfig& config) {
+  if (const auto found = log.FindTopic(name)) return found->id;
+  TRY(const log::TopicInfo made, log.CreateTopic(name, config));
+  return made.id;
+}
+
+Status DeleteOrphans(log::Log& log, const catalog::Catalog& catalog) {
+  std::set<uint64_t> known;
+  for (const catalog::Object* object : catalog.InOrder()) known.insert(object->topic_id);
+  for (const log::TopicInfo& topic : log.Topics()) {
+    if (topic.name.starts_with("__") || known.contains(topic.id.value)) continue;
+    LOG_WARNING("a topic that no object of the catalog owns is deleted", "topic={}", topic.name);
+    TRY(log.DeleteTopic(topic.id));
+  }
+  return Ok();
+}
+
+}  // namespace
+
+Result<InternalTopics> OpenInternalTopics(log::Log& log) {
+  InternalTopics topics;
+  log::TopicConfig journal;
+  journal.retention_bytes = kJournalRetentionBytes;
+  TRY(topics.journal, FindOrCreate(log, kJournalTopic, journal));
+  TRY(topics.catalog, FindOrCreate(log, kCatalogTopic, {}));
+  return topics;
+}
+
+Status InstallCatalog(Pipeline& pipeline, const catalog::CatalogPtr& after, Pipeline::Entry entry) {
+  // What goes is uninstalled before what comes, dependents first; what comes in order of dependency.
+  const catalog::CatalogPtr before = pipeline.catalog();
+  const std::vector<const catalog::Object*> old_objects = before->InOrder();
+  for (auto it = old_objects.rbegin(); it != old_objects.rend(); ++it) {
+    const catalog::Object* now = after->Find((*it)->name());
+    if (now == nullptr || now->generation != (*it)->generation) TRY(pipeline.Uninstall(**it));
+  }
+  for (const catalog::Object* object : after->InOrder()) {
+    const catalog::Object* old = before->Find(object->name());
+    if (old == nullptr || old->generation != object->generation) TRY(pipeline.Install(*object, *after, entry));
+  }
+  return pipeline.SetCatalog(after);
+}
+
+Status Recover(log::Log& log, const state::Store& store, const InternalTopics& topics, Pipeline& pipeline, Publisher& publisher) {
+  const auto start = Tick();
+  NodeState state;
+  TRY(const auto saved, store.Get(kNodeStateTable, kNodeStateKey));
+  if (saved) {
+    auto decoded = DecodeNodeState(*saved);
+    TRY(state, std::move(decoded).With("read the node's state"));
+  }
+  if (state.step != store.flushed_step()) {
+    return Error(Code::kCorruption, "the state is of step {}, the node's part of it of step {}", store.flushed_step().value,
+                 state.step.value);
+  }
+  TRY(std::deque<CatalogRecord> records, ReadCatalogRecords(log, topics.catalog));
+  catalog::CatalogPtr catalog = catalog::Catalog::Empty();
+  const auto advance_to = [&](uint64_t version) -> Status {
+    while (catalog->version() < version) {
+      if (records.empty()) return Error(Code::kCorruption, "the catalog's record of version {} is missing", version);
+      TRY(catalog, catalog->Apply(records.front().changes));
+      if (catalog->version() != records.front().version_after) {
+        return Error(Code::kCorruption, "catalog record of version {} gives version {}", records.front().version_after,
+                     catalog->version());
+      }
+      records.pop_front();
+    }
+    return Ok();
+  };
+  TRY(advance_to(state.catalog_version));
+  pipeline.SetState(state);
+  TRY(InstallCatalog(pipeline, catalog, Pipeline::Entry::kRestart));
+
+  int64_t replayed = 0;
+  TRY(ReadJournal(log, topics.journal, JournalOffset(state.step) + 1, [&](log::Offset offset, StepRecord record) -> Status {
+    if (offset != JournalOffset(record.step) || record.step.value != pipeline.state().step.value + 1) {
+      return Error(Code::kCorruption, "journal: step {} stands at offset {} after step {}", record.step.value, offset.value,
+                   pipeline.state().step.value);
+    }
+    if (record.catalog_version != catalog->version()) {
+      TRY(advance_to(record.catalog_version));
+      TRY(InstallCatalog(pipeline, catalog, Pipeline::Entry::kRestart));
+    }
+    std::vector<PartitionSlice> slices;
+    for (const auto& [partition, end] : record.ends) {
+      const auto reader = pipeline.readers().find(partition);
+      if (reader == pipeline.readers().end()) continue;  // of a stream that was dropped since
+      TRY(reader->second.Fill(end, SIZE_MAX, INT64_MAX));
+      slices.push_back(reader->second.Take({UINT64_MAX}, end));
+    }
+    ++replayed;
+    return pipeline.Run(record, std::move(slices));
+  }));
+  TRY(DeleteOrphans(log, *catalog));
+  publisher.Publish(pipeline.Publishable());
+  LOG_INFO("recovered", "flushed_step={} replayed_steps={} seconds={:.3f}", state.step.value, replayed, SecondsSince(start));
+  return Ok();
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,51 @@
+// A Relation is a stream, table or materialized view of the running node: its definition and where its content is.
+// Relations is the set of them in force at a step, an immutable value behind a shared_ptr; what a Relation points to is shared by
+// the sets that hold it, and has thread rules of its own.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "catalog/catalog.h"
+#include "catalog/relation_shape.h"
+#include "log/types.h"
+#include "runtime/exclusions.h"
+#include "state/view_table.h"
+
+namespace millrace::runtime {
+
+struct Relation {
+  catalog::Object object;
+  catalog::RelationShape shape;
+  // Its name inside the engine: a replaced view runs beside the new one for a while, so the user's name is not enough.
+  std::string internal_name;
+
+  std::shared_ptr<state::ViewTable> content;   // tables and views
+  std::shared_ptr<Exclusions> exclusions;      // streams
+
+  const catalog::StreamDefinition* stream() const { return std::get_if<catalog::StreamDefinition>(&object.definition); }
+  const catalog::TableDefinition* table() const { return std::get_if<catalog::TableDefinition>(&object.definition); }
+  const catalog::ViewDefinition* view() const { return std::get_if<catalog::ViewDefinition>(&object.definition); }
+  log::TopicId topic() const { return {object.topic_id}; }
+  int32_t partitions() const { return stream() != nullptr ? stream()->partitions : 1; }
+};
+
+struct Relations {
+  std::map<std::string, std::shared_ptr<const Relation>> by_name;  // lower case
+  std::shared_ptr<const Relation> Find(std::string_view name) const;
+};
+using RelationsPtr = std::shared_ptr<const Relations>;
+
+// "name#generation"
+std::string InternalName(const catalog::Object& object);
+state::TableId ContentTable(const catalog::Object& object);
+
+// Plain views are no relations of the engine: they are expanded where they are read.
+inline bool IsRelation(const catalog::Object& object) {
+  const auto* view = std::get_if<catalog::ViewDefinition>(&object.definition);
+  return object.kind() == catalog::Kind::kStream || object.kind() == catalog::Kind::kTable || (view != nullptr && view->materialized);
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,36 @@
+// What a query reads: all relations, the quarantine and late rows of streams, and the system tables, at one pinned step.
+// Thread-safe; the scans that it gives are not.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "ingest/row_checker.h"
+#include "log/log.h"
+#include "runtime/published.h"
+#include "runtime/system_tables.h"
+#include "sql/database.h"
+
+namespace millrace::runtime {
+
+class NodeSnapshot final : public sql::Snapshot, public std::enable_shared_from_this<NodeSnapshot> {
+ public:
+  NodeSnapshot(Publisher::Pin pin, const log::Log& log, sql::Database& database, const SystemTables& system_tables)
+      : pin_(std::move(pin)), log_(log), database_(database), system_tables_(system_tables) {}
+
+  int64_t step() const override { return published().state.step.value; }
+  const catalog::Catalog& catalog() const override { return *published().catalog; }
+  const Published& published() const { return pin_.published(); }
+  Result<RelationShape> Shape(std::string_view name) const override;
+  Result<std::unique_ptr<sql::RelationScan>> Scan(std::string_view name, const std::vector<size_t>& columns,
+                                                  const std::vector<Equality>& equalities) const override;
+
+ private:
+  Publisher::Pin pin_;
+  const log::Log& log_;
+  sql::Database& database_;
+  const SystemTables& system_tables_;
+};
+
+}  // namespace millrace::runtime

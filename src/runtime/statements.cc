@@ -1,0 +1,275 @@
+#include "runtime/statements.h"
+
+#include <algorithm>
+#include <future>
+
+#include "ingest/token.h"
+#include "runtime/row_text.h"
+#include "runtime/set_aside.h"
+
+namespace millrace::runtime {
+
+namespace {
+
+using duckdb::LogicalType;
+using duckdb::Value;
+
+
+rows::Schema TextSchema(const std::vector<const char*>& names) {
+  rows::Schema schema;
+  for (const char* name : names) {
+    rows::Column column;
+    column.name = name;
+    column.type = LogicalType::VARCHAR;
+    schema.columns.push_back(std::move(column));
+  }
+  return schema;
+}
+
+sql::QueryResult TextResult(const std::vector<const char*>& names, const std::vector<std::vector<Value>>& rows) {
+  sql::QueryResult result;
+  result.schema = TextSchema(names);
+  for (size_t begin = 0; begin < rows.size(); begin += STANDARD_VECTOR_SIZE) {
+    const size_t count = std::min<size_t>(STANDARD_VECTOR_SIZE, rows.size() - begin);
+    auto chunk = std::make_shared<duckdb::DataChunk>();
+    chunk->Initialize(duckdb::Allocator::DefaultAllocator(), result.schema.types());
+    for (size_t row = 0; row < count; ++row) {
+      for (size_t column = 0; column < names.size(); ++column) chunk->SetValue(column, row, rows[begin + row][column]);
+    }
+    chunk->SetCardinality(count);
+    result.chunks.push_back(std::move(chunk));
+  }
+  return result;
+}
+
+std::vector<std::vector<Value>> Lines(const std::string& text) {
+  std::vector<std::vector<Value>> rows;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    rows.push_back({Value(text.substr(begin, end - begin))});
+    begin = end + 1;
+  }
+  return rows;
+}
+
+class Executor {
+ public:
+  Executor(Node::Impl& node, const sql::Statement& statement, std::string_view text, const StatementOptions& options)
+      : node_(node), whole_(statement), text_(text), options_(options), limits_{options.timeout, options.rows_max} {}
+
+  Result<StatementResult> operator()(const sql::SelectStatement& select) { return Select(select.text); }
+
+  Result<StatementResult> operator()(const sql::ShowStatement& show) {
+    switch (show.kind) {
+      case catalog::Kind::kStream: return Select("SELECT * FROM millrace.streams", "SHOW");
+      case catalog::Kind::kTable: return Select("SELECT * FROM millrace.tables", "SHOW");
+      case catalog::Kind::kView: return Select("SELECT * FROM millrace.views", "SHOW");
+      case catalog::Kind::kIndex: return Select("SELECT * FROM millrace.indexes", "SHOW");
+      case catalog::Kind::kSource: return Select("SELECT * FROM millrace.sources", "SHOW");
+      case catalog::Kind::kEndpoint: return Select("SELECT * FROM millrace.endpoints", "SHOW");
+    }
+    return Error(Code::kInternal, "SHOW of an unknown kind");
+  }
+
+  Result<StatementResult> operator()(const sql::DescribeStatement& describe) {
+    const auto snapshot = node_.TakeSnapshot();
+    rows::Schema schema;
+    size_t visible = 0;
+    const catalog::Object* object = snapshot->catalog().Find(describe.name);
+    if (object != nullptr && object->kind() == catalog::Kind::kView && !IsRelation(*object)) {
+      schema = std::get<catalog::ViewDefinition>(object->definition).schema;
+      visible = schema.columns.size();
+    } else {
+      TRY(const sql::Snapshot::RelationShape shape, snapshot->Shape(describe.name));
+      schema = shape.schema;
+      visible = shape.visible;
+    }
+    std::vector<std::vector<Value>> rows;
+    for (size_t i = 0; i < visible; ++i) {
+      const rows::Column& column = schema.columns[i];
+      rows.push_back({Value(column.name), Value(column.type.ToString()), Value(column.not_null ? "NO" : "YES"),
+                      column.default_value ? Value(column.default_value->ToSQLString()) : Value(LogicalType::VARCHAR)});
+    }
+    return Rows("DESCRIBE", TextResult({"column", "type", "null", "default"}, rows), snapshot->step());
+  }
+
+  Result<StatementResult> operator()(const sql::ExplainStatement& explain) {
+    const auto snapshot = node_.TakeSnapshot();
+    if (!explain.view.empty()) {
+      const catalog::ViewDefinition* view = snapshot->catalog().FindView(explain.view);
+      if (view == nullptr) {
+        return Error(Code::kNotFound, "view {} does not exist", Quoted(explain.view))
+            .Hint(DidYouMean(explain.view, snapshot->catalog().RelationNames()));
+      }
+      if (!view->materialized) return ExplainSelect(snapshot, view->select);
+      return ExplainView(snapshot, *view, {"", view->select, 0, view->select.size()}, explain.analyze);
+    }
+    auto parsed = sql::Parse(explain.text);
+    TRY(const std::vector<sql::Statement> inner, std::move(parsed));
+    if (inner.size() != 1) return Error(Code::kInvalidArgument, "EXPLAIN takes one statement");
+    if (const auto* create = std::get_if<sql::CreateStatement>(&inner[0].statement)) {
+      const auto* view = std::get_if<catalog::ViewDefinition>(&create->definition);
+      if (view != nullptr && view->materialized) {
+        return ExplainView(snapshot, *view, {"", text_, explain.text_begin + create->select_begin, text_.size()}, false);
+      }
+    }
+    if (const auto* select = std::get_if<sql::SelectStatement>(&inner[0].statement)) return ExplainSelect(snapshot, select->text);
+    return Error(Code::kNotSupported, "EXPLAIN of this statement").Hint("EXPLAIN VIEW name, EXPLAIN CREATE MATERIALIZED VIEW …, EXPLAIN SELECT …");
+  }
+
+  Result<StatementResult> operator()(const sql::WriteStatement& write) {
+    const catalog::CatalogPtr catalog = node_.publisher.newest()->catalog;
+    const catalog::Object* target = catalog->Find(write.target);
+    if (target == nullptr || (target->kind() != catalog::Kind::kStream && target->kind() != catalog::Kind::kTable)) {
+      if (target != nullptr) {
+        return Error(Code::kInvalidArgument, "{} is a {}; rows go into streams and tables", Quoted(write.target),
+                     catalog::KindName(target->kind()));
+      }
+      return Error(Code::kNotFound, "table {} does not exist", Quoted(write.target))
+          .Hint(DidYouMean(write.target, catalog->RelationNames()))
+          .SqlState("42P01");
+    }
+    static constexpr const char* kTags[] = {"INSERT", "UPDATE", "DELETE"};
+    StatementResult result;
+    result.tag = kTags[static_cast<int>(write.what)];
+    if (target->kind() == catalog::Kind::kTable) {
+      TRY(WriteOutcome outcome, node_.table_writer->Execute(write, options_.parameters, limits_));
+      result.affected = outcome.affected;
+      result.token = std::move(outcome.token);
+      if (!outcome.returning.schema.columns.empty()) result.rows = std::move(outcome.returning);
+    } else {
+      TRY(InsertIntoStream(write, std::get<catalog::StreamDefinition>(target->definition), result));
+    }
+    result.step = node_.publisher.newest()->state.step.value;
+    return result;
+  }
+
+  Result<StatementResult> operator()(const sql::CreateStatement&) { return ExecuteCreate(node_, whole_, text_); }
+  Result<StatementResult> operator()(const sql::DropStatement& drop) { return ExecuteDrop(node_, drop); }
+
+  // Sends the quarantined rows again; each under a key of its own, so that doing it twice adds nothing twice.
+  Result<StatementResult> operator()(const sql::ReplayStatement& replay) {
+    const auto snapshot = node_.TakeSnapshot();
+    const auto relation = snapshot->published().relations->Find(replay.stream);
+    if (relation == nullptr || relation->stream() == nullptr) {
+      return Error(Code::kNotFound, "stream {} does not exist", Quoted(replay.stream))
+          .Hint(DidYouMean(replay.stream, snapshot->catalog().RelationNames()));
+    }
+    TRY(const auto rows, ReadSetAside(*node_.log, *relation, SetAside::kQuarantine, snapshot->published().state, *node_.database));
+    StatementResult result;
+    result.tag = "REPLAY";
+    std::vector<std::string> tokens;
+    size_t still_bad = 0;
+    TRY(const auto checker, ingest::RowChecker::Make(relation->stream()->schema, relation->stream()->checks, *node_.database));
+    for (const std::vector<Value>& row : rows) {
+      const std::string bytes = duckdb::StringValue::Get(row[6]);
+      const std::string_view view = bytes;
+      // What would only be quarantined again stays where it is.
+      if (!checker->Decode(std::span(&view, 1)).errors.empty()) {
+        ++still_bad;
+        continue;
+      }
+      ingest::Request request;
+      request.stream = replay.stream;
+      request.rows = {view};
+      request.source = "replay";
+      request.idempotency_key = fmt::format("replay/{}/{}", row[0].GetValue<int32_t>(), row[1].GetValue<int64_t>());
+      request.remember_long = true;
+      TRY(const ingest::Answer answer, node_.ingest->AppendAndWait(std::move(request)));
+      if (!answer.repeated) ++result.affected;
+      tokens.push_back(answer.token);
+    }
+    result.token = ingest::MergeTokens(tokens);
+    if (still_bad > 0) result.notices.push_back(fmt::format("{} rows are still invalid and stay in quarantine", still_bad));
+    result.step = snapshot->step();
+    return result;
+  }
+
+ private:
+  Result<StatementResult> Select(const std::string& select, const char* tag = "SELECT") {
+    const auto snapshot = node_.TakeSnapshot();
+    TRY(sql::QueryResult rows, node_.database->Query(snapshot, select, options_.parameters, limits_, options_.cancel));
+    return Rows(tag, std::move(rows), snapshot->step());
+  }
+
+  Result<StatementResult> Rows(const char* tag, sql::QueryResult rows, int64_t step) {
+    StatementResult result;
+    result.tag = tag;
+    result.affected = rows.row_count();
+    rows.step = step;
+    result.step = step;
+    result.rows = std::move(rows);
+    return result;
+  }
+
+  Result<StatementResult> ExplainSelect(const std::shared_ptr<const NodeSnapshot>& snapshot, const std::string& select) {
+    TRY(const std::string plan, node_.database->ExplainQuery(snapshot, select));
+    return Rows("EXPLAIN", TextResult({"plan"}, Lines(plan)), snapshot->step());
+  }
+
+  Result<StatementResult> ExplainView(const std::shared_ptr<const NodeSnapshot>& snapshot, const catalog::ViewDefinition& view,
+                                      const sql::Origin& origin, bool analyze) {
+    TRY(const sql::ViewPlan planned, node_.database->PlanView(snapshot->catalog(), view, origin));
+    std::string text = stream::Explain(planned.plan);
+    if (analyze) {
+      const catalog::Object* object = snapshot->catalog().Find(view.name);
+      const std::string internal = object == nullptr ? "" : InternalName(*object);
+      text += "\n";
+      for (const stream::OperatorStats& stats : node_.pipeline->operator_stats()) {
+        if (stats.output != internal) continue;
+        text += fmt::format("{}: {} rows in, {} rows out, {} steps, {:.3f} s\n", stats.description, stats.rows_in, stats.rows_out,
+                            stats.steps, stats.seconds);
+      }
+    }
+    for (const std::string& notice : planned.notices) text += "\nnotice: " + notice + "\n";
+    return Rows("EXPLAIN", TextResult({"plan"}, Lines(text)), snapshot->step());
+  }
+
+  Status InsertIntoStream(const sql::WriteStatement& write, const catalog::StreamDefinition& stream, StatementResult& result) {
+    const auto snapshot = node_.TakeSnapshot();
+    TRY(sql::Database::WriteRows rows, node_.database->EvaluateWrite(snapshot, write, options_.parameters, limits_));
+    auto texts = std::make_shared<std::vector<std::string>>();
+    for (const rows::Batch::Part& part : rows.insert.parts) {
+      for (std::string& text : RowsAsJson(stream.schema, *part.rows)) texts->push_back(std::move(text));
+    }
+    ingest::Request request;
+    request.stream = stream.name;
+    request.rows.assign(texts->begin(), texts->end());
+    request.owner = texts;
+    request.all_or_nothing = true;
+    request.source = "sql";
+    result.affected = rows.affected;
+    if (texts->empty()) return Ok();
+    TRY(const ingest::Answer answer, node_.ingest->AppendAndWait(std::move(request)));
+    result.token = answer.token;
+    if (!rows.returning.schema.columns.empty()) result.rows = std::move(rows.returning);
+    TRY(const log::FrameSequence frame, ingest::DecodeToken(answer.token));
+    std::promise<Status> visible;
+    node_.publisher.WhenVisible(frame, options_.timeout, [&](Status status) { visible.set_value(std::move(status)); });
+    return visible.get_future().get();
+  }
+
+  Node::Impl& node_;
+  const sql::Statement& whole_;
+  const std::string_view text_;
+  const StatementOptions& options_;
+  const sql::QueryLimits limits_;
+};
+
+}  // namespace
+
+Result<StatementResult> ExecuteStatement(Node::Impl& node, std::string_view text, const StatementOptions& options) {
+  TRY(const std::vector<sql::Statement> statements, sql::Parse(text));
+  if (statements.size() != 1) {
+    return Error(Code::kInvalidArgument, "one statement is expected, there are {}", statements.size());
+  }
+  if (!options.after.empty()) {
+    TRY(const log::FrameSequence frame, ingest::DecodeToken(options.after));
+    std::promise<Status> visible;
+    node.publisher.WhenVisible(frame, options.timeout, [&](Status status) { visible.set_value(std::move(status)); });
+    TRY(visible.get_future().get());
+  }
+  return std::visit(Executor(node, statements[0], text, options), statements[0].statement);
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,19 @@
+// Carries out statements: what `POST /v1/sql` and `millrace sql` send.
+// Thread-safe. Calls may take long.
+#pragma once
+
+#include "runtime/node.h"
+#include "runtime/node_impl.h"
+
+namespace millrace::runtime {
+
+Result<StatementResult> ExecuteStatement(Node::Impl& node, std::string_view text, const StatementOptions& options);
+
+// Definitions, from statements or a project's files (definitions.cc).
+Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& statement, std::string_view text);
+Result<StatementResult> ExecuteDrop(Node::Impl& node, const sql::DropStatement& drop);
+Result<ProjectPlan> PlanProjectFiles(Node::Impl& node, const std::vector<ProjectFile>& files);
+Result<ProjectPlan> ApplyProjectFiles(Node::Impl& node, const std::vector<ProjectFile>& files,
+                                      const std::vector<std::string>& allow_drop);
+
+}  // namespace millrace::runtime

@@ -1,0 +1,349 @@
+#include "runtime/step_loop.h"
+
+#include <algorithm>
+
+#include "base/logging.h"
+
+namespace millrace::runtime {
+
+namespace {
+
+using std::chrono::steady_clock;
+
+// A step reads at most about this many bytes of all partitions together (whole frames in any case).
+constexpr size_t kStepBytesMax = 32 << 20;
+// Replay after a crash takes about as long as the steps since the last flush took: design/engine: <= 1 s.
+constexpr double kFlushAfterBusySeconds = 0.7;
+// State that nothing changes any more is flushed too, so that a quiet node restarts at once.
+constexpr std::chrono::seconds kFlushIdleAfter{2};
+// Steps that were computed and wait for their journal record. More would only hide that the disk is slow.
+constexpr size_t kComputedMax = 16;
+// With nothing to do the loop looks at its timers this often.
+constexpr std::chrono::milliseconds kIdleTick{100};
+
+}  // namespace
+
+StepLoop::StepLoop(StepLoopContext context) : context_(context), last_flush_(steady_clock::now()) {}
+
+StepLoop::~StepLoop() { Stop(); }
+
+void StepLoop::Start() {
+  {
+    const std::lock_guard lock(mutex_);
+    accepting_work_ = true;
+    journal_durable_ = context_.pipeline->state().step;
+  }
+  context_.log->SetDurableListener([this](log::FrameSequence frame) {
+    const std::lock_guard lock(mutex_);
+    durable_frame_ = frame;
+    wake_.notify_one();
+  });
+  thread_ = std::thread([this] { Loop(); });
+}
+
+void StepLoop::Stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+    wake_.notify_one();
+  }
+  if (!thread_.joinable()) return;
+  thread_.join();
+  context_.log->SetDurableListener({});
+}
+
+Status StepLoop::health() const {
+  const std::lock_guard lock(mutex_);
+  if (failed_) return *failed_;
+  return journal_error_ ? Status(*journal_error_) : Ok();
+}
+
+StepLoop::Stats StepLoop::stats() const {
+  const std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+Status StepLoop::AtBoundary(std::function<Status()> work) {
+  std::packaged_task<Status()> task(std::move(work));
+  std::future<Status> outcome = task.get_future();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!accepting_work_) return failed_ ? Status(*failed_) : Status(Error(Code::kUnavailable, "the node is stopping"));
+    boundary_work_.push_back(std::move(task));
+    wake_.notify_one();
+  }
+  return outcome.get();
+}
+
+void StepLoop::Loop() {
+  while (true) {
+    bool worked = false;
+    if (Status status = LoopOnce(worked); !status.ok()) {
+      Fail(status.error());
+      break;
+    }
+    std::unique_lock lock(mutex_);
+    const auto has_news = [&] { return stop_ || !boundary_work_.empty() || durable_frame_ > seen_frame_; };
+    if (stop_ && !worked && boundary_work_.empty()) break;
+    if (!worked && !has_news()) wake_.wait_for(lock, kIdleTick, has_news);
+  }
+  if (health().ok()) {
+    if (Status status = FlushNow(); !status.ok()) Fail(status.error());
+  }
+  // Whoever still waits is told.
+  std::deque<std::packaged_task<Status()>> left;
+  {
+    const std::lock_guard lock(mutex_);
+    accepting_work_ = false;
+    left.swap(boundary_work_);
+  }
+  left.clear();
+  context_.publisher->Close(Error(Code::kUnavailable, "the node is stopping"));
+}
+
+void StepLoop::Fail(const Error& error) {
+  LOG_ERROR("the step loop cannot go on", "error={}", error.message());
+  const std::lock_guard lock(mutex_);
+  if (!failed_) failed_ = error;
+}
+
+Status StepLoop::LoopOnce(bool& worked) {
+  RunBoundaryWork();
+  TRY(health());
+  {
+    const std::lock_guard lock(mutex_);
+    seen_frame_ = durable_frame_;
+  }
+  TRY(Chosen chosen, Choose());
+  if (!chosen.slices.empty()) {
+    worked = true;
+    TRY(RunStep(std::move(chosen)));
+  }
+  PublishDurable();
+  context_.publisher->ExpireWaiters();
+  return MaybeFlush(/*idle=*/!worked);
+}
+
+void StepLoop::RunBoundaryWork() {
+  while (true) {
+    std::packaged_task<Status()> task;
+    {
+      const std::lock_guard lock(mutex_);
+      if (boundary_work_.empty()) return;
+      task = std::move(boundary_work_.front());
+      boundary_work_.pop_front();
+    }
+    task();
+  }
+}
+
+// Takes everything up to the newest durable frame where that is little enough, else up to an earlier frame: a step ends on a boundary of
+// frames, so that nothing that was appended together is ever half visible.
+Result<StepLoop::Chosen> StepLoop::Choose() {
+  const std::shared_ptr<const log::Cut> cut = context_.log->DurableCut();
+  auto& readers = context_.pipeline->readers();
+  size_t bytes_max = std::max<size_t>(kStepBytesMax / std::max<size_t>(readers.size(), 1), 64 << 10);
+  int64_t records_max = std::max<int64_t>(context_.step_records_max / static_cast<int64_t>(std::max<size_t>(readers.size(), 1)), 1);
+
+  Chosen chosen;
+  bool any = false;
+  int64_t lag = 0;
+  while (true) {
+    chosen.frame = cut->frame;
+    any = false;
+    lag = 0;
+    for (auto& [partition, reader] : readers) {
+      const log::Cut::End* end = cut->Find(partition);
+      if (end == nullptr) continue;
+      lag += end->end - reader.next();
+      TRY(reader.Fill(end->end, bytes_max, records_max));
+      if (reader.empty()) continue;
+      any = true;
+      // What is not read yet may begin with the frame of the last batch read, so that frame is not whole.
+      if (!reader.Reached(end->end)) chosen.frame = std::min(chosen.frame, {reader.last_frame().value - 1});
+    }
+    if (!any) break;
+    const bool progress = std::any_of(readers.begin(), readers.end(), [&](const auto& item) {
+      return !item.second.empty() && item.second.first_frame() <= chosen.frame;
+    });
+    if (progress) break;
+    bytes_max *= 2;  // one frame is larger than the bound: it is taken whole
+    records_max *= 2;
+  }
+  lag_records_.store(lag, std::memory_order_relaxed);
+  const bool all = chosen.frame == cut->frame;
+  for (auto& [partition, reader] : readers) {
+    const log::Cut::End* end = cut->Find(partition);
+    if (end == nullptr || reader.next() >= end->end) continue;
+    if (!all && (reader.empty() || reader.first_frame() > chosen.frame)) continue;
+    PartitionSlice slice = reader.Take(chosen.frame, all ? std::optional(end->end) : std::nullopt);
+    chosen.records += slice.records;
+    chosen.slices.push_back(std::move(slice));
+  }
+  return chosen;
+}
+
+StepRecord StepLoop::MakeRecord(const Chosen& chosen) {
+  const NodeState& state = context_.pipeline->state();
+  StepRecord record;
+  record.step = {state.step.value + 1};
+  record.clock = std::max(state.clock, context_.clock->Now());
+  record.frame = chosen.frame;
+  record.catalog_version = context_.pipeline->catalog()->version();
+  for (const PartitionSlice& slice : chosen.slices) record.ends.emplace_back(slice.partition, slice.end);
+  record.door = context_.door->Take();
+  return record;
+}
+
+Status StepLoop::Journal(const StepRecord& record, log::AppendRequest more) {
+  log::RecordBatchBuilder builder;
+  builder.Add(std::nullopt, EncodeStepRecord(record), log::Millis{record.clock.value / 1000});
+  more.push_back({{context_.journal, 0}, builder.Finish()});
+  const auto done = [this, step = record.step](Result<log::Appended> appended) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (appended.ok()) {
+        journal_durable_ = std::max(journal_durable_, step);
+      } else if (!journal_error_) {
+        journal_error_ = std::move(appended).error().With("write the step journal");
+      }
+      wake_.notify_all();
+    }
+    PublishDurable();
+  };
+  Status queued = context_.log->Append(more, done);
+  // The node's own records are few and must get in: they wait where producers are turned away.
+  while (!queued.ok() && queued.error().code() == Code::kOverloaded) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    {
+      const std::lock_guard lock(mutex_);
+      if (stop_) return queued.error();
+    }
+    queued = context_.log->Append(more, done);
+  }
+  return queued;
+}
+
+Status StepLoop::RunStep(Chosen chosen) {
+  const auto start = Tick();
+  const StepRecord record = MakeRecord(chosen);
+  TRY(Journal(record, {}));
+  TRY(context_.pipeline->Run(record, std::move(chosen.slices)));
+  dirty_ = true;
+  const double seconds = SecondsSince(start);
+  busy_since_flush_ += seconds;
+  {
+    std::unique_lock lock(mutex_);
+    computed_.push_back(context_.pipeline->Publishable());
+    ++stats_.steps;
+    stats_.records += static_cast<uint64_t>(chosen.records);
+    stats_.busy_seconds += seconds;
+    stats_.last_step_seconds = seconds;
+  }
+  PublishDurable();
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [&] { return computed_.size() < kComputedMax || journal_error_; });
+  return Ok();
+}
+
+// Called by the loop and by the log's flusher, whichever of compute and fdatasync ends later.
+void StepLoop::PublishDurable() {
+  const std::lock_guard in_order(publish_mutex_);
+  while (true) {
+    PublishedPtr next;
+    {
+      const std::lock_guard lock(mutex_);
+      if (computed_.empty() || computed_.front()->state.step > journal_durable_) return;
+      next = computed_.front();
+    }
+    context_.publisher->Publish(std::move(next));
+    const std::lock_guard lock(mutex_);
+    computed_.pop_front();
+    wake_.notify_all();
+  }
+}
+
+Status StepLoop::WaitJournal() {
+  PublishDurable();
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [&] { return computed_.empty() || journal_error_; });
+  if (journal_error_) return *journal_error_;
+  return Ok();
+}
+
+Status StepLoop::CatalogStep(uint64_t catalog_version, std::string catalog_record, const std::function<Status()>& install) {
+  log::RecordBatchBuilder builder;
+  StepRecord record = MakeRecord({.frame = context_.pipeline->state().frame, .slices = {}, .records = 0});
+  record.catalog_version = catalog_version;
+  builder.Add(std::to_string(catalog_version), catalog_record, log::Millis{record.clock.value / 1000});
+  log::AppendRequest more;
+  more.push_back({{context_.catalog_topic, 0}, builder.Finish()});
+  TRY(WaitJournal());
+  TRY(Journal(record, std::move(more)));
+  {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [&] { return journal_durable_ >= record.step || journal_error_; });
+    if (journal_error_) return *journal_error_;
+  }
+  // From here on the change has happened: an error below ends the loop, and recovery completes it.
+  const auto finish = [&]() -> Status {
+    TRY(install());
+    return context_.pipeline->Run(record, {});
+  };
+  if (Status status = finish(); !status.ok()) {
+    Fail(status.error());
+    return status;
+  }
+  dirty_ = true;
+  context_.publisher->Publish(context_.pipeline->Publishable());
+  return Ok();
+}
+
+Status StepLoop::MaybeFlush(bool idle) {
+  if (context_.store->flushing()) {
+    // With steps running, the workers write the frozen entries a slice at a time; without, nobody would.
+    if (idle) TRY(context_.store->FinishFlush());
+    if (context_.store->flushing()) return context_.store->health();
+    return AfterFlush();
+  }
+  if (flushing_) TRY(AfterFlush());
+  if (!dirty_) return Ok();
+  const bool due = busy_since_flush_ >= kFlushAfterBusySeconds || context_.store->wants_flush() ||
+                   (idle && steady_clock::now() - last_flush_ >= kFlushIdleAfter);
+  return due ? BeginFlush() : Ok();
+}
+
+Status StepLoop::BeginFlush() {
+  // The state of a step must not be on disk before the step's record is.
+  TRY(WaitJournal());
+  flushing_ = context_.pipeline->state();
+  context_.store->BeginFlush(flushing_->step, context_.pipeline->TakeDirty());
+  dirty_ = false;
+  busy_since_flush_ = 0;
+  last_flush_ = steady_clock::now();
+  return Ok();
+}
+
+// What the flushed state has taken in is not needed for recovery any more: retention may free it.
+Status StepLoop::AfterFlush() {
+  TRY(context_.store->health());
+  if (!flushing_) return Ok();
+  TRY(context_.log->SetFreeFloor({context_.journal, 0}, JournalOffset(flushing_->step) + 1));
+  for (const auto& [partition, position] : flushing_->positions) {
+    TRY(context_.log->SetFreeFloor(partition, position.next));
+  }
+  flushing_.reset();
+  const std::lock_guard lock(mutex_);
+  ++stats_.flushes;
+  return Ok();
+}
+
+Status StepLoop::FlushNow() {
+  if (context_.store->flushing()) TRY(context_.store->FinishFlush());
+  TRY(AfterFlush());
+  TRY(BeginFlush());
+  TRY(context_.store->FinishFlush());
+  return AfterFlush();
+}
+
+}  // namespace millrace::runtime

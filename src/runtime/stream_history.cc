@@ -1,0 +1,115 @@
+#include "runtime/stream_history.h"
+
+#include <algorithm>
+
+namespace millrace::runtime {
+
+namespace {
+constexpr size_t kReadBytes = 1 << 20;
+}
+
+StreamHistory::StreamHistory(const log::Log& log, std::shared_ptr<const Relation> relation, const std::vector<size_t>& columns,
+                             const NodeState& until, int share, int shares)
+    : log_(log), relation_(std::move(relation)), columns_(columns) {
+  const catalog::RelationShape& shape = relation_->shape;
+  for (size_t column : columns_) {
+    if (column < shape.visible) wanted_.push_back(column);
+    types_.push_back(shape.schema.columns[column].type);
+  }
+  std::sort(wanted_.begin(), wanted_.end());
+  wanted_.erase(std::unique(wanted_.begin(), wanted_.end()), wanted_.end());
+  decoder_ = std::make_unique<rows::JsonDecoder>(relation_->stream()->schema, wanted_);
+  const auto cut = log_.DurableCut();
+  for (int32_t i = share; i < relation_->partitions(); i += shares) {
+    const log::PartitionId partition{relation_->topic(), i};
+    const auto position = until.positions.find(partition);
+    const log::Cut::End* available = cut->Find(partition);
+    if (position == until.positions.end() || available == nullptr) continue;
+    ranges_.push_back({i, available->start, position->second.next});
+  }
+}
+
+Result<std::shared_ptr<duckdb::DataChunk>> StreamHistory::Next() {
+  while (ready_next_ >= ready_.size()) {
+    if (range_ >= ranges_.size()) return std::shared_ptr<duckdb::DataChunk>();
+    TRY(Decode());
+  }
+  return std::move(ready_[ready_next_++]);
+}
+
+Status StreamHistory::Decode() {
+  ready_.clear();
+  ready_next_ = 0;
+  Range& range = ranges_[range_];
+  if (range.next >= range.end) {
+    ++range_;
+    return Ok();
+  }
+  const log::PartitionId partition{relation_->topic(), range.partition};
+  TRY(const log::ReadResult read, log_.Read(partition, {.from = range.next, .until = range.end, .bytes_max = kReadBytes}));
+  const std::vector<Exclusions::Item> excluded =
+      relation_->exclusions->Read(range.partition, range.next, std::min(read.next, range.end));
+  struct Place {
+    int64_t offset;
+    int64_t timestamp_micros;
+    int64_t ingested_micros;
+  };
+  std::vector<std::string_view> values;
+  std::vector<Place> places;
+  auto next_excluded = excluded.begin();
+  for (const log::ReadBatch& batch : read.batches) {
+    log::RecordCursor records = batch.view().records();
+    while (records.Next()) {
+      const log::RecordView& record = records.record();
+      if (record.offset < range.next) continue;
+      if (record.offset >= range.end) break;
+      while (next_excluded != excluded.end() && next_excluded->offset < record.offset) ++next_excluded;
+      const bool out = next_excluded != excluded.end() && next_excluded->offset == record.offset && Excludes(next_excluded->reason);
+      if (out) continue;
+      values.push_back(record.value.value_or(std::string_view()));
+      places.push_back({record.offset.value, record.timestamp.value * 1000, batch.clock.value});
+    }
+  }
+  range.next = std::max(read.next, range.next + 1);
+
+  // A query may ask for hidden columns only, or none at all (count(*)): then nothing needs decoding.
+  rows::Decoded decoded;
+  if (!wanted_.empty()) {
+    decoded = decoder_->Decode(values);
+    if (!decoded.errors.empty()) {
+      return Error(Code::kCorruption, "stream {}: a record at partition {} that was a row cannot be decoded: {}",
+                   Quoted(relation_->object.name()), range.partition, decoded.errors[0].message);
+    }
+  }
+  const size_t visible = relation_->shape.visible;
+  size_t chunk_index = 0;
+  for (size_t first = 0; first < values.size(); ++chunk_index) {
+    const size_t count = wanted_.empty() ? std::min<size_t>(STANDARD_VECTOR_SIZE, values.size() - first)
+                                         : decoded.chunks[chunk_index]->size();
+    auto rows = std::make_shared<duckdb::DataChunk>();
+    rows->InitializeEmpty(types_);
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const size_t column = columns_[i];
+      if (column < visible) {
+        const auto at = std::lower_bound(wanted_.begin(), wanted_.end(), column) - wanted_.begin();
+        rows->data[i].Reference(decoded.chunks[chunk_index]->data[static_cast<size_t>(at)]);
+      } else if (column == visible) {
+        rows->data[i].Reference(duckdb::Value::INTEGER(range.partition));
+      } else {
+        duckdb::Vector vector(types_[i], count);
+        auto* data = duckdb::FlatVector::GetData<int64_t>(vector);
+        for (size_t row = 0; row < count; ++row) {
+          const Place& place = places[first + row];
+          data[row] = column == visible + 1 ? place.offset : column == visible + 2 ? place.ingested_micros : place.timestamp_micros;
+        }
+        rows->data[i].Reference(vector);
+      }
+    }
+    rows->SetCardinality(count);
+    ready_.push_back(std::move(rows));
+    first += count;
+  }
+  return Ok();
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,48 @@
+// Reads what a stream holds up to a step: the log's records below the step's ends, less the exclusions. Queries and backfill read through it.
+// Not thread-safe; several may read the same stream at once.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/result.h"
+#include "log/log.h"
+#include "rows/decode.h"
+#include "runtime/node_state.h"
+#include "runtime/relation.h"
+
+namespace millrace::runtime {
+
+class StreamHistory {
+ public:
+  // `columns`: of the relation's shape, in the order wanted. `share` of `shares`: reads only the partitions of that share.
+  StreamHistory(const log::Log& log, std::shared_ptr<const Relation> relation, const std::vector<size_t>& columns,
+                const NodeState& until, int share = 0, int shares = 1);
+
+  // The next rows; nullptr at the end. Rows of one partition come in order of offset.
+  Result<std::shared_ptr<duckdb::DataChunk>> Next();
+
+ private:
+  Status Decode();
+
+  const log::Log& log_;
+  const std::shared_ptr<const Relation> relation_;
+  const std::vector<size_t> columns_;
+  std::vector<size_t> wanted_;                 // declared columns to decode, ascending
+  std::unique_ptr<rows::JsonDecoder> decoder_;
+  rows::Types types_;
+
+  struct Range {
+    int32_t partition;
+    log::Offset next;
+    log::Offset end;
+  };
+  std::vector<Range> ranges_;
+  size_t range_ = 0;
+  std::vector<std::shared_ptr<duckdb::DataChunk>> ready_;
+  size_t ready_next_ = 0;
+};
+
+}  // namespace millrace::runtime

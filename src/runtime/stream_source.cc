@@ -1,0 +1,223 @@
+#include "runtime/stream_source.h"
+
+#include <algorithm>
+
+namespace millrace::runtime {
+
+namespace {
+
+// Values are decoded in slices of this many, so that the decoder's buffers stay in the cache.
+constexpr size_t kDecodeSlice = 8 * STANDARD_VECTOR_SIZE;
+
+struct RecordPlace {
+  log::Offset offset;
+  int64_t timestamp_micros;
+  int64_t ingested_micros;
+  int64_t order;
+};
+
+bool IsIdle(const catalog::StreamDefinition& stream, const Position* position, Micros clock) {
+  return position == nullptr || position->event_time_max == kNoEventTime ||
+         position->moved_at.value + stream.idle_after.count() < clock.value;
+}
+
+const Position* FindPosition(const NodeState& state, log::PartitionId partition) {
+  const auto it = state.positions.find(partition);
+  return it == state.positions.end() ? nullptr : &it->second;
+}
+
+}  // namespace
+
+rows::Types StreamSourceTypes(const catalog::RelationShape& shape) {
+  rows::Types types = shape.schema.types();
+  types.push_back(duckdb::LogicalType::BIGINT);
+  return types;
+}
+
+stream::Plan StreamPlan(const Relation& relation) {
+  const catalog::StreamDefinition& definition = *relation.stream();
+  const size_t visible = relation.shape.visible;
+  const size_t columns = relation.shape.schema.columns.size();
+  std::vector<std::string> names = relation.shape.schema.names();
+  names.push_back("_order");
+
+  stream::Plan plan;
+  size_t top = plan.Add({stream::Source{relation.internal_name}, {}, StreamSourceTypes(relation.shape), names});
+  if (definition.deduplicate) {
+    stream::Deduplicate deduplicate;
+    for (const std::string& column : definition.deduplicate->columns) {
+      deduplicate.keys.push_back(*definition.schema.Find(column));
+    }
+    deduplicate.within = definition.deduplicate->within;
+    if (deduplicate.within && definition.watermark) deduplicate.time = definition.schema.Find(definition.watermark->column);
+    deduplicate.partition = visible;
+    deduplicate.offset = visible + 1;
+    deduplicate.order = columns;
+    deduplicate.stream = relation.internal_name;
+    top = plan.Add({std::move(deduplicate), {top}, StreamSourceTypes(relation.shape), names});
+  }
+  stream::Project project;
+  for (size_t i = 0; i < columns; ++i) {
+    const rows::Column& column = relation.shape.schema.columns[i];
+    project.expressions.push_back(std::make_shared<duckdb::BoundReferenceExpression>(column.name, column.type, i));
+  }
+  names.pop_back();
+  top = plan.Add({std::move(project), {top}, relation.shape.schema.types(), names});
+  plan.Add({stream::Output{relation.internal_name, /*gathered=*/false}, {top}, relation.shape.schema.types(), names});
+  return plan;
+}
+
+Result<std::unique_ptr<StreamSource>> StreamSource::Make(std::shared_ptr<const Relation> relation, int workers,
+                                                         sql::Database& database) {
+  std::vector<std::unique_ptr<ingest::RowChecker>> checkers;
+  for (int i = 0; i < workers; ++i) {
+    TRY(auto checker, ingest::RowChecker::Make(relation->stream()->schema, relation->stream()->checks, database));
+    checkers.push_back(std::move(checker));
+  }
+  return std::unique_ptr<StreamSource>(new StreamSource(std::move(relation), std::move(checkers)));
+}
+
+StreamSource::StreamSource(std::shared_ptr<const Relation> relation, std::vector<std::unique_ptr<ingest::RowChecker>> checkers)
+    : relation_(std::move(relation)), checkers_(std::move(checkers)) {
+  if (relation_->stream()->watermark) time_column_ = relation_->stream()->schema.Find(relation_->stream()->watermark->column);
+}
+
+void StreamSource::Prepare(std::vector<PartitionSlice> slices, const NodeState& state, Micros clock) {
+  const catalog::StreamDefinition& stream = *relation_->stream();
+  const auto partitions = static_cast<size_t>(stream.partitions);
+  slices_.assign(partitions, {});
+  findings_.assign(partitions, {});
+  late_below_.assign(partitions, INT64_MIN);
+  future_limit_ = clock.value + stream.future_max.count();
+  for (PartitionSlice& slice : slices) slices_[static_cast<size_t>(slice.partition.partition)] = std::move(slice);
+  const auto watermark = state.watermarks.find(relation_->internal_name);
+  for (size_t i = 0; i < partitions; ++i) {
+    const Position* position = FindPosition(state, {relation_->topic(), static_cast<int32_t>(i)});
+    PartitionFindings& found = findings_[i];
+    found.event_time_max = position == nullptr ? kNoEventTime : position->event_time_max;
+    found.moved = !slices_[i].batches.empty() || (position != nullptr && position->next < slices_[i].end);
+    found.end = slices_[i].end;
+    if (!stream.watermark) continue;
+    if (IsIdle(stream, position, clock)) {
+      if (watermark != state.watermarks.end()) late_below_[i] = watermark->second.value;
+    } else {
+      late_below_[i] = position->event_time_max - stream.watermark->delay.count();
+    }
+  }
+}
+
+Result<rows::Batch> StreamSource::Read(int worker) {
+  rows::Batch out;
+  const size_t workers = checkers_.size();
+  for (size_t i = static_cast<size_t>(worker); i < slices_.size(); i += workers) {
+    if (!slices_[i].batches.empty()) ReadPartition(*checkers_[static_cast<size_t>(worker)], slices_[i], out);
+  }
+  return out;
+}
+
+void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSlice& slice, rows::Batch& out) {
+  const catalog::StreamDefinition& stream = *relation_->stream();
+  const auto partition = static_cast<size_t>(slice.partition.partition);
+  PartitionFindings& found = findings_[partition];
+  int64_t late_below = late_below_[partition];
+  const rows::Types types = StreamSourceTypes(relation_->shape);
+  const size_t visible = relation_->shape.visible;
+
+  std::vector<std::string_view> values;
+  std::vector<RecordPlace> places;
+  const auto decode = [&] {
+    const rows::Decoded decoded = checker.Decode(values);
+    found.records += static_cast<int64_t>(values.size());
+    // One exclusion a record, however many of its columns are wrong.
+    size_t last_bad = SIZE_MAX;
+    for (const rows::RowError& error : decoded.errors) {
+      if (error.row == last_bad) continue;
+      last_bad = error.row;
+      found.exclusions.push_back({places[error.row].offset, Reason::kInvalid});
+      ++found.invalid;
+    }
+    size_t first = 0;
+    for (const auto& chunk : decoded.chunks) {
+      const size_t count = chunk->size();
+      auto rows = std::make_shared<duckdb::DataChunk>();
+      rows->InitializeEmpty(types);
+      for (size_t i = 0; i < visible; ++i) rows->data[i].Reference(chunk->data[i]);
+      const auto fill = [&](size_t column, const auto& value_of) {
+        using Value = decltype(value_of(places[0]));
+        duckdb::Vector vector(types[column], count);
+        auto* data = duckdb::FlatVector::GetData<Value>(vector);
+        for (size_t i = 0; i < count; ++i) data[i] = value_of(places[decoded.inputs[first + i]]);
+        rows->data[column].Reference(vector);
+      };
+      rows->data[visible].Reference(duckdb::Value::INTEGER(slice.partition.partition));
+      fill(visible + 1, [](const RecordPlace& place) { return place.offset.value; });
+      fill(visible + 2, [](const RecordPlace& place) { return place.ingested_micros; });
+      fill(visible + 3, [](const RecordPlace& place) { return place.timestamp_micros; });
+      fill(visible + 4, [](const RecordPlace& place) { return place.order; });
+      rows->SetCardinality(count);
+
+      duckdb::SelectionVector kept(count);
+      size_t kept_count = 0;
+      if (time_column_) {
+        duckdb::UnifiedVectorFormat times;
+        chunk->data[*time_column_].ToUnifiedFormat(count, times);
+        const auto* data = duckdb::UnifiedVectorFormat::GetData<int64_t>(times);
+        for (size_t i = 0; i < count; ++i) {
+          const size_t at = times.sel->get_index(i);
+          bool late = false;
+          if (times.validity.RowIsValid(at)) {
+            late = data[at] < late_below;
+            if (data[at] <= future_limit_ && data[at] > found.event_time_max) {
+              found.event_time_max = data[at];
+              late_below = std::max(late_below, data[at] - stream.watermark->delay.count());
+            }
+          }
+          const bool diverted = late && stream.late == catalog::StreamDefinition::Late::kDivert;
+          if (late) {
+            ++(diverted ? found.late_diverted : found.late_kept);
+            found.exclusions.push_back(
+                {places[decoded.inputs[first + i]].offset, diverted ? Reason::kLateDiverted : Reason::kLateKept});
+          }
+          if (!diverted) kept.set_index(kept_count++, i);
+        }
+      } else {
+        kept_count = count;
+      }
+      first += count;
+      if (kept_count == 0) continue;
+      if (kept_count < count) rows->Slice(kept, kept_count);
+      out.parts.push_back({std::move(rows), {}});
+    }
+    values.clear();
+    places.clear();
+  };
+
+  for (const log::ReadBatch& batch : slice.batches) {
+    const int64_t order = AppendOrder(batch);
+    log::RecordCursor records = batch.view().records();
+    while (records.Next()) {
+      const log::RecordView& record = records.record();
+      values.push_back(record.value.value_or(std::string_view()));
+      places.push_back({record.offset, record.timestamp.value * 1000, batch.clock.value, order});
+      if (values.size() >= kDecodeSlice) decode();
+    }
+  }
+  if (!values.empty()) decode();
+  std::sort(found.exclusions.begin(), found.exclusions.end(),
+            [](const Exclusions::Item& a, const Exclusions::Item& b) { return a.offset < b.offset; });
+}
+
+std::optional<Micros> WatermarkOf(const catalog::StreamDefinition& stream, log::TopicId topic, const NodeState& state,
+                                  std::optional<Micros> before) {
+  if (!stream.watermark) return std::nullopt;
+  std::optional<int64_t> least;
+  for (int32_t i = 0; i < stream.partitions; ++i) {
+    const Position* position = FindPosition(state, {topic, i});
+    if (IsIdle(stream, position, state.clock)) continue;
+    least = std::min(least.value_or(INT64_MAX), position->event_time_max - stream.watermark->delay.count());
+  }
+  if (!least) return before;
+  return Micros{before ? std::max(before->value, *least) : *least};
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,153 @@
+#include "runtime/table_writer.h"
+
+#include <algorithm>
+#include <future>
+#include <set>
+
+#include "ingest/row_checker.h"
+#include "ingest/token.h"
+#include "runtime/row_text.h"
+
+namespace millrace::runtime {
+
+namespace {
+
+constexpr size_t kStatementBytesMax = 16 << 20;
+constexpr std::chrono::seconds kVisibleTimeout{60};
+
+std::vector<size_t> KeyColumns(const catalog::TableDefinition& table) {
+  std::vector<size_t> columns;
+  for (const std::string& name : table.primary_key) columns.push_back(*table.schema.Find(name));
+  std::sort(columns.begin(), columns.end());
+  return columns;
+}
+
+Status CheckSize(const log::RecordBatchBuilder& records) {
+  if (records.size() <= kStatementBytesMax) return Ok();
+  return Error(Code::kTooLarge, "the statement changes {} MiB of rows, more than request_bytes_max (16 MiB)", records.size() >> 20)
+      .Hint("change the table in several statements");
+}
+
+// Deletes of rows whose key no inserted row has, then the inserted rows.
+void AddKeyedRecords(const catalog::TableDefinition& table, const sql::Database::WriteRows& rows, log::Millis now,
+                     log::RecordBatchBuilder& out) {
+  const std::vector<size_t> key_columns = KeyColumns(table);
+  std::vector<std::pair<std::string, std::string>> inserted;
+  std::set<std::string> inserted_keys;
+  for (const rows::Batch::Part& part : rows.insert.parts) {
+    const std::vector<std::string> keys = RowsAsJson(table.schema, *part.rows, key_columns);
+    const std::vector<std::string> values = RowsAsJson(table.schema, *part.rows);
+    for (size_t i = 0; i < keys.size(); ++i) {
+      inserted.emplace_back(keys[i], values[i]);
+      inserted_keys.insert(keys[i]);
+    }
+  }
+  for (const rows::Batch::Part& part : rows.remove.parts) {
+    for (const std::string& key : RowsAsJson(table.schema, *part.rows, key_columns)) {
+      if (!inserted_keys.contains(key)) out.Add(key, std::nullopt, now);
+    }
+  }
+  for (const auto& [key, value] : inserted) out.Add(key, value, now);
+}
+
+// For each row that changes, how often it stands in the table now.
+void AddBagRecords(const Relation& relation, const sql::Database::WriteRows& rows, log::Millis now, log::RecordBatchBuilder& out) {
+  const rows::Types& types = relation.content->types();
+  rows::Batch change = rows.insert;
+  change.Append(rows::Negate(rows.remove));
+  rows::RowEncoder encoder(types);
+  for (const rows::Batch::Part& part : rows::ConsolidateSorted(change, types).parts) {
+    const std::vector<std::string> texts = RowsAsJson(relation.shape.schema, *part.rows);
+    const std::vector<std::string_view>& encoded = encoder.Encode(*part.rows);
+    for (size_t i = 0; i < texts.size(); ++i) {
+      const int64_t count = relation.content->NewestWeightShared(encoded[i]) + part.weight(i);
+      if (count > 0) {
+        out.Add(texts[i], std::to_string(count), now);
+      } else {
+        out.Add(texts[i], std::nullopt, now);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<std::mutex> TableWriter::LockOf(log::TopicId topic) {
+  const std::lock_guard lock(mutex_);
+  auto& slot = locks_[topic];
+  if (slot == nullptr) slot = std::make_shared<std::mutex>();
+  return slot;
+}
+
+Result<std::string> TableWriter::AppendAndWait(const Relation& table, log::RecordBatchBuilder& records) {
+  log::AppendRequest request;
+  request.push_back({{table.topic(), 0}, records.Finish()});
+  TRY(const log::Appended appended,
+      log_.AppendAndWait(std::move(request)).With("append to table " + Quoted(table.object.name())));
+  std::promise<Status> visible;
+  publisher_.WhenVisible(appended.frame, kVisibleTimeout, [&](Status status) { visible.set_value(std::move(status)); });
+  TRY(visible.get_future().get());
+  return ingest::EncodeToken(appended.frame);
+}
+
+Result<WriteOutcome> TableWriter::Execute(const sql::WriteStatement& statement, const std::map<std::string, duckdb::Value>& parameters,
+                                          const sql::QueryLimits& limits) {
+  const auto found = publisher_.newest()->relations->Find(statement.target);
+  if (found == nullptr || found->table() == nullptr) {
+    return Error(Code::kNotFound, "table {} does not exist", Quoted(statement.target)).SqlState("42P01");
+  }
+  const auto table_lock = LockOf(found->topic());
+  const std::lock_guard lock(*table_lock);
+  const auto snapshot = take_snapshot_();
+  const auto relation = snapshot->published().relations->Find(statement.target);
+  if (relation == nullptr || relation->topic() != found->topic()) {
+    return Error(Code::kConflict, "table {} was dropped meanwhile", Quoted(statement.target));
+  }
+  TRY(sql::Database::WriteRows rows, database_.EvaluateWrite(snapshot, statement, parameters, limits));
+  WriteOutcome outcome;
+  outcome.affected = rows.affected;
+  outcome.returning = std::move(rows.returning);
+  const log::Millis now{clock_.Now().value / 1000};
+  log::RecordBatchBuilder records;
+  if (relation->table()->primary_key.empty()) {
+    AddBagRecords(*relation, rows, now, records);
+  } else {
+    AddKeyedRecords(*relation->table(), rows, now, records);
+  }
+  TRY(CheckSize(records));
+  if (records.empty()) return outcome;
+  TRY(outcome.token, AppendAndWait(*relation, records));
+  return outcome;
+}
+
+Result<WriteOutcome> TableWriter::Upsert(const std::string& table, const std::vector<std::string>& rows) {
+  const auto relation = publisher_.newest()->relations->Find(table);
+  if (relation == nullptr || relation->table() == nullptr) return Error(Code::kNotFound, "table {} does not exist", Quoted(table));
+  const catalog::TableDefinition& definition = *relation->table();
+  if (definition.primary_key.empty()) {
+    return Error(Code::kInvalidArgument, "table {} has no PRIMARY KEY to put rows by", Quoted(table));
+  }
+  TRY(const auto checker, ingest::RowChecker::Make(definition.schema, definition.checks, database_));
+  const std::vector<std::string_view> texts(rows.begin(), rows.end());
+  const rows::Decoded decoded = checker->Decode(texts);
+  if (!decoded.errors.empty()) {
+    return Error(Code::kInvalidArgument, "row {}: {}", decoded.errors[0].row + 1, decoded.errors[0].message);
+  }
+  const auto table_lock = LockOf(relation->topic());
+  const std::lock_guard lock(*table_lock);
+  const log::Millis now{clock_.Now().value / 1000};
+  log::RecordBatchBuilder records;
+  for (const auto& chunk : decoded.chunks) {
+    const std::vector<std::string> keys = RowsAsJson(definition.schema, *chunk, KeyColumns(definition));
+    const std::vector<std::string> values = RowsAsJson(definition.schema, *chunk);
+    for (size_t i = 0; i < keys.size(); ++i) records.Add(keys[i], values[i], now);
+  }
+  TRY(CheckSize(records));
+  WriteOutcome outcome;
+  outcome.affected = decoded.inputs.size();
+  if (records.empty()) return outcome;
+  TRY(outcome.token, AppendAndWait(*relation, records));
+  return outcome;
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,50 @@
+// Changes to tables: INSERT, UPDATE, DELETE → records of the changelog. Changes to one table run one after another: read the newest state,
+// append the changed rows as one frame, wait until the step has them.
+// Thread-safe. Calls wait for disk and step.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "log/log.h"
+#include "runtime/published.h"
+#include "runtime/snapshot.h"
+#include "sql/database.h"
+
+namespace millrace::runtime {
+
+struct WriteOutcome {
+  size_t affected = 0;
+  std::string token;
+  sql::QueryResult returning;
+};
+
+class TableWriter {
+ public:
+  using TakeSnapshot = std::function<std::shared_ptr<const NodeSnapshot>()>;
+  TableWriter(log::Log& log, Publisher& publisher, sql::Database& database, Clock& clock, TakeSnapshot take_snapshot)
+      : log_(log), publisher_(publisher), database_(database), clock_(clock), take_snapshot_(std::move(take_snapshot)) {}
+
+  Result<WriteOutcome> Execute(const sql::WriteStatement& statement, const std::map<std::string, duckdb::Value>& parameters,
+                               const sql::QueryLimits& limits);
+  // Puts rows (JSON objects) into a keyed table, each in the place of the row with its key. The error names row and column.
+  Result<WriteOutcome> Upsert(const std::string& table, const std::vector<std::string>& rows);
+
+ private:
+  std::shared_ptr<std::mutex> LockOf(log::TopicId topic);
+  Result<std::string> AppendAndWait(const Relation& table, log::RecordBatchBuilder& records);
+
+  log::Log& log_;
+  Publisher& publisher_;
+  sql::Database& database_;
+  Clock& clock_;
+  TakeSnapshot take_snapshot_;
+  std::mutex mutex_;
+  std::map<log::TopicId, std::shared_ptr<std::mutex>> locks_;
+};
+
+}  // namespace millrace::runtime
