@@ -1,7 +1,11 @@
-// The catalog: all objects by name, with their dependencies. The truth is the log's topic __catalog, one record per change;
-// the catalog is what those records add up to.
+// The catalog: all objects by name, with their dependencies. The truth is the log's topic
+// __catalog, one record per change; the catalog is what those records add up to.
 //
-// Thread rule: a Catalog is an immutable value behind a shared_ptr; a change makes a new one with version + 1.
+// Two name spaces: streams, tables and views share one (all are relations); indexes, sources and
+// endpoints have one each, so that a source may be named like the stream that it fills.
+//
+// Thread rule: a Catalog is an immutable value behind a shared_ptr; a change makes a new one with
+// version + 1.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +21,7 @@ namespace millrace::catalog {
 
 struct Create {
   Object object;
-  bool replace = false;                    // CREATE OR REPLACE
+  bool replace = false;  // CREATE OR REPLACE
 };
 struct Drop {
   std::string name;
@@ -33,31 +37,51 @@ class Catalog {
   static CatalogPtr Empty();
 
   uint64_t version() const { return version_; }
-  const Object* Find(std::string_view name) const;            // any kind of relation, source, endpoint or index
+  // The relation of this name; where there is none the source, endpoint or index.
+  const Object* Find(std::string_view name) const;
+  const Object* Find(Kind kind, std::string_view name) const;  // of this kind exactly
+  const Object* FindRelation(std::string_view name) const;     // a stream, table or view
   const StreamDefinition* FindStream(std::string_view name) const;
   const TableDefinition* FindTable(std::string_view name) const;
   const ViewDefinition* FindView(std::string_view name) const;
   // All objects, each after those it depends on; ties by name.
   std::vector<const Object*> InOrder() const;
   std::vector<const Object*> OfKind(Kind kind) const;
-  // Names of the objects that depend on `name`, directly or not, nearest first.
+  // What depends on the relation `name`, directly or not, nearest first.
+  std::vector<const Object*> DependentObjects(std::string_view name) const;
+  // Their names.
   std::vector<std::string> DependentsOf(std::string_view name) const;
-  std::vector<std::string> RelationNames() const;             // for "did you mean"
+  // The relation of the catalog that a name in a FROM clause stands on: itself, or the stream of
+  // "<stream>.quarantine" and
+  // "<stream>.late". Empty for system tables and the warehouse, which are not in the catalog. Else
+  // the name, which is then missing.
+  std::string DependencyOf(std::string_view name) const;
+  std::vector<std::string> RelationNames() const;  // for "did you mean"
 
-  // The catalog after the changes, all or nothing. Errors: a name is taken (also one that differs in case only), a dependency is missing
-  // or would go (names the dependents), a cycle.
+  // The catalog after the changes, all or nothing: dependencies are judged when all are made, so a
+  // list may drop a stream, make it anew, and replace what reads it. Sets `generation` of what is
+  // created. Errors: a name is taken (also one that differs in case only), a dependency is missing
+  // or would go (names the dependents), a cycle (names its members).
   Result<CatalogPtr> Apply(const std::vector<Change>& changes) const;
 
  private:
+  // The objects that name `relation` directly, whether it exists or not.
+  std::vector<const Object*> NeededBy(std::string_view relation) const;
+
   uint64_t version_ = 0;
-  std::map<std::string, Object> objects_;                     // by lower-case name
+  std::map<std::string, Object> objects_;  // by name space and lower-case name
 };
 
 // One log record: the changes of one statement or one project run, and back. Versioned, checked.
 std::string EncodeChanges(uint64_t version_after, const std::vector<Change>& changes);
 Result<std::pair<uint64_t, std::vector<Change>>> DecodeChanges(std::string_view bytes);
 
-// What `millrace run` and `plan` do: the difference between what a project declares and what the catalog has of it.
+// The objects, each after those of them that it depends on; ties by name. Error: a cycle, naming
+// its members.
+Result<std::vector<const Object*>> Order(const std::vector<const Object*>& objects);
+
+// What `millrace run` and `plan` do: the difference between what a project declares and what the
+// catalog has of it.
 struct Difference {
   enum class What { kCreate, kReplace, kDrop };
   struct Item {
@@ -68,10 +92,15 @@ struct Difference {
     bool loses_data = false;  // needs --allow-drop
     bool backfill = false;    // a view that is built from history
   };
-  std::vector<Item> items;    // in the order of application
+  std::vector<Item> items;  // in the order of application
   std::vector<Change> changes;
 };
-// `wanted`: all objects of the project. Objects that were made by hand are left alone (and a clash with one is an error).
+// `wanted`: all objects of the project, `reads` filled in (sql::RelationsNamed is enough). Objects
+// that were made by hand are left alone (and a clash with one is an error), but a view made by hand
+// over something that is replaced is rebuilt with it. Definitions are compared as what they mean:
+// white space, comments and the case of keywords are no difference. Streams and tables are replaced
+// in place where only options and CHECKs changed; anything else is a drop and a create, which loses
+// data.
 Result<Difference> Diff(const Catalog& catalog, const std::vector<Object>& wanted);
 
 }  // namespace millrace::catalog

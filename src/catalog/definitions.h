@@ -1,5 +1,6 @@
-// What a user declared, as values: one struct per kind of object. The catalog (catalog.h) holds them by name.
-// Names compare without case; streams, tables and views share one name space (design: they are all relations).
+// What a user declared, as values: one struct per kind of object. The catalog (catalog.h) holds
+// them by name. Names compare without case; streams, tables and views share one name space (design:
+// they are all relations).
 #pragma once
 
 #include <chrono>
@@ -23,7 +24,7 @@ struct StreamDefinition {
   rows::Schema schema;
   std::vector<Check> checks;
   struct Watermark {
-    std::string column;                    // TIMESTAMP
+    std::string column;  // TIMESTAMP
     std::chrono::microseconds delay{0};
   };
   std::optional<Watermark> watermark;
@@ -48,16 +49,16 @@ struct TableDefinition {
   std::string name;
   rows::Schema schema;
   std::vector<Check> checks;
-  std::vector<std::string> primary_key;    // empty: a bag
-  std::string seed;                        // path of a file with rows, relative to the project; empty: none
+  std::vector<std::string> primary_key;  // empty: a bag
+  std::string seed;  // path of a file with rows, relative to the project; empty: none
 };
 
 struct ViewDefinition {
   std::string name;
   bool materialized = true;
-  std::string select;                      // the SELECT as it was written
-  rows::Schema schema;                     // as bound when it was created
-  std::vector<std::string> reads;          // relations that the SELECT names, directly
+  std::string select;              // the SELECT as it was written
+  rows::Schema schema;             // as bound when it was created
+  std::vector<std::string> reads;  // relations that the SELECT names, directly
   enum class OnError { kSkip, kStop };
   OnError on_error = OnError::kSkip;
   enum class History { kFull, kAvailable, kNone };
@@ -66,47 +67,47 @@ struct ViewDefinition {
 
 struct IndexDefinition {
   std::string name;
-  std::string relation;                    // a materialized view or table
+  std::string relation;  // a materialized view or table
   std::vector<std::string> columns;
 };
 
 struct SourceDefinition {
   std::string name;
-  std::string into;                        // a stream
-  std::string connector;                   // "datagen"
+  std::string into;       // a stream
+  std::string connector;  // "datagen"
   std::map<std::string, std::string> options;
 };
 
 struct EndpointDefinition {
   std::string name;
   std::string method = "GET";
-  std::string path;                        // "/users/{user_id}/recommendations"
+  std::string path;  // "/users/{user_id}/recommendations"
   struct Parameter {
     std::string name;
     duckdb::LogicalType type;
     std::optional<duckdb::Value> default_value;
-    std::string check;                     // SQL text over the parameter, empty: none
+    std::string check;  // SQL text over the parameter, empty: none
   };
   std::vector<Parameter> parameters;
-  std::string select;                      // with $name for parameters
+  std::string select;  // with $name for parameters
   std::vector<std::string> reads;
 };
 
-using Definition = std::variant<StreamDefinition, TableDefinition, ViewDefinition, IndexDefinition, SourceDefinition,
-                                EndpointDefinition>;
+using Definition = std::variant<StreamDefinition, TableDefinition, ViewDefinition, IndexDefinition,
+                                SourceDefinition, EndpointDefinition>;
 
 enum class Kind { kStream, kTable, kView, kIndex, kSource, kEndpoint };
-std::string_view KindName(Kind kind);      // "stream", "table", "view", …
+std::string_view KindName(Kind kind);  // "stream", "table", "view", …
 
 // An object of the catalog: the definition and what the node noted about it.
 struct Object {
   Definition definition;
-  std::string text;                        // the statement as it was written, normalised in white space
-  std::string file;                        // of the project, empty where it was made by hand
+  std::string text;  // the statement as it was written, normalised in white space
+  std::string file;  // of the project, empty where it was made by hand
   int line = 0;
   bool from_project = false;
-  uint64_t generation = 0;                 // catalog version at which it was made; replaced: the newer one
-  uint64_t topic_id = 0;                   // streams and tables: incarnation of their topic
+  uint64_t generation = 0;  // catalog version at which it was made; replaced: the newer one
+  uint64_t topic_id = 0;    // streams and tables: incarnation of their topic
 
   Kind kind() const;
   const std::string& name() const;

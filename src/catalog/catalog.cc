@@ -1,0 +1,342 @@
+#include "catalog/catalog.h"
+
+#include <algorithm>
+#include <set>
+
+namespace millrace::catalog {
+namespace {
+
+bool IsRelation(Kind kind) {
+  return kind == Kind::kStream || kind == Kind::kTable || kind == Kind::kView;
+}
+
+// Relations share one name space; every other kind has its own.
+std::string Key(Kind kind, std::string_view name) {
+  const char space = IsRelation(kind) ? 'r' : static_cast<char>('0' + static_cast<int>(kind));
+  return std::string(1, space) + rows::LowerName(name);
+}
+
+std::string Describe(const Object& object) {
+  return fmt::format("{} {}", KindName(object.kind()), Quoted(object.name()));
+}
+
+bool StartsWith(std::string_view text, std::string_view prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
+
+// Schemas whose relations are not objects of the catalog.
+bool IsOutside(std::string_view lower_name) {
+  for (std::string_view schema :
+       {"millrace.", "warehouse.", "information_schema.", "pg_catalog."}) {
+    if (StartsWith(lower_name, schema)) return true;
+  }
+  return false;
+}
+
+// The name without "public." or "main.".
+std::string_view WithoutSchema(std::string_view lower_name) {
+  for (std::string_view schema : {"public.", "main."}) {
+    if (StartsWith(lower_name, schema)) return lower_name.substr(schema.size());
+  }
+  return lower_name;
+}
+
+bool ByName(const Object* a, const Object* b) {
+  const std::string left = rows::LowerName(a->name());
+  const std::string right = rows::LowerName(b->name());
+  return std::tie(left, a->name()) < std::tie(right, b->name());
+}
+
+// Objects of one list and who of them needs whom.
+class Graph {
+ public:
+  explicit Graph(const std::vector<const Object*>& objects) : objects_(objects) {
+    std::sort(objects_.begin(), objects_.end(), ByName);
+    for (const Object* object : objects_) {
+      if (IsRelation(object->kind())) relations_.emplace(rows::LowerName(object->name()), object);
+    }
+    for (const Object* object : objects_) needs_.emplace(object, Resolve(*object));
+  }
+
+  Result<std::vector<const Object*>> Order() const {
+    std::vector<const Object*> order;
+    std::set<const Object*> done;
+    while (order.size() < objects_.size()) {
+      const size_t before = order.size();
+      for (const Object* object : objects_) {
+        if (done.contains(object)) continue;
+        const std::vector<const Object*>& needs = Needs(*object);
+        if (!std::all_of(needs.begin(), needs.end(),
+                         [&](const Object* n) { return done.contains(n); })) {
+          continue;
+        }
+        order.push_back(object);
+        done.insert(object);
+        break;  // from the first name again: ties go by name
+      }
+      if (order.size() == before) return Cycle(done);
+    }
+    return order;
+  }
+
+  // What of the list `object` depends on directly.
+  const std::vector<const Object*>& Needs(const Object& object) const { return needs_.at(&object); }
+
+ private:
+  std::vector<const Object*> Resolve(const Object& object) const {
+    std::vector<const Object*> needs;
+    for (const std::string& name : object.depends_on()) {
+      const std::string lower = rows::LowerName(name);
+      const auto found = relations_.find(WithoutSchema(lower));
+      if (found != relations_.end()) {
+        needs.push_back(found->second);
+        continue;
+      }
+      const size_t dot = lower.rfind('.');
+      if (dot == std::string::npos) continue;
+      const auto stream = relations_.find(WithoutSchema(std::string_view(lower).substr(0, dot)));
+      if (stream != relations_.end()) needs.push_back(stream->second);
+    }
+    return needs;
+  }
+
+  // REQUIRES: every object outside `done` needs another one outside `done`.
+  Error Cycle(const std::set<const Object*>& done) const {
+    std::vector<const Object*> path;
+    const Object* at = *std::find_if(objects_.begin(), objects_.end(),
+                                     [&](const Object* o) { return !done.contains(o); });
+    while (std::find(path.begin(), path.end(), at) == path.end()) {
+      path.push_back(at);
+      const std::vector<const Object*>& needs = Needs(*at);
+      at = *std::find_if(needs.begin(), needs.end(),
+                         [&](const Object* o) { return !done.contains(o); });
+    }
+    path.erase(path.begin(), std::find(path.begin(), path.end(), at));
+    std::string text;
+    for (const Object* object : path) text += Describe(*object) + " reads ";
+    return Error(Code::kConflict, "definitions go round in a circle: {}{}", text, Describe(*at))
+        .SqlState("42P19");
+  }
+
+  std::vector<const Object*> objects_;
+  std::map<std::string, const Object*, std::less<>> relations_;  // by lower-case name
+  std::map<const Object*, std::vector<const Object*>> needs_;
+};
+
+std::vector<const Object*> Pointers(const std::map<std::string, Object>& objects) {
+  std::vector<const Object*> pointers;
+  pointers.reserve(objects.size());
+  for (const auto& [key, object] : objects) pointers.push_back(&object);
+  return pointers;
+}
+
+std::string List(const std::vector<const Object*>& objects) {
+  std::string text;
+  for (const Object* object : objects) text += (text.empty() ? "" : ", ") + Describe(*object);
+  return text;
+}
+
+// An index or a source stands on some kinds of relation only.
+Status CheckTargetKind(const Object& object, const Object& target) {
+  const auto* view = std::get_if<ViewDefinition>(&target.definition);
+  if (object.kind() == Kind::kIndex) {
+    if (target.kind() == Kind::kTable || (view != nullptr && view->materialized)) return Ok();
+    return Error(Code::kInvalidArgument, "{} needs a table or a materialized view, {} is a {}",
+                 Describe(object), Quoted(target.name()),
+                 view != nullptr ? "plain view, which holds no rows" : "stream")
+        .SqlState("42809");
+  }
+  if (object.kind() == Kind::kSource && target.kind() == Kind::kView) {
+    return Error(Code::kInvalidArgument, "{} writes into a stream or a table, {} is a view",
+                 Describe(object), Quoted(target.name()))
+        .SqlState("42809");
+  }
+  return Ok();
+}
+
+Error NotThere(const Drop& drop, const Catalog& catalog) {
+  Error error(Code::kNotFound, "{} {} does not exist", KindName(drop.kind), Quoted(drop.name));
+  error = std::move(error).SqlState("42P01");
+  if (const Object* other = catalog.Find(drop.name)) {
+    return std::move(error).Hint(
+        fmt::format("{} is a {}", Quoted(other->name()), KindName(other->kind())));
+  }
+  std::vector<std::string> names;
+  for (const Object* object : catalog.OfKind(drop.kind)) names.push_back(object->name());
+  return std::move(error).Hint(DidYouMean(drop.name, names));
+}
+
+}  // namespace
+
+CatalogPtr Catalog::Empty() { return std::make_shared<const Catalog>(); }
+
+const Object* Catalog::Find(Kind kind, std::string_view name) const {
+  const auto found = objects_.find(Key(kind, name));
+  return found != objects_.end() && found->second.kind() == kind ? &found->second : nullptr;
+}
+
+const Object* Catalog::FindRelation(std::string_view name) const {
+  const auto found = objects_.find(Key(Kind::kStream, name));
+  return found != objects_.end() ? &found->second : nullptr;
+}
+
+const Object* Catalog::Find(std::string_view name) const {
+  if (const Object* relation = FindRelation(name)) return relation;
+  for (const Kind kind : {Kind::kSource, Kind::kEndpoint, Kind::kIndex}) {
+    if (const Object* object = Find(kind, name)) return object;
+  }
+  return nullptr;
+}
+
+const StreamDefinition* Catalog::FindStream(std::string_view name) const {
+  const Object* object = Find(Kind::kStream, name);
+  return object == nullptr ? nullptr : &std::get<StreamDefinition>(object->definition);
+}
+
+const TableDefinition* Catalog::FindTable(std::string_view name) const {
+  const Object* object = Find(Kind::kTable, name);
+  return object == nullptr ? nullptr : &std::get<TableDefinition>(object->definition);
+}
+
+const ViewDefinition* Catalog::FindView(std::string_view name) const {
+  const Object* object = Find(Kind::kView, name);
+  return object == nullptr ? nullptr : &std::get<ViewDefinition>(object->definition);
+}
+
+std::vector<const Object*> Catalog::InOrder() const {
+  return Order(Pointers(objects_)).value();  // Apply lets no cycle in
+}
+
+std::vector<const Object*> Catalog::OfKind(Kind kind) const {
+  std::vector<const Object*> found;
+  for (const auto& [key, object] : objects_) {
+    if (object.kind() == kind) found.push_back(&object);
+  }
+  return found;
+}
+
+std::vector<const Object*> Catalog::DependentObjects(std::string_view name) const {
+  std::vector<const Object*> found;
+  const Object* root = FindRelation(name);
+  if (root == nullptr) return found;
+  const Graph graph(Pointers(objects_));
+  std::vector<const Object*> level = {root};
+  std::set<const Object*> seen = {root};
+  while (!level.empty()) {
+    std::vector<const Object*> next;
+    for (const auto& [key, object] : objects_) {
+      if (seen.contains(&object)) continue;
+      for (const Object* need : graph.Needs(object)) {
+        if (std::find(level.begin(), level.end(), need) == level.end()) continue;
+        next.push_back(&object);
+        seen.insert(&object);
+        break;
+      }
+    }
+    std::sort(next.begin(), next.end(), ByName);
+    found.insert(found.end(), next.begin(), next.end());
+    level = std::move(next);
+  }
+  return found;
+}
+
+std::vector<std::string> Catalog::DependentsOf(std::string_view name) const {
+  std::vector<std::string> names;
+  for (const Object* object : DependentObjects(name)) names.push_back(object->name());
+  return names;
+}
+
+std::vector<std::string> Catalog::RelationNames() const {
+  std::vector<std::string> names;
+  for (const auto& [key, object] : objects_) {
+    if (IsRelation(object.kind())) names.push_back(object.name());
+  }
+  return names;
+}
+
+std::string Catalog::DependencyOf(std::string_view name) const {
+  const std::string lower = rows::LowerName(name);
+  const std::string_view plain = WithoutSchema(lower);
+  if (const Object* relation = FindRelation(plain)) return relation->name();
+  for (std::string_view suffix : {".quarantine", ".late"}) {
+    if (plain.size() <= suffix.size() || !plain.ends_with(suffix)) continue;
+    const std::string_view stream = plain.substr(0, plain.size() - suffix.size());
+    if (const Object* found = Find(Kind::kStream, stream)) return found->name();
+  }
+  if (IsOutside(lower)) return "";
+  return std::string(name);
+}
+
+std::vector<const Object*> Catalog::NeededBy(std::string_view relation) const {
+  std::vector<const Object*> found;
+  for (const auto& [key, object] : objects_) {
+    for (const std::string& name : object.depends_on()) {
+      const std::string lower = rows::LowerName(name);
+      const std::string_view plain = WithoutSchema(lower);
+      const std::string wanted = rows::LowerName(relation);
+      if (plain != wanted && plain != wanted + ".quarantine" && plain != wanted + ".late") continue;
+      found.push_back(&object);
+      break;
+    }
+  }
+  return found;
+}
+
+Result<CatalogPtr> Catalog::Apply(const std::vector<Change>& changes) const {
+  auto next = std::make_shared<Catalog>(*this);
+  next->version_ = version_ + 1;
+  std::set<std::string> dropped;  // lower-case names of relations
+  for (const Change& change : changes) {
+    if (const auto* drop = std::get_if<Drop>(&change)) {
+      if (next->Find(drop->kind, drop->name) == nullptr) return NotThere(*drop, *next);
+      next->objects_.erase(Key(drop->kind, drop->name));
+      if (IsRelation(drop->kind)) dropped.insert(rows::LowerName(drop->name));
+      continue;
+    }
+    const Create& create = std::get<Create>(change);
+    const Kind kind = create.object.kind();
+    if (create.object.name().empty()) {
+      return Error(Code::kInvalidArgument, "a {} needs a name", KindName(kind));
+    }
+    const auto existing = next->objects_.find(Key(kind, create.object.name()));
+    if (existing != next->objects_.end() && (!create.replace || existing->second.kind() != kind)) {
+      const Object& taken = existing->second;
+      return Error(Code::kAlreadyExists, "{} cannot be created: {} exists{}",
+                   Describe(create.object), Describe(taken),
+                   taken.name() == create.object.name() ? "" : " (names compare without case)")
+          .SqlState("42P07");
+    }
+    Object object = create.object;
+    object.generation = next->version_;
+    next->objects_.insert_or_assign(Key(kind, object.name()), std::move(object));
+  }
+  for (const auto& [key, object] : next->objects_) {
+    for (const std::string& name : object.depends_on()) {
+      const std::string needed = next->DependencyOf(name);
+      if (needed.empty()) continue;
+      if (const Object* target = next->FindRelation(needed)) {
+        TRY(CheckTargetKind(object, *target));
+        continue;
+      }
+      // Before the changes it stood on this relation, which may be gone by them.
+      const Object* old = FindRelation(DependencyOf(name));
+      if (old != nullptr && dropped.contains(rows::LowerName(old->name()))) {
+        return Error(Code::kConflict, "cannot drop {}: {} needs it", Describe(*old),
+                     List(next->NeededBy(old->name())))
+            .Hint("drop what needs it first, or use DROP … CASCADE");
+      }
+      return Error(Code::kNotFound, "{}: relation {} does not exist", Describe(object),
+                   Quoted(name))
+          .Hint(DidYouMean(name, next->RelationNames()))
+          .SqlState("42P01");
+    }
+  }
+  TRY(Order(Pointers(next->objects_)));
+  return CatalogPtr(std::move(next));
+}
+
+Result<std::vector<const Object*>> Order(const std::vector<const Object*>& objects) {
+  return Graph(objects).Order();
+}
+
+}  // namespace millrace::catalog

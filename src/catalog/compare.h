@@ -1,0 +1,24 @@
+// Whether two definitions mean the same, and what a change of one costs.
+// Pure functions.
+#pragma once
+
+#include <string>
+
+#include "catalog/definitions.h"
+
+namespace millrace::catalog {
+
+struct Comparison {
+  enum class What {
+    kSame,         // no difference but white space, comments, case of keywords
+    kInPlace,      // the object stays and takes the new definition on
+    kIncompatible  // rows of the object cannot be kept
+  };
+  What what = What::kSame;
+  std::string reason;  // "column \"price\" is new", empty where the same
+};
+
+// A view's `schema` and `reads` follow from its SELECT and are not compared.
+Comparison Compare(const Definition& before, const Definition& after);
+
+}  // namespace millrace::catalog

@@ -1,0 +1,40 @@
+#include "catalog/definitions.h"
+
+namespace millrace::catalog {
+
+std::string_view KindName(Kind kind) {
+  switch (kind) {
+    case Kind::kStream:
+      return "stream";
+    case Kind::kTable:
+      return "table";
+    case Kind::kView:
+      return "view";
+    case Kind::kIndex:
+      return "index";
+    case Kind::kSource:
+      return "source";
+    case Kind::kEndpoint:
+      return "endpoint";
+  }
+  return "object";
+}
+
+static_assert(std::variant_size_v<Definition> == 6,
+              "Kind names the alternatives of Definition in their order");
+
+Kind Object::kind() const { return static_cast<Kind>(definition.index()); }
+
+const std::string& Object::name() const {
+  return std::visit([](const auto& d) -> const std::string& { return d.name; }, definition);
+}
+
+std::vector<std::string> Object::depends_on() const {
+  if (const auto* view = std::get_if<ViewDefinition>(&definition)) return view->reads;
+  if (const auto* endpoint = std::get_if<EndpointDefinition>(&definition)) return endpoint->reads;
+  if (const auto* index = std::get_if<IndexDefinition>(&definition)) return {index->relation};
+  if (const auto* source = std::get_if<SourceDefinition>(&definition)) return {source->into};
+  return {};
+}
+
+}  // namespace millrace::catalog
