@@ -70,4 +70,12 @@ struct Statement {
 // hints at the nearest keyword or type where one is near. `file` is for errors only.
 Result<std::vector<Statement>> Parse(std::string_view text, std::string_view file = {});
 
+// The relations that a SELECT names anywhere, each once, as written ("public." and "main." taken off, other schemas kept); names that
+// its WITH defines are none. Does not bind: a name may not exist. Enough to order the views of a project before they are bound.
+Result<std::vector<std::string>> RelationsNamed(std::string_view select);
+
+// A statement's text on one line: comments gone, white space outside quotes a single space. For catalog::Object::text.
+// A text that cannot be lexed comes back as it is.
+std::string NormaliseText(std::string_view text);
+
 }  // namespace millrace::sql

@@ -1,0 +1,522 @@
+#include "sql/parser_create.h"
+
+#include <set>
+
+#include "rows/schema.h"
+#include "sql/parser_columns.h"
+#include "sql/parser_duckdb.h"
+#include "sql/parser_values.h"
+
+namespace millrace::sql {
+namespace {
+
+constexpr int64_t kPartitionsMax = 1024;
+constexpr size_t kNameBytesMax = 249;  // Kafka's limit for topics
+
+const std::vector<std::string>& LaterKinds() {
+  static const std::vector<std::string> kinds = {
+      "SINK",       "JOB",    "CHECK",    "ALERT",    "CHART",  "MODEL",
+      "CONNECTION", "MACRO",  "FUNCTION", "TYPE",     "SCHEMA", "SEQUENCE",
+      "DASHBOARD",  "SECRET", "TRIGGER",  "DATABASE", "ROLE",   "USER"};
+  return kinds;
+}
+
+bool IsPart(std::string_view lower, std::string_view suffix) {
+  return lower.size() > suffix.size() && lower.ends_with(suffix);
+}
+
+// A name that an object may take. Schemas other than the default one hold no objects made by these
+// statements.
+Result<std::string> ExpectNewName(Cursor& cursor, catalog::Kind kind) {
+  const size_t begin = cursor.Peek().begin;
+  const bool dotted = cursor.AtSymbol('.', 1);
+  const std::string what = fmt::format("the name of the {}", catalog::KindName(kind));
+  TRY(PlacedName name, dotted ? cursor.ExpectReference(what) : cursor.ExpectName(what));
+  const std::string lower = rows::LowerName(name.name);
+  const auto refuse = [&](std::string message) {
+    return cursor.At(begin, Error(Code::kInvalidArgument, std::move(message)).SqlState("42602"));
+  };
+  if (dotted && name.name.find('.') != std::string::npos) {
+    return refuse(fmt::format("a {} stands in schema public: {} cannot be created in another",
+                              catalog::KindName(kind), name.name));
+  }
+  if (name.name.size() > kNameBytesMax)
+    return refuse(fmt::format("a name has at most {} bytes", kNameBytesMax));
+  if (lower.starts_with("__"))
+    return refuse("names that begin with __ are kept for Millrace's own topics");
+  if (IsPart(lower, ".quarantine") || IsPart(lower, ".late")) {
+    return refuse("names that end in .quarantine or .late are kept for what streams refuse");
+  }
+  return name.name;
+}
+
+class CreateParser {
+ public:
+  explicit CreateParser(Cursor& cursor) : cursor_(cursor) {}
+
+  Result<CreateStatement> Run() {
+    const size_t begin = cursor_.Peek().begin;
+    if (cursor_.Accept({"OR"})) {
+      TRY(cursor_.Expect({"REPLACE"}));
+      create_.or_replace = true;
+    }
+    if (cursor_.AtWord("TEMP") || cursor_.AtWord("TEMPORARY")) {
+      return cursor_.At(cursor_.Peek().begin,
+                        Error(Code::kNotSupported, "temporary objects are not available"));
+    }
+    if (cursor_.Accept({"STREAM"}))
+      return Named(catalog::Kind::kStream, "STREAM", &CreateParser::Stream);
+    if (cursor_.Accept({"TABLE"}))
+      return Named(catalog::Kind::kTable, "TABLE", &CreateParser::Table);
+    if (cursor_.Accept({"MATERIALIZED"})) {
+      TRY(cursor_.Expect({"VIEW"}));
+      materialized_ = true;
+      return Named(catalog::Kind::kView, "MATERIALIZED VIEW", &CreateParser::View);
+    }
+    if (cursor_.Accept({"VIEW"})) return Named(catalog::Kind::kView, "VIEW", &CreateParser::View);
+    if (cursor_.AtWord("UNIQUE")) {
+      return cursor_.At(cursor_.Peek().begin,
+                        Error(Code::kNotSupported, "a unique index is not available")
+                            .Hint("a table's unique key is its PRIMARY KEY"));
+    }
+    if (cursor_.Accept({"INDEX"})) return Index();
+    if (cursor_.Accept({"ENDPOINT"}))
+      return Named(catalog::Kind::kEndpoint, "ENDPOINT", &CreateParser::Endpoint);
+    if (cursor_.Accept({"SOURCE"}))
+      return Named(catalog::Kind::kSource, "SOURCE", &CreateParser::Source);
+    if (cursor_.Peek().kind == Token::Kind::kWord &&
+        IsLaterKind(NameOf(cursor_.text(), cursor_.Peek())))
+      return Later(begin);
+    return cursor_.Unexpected(
+        "what to create: STREAM, TABLE, MATERIALIZED VIEW, VIEW, INDEX, ENDPOINT or SOURCE",
+        SingularKinds());
+  }
+
+ private:
+  using Body = Status (CreateParser::*)(const std::string& name);
+
+  Error Later(size_t begin) {
+    std::string word = NameOf(cursor_.text(), cursor_.Peek());
+    for (char& c : word) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    cursor_.Advance();
+    std::string name;
+    const Token& next = cursor_.Peek();
+    if (next.kind == Token::Kind::kWord || next.kind == Token::Kind::kQuotedName)
+      name = " " + NameOf(cursor_.text(), next);
+    return cursor_.At(begin,
+                      Error(Code::kNotSupported, "CREATE {}{}: not available yet", word, name));
+  }
+
+  Status IfNotExists() {
+    const size_t begin = cursor_.Peek().begin;
+    if (!cursor_.Accept({"IF"})) return Ok();
+    TRY(cursor_.Expect({"NOT", "EXISTS"}));
+    create_.if_not_exists = true;
+    if (!create_.or_replace) return Ok();
+    return cursor_.At(
+        begin, Error(Code::kInvalidArgument, "OR REPLACE and IF NOT EXISTS exclude each other")
+                   .SqlState("42601"));
+  }
+
+  // [IF NOT EXISTS] name, then the body, whose errors name the object.
+  Result<CreateStatement> Named(catalog::Kind kind, std::string_view words, Body body) {
+    TRY(IfNotExists());
+    Result<std::string> name = ExpectNewName(cursor_, kind);
+    if (!name.ok()) return std::move(name).error().With(fmt::format("CREATE {}", words));
+    if (Status status = (this->*body)(*name); !status.ok()) {
+      return std::move(status).error().With(fmt::format("CREATE {} {}", words, *name));
+    }
+    return std::move(create_);
+  }
+
+  // ---- streams and tables
+
+  Status Stream(const std::string& name) {
+    if (cursor_.AtWord("AS")) return NotFromSelect("a stream");
+    catalog::StreamDefinition stream;
+    stream.name = name;
+    TRY(ColumnList columns, ExpectColumnList(cursor_, catalog::Kind::kStream));
+    stream.schema = std::move(columns.schema);
+    stream.checks = std::move(columns.checks);
+    stream.watermark = std::move(columns.watermark);
+    stream.deduplicate = std::move(columns.deduplicate);
+    if (cursor_.Accept({"PARTITION"})) {
+      TRY(cursor_.Expect({"BY"}));
+      TRY(stream.partition_by,
+          ExpectColumnNames(cursor_, &stream.schema, "the columns that choose the partition"));
+    }
+    if (cursor_.Accept({"INTO"})) {
+      TRY(const int64_t partitions,
+          cursor_.ExpectInteger("a number of partitions", 1, kPartitionsMax));
+      stream.partitions = static_cast<int>(partitions);
+      if (!cursor_.Accept({"PARTITION"})) TRY(cursor_.Expect({"PARTITIONS"}));
+    }
+    if (cursor_.Accept({"WITH"})) TRY(StreamOptions(stream));
+    TRY(cursor_.ExpectEnd("PARTITION BY, INTO n PARTITIONS, WITH", {"PARTITION", "INTO", "WITH"}));
+    create_.definition = std::move(stream);
+    return Ok();
+  }
+
+  Status StreamOptions(catalog::StreamDefinition& stream) {
+    TRY(const std::vector<Option> options, ExpectOptions(cursor_));
+    TRY(CheckOptionNames(cursor_, options, "a stream",
+                         {"format", "retention", "retention_bytes", "on_invalid", "late",
+                          "idle_after", "future_max"},
+                         {"durability", "archive"}));
+    for (const Option& option : options) TRY(StreamOption(stream, option));
+    return Ok();
+  }
+
+  Status StreamOption(catalog::StreamDefinition& stream, const Option& option) {
+    if (option.name == "format") {
+      return Format(option);
+    } else if (option.name == "retention") {
+      return Retention(stream, option);
+    } else if (option.name == "retention_bytes") {
+      TRY(stream.retention_bytes, SizeOf(cursor_, option));
+    } else if (option.name == "on_invalid") {
+      TRY(const size_t choice, ChoiceOf(cursor_, option, {"quarantine", "reject"}));
+      stream.on_invalid = static_cast<catalog::StreamDefinition::OnInvalid>(choice);
+    } else if (option.name == "late") {
+      TRY(const size_t choice, ChoiceOf(cursor_, option, {"keep", "divert"}));
+      stream.late = static_cast<catalog::StreamDefinition::Late>(choice);
+      if (stream.late == catalog::StreamDefinition::Late::kDivert && !stream.watermark) {
+        return cursor_.At(option.name_begin,
+                          Error(Code::kInvalidArgument,
+                                "late = 'divert' needs a WATERMARK, which says what is late"));
+      }
+    } else if (option.name == "idle_after") {
+      TRY(stream.idle_after, DurationOf(cursor_, option));
+    } else {
+      TRY(stream.future_max, DurationOf(cursor_, option));
+    }
+    return Ok();
+  }
+
+  Status Format(const Option& option) {
+    for (std::string_view later : {"csv", "avro", "protobuf", "debezium", "raw", "text"}) {
+      if (!rows::EqualNames(option.value, later)) continue;
+      return cursor_.At(option.value_begin,
+                        Error(Code::kNotSupported, "format '{}' is not available yet", later)
+                            .Hint("the format of records is 'json'"));
+    }
+    TRY(ChoiceOf(cursor_, option, {"json"}));
+    return Ok();
+  }
+
+  Status Retention(catalog::StreamDefinition& stream, const Option& option) {
+    Result<std::chrono::microseconds> time = DurationOf(cursor_, option);
+    if (time.ok()) {
+      stream.retention = *time;
+      return Ok();
+    }
+    if (SizeFromText(option.value).ok())
+      return std::move(time).error().Hint("a size is retention_bytes = '10 GB'");
+    return std::move(time).error();
+  }
+
+  Error NotFromSelect(std::string_view what) const {
+    return cursor_.At(
+        cursor_.Peek().begin,
+        Error(Code::kNotSupported, "{} is declared by its columns, not by a SELECT", what)
+            .Hint("CREATE MATERIALIZED VIEW … AS SELECT keeps the rows of a SELECT up to date"));
+  }
+
+  Status Table(const std::string& name) {
+    if (cursor_.AtWord("AS")) return NotFromSelect("a table");
+    catalog::TableDefinition table;
+    table.name = name;
+    TRY(ColumnList columns, ExpectColumnList(cursor_, catalog::Kind::kTable));
+    table.schema = std::move(columns.schema);
+    table.checks = std::move(columns.checks);
+    table.primary_key = std::move(columns.primary_key);
+    if (cursor_.AtWord("AS")) return NotFromSelect("a table");
+    if (cursor_.AtWord("PARTITION") || cursor_.AtWord("INTO")) {
+      return cursor_.At(
+          cursor_.Peek().begin,
+          Error(Code::kNotSupported, "a table has one partition; only streams have more"));
+    }
+    if (cursor_.Accept({"WITH"})) {
+      TRY(const std::vector<Option> options, ExpectOptions(cursor_));
+      TRY(CheckOptionNames(cursor_, options, "a table", {"seed"}, {}));
+      for (const Option& option : options) table.seed = option.value;
+    }
+    TRY(cursor_.ExpectEnd("WITH", {"WITH"}));
+    create_.definition = std::move(table);
+    return Ok();
+  }
+
+  // ---- views
+
+  Status View(const std::string& name) {
+    catalog::ViewDefinition view;
+    view.name = name;
+    view.materialized = materialized_;
+    if (cursor_.AtSymbol('(')) {
+      return cursor_.At(
+          cursor_.Peek().begin,
+          Error(Code::kNotSupported, "a list of column names after a view's name is not available")
+              .Hint("name the columns in the SELECT: SELECT x AS a"));
+    }
+    if (cursor_.Accept({"WITH"})) {
+      TRY(const std::vector<Option> options, ExpectOptions(cursor_));
+      if (materialized_) {
+        TRY(CheckOptionNames(cursor_, options, "a materialized view", {"on_error", "history"},
+                             {"memory_max"}));
+      } else {
+        TRY(CheckOptionNames(cursor_, options, "a plain view, which stores nothing", {}, {}));
+      }
+      for (const Option& option : options) TRY(ViewOption(view, option));
+    }
+    TRY(view.select, Select(cursor_.AtWord("WITH") ? "AS" : "AS and a SELECT"));
+    TRY(NoParameters("a view"));
+    create_.definition = std::move(view);
+    return Ok();
+  }
+
+  Status ViewOption(catalog::ViewDefinition& view, const Option& option) {
+    if (option.name == "on_error") {
+      TRY(const size_t choice, ChoiceOf(cursor_, option, {"skip", "stop"}));
+      view.on_error = static_cast<catalog::ViewDefinition::OnError>(choice);
+    } else {
+      TRY(const size_t choice, ChoiceOf(cursor_, option, {"full", "available", "none"}));
+      view.history = static_cast<catalog::ViewDefinition::History>(choice);
+    }
+    return Ok();
+  }
+
+  // AS SELECT …, to the end of the statement.
+  Result<std::string> Select(std::string_view expected) {
+    if (!cursor_.Accept({"AS"})) return cursor_.Unexpected(expected, {"AS", "WITH"});
+    if (cursor_.AtEnd()) return cursor_.Unexpected("a SELECT after AS");
+    select_at_ = cursor_.position();
+    for (; !cursor_.AtEnd(); cursor_.Advance()) {
+      if (cursor_.AtWord("EMIT") && cursor_.AtWord("ON", 1) && cursor_.AtWord("WINDOW", 2)) {
+        return cursor_.At(cursor_.Peek().begin,
+                          Error(Code::kNotSupported, "EMIT ON WINDOW CLOSE is not available yet")
+                              .Hint("without it the view shows each window as it grows"));
+      }
+    }
+    cursor_.Seek(select_at_);
+    const Cursor::Slice select = cursor_.Rest();
+    create_.select_begin = select.begin;
+    TRY(CheckSelect(cursor_, select));
+    return select.text;
+  }
+
+  // REQUIRES: Select has been called.
+  Status NoParameters(std::string_view what) {
+    for (cursor_.Seek(select_at_); !cursor_.AtEnd(); cursor_.Advance()) {
+      if (cursor_.Peek().kind != Token::Kind::kParameter) continue;
+      return cursor_.At(
+          cursor_.Peek().begin,
+          Error(Code::kInvalidArgument, "{} takes no parameters", what).SqlState("42P02"));
+    }
+    return Ok();
+  }
+
+  // ---- indexes, endpoints, sources
+
+  // CREATE INDEX [IF NOT EXISTS] [name] ON relation (columns)
+  Result<CreateStatement> Index() {
+    TRY(IfNotExists());
+    catalog::IndexDefinition index;
+    if (!cursor_.AtWord("ON")) {
+      Result<std::string> name = ExpectNewName(cursor_, catalog::Kind::kIndex);
+      if (!name.ok()) return std::move(name).error().With("CREATE INDEX");
+      index.name = *name;
+    }
+    const std::string context = index.name.empty() ? "CREATE INDEX" : "CREATE INDEX " + index.name;
+    if (Status status = IndexBody(index); !status.ok())
+      return std::move(status).error().With(context);
+    create_.definition = std::move(index);
+    return std::move(create_);
+  }
+
+  Status IndexBody(catalog::IndexDefinition& index) {
+    TRY(cursor_.Expect({"ON"}));
+    TRY(const PlacedName relation,
+        cursor_.ExpectReference("the name of a materialized view or table"));
+    index.relation = relation.name;
+    if (cursor_.AtWord("USING")) {
+      return cursor_.At(
+          cursor_.Peek().begin,
+          Error(Code::kNotSupported, "kinds of indexes are not available: there is one"));
+    }
+    TRY(index.columns, ExpectColumnNames(cursor_, nullptr, "the columns of the index"));
+    TRY(cursor_.ExpectEnd("", {}));
+    if (index.name.empty()) {
+      index.name = index.relation;
+      for (const std::string& column : index.columns) index.name += "_" + column;
+      index.name += "_idx";
+    }
+    return Ok();
+  }
+
+  Status Endpoint(const std::string& name) {
+    catalog::EndpointDefinition endpoint;
+    endpoint.name = name;
+    TRY(cursor_.Expect({"ON"}));
+    TRY(Method(endpoint));
+    path_begin_ = cursor_.Peek().begin;
+    TRY(endpoint.path, cursor_.ExpectString("a path such as '/users/{user_id}'"));
+    if (cursor_.AtSymbol('(')) {
+      TRY(endpoint.parameters, ExpectParameters(cursor_));
+    }
+    TRY(CheckPath(endpoint));
+    TRY(endpoint.select,
+        Select(endpoint.parameters.empty() ? "parameters in parentheses, or AS and a SELECT"
+                                           : "AS and a SELECT"));
+    TRY(CheckParameters(endpoint));
+    create_.definition = std::move(endpoint);
+    return Ok();
+  }
+
+  Status Method(catalog::EndpointDefinition& endpoint) {
+    if (cursor_.Accept({"GET"})) return Ok();
+    for (std::string_view method : {"POST", "PUT", "DELETE", "PATCH", "HEAD"}) {
+      if (!cursor_.AtWord(method)) continue;
+      return cursor_.At(
+          cursor_.Peek().begin,
+          Error(Code::kNotSupported, "method {} is not available: an endpoint reads", method)
+              .Hint("write ON GET '/path'"));
+    }
+    endpoint.method = "GET";
+    return cursor_.Unexpected("GET and a path", {"GET"});
+  }
+
+  static bool Declares(const catalog::EndpointDefinition& endpoint, std::string_view name) {
+    for (const auto& parameter : endpoint.parameters) {
+      if (rows::EqualNames(parameter.name, name)) return true;
+    }
+    return false;
+  }
+
+  static std::vector<std::string> ParameterNames(const catalog::EndpointDefinition& endpoint) {
+    std::vector<std::string> names;
+    for (const auto& parameter : endpoint.parameters) names.push_back(parameter.name);
+    return names;
+  }
+
+  // '/a/{parameter}/b': segments that are plain or one declared parameter each.
+  Status CheckPath(const catalog::EndpointDefinition& endpoint) {
+    const auto refuse = [&](std::string message) {
+      return cursor_.At(path_begin_,
+                        Error(Code::kInvalidArgument, "path '{}': {}", endpoint.path, message));
+    };
+    if (!endpoint.path.starts_with('/')) return refuse("expected it to begin with /");
+    std::set<std::string> seen;
+    size_t begin = 1;
+    while (begin <= endpoint.path.size()) {
+      const size_t end = std::min(endpoint.path.find('/', begin), endpoint.path.size());
+      const std::string segment = endpoint.path.substr(begin, end - begin);
+      begin = end + 1;
+      if (segment.empty() && end < endpoint.path.size()) return refuse("it has an empty part");
+      if (segment.find_first_of(" ?#%\n\t") != std::string::npos)
+        return refuse("it holds a character that no path has");
+      if (segment.find_first_of("{}") == std::string::npos) continue;
+      if (segment.size() < 3 || segment.front() != '{' ||
+          segment.find_first_of("{}", 1) != segment.size() - 1) {
+        return refuse(fmt::format("expected {{parameter}} between two slashes, got {}", segment));
+      }
+      const std::string name = segment.substr(1, segment.size() - 2);
+      if (!Declares(endpoint, name)) {
+        return refuse(fmt::format("parameter {} is not declared", Quoted(name)))
+            .Hint(DidYouMean(name, ParameterNames(endpoint)));
+      }
+      if (!seen.insert(rows::LowerName(name)).second)
+        return refuse(fmt::format("parameter {} stands in it twice", Quoted(name)));
+    }
+    return Ok();
+  }
+
+  // Every $name of the SELECT is declared. REQUIRES: Select has been called.
+  Status CheckParameters(const catalog::EndpointDefinition& endpoint) {
+    for (cursor_.Seek(select_at_); !cursor_.AtEnd(); cursor_.Advance()) {
+      if (cursor_.Peek().kind != Token::Kind::kParameter) continue;
+      const std::string name = ParameterOf(cursor_.text(), cursor_.Peek());
+      if (Declares(endpoint, name)) continue;
+      if (name.empty() || std::isdigit(static_cast<unsigned char>(name.front()))) {
+        return cursor_.At(
+            cursor_.Peek().begin,
+            Error(Code::kInvalidArgument, "an endpoint's parameters have names: write $name")
+                .SqlState("42P02"));
+      }
+      return cursor_.At(cursor_.Peek().begin,
+                        Error(Code::kNotFound, "parameter ${} is not declared", name)
+                            .Hint(DidYouMean(name, ParameterNames(endpoint)))
+                            .SqlState("42P02"));
+    }
+    return Ok();
+  }
+
+  // CREATE SOURCE name INTO relation FROM connector (option = value, …)
+  Status Source(const std::string& name) {
+    static const std::vector<std::string> connectors = {"datagen"};
+    static const std::set<std::string> later = {"kafka", "postgres", "mysql",   "http",
+                                                "files", "kinesis",  "mongodb", "s3"};
+    catalog::SourceDefinition source;
+    source.name = name;
+    TRY(cursor_.Expect({"INTO"}));
+    TRY(const PlacedName into, cursor_.ExpectReference("the name of a stream or table"));
+    source.into = into.name;
+    TRY(cursor_.Expect({"FROM"}));
+    TRY(const PlacedName connector, cursor_.ExpectName("the name of a connector such as datagen"));
+    source.connector = rows::LowerName(connector.name);
+    if (later.contains(source.connector)) {
+      return cursor_.At(
+          connector.begin,
+          Error(Code::kNotSupported, "connector {} is not available yet", source.connector)
+              .Hint("the connector of this version is datagen"));
+    }
+    if (std::find(connectors.begin(), connectors.end(), source.connector) == connectors.end()) {
+      std::string hint = DidYouMeanWord(source.connector, connectors);
+      return cursor_.At(
+          connector.begin,
+          Error(Code::kNotFound, "there is no connector {}", Quoted(connector.name))
+              .Hint(hint.empty() ? "the connector of this version is datagen" : std::move(hint)));
+    }
+    if (cursor_.AtSymbol('(')) {
+      TRY(const std::vector<Option> options, ExpectOptions(cursor_));
+      for (const Option& option : options) source.options.emplace(option.name, option.value);
+    }
+    TRY(cursor_.ExpectEnd("options in parentheses", {}));
+    create_.definition = std::move(source);
+    return Ok();
+  }
+
+  Cursor& cursor_;
+  CreateStatement create_;
+  bool materialized_ = false;
+  size_t select_at_ = 0;   // cursor position of the SELECT
+  size_t path_begin_ = 0;  // byte
+};
+
+}  // namespace
+
+const std::vector<KindWord>& KindWords() {
+  static const std::vector<KindWord> words = {{"STREAM", "STREAMS", catalog::Kind::kStream},
+                                              {"TABLE", "TABLES", catalog::Kind::kTable},
+                                              {"VIEW", "VIEWS", catalog::Kind::kView},
+                                              {"INDEX", "INDEXES", catalog::Kind::kIndex},
+                                              {"SOURCE", "SOURCES", catalog::Kind::kSource},
+                                              {"ENDPOINT", "ENDPOINTS", catalog::Kind::kEndpoint}};
+  return words;
+}
+
+bool IsLaterKind(std::string_view word) {
+  for (const std::string& kind : LaterKinds()) {
+    if (rows::EqualNames(kind, word)) return true;
+  }
+  return false;
+}
+
+std::vector<std::string> SingularKinds() {
+  std::vector<std::string> words = {"MATERIALIZED"};
+  for (const KindWord& word : KindWords()) words.emplace_back(word.singular);
+  return words;
+}
+
+Result<CreateStatement> ParseCreate(Cursor& cursor) { return CreateParser(cursor).Run(); }
+
+}  // namespace millrace::sql
