@@ -1,8 +1,9 @@
-// The embedded DuckDB with Millrace's catalog in it: binds and plans views into circuits, and answers ad-hoc queries at one step.
+// The embedded DuckDB with Millrace's catalog in it: binds and plans views into circuits, and
+// answers ad-hoc queries at one step.
 //
-// Relations are bound through a replacement scan to a table function without statistics and filter pushdown, so that the optimiser folds
-// nothing (docs/architecture.md says why). DuckDB's exceptions end here.
-// Thread-safe: every call takes a connection of its own from a pool.
+// Relations are bound through a replacement scan to a table function without statistics and filter
+// pushdown, so that the optimiser folds nothing (docs/architecture.md says why). DuckDB's
+// exceptions end here. Thread-safe: every call takes a connection of its own from a pool.
 #pragma once
 
 #include <atomic>
@@ -23,18 +24,20 @@
 namespace millrace::sql {
 
 struct ViewPlan {
-  stream::Plan plan;                      // ends in one Output node named like the view
+  stream::Plan plan;  // ends in one Output node named like the view
   rows::Schema schema;
-  std::vector<std::string> reads;         // relations named, directly
-  std::vector<size_t> key;                // output columns that identify a row (GROUP BY columns), where known; else empty
-  std::vector<std::string> notices;       // "ORDER BY without LIMIT is ignored"
+  std::vector<std::string> reads;  // relations named, directly
+  std::vector<size_t>
+      key;  // output columns that identify a row (GROUP BY columns), where known; else empty
+  std::vector<std::string> notices;  // "ORDER BY without LIMIT is ignored"
 };
 
 // Reads one relation at a snapshot. Not thread-safe.
 class RelationScan {
  public:
   virtual ~RelationScan() = default;
-  // Fills `out` (initialised with the asked-for columns' types) with up to STANDARD_VECTOR_SIZE rows; 0 rows: the end.
+  // Fills `out` (initialised with the asked-for columns' types) with up to STANDARD_VECTOR_SIZE
+  // rows; 0 rows: the end.
   virtual Status Next(duckdb::DataChunk& out) = 0;
 };
 
@@ -44,23 +47,27 @@ class Snapshot {
   virtual ~Snapshot() = default;
   virtual int64_t step() const = 0;
   virtual const catalog::Catalog& catalog() const = 0;
-  // Columns of a relation as a query sees them, hidden ones (_partition, _offset, …) after the declared; also "<stream>.quarantine",
+  // Columns of a relation as a query sees them, hidden ones (_partition, _offset, …) after the
+  // declared; also "<stream>.quarantine",
   // "<stream>.late" and the system tables "millrace.<name>". kNotFound where there is none.
-  // (catalog::ShapeOf for those of the catalog. In a ViewPlan, a Relation node's types are all columns of the shape.)
+  // (catalog::ShapeOf for those of the catalog. In a ViewPlan, a Relation node's types are all
+  // columns of the shape.)
   using RelationShape = catalog::RelationShape;
   virtual Result<RelationShape> Shape(std::string_view name) const = 0;
-  // An equality that the query puts on a column with an index: may be used to read less; the query filters again anyway.
+  // An equality that the query puts on a column with an index: may be used to read less; the query
+  // filters again anyway.
   struct Equality {
     size_t column;
     duckdb::Value value;
   };
-  virtual Result<std::unique_ptr<RelationScan>> Scan(std::string_view name, const std::vector<size_t>& columns,
-                                                     const std::vector<Equality>& equalities) const = 0;
+  virtual Result<std::unique_ptr<RelationScan>> Scan(
+      std::string_view name, const std::vector<size_t>& columns,
+      const std::vector<Equality>& equalities) const = 0;
 };
 
 struct QueryLimits {
   std::chrono::milliseconds timeout{60'000};
-  size_t rows_max = 0;                    // 0: no bound
+  size_t rows_max = 0;  // 0: no bound
 };
 
 struct QueryResult {
@@ -74,7 +81,7 @@ struct DatabaseOptions {
   int threads = 1;                        // for ad-hoc queries
   size_t memory_bytes = size_t{1} << 30;  // for ad-hoc queries
   std::string temp_directory;
-  std::vector<std::string> allowed_files; // folders that queries may read; empty: none
+  std::vector<std::string> allowed_files;  // folders that queries may read; empty: none
 };
 
 class Database {
@@ -82,46 +89,58 @@ class Database {
   static Result<std::unique_ptr<Database>> Open(const DatabaseOptions& options);
   ~Database();
   static std::string DuckDbVersion();
-  duckdb::DuckDB& duckdb();               // for the engine's expression contexts
+  duckdb::DuckDB& duckdb();  // for the engine's expression contexts
 
-  // Binds the SELECT of a view against the catalog and maps it to a circuit. Plain views that it names are expanded in place.
-  // Errors: unknown names (nearest one), types, and constructs that cannot be maintained, each with its place in `origin.text`.
-  Result<ViewPlan> PlanView(const catalog::Catalog& catalog, const catalog::ViewDefinition& view, const Origin& origin);
+  // Binds the SELECT of a view against the catalog and maps it to a circuit. Plain views that it
+  // names are expanded in place. Errors: unknown names (nearest one), types, and constructs that
+  // cannot be maintained, each with its place in `origin.text`.
+  Result<ViewPlan> PlanView(const catalog::Catalog& catalog, const catalog::ViewDefinition& view,
+                            const Origin& origin);
 
-  // Binds a query without running it: its columns (and, for a plain view or endpoint, the relations it reads).
+  // Binds a query without running it: its columns (and, for a plain view or endpoint, the relations
+  // it reads).
   struct Bound {
     rows::Schema schema;
     std::vector<std::string> reads;
   };
   Result<Bound> Bind(const catalog::Catalog& catalog, const std::string& select,
-                     const std::map<std::string, duckdb::LogicalType>& parameters, const Origin& origin);
+                     const std::map<std::string, duckdb::LogicalType>& parameters,
+                     const Origin& origin);
 
-  // Runs one SELECT at a snapshot. `parameters` by name, positional ones as "1", "2", …. `cancel` may be set from any thread.
+  // Runs one SELECT at a snapshot. `parameters` by name, positional ones as "1", "2", …. `cancel`
+  // may be set from any thread.
   Result<QueryResult> Query(std::shared_ptr<const Snapshot> snapshot, const std::string& select,
-                            const std::map<std::string, duckdb::Value>& parameters, const QueryLimits& limits,
+                            const std::map<std::string, duckdb::Value>& parameters,
+                            const QueryLimits& limits,
                             std::shared_ptr<std::atomic<bool>> cancel = nullptr);
 
   // A boolean condition over named, typed columns, for CHECK: evaluated over chunks.
   class RowCondition {
    public:
     virtual ~RowCondition() = default;
-    // False per row where the condition is FALSE (NULL passes, as SQL's CHECK does). A row whose evaluation fails: false too.
+    // False per row where the condition is FALSE (NULL passes, as SQL's CHECK does). A row whose
+    // evaluation fails: false too.
     virtual void Evaluate(duckdb::DataChunk& rows, std::vector<uint8_t>& passes) = 0;
   };
-  Result<std::unique_ptr<RowCondition>> Condition(const rows::Schema& schema, const std::string& expression, const Origin& origin);
+  Result<std::unique_ptr<RowCondition>> Condition(const rows::Schema& schema,
+                                                  const std::string& expression,
+                                                  const Origin& origin);
 
   // What an INSERT, UPDATE or DELETE does, worked out against the table's present rows, not done.
   struct WriteRows {
-    rows::Batch insert;                   // full rows of the target
-    rows::Batch remove;                   // full rows of the target (UPDATE, DELETE, replaced ones)
-    QueryResult returning;                // RETURNING …, else no columns
+    rows::Batch insert;     // full rows of the target
+    rows::Batch remove;     // full rows of the target (UPDATE, DELETE, replaced ones)
+    QueryResult returning;  // RETURNING …, else no columns
     size_t affected = 0;
   };
-  Result<WriteRows> EvaluateWrite(std::shared_ptr<const Snapshot> snapshot, const WriteStatement& statement,
-                                  const std::map<std::string, duckdb::Value>& parameters, const QueryLimits& limits);
+  Result<WriteRows> EvaluateWrite(std::shared_ptr<const Snapshot> snapshot,
+                                  const WriteStatement& statement,
+                                  const std::map<std::string, duckdb::Value>& parameters,
+                                  const QueryLimits& limits);
 
   // EXPLAIN of an ad-hoc query: DuckDB's plan.
-  Result<std::string> ExplainQuery(std::shared_ptr<const Snapshot> snapshot, const std::string& select);
+  Result<std::string> ExplainQuery(std::shared_ptr<const Snapshot> snapshot,
+                                   const std::string& select);
 
   struct Impl;
   explicit Database(std::unique_ptr<Impl> impl);
@@ -130,8 +149,9 @@ class Database {
   std::unique_ptr<Impl> impl_;
 };
 
-// Turns a DuckDB exception's or result's error into ours: code, message without JSON, position in `origin.text` (shifted by where the SQL text
-// that DuckDB saw begins), and "did you mean" from its candidates.
+// Turns a DuckDB exception's or result's error into ours: code, message without JSON, position in
+// `origin.text` (shifted by where the SQL text that DuckDB saw begins), and "did you mean" from its
+// candidates.
 Error FromDuckDb(const duckdb::ErrorData& error, const Origin& origin, size_t sql_begin);
 
 }  // namespace millrace::sql

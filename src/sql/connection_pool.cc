@@ -1,0 +1,53 @@
+#include "sql/connection_pool.h"
+
+namespace millrace::sql {
+
+PooledConnection::PooledConnection(duckdb::DuckDB& database)
+    : connection_(database), context_(duckdb::make_shared_ptr<QueryContext>()) {
+  connection_.context->registered_state->Insert("millrace", context_);
+}
+
+std::shared_ptr<duckdb::PreparedStatement> PooledConnection::FindPrepared(const std::string& key) {
+  const auto found = prepared_.find(key);
+  if (found == prepared_.end()) return nullptr;
+  uses_.splice(uses_.begin(), uses_, found->second.use);
+  return found->second.statement;
+}
+
+void PooledConnection::KeepPrepared(const std::string& key,
+                                    std::shared_ptr<duckdb::PreparedStatement> statement) {
+  if (prepared_.size() >= kPreparedMax) {
+    prepared_.erase(uses_.back());
+    uses_.pop_back();
+  }
+  uses_.push_front(key);
+  prepared_[key] = Entry{std::move(statement), uses_.begin()};
+}
+
+ConnectionPool::Lease::~Lease() {
+  if (!connection_) return;
+  connection_->context().Clear();
+  const std::lock_guard lock(pool_->mutex_);
+  if (pool_->idle_.size() < kIdleMax) pool_->idle_.push_back(std::move(connection_));
+}
+
+ConnectionPool::Lease ConnectionPool::Take(const std::string& key) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!idle_.empty()) {
+      size_t at = idle_.size() - 1;
+      for (size_t i = idle_.size(); !key.empty() && i-- > 0;) {
+        if (idle_[i]->HasPrepared(key)) {
+          at = i;
+          break;
+        }
+      }
+      auto connection = std::move(idle_[at]);
+      idle_.erase(idle_.begin() + static_cast<long>(at));
+      return Lease(*this, std::move(connection));
+    }
+  }
+  return Lease(*this, std::make_unique<PooledConnection>(database_));
+}
+
+}  // namespace millrace::sql

@@ -1,0 +1,75 @@
+// One embedded DuckDB and the connections to it that stand ready. A lease is a connection for one
+// caller for the time of one call, with its QueryContext and the statements that were prepared on
+// it. Thread-safe; a Lease is used by one thread.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "duckdb.hpp"
+#include "sql/query_context.h"
+
+namespace millrace::sql {
+
+// A connection of the pool. Prepared statements are kept by a key that the caller chooses, the
+// least used ones dropped.
+class PooledConnection {
+ public:
+  explicit PooledConnection(duckdb::DuckDB& database);
+
+  duckdb::Connection& connection() { return connection_; }
+  duckdb::ClientContext& client() { return *connection_.context; }
+  QueryContext& context() { return *context_; }
+
+  // Null where there is none.
+  std::shared_ptr<duckdb::PreparedStatement> FindPrepared(const std::string& key);
+  void KeepPrepared(const std::string& key, std::shared_ptr<duckdb::PreparedStatement> statement);
+  bool HasPrepared(const std::string& key) const { return prepared_.contains(key); }
+
+ private:
+  static constexpr size_t kPreparedMax = 64;
+  struct Entry {
+    std::shared_ptr<duckdb::PreparedStatement> statement;
+    std::list<std::string>::iterator use;
+  };
+
+  duckdb::Connection connection_;
+  duckdb::shared_ptr<QueryContext> context_;
+  std::list<std::string> uses_;  // most recent first
+  std::unordered_map<std::string, Entry> prepared_;
+};
+
+class ConnectionPool {
+ public:
+  explicit ConnectionPool(duckdb::DuckDB& database) : database_(database) {}
+
+  class Lease {
+   public:
+    Lease(ConnectionPool& pool, std::unique_ptr<PooledConnection> connection)
+        : pool_(&pool), connection_(std::move(connection)) {}
+    ~Lease();
+    Lease(Lease&&) noexcept = default;
+    PooledConnection* operator->() { return connection_.get(); }
+    PooledConnection& operator*() { return *connection_; }
+
+   private:
+    ConnectionPool* pool_;
+    std::unique_ptr<PooledConnection> connection_;
+  };
+
+  // A connection on which `key` is prepared, else any. May throw DuckDB's exceptions.
+  Lease Take(const std::string& key = {});
+
+ private:
+  static constexpr size_t kIdleMax = 16;
+
+  duckdb::DuckDB& database_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<PooledConnection>> idle_;  // guarded by mutex_
+};
+
+}  // namespace millrace::sql

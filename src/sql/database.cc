@@ -1,0 +1,63 @@
+#include "sql/database.h"
+
+#include "duckdb/parser/parser.hpp"
+#include "duckdb/parser/statement/select_statement.hpp"
+#include "sql/database_impl.h"
+#include "sql/embedded_duckdb.h"
+
+namespace millrace::sql {
+
+Result<std::unique_ptr<Database>> Database::Open(const DatabaseOptions& options) {
+  TRY(auto circuits, OpenEmbedded(Purpose::kCircuits, options));
+  TRY(auto queries, OpenEmbedded(Purpose::kQueries, options));
+  return std::make_unique<Database>(
+      std::make_unique<Impl>(std::move(circuits), std::move(queries)));
+}
+
+Database::Database(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Database::~Database() = default;
+
+std::string Database::DuckDbVersion() { return duckdb::DuckDB::LibraryVersion(); }
+duckdb::DuckDB& Database::duckdb() { return *impl_->circuits; }
+
+size_t QueryResult::row_count() const {
+  size_t count = 0;
+  for (const auto& chunk : chunks) count += chunk->size();
+  return count;
+}
+
+rows::Schema SchemaOf(const duckdb::vector<duckdb::string>& names,
+                      const duckdb::vector<duckdb::LogicalType>& types) {
+  rows::Schema schema;
+  for (size_t i = 0; i < names.size(); ++i) {
+    rows::Column column;
+    column.name = names[i];
+    column.type = types[i];
+    column.id = static_cast<int>(i);
+    schema.columns.push_back(std::move(column));
+  }
+  return schema;
+}
+
+Result<duckdb::unique_ptr<duckdb::SQLStatement>> ParseSelect(const std::string& text) {
+  duckdb::Parser parser;
+  parser.ParseQuery(text);
+  if (parser.statements.size() != 1) {
+    return Error(Code::kInvalidArgument, "expected one SELECT, found {} statements",
+                 parser.statements.size())
+        .SqlState("42601");
+  }
+  const duckdb::StatementType type = parser.statements[0]->type;
+  if (type != duckdb::StatementType::SELECT_STATEMENT) {
+    return Error(Code::kNotSupported, "a query must be a SELECT, not {}",
+                 duckdb::StatementTypeToString(type));
+  }
+  return std::move(parser.statements[0]);
+}
+
+Error FromCall(const duckdb::ErrorData& error, const Place& place, QueryContext& context) {
+  if (std::optional<Error> scan_error = context.TakeScanError()) return *std::move(scan_error);
+  return FromDuckDb(error, place, context.unknown_relation, context.RelationNames());
+}
+
+}  // namespace millrace::sql

@@ -1,0 +1,46 @@
+// What a Database is made of. Internal to sql.
+#pragma once
+
+#include <memory>
+
+#include "sql/connection_pool.h"
+#include "sql/database.h"
+#include "sql/duckdb_error.h"
+#include "sql/watchdog.h"
+
+namespace millrace::sql {
+
+struct Database::Impl {
+  Impl(std::unique_ptr<duckdb::DuckDB> circuits_database,
+       std::unique_ptr<duckdb::DuckDB> queries_database)
+      : circuits(std::move(circuits_database)),
+        queries(std::move(queries_database)),
+        circuit_connections(*circuits),
+        query_connections(*queries) {}
+
+  std::unique_ptr<duckdb::DuckDB> circuits;  // see embedded_duckdb.h
+  std::unique_ptr<duckdb::DuckDB> queries;
+  ConnectionPool circuit_connections;
+  ConnectionPool query_connections;
+  Watchdog watchdog;
+
+  // Binds one SELECT statement that has its parameters' types and gives its columns.
+  Result<QueryResult> Run(PooledConnection& connection, duckdb::PreparedStatement& statement,
+                          const std::map<std::string, duckdb::Value>& parameters,
+                          const QueryLimits& limits,
+                          const std::shared_ptr<std::atomic<bool>>& cancel, const Place& place);
+};
+
+// The one statement of a text, which must be a SELECT (or WITH, VALUES, FROM …) and nothing that
+// changes anything. May throw DuckDB's exceptions.
+Result<duckdb::unique_ptr<duckdb::SQLStatement>> ParseSelect(const std::string& text);
+
+// What DuckDB reported, as the call that was made of it knows it better: a failed scan, a relation
+// that does not exist.
+Error FromCall(const duckdb::ErrorData& error, const Place& place, QueryContext& context);
+
+// The columns of a result.
+rows::Schema SchemaOf(const duckdb::vector<duckdb::string>& names,
+                      const duckdb::vector<duckdb::LogicalType>& types);
+
+}  // namespace millrace::sql

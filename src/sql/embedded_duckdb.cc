@@ -1,0 +1,102 @@
+#include "sql/embedded_duckdb.h"
+
+#include "duckdb/common/enums/optimizer_type.hpp"
+#include "duckdb/main/config.hpp"
+#include "sql/duckdb_error.h"
+#include "sql/equality_hints.h"
+#include "sql/relation_binding.h"
+
+namespace millrace::sql {
+namespace {
+
+using duckdb::OptimizerType;
+
+// What a plan for a circuit may not see: rules that believe the statistics or the size of the
+// moment, that speak of storage, or that make of a plain operator one that cannot be maintained.
+const std::set<OptimizerType>& RulesOffForCircuits() {
+  static const std::set<OptimizerType> rules = {
+      OptimizerType::STATISTICS_PROPAGATION,
+      OptimizerType::COMPRESSED_MATERIALIZATION,
+      OptimizerType::LATE_MATERIALIZATION,
+      OptimizerType::TOP_N_WINDOW_ELIMINATION,
+      OptimizerType::WINDOW_SELF_JOIN,
+      OptimizerType::JOIN_ORDER,
+      OptimizerType::BUILD_SIDE_PROBE_SIDE,
+      OptimizerType::JOIN_ELIMINATION,
+      OptimizerType::ROW_GROUP_PRUNER,
+      OptimizerType::JOIN_FILTER_PUSHDOWN,
+      OptimizerType::SAMPLING_PUSHDOWN,
+      OptimizerType::COLUMN_LIFETIME,
+      OptimizerType::COMMON_SUBPLAN,  // the engine shares equal nodes by itself
+      OptimizerType::IN_CLAUSE,       // a long IN list would become a join
+      OptimizerType::REGEX_RANGE,
+      OptimizerType::SUM_REWRITER,
+      OptimizerType::REORDER_FILTER,
+  };
+  return rules;
+}
+
+void Configure(duckdb::DBConfig& config, Purpose purpose, const DatabaseOptions& options) {
+  const int threads = purpose == Purpose::kCircuits ? 1 : std::max(1, options.threads);
+  config.SetOptionByName("threads", duckdb::Value::BIGINT(threads));
+  if (purpose == Purpose::kQueries) {
+    config.SetOptionByName("memory_limit", duckdb::Value(fmt::format("{}B", options.memory_bytes)));
+  }
+  config.SetOptionByName("temp_directory", duckdb::Value(options.temp_directory));
+  config.SetOptionByName("autoinstall_known_extensions", duckdb::Value::BOOLEAN(false));
+  config.SetOptionByName("autoload_known_extensions", duckdb::Value::BOOLEAN(false));
+  config.SetOptionByName("allow_community_extensions", duckdb::Value::BOOLEAN(false));
+  config.SetOptionByName("default_collation", duckdb::Value(""));
+  config.options.disabled_optimizers =
+      purpose == Purpose::kCircuits ? RulesOffForCircuits() : std::set<OptimizerType>();
+  RegisterReplacementScan(config);
+  if (purpose == Purpose::kQueries) RegisterEqualityHints(config);
+}
+
+void Execute(duckdb::Connection& connection, const std::string& sql) {
+  const auto result = connection.Query(sql);
+  if (result->HasError()) result->ThrowError();
+}
+
+// What can only be set on a running database, and then the lock: kCircuits runs no statement of a
+// user.
+void Restrict(duckdb::DuckDB& database, Purpose purpose, const DatabaseOptions& options) {
+  duckdb::Connection connection(database);
+  RegisterScanFunction(connection);
+  Execute(connection, "SET GLOBAL TimeZone = 'UTC'");
+  std::string folders;
+  for (const std::string& folder : options.allowed_files) {
+    folders += (folders.empty() ? "" : ", ") + duckdb::Value(folder).ToSQLString();
+  }
+  if (!folders.empty())
+    Execute(connection, fmt::format("SET GLOBAL allowed_directories = [{}]", folders));
+  Execute(connection, "SET GLOBAL errors_as_json = true");  // with places, see duckdb_error.cc
+  Execute(connection, "SET GLOBAL enable_external_access = false");
+  if (purpose == Purpose::kQueries) Execute(connection, "SET GLOBAL lock_configuration = true");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<duckdb::DuckDB>> OpenEmbedded(Purpose purpose,
+                                                     const DatabaseOptions& options) {
+  const std::string library = duckdb::DuckDB::LibraryVersion();
+  if (library != MILLRACE_DUCKDB_VERSION) {
+    return Error(Code::kInternal,
+                 "DuckDB library {} does not fit the headers of {}: install the one that Millrace "
+                 "was built with",
+                 library, MILLRACE_DUCKDB_VERSION);
+  }
+  return Guard(
+      [&]() -> Result<std::unique_ptr<duckdb::DuckDB>> {
+        duckdb::DBConfig config;
+        Configure(config, purpose, options);
+        auto database = std::make_unique<duckdb::DuckDB>(nullptr, &config);
+        Restrict(*database, purpose, options);
+        return database;
+      },
+      [](const duckdb::ErrorData& error) {
+        return FromDuckDb(error, Place::OfWhole(""), "", {}).With("open the embedded DuckDB");
+      });
+}
+
+}  // namespace millrace::sql

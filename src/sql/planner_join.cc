@@ -1,0 +1,273 @@
+#include "base/check.h"
+#include "duckdb/planner/expression/list.hpp"
+#include "duckdb/planner/expression_iterator.hpp"
+#include "sql/view_planner.h"
+
+namespace millrace::sql {
+namespace {
+
+using duckdb::ExpressionType;
+using duckdb::JoinType;
+
+bool IsKeyComparison(ExpressionType type) {
+  return type == ExpressionType::COMPARE_EQUAL || type == ExpressionType::COMPARE_NOT_DISTINCT_FROM;
+}
+
+enum class Side { kNone, kLeft, kRight, kBoth };
+
+Side SideOf(const duckdb::Expression& expression, size_t left_width) {
+  bool left = false;
+  bool right = false;
+  duckdb::ExpressionIterator::VisitExpression<duckdb::BoundReferenceExpression>(
+      expression, [&](const duckdb::BoundReferenceExpression& reference) {
+        (reference.index < left_width ? left : right) = true;
+      });
+  if (left && right) return Side::kBoth;
+  if (left) return Side::kLeft;
+  return right ? Side::kRight : Side::kNone;
+}
+
+stream::Expression Shift(const duckdb::Expression& expression, size_t by) {
+  return Renumber(expression, [by](stream::ColumnIndex column) { return column + by; });
+}
+
+void SplitConjunction(const duckdb::Expression& condition,
+                      std::vector<const duckdb::Expression*>& out) {
+  if (condition.GetExpressionType() != ExpressionType::CONJUNCTION_AND) {
+    out.push_back(&condition);
+    return;
+  }
+  for (const auto& child : condition.Cast<duckdb::BoundConjunctionExpression>().children)
+    SplitConjunction(*child, out);
+}
+
+}  // namespace
+
+Result<ViewPlanner::JoinTerms> ViewPlanner::TermsOf(const duckdb::LogicalComparisonJoin& op,
+                                                    size_t left_width) const {
+  JoinTerms terms;
+  for (const duckdb::JoinCondition& condition : op.conditions) {
+    if (IsKeyComparison(condition.comparison)) {
+      terms.left.push_back(CopyOf(*condition.left));
+      terms.right.push_back(CopyOf(*condition.right));
+      terms.nulls_equal.push_back(condition.comparison ==
+                                  ExpressionType::COMPARE_NOT_DISTINCT_FROM);
+      continue;
+    }
+    terms.residual.push_back(Share(duckdb::make_uniq<duckdb::BoundComparisonExpression>(
+        condition.comparison, condition.left->Copy(),
+        Shift(*condition.right, left_width)->Copy())));
+  }
+  if (op.predicate) terms.residual.push_back(CopyOf(*op.predicate));
+  return terms;
+}
+
+ViewPlanner::JoinTerms ViewPlanner::TermsOf(const duckdb::Expression& condition,
+                                            size_t left_width) const {
+  std::vector<const duckdb::Expression*> parts;
+  SplitConjunction(condition, parts);
+  JoinTerms terms;
+  const auto to_right = [left_width](stream::ColumnIndex column) { return column - left_width; };
+  for (const duckdb::Expression* part : parts) {
+    if (IsKeyComparison(part->GetExpressionType())) {
+      const auto& equal = part->Cast<duckdb::BoundComparisonExpression>();
+      const Side a = SideOf(*equal.left, left_width);
+      const Side b = SideOf(*equal.right, left_width);
+      if ((a == Side::kLeft && b == Side::kRight) || (a == Side::kRight && b == Side::kLeft)) {
+        const bool flipped = a == Side::kRight;
+        terms.left.push_back(CopyOf(flipped ? *equal.right : *equal.left));
+        terms.right.push_back(Renumber(flipped ? *equal.left : *equal.right, to_right));
+        terms.nulls_equal.push_back(part->GetExpressionType() ==
+                                    ExpressionType::COMPARE_NOT_DISTINCT_FROM);
+        continue;
+      }
+    }
+    terms.residual.push_back(CopyOf(*part));
+  }
+  return terms;
+}
+
+NodeId ViewPlanner::JoinRows(stream::JoinKind kind, NodeId left, NodeId right,
+                             const JoinTerms& terms) {
+  const size_t left_width = plan_.width(left);
+  const size_t right_width = plan_.width(right);
+  const PlanBuilder::Extended a = plan_.Extend(left, terms.left);
+  const PlanBuilder::Extended b = plan_.Extend(right, terms.right);
+  const size_t extended_width = plan_.width(a.node);
+  std::vector<stream::Expression> residual;
+  for (const auto& expression : terms.residual) {
+    residual.push_back(Renumber(*expression, [&](stream::ColumnIndex column) {
+      return column < left_width ? column : column - left_width + extended_width;
+    }));
+  }
+  stream::Node node;
+  node.op = stream::Join{kind, a.columns, b.columns, terms.nulls_equal, All(residual)};
+  node.inputs = {a.node, b.node};
+  node.types = plan_.types(a.node);
+  node.names = plan_.names(a.node);
+  for (size_t i = 0; i < plan_.width(b.node); ++i) {
+    node.types.push_back(plan_.types(b.node)[i]);
+    node.names.push_back(plan_.names(b.node)[i]);
+  }
+  // A row of the output is a pair of rows. Where the right side has at most one row for each join
+  // key, the left row says it all.
+  PlanBuilder::Key key = plan_.key(a.node);
+  const PlanBuilder::Key& right_key = plan_.key(b.node);
+  const auto joined_on = [](const Columns& columns, stream::ColumnIndex column) {
+    return std::find(columns.begin(), columns.end(), column) != columns.end();
+  };
+  const bool right_single = right_key && std::all_of(right_key->begin(), right_key->end(),
+                                                     [&](stream::ColumnIndex column) {
+                                                       return joined_on(b.columns, column);
+                                                     });
+  if (key && !right_single) {
+    if (right_key && kind == stream::JoinKind::kInner) {
+      for (const stream::ColumnIndex column : *right_key) key->push_back(extended_width + column);
+    } else {
+      key.reset();
+    }
+  }
+  const NodeId joined = plan_.Add(std::move(node), std::move(key));
+  Columns wanted;
+  for (size_t i = 0; i < left_width; ++i) wanted.push_back(i);
+  for (size_t i = 0; i < right_width; ++i) wanted.push_back(extended_width + i);
+  return plan_.Select(joined, wanted);
+}
+
+NodeId ViewPlanner::JoinPresence(bool present, NodeId left, NodeId right, const JoinTerms& terms) {
+  // The right side's keys, each once and with a mark: a left row meets at most one of them.
+  std::vector<std::string> names(terms.right.size());
+  const NodeId keys = plan_.DistinctRows(plan_.Project(right, terms.right, std::move(names)));
+  std::vector<stream::Expression> marked;
+  JoinTerms on_keys = terms;
+  for (size_t i = 0; i < terms.right.size(); ++i) {
+    marked.push_back(plan_.Column(keys, i));
+    on_keys.right[i] = plan_.Column(keys, i);
+  }
+  marked.push_back(
+      Share(duckdb::make_uniq<duckdb::BoundConstantExpression>(duckdb::Value::BOOLEAN(true))));
+  const NodeId with_mark =
+      plan_.Project(keys, std::move(marked), std::vector<std::string>(terms.right.size() + 1));
+  const size_t left_width = plan_.width(left);
+  NodeId joined = JoinRows(present ? stream::JoinKind::kInner : stream::JoinKind::kLeft, left,
+                           with_mark, on_keys);
+  if (!present) {
+    auto absent = duckdb::make_uniq<duckdb::BoundOperatorExpression>(
+        ExpressionType::OPERATOR_IS_NULL, duckdb::LogicalType::BOOLEAN);
+    absent->children.push_back(plan_.Column(joined, left_width + terms.right.size())->Copy());
+    joined = plan_.Filter(joined, {Share(std::move(absent))});
+  }
+  Columns wanted;
+  for (size_t i = 0; i < left_width; ++i) wanted.push_back(i);
+  return plan_.Select(joined, wanted);
+}
+
+NodeId ViewPlanner::FullJoin(NodeId left, NodeId right, const JoinTerms& terms) {
+  // The left join, and the right rows without partner beside NULLs.
+  const NodeId left_rows = JoinRows(stream::JoinKind::kLeft, left, right, terms);
+  JoinTerms flipped{terms.right, terms.left, terms.nulls_equal, {}};
+  const NodeId lonely = JoinPresence(false, right, left, flipped);
+  std::vector<stream::Expression> padded;
+  for (const duckdb::LogicalType& type : plan_.types(left)) {
+    padded.push_back(
+        Share(duckdb::make_uniq<duckdb::BoundConstantExpression>(duckdb::Value(type))));
+  }
+  for (size_t i = 0; i < plan_.width(lonely); ++i) padded.push_back(plan_.Column(lonely, i));
+  const NodeId right_rows = plan_.Project(lonely, std::move(padded), plan_.names(left_rows));
+  return plan_.Add(
+      {stream::UnionAll{}, {left_rows, right_rows}, plan_.types(left_rows), plan_.names(left_rows)},
+      std::nullopt);
+}
+
+Result<NodeId> ViewPlanner::JoinAs(JoinType type, NodeId left, NodeId right, JoinTerms terms,
+                                   const duckdb::LogicalOperator& op) {
+  const size_t left_width = plan_.width(left);
+  const size_t right_width = plan_.width(right);
+  switch (type) {
+    case JoinType::INNER:
+      return JoinRows(stream::JoinKind::kInner, left, right, terms);
+    case JoinType::LEFT:
+      return JoinRows(stream::JoinKind::kLeft, left, right, terms);
+    case JoinType::RIGHT: {
+      JoinTerms flipped{terms.right, terms.left, terms.nulls_equal, {}};
+      for (const auto& expression : terms.residual) {
+        flipped.residual.push_back(Renumber(*expression, [&](stream::ColumnIndex column) {
+          return column < left_width ? column + right_width : column - left_width;
+        }));
+      }
+      const NodeId joined = JoinRows(stream::JoinKind::kLeft, right, left, flipped);
+      Columns wanted;
+      for (size_t i = 0; i < left_width; ++i) wanted.push_back(right_width + i);
+      for (size_t i = 0; i < right_width; ++i) wanted.push_back(i);
+      return plan_.Select(joined, wanted);
+    }
+    case JoinType::OUTER:
+      if (!terms.residual.empty()) return Refuse("a FULL OUTER JOIN on more than equalities", op);
+      return FullJoin(left, right, terms);
+    case JoinType::SEMI:
+    case JoinType::ANTI:
+      if (!terms.residual.empty())
+        return Refuse("an EXISTS or IN subquery that depends on more than equalities", op);
+      return JoinPresence(type == JoinType::SEMI, left, right, terms);
+    case JoinType::SINGLE: {
+      // A scalar subquery: exact as a left join where each left row can meet one right row only.
+      const PlanBuilder::Key& key = plan_.key(right);
+      const bool single =
+          key && std::all_of(key->begin(), key->end(), [&](stream::ColumnIndex column) {
+            return std::any_of(terms.right.begin(), terms.right.end(), [&](const auto& expression) {
+              return AsColumn(*expression) == column;
+            });
+          });
+      if (!single) return Refuse("a scalar subquery that may give more than one row", op);
+      return JoinRows(stream::JoinKind::kLeft, left, right, terms);
+    }
+    case JoinType::MARK:
+      return Refuse("IN or ANY with a subquery, other than as a condition of its own,", op)
+          .Hint("write NOT EXISTS (SELECT …) for NOT IN (SELECT …)");
+    default:
+      return Refuse(fmt::format("a join of type {}", duckdb::JoinTypeToString(type)), op);
+  }
+}
+
+Result<NodeId> ViewPlanner::MapComparisonJoin(duckdb::LogicalComparisonJoin& op) {
+  if (op.HasProjectionMap()) return Refuse("this join", op);
+  TRY(const NodeId left, Map(*op.children[0]));
+  TRY(const NodeId right, Map(*op.children[1]));
+  TRY(JoinTerms terms, TermsOf(op, plan_.width(left)));
+  return JoinAs(op.join_type, left, right, std::move(terms), op);
+}
+
+Result<NodeId> ViewPlanner::MapDelimJoin(duckdb::LogicalComparisonJoin& op) {
+  if (op.HasProjectionMap() || op.delim_flipped) return Refuse("this correlated subquery", op);
+  TRY(const NodeId left, Map(*op.children[0]));
+  std::vector<stream::Expression> keys;
+  for (const auto& expression : op.duplicate_eliminated_columns)
+    keys.push_back(CopyOf(*expression));
+  std::vector<std::string> names(keys.size());
+  outer_keys_.push_back(plan_.DistinctRows(plan_.Project(left, std::move(keys), std::move(names))));
+  Result<NodeId> right = Map(*op.children[1]);
+  outer_keys_.pop_back();
+  if (!right.ok()) return right;
+  TRY(JoinTerms terms, TermsOf(op, plan_.width(left)));
+  return JoinAs(op.join_type, left, *right, std::move(terms), op);
+}
+
+Result<NodeId> ViewPlanner::MapDelimGet(duckdb::LogicalDelimGet& op) {
+  if (outer_keys_.empty()) return Refuse("this correlated subquery", op);
+  return outer_keys_.back();
+}
+
+Result<NodeId> ViewPlanner::MapAnyJoin(duckdb::LogicalAnyJoin& op) {
+  if (op.HasProjectionMap()) return Refuse("this join", op);
+  TRY(const NodeId left, Map(*op.children[0]));
+  TRY(const NodeId right, Map(*op.children[1]));
+  return JoinAs(op.join_type, left, right, TermsOf(*op.condition, plan_.width(left)), op);
+}
+
+Result<NodeId> ViewPlanner::MapCrossProduct(duckdb::LogicalCrossProduct& op) {
+  TRY(const NodeId left, Map(*op.children[0]));
+  TRY(const NodeId right, Map(*op.children[1]));
+  return JoinRows(stream::JoinKind::kInner, left, right, {});
+}
+
+}  // namespace millrace::sql

@@ -1,0 +1,33 @@
+#include "sql/view_planner.h"
+
+namespace millrace::sql {
+
+Result<NodeId> ViewPlanner::MapSetOperation(duckdb::LogicalSetOperation& op) {
+  std::vector<NodeId> inputs;
+  for (const auto& child : op.children) {
+    TRY(const NodeId input, Map(*child));
+    inputs.push_back(input);
+  }
+  if (op.type == duckdb::LogicalOperatorType::LOGICAL_UNION) {
+    for (const NodeId input : inputs) {
+      if (plan_.types(input) != plan_.types(inputs[0]))
+        return Refuse("a UNION of different types", op);
+    }
+    const NodeId all = plan_.Add(
+        {stream::UnionAll{}, inputs, plan_.types(inputs[0]), plan_.names(inputs[0])}, std::nullopt);
+    return op.setop_all ? all : plan_.DistinctRows(all);
+  }
+  const bool intersect = op.type == duckdb::LogicalOperatorType::LOGICAL_INTERSECT;
+  if (op.setop_all || inputs.size() != 2)
+    return Refuse(intersect ? "INTERSECT ALL" : "EXCEPT ALL", op);
+  // Rows that are equal as SQL has it, NULLs too.
+  JoinTerms terms;
+  for (size_t i = 0; i < plan_.width(inputs[0]); ++i) {
+    terms.left.push_back(plan_.Column(inputs[0], i));
+    terms.right.push_back(plan_.Column(inputs[1], i));
+    terms.nulls_equal.push_back(true);
+  }
+  return JoinPresence(intersect, plan_.DistinctRows(inputs[0]), inputs[1], terms);
+}
+
+}  // namespace millrace::sql

@@ -1,0 +1,240 @@
+#include <limits>
+
+#include "duckdb/planner/expression/list.hpp"
+#include "sql/view_planner.h"
+
+namespace millrace::sql {
+namespace {
+
+using duckdb::ExpressionType;
+
+// "No bound", such that an offset can still be added.
+constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max() / 2;
+
+// The numbers that a condition lets pass.
+struct Range {
+  int64_t first = 1;
+  int64_t last = kNoLimit;
+};
+
+ExpressionType Mirrored(ExpressionType type) {
+  switch (type) {
+    case ExpressionType::COMPARE_LESSTHAN:
+      return ExpressionType::COMPARE_GREATERTHAN;
+    case ExpressionType::COMPARE_LESSTHANOREQUALTO:
+      return ExpressionType::COMPARE_GREATERTHANOREQUALTO;
+    case ExpressionType::COMPARE_GREATERTHAN:
+      return ExpressionType::COMPARE_LESSTHAN;
+    case ExpressionType::COMPARE_GREATERTHANOREQUALTO:
+      return ExpressionType::COMPARE_LESSTHANOREQUALTO;
+    default:
+      return type;
+  }
+}
+
+std::optional<int64_t> AsConstant(const duckdb::Expression& expression) {
+  if (expression.GetExpressionClass() != duckdb::ExpressionClass::BOUND_CONSTANT)
+    return std::nullopt;
+  const duckdb::Value& value = expression.Cast<duckdb::BoundConstantExpression>().value;
+  if (value.IsNull() || value.type().id() != duckdb::LogicalTypeId::BIGINT) return std::nullopt;
+  const int64_t number = value.GetValue<int64_t>();
+  if (number < -kNoLimit || number > kNoLimit) return std::nullopt;
+  return number;
+}
+
+bool Compare(ExpressionType type, int64_t value, Range& range) {
+  switch (type) {
+    case ExpressionType::COMPARE_EQUAL:
+      range.first = std::max(range.first, value);
+      range.last = std::min(range.last, value);
+      return true;
+    case ExpressionType::COMPARE_LESSTHAN:
+      range.last = std::min(range.last, value - 1);
+      return true;
+    case ExpressionType::COMPARE_LESSTHANOREQUALTO:
+      range.last = std::min(range.last, value);
+      return true;
+    case ExpressionType::COMPARE_GREATERTHAN:
+      range.first = std::max(range.first, value + 1);
+      return true;
+    case ExpressionType::COMPARE_GREATERTHANOREQUALTO:
+      range.first = std::max(range.first, value);
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Narrows `range` by a condition on the column alone; false: it is another condition.
+bool Bound(const duckdb::Expression& condition, stream::ColumnIndex column, Range& range) {
+  if (condition.GetExpressionClass() == duckdb::ExpressionClass::BOUND_BETWEEN) {
+    const auto& between = condition.Cast<duckdb::BoundBetweenExpression>();
+    const auto lower = AsConstant(*between.lower);
+    const auto upper = AsConstant(*between.upper);
+    if (AsColumn(*between.input) != column || !lower || !upper) return false;
+    return Compare(between.LowerComparisonType(), *lower, range) &&
+           Compare(between.UpperComparisonType(), *upper, range);
+  }
+  if (condition.GetExpressionClass() != duckdb::ExpressionClass::BOUND_COMPARISON) return false;
+  const auto& comparison = condition.Cast<duckdb::BoundComparisonExpression>();
+  if (AsColumn(*comparison.left) == column) {
+    const auto value = AsConstant(*comparison.right);
+    return value && Compare(condition.GetExpressionType(), *value, range);
+  }
+  if (AsColumn(*comparison.right) == column) {
+    const auto value = AsConstant(*comparison.left);
+    return value && Compare(Mirrored(condition.GetExpressionType()), *value, range);
+  }
+  return false;
+}
+
+std::vector<const duckdb::BoundOrderByNode*> Pointers(
+    const duckdb::vector<duckdb::BoundOrderByNode>& orders) {
+  std::vector<const duckdb::BoundOrderByNode*> out;
+  for (const auto& order : orders) out.push_back(&order);
+  return out;
+}
+
+}  // namespace
+
+NodeId ViewPlanner::TopRows(NodeId input, const std::vector<stream::Expression>& partition,
+                            const std::vector<const duckdb::BoundOrderByNode*>& orders,
+                            int64_t limit, int64_t offset, bool with_number,
+                            const std::string& number_name) {
+  std::vector<stream::Expression> needed = partition;
+  for (const auto* order : orders) needed.push_back(CopyOf(*order->expression));
+  const size_t width = plan_.width(input);
+  const PlanBuilder::Extended extended = plan_.Extend(input, needed);
+  stream::TopK top;
+  top.partition.assign(extended.columns.begin(),
+                       extended.columns.begin() + static_cast<long>(partition.size()));
+  for (size_t i = 0; i < orders.size(); ++i) {
+    top.orders.push_back({extended.columns[partition.size() + i], OrderOf(*orders[i])});
+  }
+  top.limit = limit;
+  top.offset = offset;
+  top.with_number = with_number;
+  stream::Node node;
+  node.types = plan_.types(extended.node);
+  node.names = plan_.names(extended.node);
+  PlanBuilder::Key key = plan_.key(extended.node);
+  if (with_number) {
+    node.types.push_back(duckdb::LogicalType::BIGINT);
+    node.names.push_back(number_name);
+    key = top.partition;
+    key->push_back(plan_.width(extended.node));
+  } else if (limit <= 1) {
+    key = top.partition;
+  }
+  node.op = std::move(top);
+  node.inputs = {extended.node};
+  const NodeId rows = plan_.Add(std::move(node), std::move(key));
+  Columns wanted;
+  for (size_t i = 0; i < width; ++i) wanted.push_back(i);
+  if (with_number) wanted.push_back(plan_.width(extended.node));
+  return plan_.Select(rows, wanted);
+}
+
+Result<NodeId> ViewPlanner::MapTopN(duckdb::LogicalTopN& op) {
+  TRY(const NodeId input, Map(*op.children[0]));
+  const auto limit = static_cast<int64_t>(std::min<duckdb::idx_t>(op.limit, kNoLimit));
+  const auto offset = static_cast<int64_t>(std::min<duckdb::idx_t>(op.offset, kNoLimit));
+  return TopRows(input, {}, Pointers(op.orders), limit, offset, false, "");
+}
+
+Result<NodeId> ViewPlanner::MapLimit(duckdb::LogicalLimit& op) {
+  const auto constant = [](const duckdb::BoundLimitNode& node,
+                           int64_t unset) -> std::optional<int64_t> {
+    if (node.Type() == duckdb::LimitNodeType::UNSET) return unset;
+    if (node.Type() != duckdb::LimitNodeType::CONSTANT_VALUE) return std::nullopt;
+    return static_cast<int64_t>(std::min<duckdb::idx_t>(node.GetConstantValue(), kNoLimit));
+  };
+  const auto limit = constant(op.limit_val, kNoLimit);
+  const auto offset = constant(op.offset_val, 0);
+  if (!limit || !offset)
+    return Refuse("a LIMIT or OFFSET that is not a constant number of rows", op);
+  duckdb::LogicalOperator& below = *op.children[0];
+  if (below.type == duckdb::LogicalOperatorType::LOGICAL_ORDER_BY) {
+    auto& order = below.Cast<duckdb::LogicalOrder>();
+    TRY(const NodeId input, Map(*below.children[0]));
+    return Narrow(TopRows(input, {}, Pointers(order.orders), *limit, *offset, false, ""),
+                  order.projection_map);
+  }
+  // The order may stand below a projection that only computes columns.
+  if (below.type == duckdb::LogicalOperatorType::LOGICAL_PROJECTION &&
+      below.children[0]->type == duckdb::LogicalOperatorType::LOGICAL_ORDER_BY) {
+    auto& order = below.children[0]->Cast<duckdb::LogicalOrder>();
+    TRY(const NodeId input, Map(*order.children[0]));
+    const NodeId top =
+        Narrow(TopRows(input, {}, Pointers(order.orders), *limit, *offset, false, ""),
+               order.projection_map);
+    std::vector<stream::Expression> expressions;
+    std::vector<std::string> names;
+    for (const auto& expression : below.expressions) {
+      expressions.push_back(CopyOf(*expression));
+      names.push_back(expression->GetName());
+    }
+    return plan_.Project(top, std::move(expressions), std::move(names));
+  }
+  TRY(const NodeId input, Map(below));
+  return TopRows(input, {}, {}, *limit, *offset, false, "");
+}
+
+Result<NodeId> ViewPlanner::MapDistinct(duckdb::LogicalDistinct& op) {
+  TRY(const NodeId input, Map(*op.children[0]));
+  if (op.distinct_type == duckdb::DistinctType::DISTINCT_ON) {
+    std::vector<stream::Expression> targets;
+    for (const auto& target : op.distinct_targets) targets.push_back(CopyOf(*target));
+    std::vector<const duckdb::BoundOrderByNode*> orders;
+    if (op.order_by) orders = Pointers(op.order_by->orders);
+    return TopRows(input, targets, orders, 1, 0, false, "");
+  }
+  // Targets are all columns, or those that decide the others.
+  std::vector<bool> is_target(plan_.width(input), false);
+  for (const auto& target : op.distinct_targets) {
+    const auto column = AsColumn(*target);
+    if (!column) return Refuse("this DISTINCT", *target);
+    is_target[*column] = true;
+  }
+  if (std::find(is_target.begin(), is_target.end(), false) != is_target.end())
+    return Refuse("this DISTINCT", op);
+  return plan_.DistinctRows(input);
+}
+
+Result<NodeId> ViewPlanner::MapBoundedNumber(duckdb::LogicalFilter& filter,
+                                             duckdb::LogicalWindow& window) {
+  const auto& call = window.expressions[0]->Cast<duckdb::BoundWindowExpression>();
+  // QUALIFY repeats the call that it names: the same number in several columns.
+  const size_t copies = window.expressions.size();
+  for (const auto& expression : window.expressions) {
+    const auto& other = expression->Cast<duckdb::BoundWindowExpression>();
+    if (other.GetExpressionType() == ExpressionType::WINDOW_ROW_NUMBER && other.Equals(call))
+      continue;
+    return Map(window);  // says what is refused
+  }
+  if (!call.arg_orders.empty() || call.exclude_clause != duckdb::WindowExcludeMode::NO_OTHER) {
+    return Refuse("row_number() with an order of arguments or EXCLUDE", call);
+  }
+  TRY(const NodeId input, Map(*window.children[0]));
+  const size_t number = plan_.width(input);
+  Range range;
+  std::vector<stream::Expression> others;
+  for (const auto& condition : filter.expressions) {
+    bool bound = false;
+    for (size_t i = 0; i < copies && !bound; ++i) bound = Bound(*condition, number + i, range);
+    if (!bound) others.push_back(CopyOf(*condition));
+  }
+  if (range.last >= kNoLimit) return Map(window);
+  std::vector<stream::Expression> partition;
+  for (const auto& expression : call.partitions) partition.push_back(CopyOf(*expression));
+  const int64_t limit = std::max<int64_t>(0, range.last - range.first + 1);
+  const NodeId rows = TopRows(input, partition, Pointers(call.orders), limit, range.first - 1, true,
+                              call.GetName());
+  Columns columns;
+  for (size_t i = 0; i <= number; ++i) columns.push_back(i);
+  columns.insert(columns.end(), copies - 1, number);
+  const NodeId top = plan_.Select(rows, columns);
+  return Narrow(plan_.Filter(top, others), filter.projection_map);
+}
+
+}  // namespace millrace::sql

@@ -1,0 +1,150 @@
+// Database::Query and ExplainQuery: SELECTs at a snapshot, planned once per connection and text.
+#include "duckdb/main/prepared_statement_data.hpp"
+#include "duckdb/parser/statement/explain_statement.hpp"
+#include "sql/database_impl.h"
+
+namespace millrace::sql {
+namespace {
+
+using duckdb::BoundParameterData;
+using Values = duckdb::case_insensitive_map_t<BoundParameterData>;
+
+// A value in the type that the plan expects, where nothing is lost: another type would have the
+// statement planned again.
+duckdb::Value InExpectedType(const duckdb::Value& value, const duckdb::LogicalType& type) {
+  if (value.type() == type) return value;
+  duckdb::Value converted;
+  duckdb::Value back;
+  std::string message;
+  if (value.IsNull()) return duckdb::Value(type);
+  if (!value.DefaultTryCastAs(type, converted, &message, true)) return value;
+  if (!converted.DefaultTryCastAs(value.type(), back, &message, true) || back != value)
+    return value;
+  return converted;
+}
+
+Result<Values> BindParameters(duckdb::PreparedStatement& statement,
+                              const std::map<std::string, duckdb::Value>& parameters) {
+  const auto expected = statement.GetExpectedParameterTypes();
+  Values values;
+  for (const auto& [name, index] : statement.named_param_map) {
+    const auto given = parameters.find(name);
+    if (given == parameters.end()) {
+      return Error(Code::kInvalidArgument, "parameter ${} has no value", name).SqlState("42P02");
+    }
+    const auto type = expected.find(name);
+    const bool known = type != expected.end() &&
+                       type->second.id() != duckdb::LogicalTypeId::UNKNOWN &&
+                       type->second.id() != duckdb::LogicalTypeId::INVALID;
+    values.emplace(name, BoundParameterData(known ? InExpectedType(given->second, type->second)
+                                                  : given->second));
+  }
+  return values;
+}
+
+Error Interrupted(Watchdog::Reason reason, const QueryLimits& limits) {
+  if (reason == Watchdog::Reason::kTimeout) {
+    return Error(Code::kTimeout, "the query took longer than {} ms", limits.timeout.count());
+  }
+  return Error(Code::kCancelled, "the query was cancelled");
+}
+
+std::string PreparedKey(uint64_t catalog_version, const std::string& text) {
+  return fmt::format("{}\n{}", catalog_version, text);
+}
+
+}  // namespace
+
+Result<QueryResult> Database::Impl::Run(PooledConnection& connection,
+                                        duckdb::PreparedStatement& statement,
+                                        const std::map<std::string, duckdb::Value>& parameters,
+                                        const QueryLimits& limits,
+                                        const std::shared_ptr<std::atomic<bool>>& cancel,
+                                        const Place& place) {
+  TRY(Values values, BindParameters(statement, parameters));
+  const Watchdog::Guard watch(watchdog, connection.client(), limits.timeout, cancel);
+  const auto fail = [&](const duckdb::ErrorData& error) -> Result<QueryResult> {
+    const Watchdog::Reason reason = watch.reason();
+    if (reason != Watchdog::Reason::kNone) return Interrupted(reason, limits);
+    return FromCall(error, place, connection.context());
+  };
+  const auto run = [&]() -> Result<QueryResult> {
+    const auto result = statement.Execute(values, /*allow_stream_result=*/true);
+    if (result->HasError()) return fail(result->GetErrorObject());
+    QueryResult out;
+    out.schema = SchemaOf(result->names, result->types);
+    size_t count = 0;
+    while (true) {
+      duckdb::unique_ptr<duckdb::DataChunk> chunk;
+      duckdb::ErrorData error;
+      if (!result->TryFetch(chunk, error)) return fail(error);
+      if (!chunk || chunk->size() == 0) break;
+      count += chunk->size();
+      if (limits.rows_max != 0 && count > limits.rows_max) {
+        return Error(Code::kTooLarge, "the answer has more than {} rows: add a LIMIT",
+                     limits.rows_max);
+      }
+      out.chunks.emplace_back(chunk.release());
+    }
+    // An interrupt may end a stream without an error.
+    if (watch.reason() != Watchdog::Reason::kNone) return Interrupted(watch.reason(), limits);
+    return out;
+  };
+  return Guard(run, fail);
+}
+
+Result<QueryResult> Database::Query(std::shared_ptr<const Snapshot> snapshot,
+                                    const std::string& select,
+                                    const std::map<std::string, duckdb::Value>& parameters,
+                                    const QueryLimits& limits,
+                                    std::shared_ptr<std::atomic<bool>> cancel) {
+  const Place place = Place::OfWhole(select);
+  const std::string key = PreparedKey(snapshot->catalog().version(), select);
+  ConnectionPool::Lease lease = impl_->query_connections.Take(key);
+  QueryContext& context = lease->context();
+  context.catalog = &snapshot->catalog();
+  context.snapshot = snapshot.get();
+  std::shared_ptr<duckdb::PreparedStatement> prepared = lease->FindPrepared(key);
+  if (!prepared) {
+    const Watchdog::Guard watch(impl_->watchdog, lease->client(), limits.timeout, cancel);
+    const auto prepare = [&]() -> Status {
+      TRY(auto statement, ParseSelect(select));
+      prepared = std::shared_ptr<duckdb::PreparedStatement>(
+          lease->connection().Prepare(std::move(statement)).release());
+      if (!prepared->HasError()) return Ok();
+      if (watch.reason() != Watchdog::Reason::kNone) return Interrupted(watch.reason(), limits);
+      return FromCall(prepared->error, place, context);
+    };
+    TRY(Guard(prepare, [&](const duckdb::ErrorData& error) -> Status {
+      return FromCall(error, place, context);
+    }));
+    lease->KeepPrepared(key, prepared);
+  }
+  TRY(QueryResult result, impl_->Run(*lease, *prepared, parameters, limits, cancel, place));
+  result.step = snapshot->step();
+  return result;
+}
+
+Result<std::string> Database::ExplainQuery(std::shared_ptr<const Snapshot> snapshot,
+                                           const std::string& select) {
+  const Place place = Place::OfWhole(select);
+  ConnectionPool::Lease lease = impl_->query_connections.Take();
+  QueryContext& context = lease->context();
+  context.catalog = &snapshot->catalog();
+  context.snapshot = snapshot.get();
+  const auto explain = [&]() -> Result<std::string> {
+    TRY(auto statement, ParseSelect(select));
+    auto result = lease->connection().Query(
+        duckdb::make_uniq<duckdb::ExplainStatement>(std::move(statement)));
+    if (result->HasError()) return FromCall(result->GetErrorObject(), place, context);
+    std::string text;
+    for (duckdb::idx_t row = 0; row < result->RowCount(); ++row)
+      text += result->GetValue(1, row).ToString();
+    return text;
+  };
+  return Guard(explain, [&](const duckdb::ErrorData& error) -> Result<std::string> {
+    return FromCall(error, place, context);
+  });
+}
+
+}  // namespace millrace::sql

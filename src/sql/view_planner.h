@@ -1,0 +1,103 @@
+// Maps DuckDB's logical plan of a SELECT to a circuit, operator by operator. What has no exact
+// counterpart is refused, by name and place: nothing is ever mapped approximately.
+//
+//   planner.cc            the walk, filters, projections, what is refused
+//   planner_relation.cc   relations, constants, common table expressions
+//   planner_join.cc       joins of all kinds
+//   planner_aggregate.cc  GROUP BY
+//   planner_top_k.cc      LIMIT, DISTINCT ON, row_number()
+//   planner_set.cc        UNION, INTERSECT, EXCEPT
+//
+// REQUIRES: column references in the plan are positions (ColumnBindingResolver has run) and types
+// are resolved. Not thread-safe; used for one plan, inside a transaction of its connection.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "duckdb.hpp"
+#include "duckdb/planner/operator/list.hpp"
+#include "sql/duckdb_error.h"
+#include "sql/plan_builder.h"
+
+namespace millrace::sql {
+
+class ViewPlanner {
+ public:
+  ViewPlanner(duckdb::ClientContext& client, const Place& place) : client_(client), place_(place) {}
+
+  Result<NodeId> Map(duckdb::LogicalOperator& op);
+
+  PlanBuilder& plan() { return plan_; }
+  const std::vector<std::string>& notices() const { return notices_; }
+
+ private:
+  // "ROLLUP cannot be maintained …", at the place of the first expression below `op` that has one.
+  Error Refuse(const std::string& what, const duckdb::LogicalOperator& op) const;
+  Error Refuse(const std::string& what, const duckdb::Expression& expression) const;
+  void Notice(const std::string& text);
+
+  Result<NodeId> MapFilter(duckdb::LogicalFilter& op);
+  Result<NodeId> MapProjection(duckdb::LogicalProjection& op);
+  // Keeps the columns that an operator's projection map names; an empty map: all.
+  NodeId Narrow(NodeId node, const duckdb::vector<duckdb::idx_t>& map);
+
+  Result<NodeId> MapGet(duckdb::LogicalGet& op);
+  Result<NodeId> MapExpressionRows(duckdb::LogicalExpressionGet& op);
+  Result<NodeId> MapCollection(duckdb::LogicalColumnDataGet& op);
+  NodeId MapOneRow(duckdb::LogicalOperator& op);
+  NodeId ConstantRows(const rows::Types& types,
+                      const std::vector<std::vector<duckdb::Value>>& values);
+  Result<NodeId> MapMaterializedCte(duckdb::LogicalMaterializedCTE& op);
+  Result<NodeId> MapCteReference(duckdb::LogicalCTERef& op);
+
+  // What a join needs, whatever it was written as. Expressions of the sides number their own
+  // columns; residual ones the left columns, then the right ones.
+  struct JoinTerms {
+    std::vector<stream::Expression> left;
+    std::vector<stream::Expression> right;
+    std::vector<bool> nulls_equal;
+    std::vector<stream::Expression> residual;
+  };
+  Result<NodeId> MapComparisonJoin(duckdb::LogicalComparisonJoin& op);
+  Result<NodeId> MapDelimJoin(duckdb::LogicalComparisonJoin& op);
+  Result<NodeId> MapDelimGet(duckdb::LogicalDelimGet& op);
+  Result<NodeId> MapAnyJoin(duckdb::LogicalAnyJoin& op);
+  Result<NodeId> MapCrossProduct(duckdb::LogicalCrossProduct& op);
+  Result<JoinTerms> TermsOf(const duckdb::LogicalComparisonJoin& op, size_t left_width) const;
+  JoinTerms TermsOf(const duckdb::Expression& condition, size_t left_width) const;
+  Result<NodeId> JoinAs(duckdb::JoinType type, NodeId left, NodeId right, JoinTerms terms,
+                        const duckdb::LogicalOperator& op);
+  NodeId JoinRows(stream::JoinKind kind, NodeId left, NodeId right, const JoinTerms& terms);
+  // The left rows that have (have no) partner. REQUIRES: no residual terms.
+  NodeId JoinPresence(bool present, NodeId left, NodeId right, const JoinTerms& terms);
+  NodeId FullJoin(NodeId left, NodeId right, const JoinTerms& terms);
+
+  Result<NodeId> MapAggregate(duckdb::LogicalAggregate& op);
+
+  struct Numbering;
+  Result<NodeId> MapTopN(duckdb::LogicalTopN& op);
+  Result<NodeId> MapLimit(duckdb::LogicalLimit& op);
+  Result<NodeId> MapDistinct(duckdb::LogicalDistinct& op);
+  // FILTER over WINDOW: row_number() with a bound.
+  Result<NodeId> MapBoundedNumber(duckdb::LogicalFilter& filter, duckdb::LogicalWindow& window);
+  NodeId TopRows(NodeId input, const std::vector<stream::Expression>& partition,
+                 const std::vector<const duckdb::BoundOrderByNode*>& orders, int64_t limit,
+                 int64_t offset, bool with_number, const std::string& number_name);
+
+  Result<NodeId> MapSetOperation(duckdb::LogicalSetOperation& op);
+
+  duckdb::ClientContext& client_;
+  const Place& place_;
+  PlanBuilder plan_;
+  std::map<duckdb::idx_t, NodeId> ctes_;  // by table index
+  std::vector<NodeId> outer_keys_;        // of the delim joins on the way down, innermost last
+  std::vector<std::string> notices_;
+};
+
+stream::Expression CopyOf(const duckdb::Expression& expression);
+rows::KeyOrder OrderOf(const duckdb::BoundOrderByNode& order);
+
+}  // namespace millrace::sql
