@@ -1,0 +1,271 @@
+// The engine as a whole: sharing, exchanges, determinism, failures, history, removal.
+#include "stream/engine.h"
+
+#include "base/random.h"
+#include "stream/engine_fixture.h"
+
+namespace millrace::stream {
+namespace {
+
+using duckdb::LogicalType;
+
+const std::vector<std::string> kNames = {"k", "x", "s"};
+
+// t → filter → project → { aggregate by key → out, distinct → out2, join with the aggregate → top 2
+// → out3 }.
+Plan WidePlan(Oracle& oracle) {
+  Plan plan;
+  const rows::Types& row = oracle.types();
+  const size_t source = plan.Add({Source{"t"}, {}, row, kNames});
+  const size_t filter = plan.Add({Filter{oracle.Bind({"x > -3"})[0]}, {source}, row, kNames});
+  const rows::Types projected = {LogicalType::INTEGER, LogicalType::BIGINT, LogicalType::VARCHAR};
+  const size_t project =
+      plan.Add({Project{oracle.Bind({"k", "x * 2", "upper(s)"})}, {filter}, projected, kNames});
+  Aggregate aggregate{
+      {0},
+      {oracle.Call("count(*)", {}), oracle.Call("sum(x)", {"x"}), oracle.Call("min(s)", {"s"})}};
+  const rows::Types grouped = {LogicalType::INTEGER, LogicalType::BIGINT, LogicalType::HUGEINT,
+                               LogicalType::VARCHAR};
+  const size_t group =
+      plan.Add({std::move(aggregate), {project}, grouped, {"k", "n", "total", "least"}});
+  plan.Add({Output{"out"}, {group}, grouped, {}});
+  const size_t distinct = plan.Add({Distinct{}, {project}, projected, kNames});
+  plan.Add({Output{"out2"}, {distinct}, projected, {}});
+  rows::Types joined = projected;
+  joined.insert(joined.end(), grouped.begin(), grouped.end());
+  const size_t join =
+      plan.Add({Join{JoinKind::kLeft, {1}, {1}, {false}, nullptr}, {project, group}, joined, {}});
+  TopK top{{0}, {{1, {true, false}}}, 2, 0, false};
+  const size_t best = plan.Add({std::move(top), {join}, joined, {}});
+  plan.Add({Output{"out3"}, {best}, joined, {}});
+  return plan;
+}
+
+rows::Batch Change(Oracle& oracle, Random& random) {
+  rows::Batch change;
+  if (random.OneIn(2)) {
+    const std::string some = fmt::format("FROM t WHERE hash(rowid) % 4 = {}", random.Below(4));
+    change = rows::Negate(oracle.Query("SELECT * " + some));
+    oracle.Run("DELETE " + some);
+  }
+  std::string values;
+  for (size_t rows = random.Below(30); rows > 0; --rows) {
+    values += fmt::format(
+        "{}({}, {}, {})", values.empty() ? "" : ", ",
+        random.OneIn(9) ? "NULL" : std::to_string(random.Below(6)),
+        static_cast<int64_t>(random.Below(12)) - 4,
+        random.OneIn(9) ? "NULL" : fmt::format("'{}'", static_cast<char>('a' + random.Below(4))));
+  }
+  if (!values.empty())
+    change.Append(oracle.Query("INSERT INTO t VALUES " + values + " RETURNING *"));
+  return change;
+}
+
+std::string ResultBytes(const StepResult& result, const Plan& plan) {
+  std::string bytes;
+  for (const auto& [name, change] : result.changes) {
+    for (const Node& node : plan.nodes) {
+      const auto* output = std::get_if<Output>(&node.op);
+      if (output != nullptr && output->name == name)
+        bytes += name + "\n" + BytesOf(change, node.types);
+    }
+  }
+  return bytes;
+}
+
+TEST(Engine, GivesTheSameBytesAtOneTwoAndFourWorkersAndAfterRestarts) {
+  const uint64_t seed = TestSeed();
+  SCOPED_TRACE(fmt::format("MILLRACE_SEED={}", seed));
+  std::vector<std::string> expected;
+  for (const auto& [workers, restarts] : {std::pair{1, false}, {2, false}, {4, false}, {2, true}}) {
+    SCOPED_TRACE(fmt::format("workers={} restarts={}", workers, restarts));
+    Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
+    const Plan plan = WidePlan(oracle);
+    TestEngine engine(oracle, plan, workers);
+    Random random(seed);
+    for (size_t step = 0; step < 25; ++step) {
+      SCOPED_TRACE(step);
+      const std::string bytes = ResultBytes(engine.Step(Change(oracle, random)), plan);
+      if (step == expected.size()) expected.push_back(bytes);
+      ASSERT_EQ(bytes == expected[step], true);
+      if (restarts && step % 4 == 3) engine.Restart(1 + static_cast<int>(step) % 3);
+    }
+  }
+}
+
+TEST(Engine, EqualsDuckDbForFilterProjectAndDistinct) {
+  const uint64_t seed = TestSeed();
+  SCOPED_TRACE(fmt::format("MILLRACE_SEED={}", seed));
+  Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
+  const Plan plan = WidePlan(oracle);
+  TestEngine engine(oracle, plan, 2);
+  Random random(seed);
+  Content content;
+  const rows::Types types = {LogicalType::INTEGER, LogicalType::BIGINT, LogicalType::VARCHAR};
+  for (int step = 0; step < 25; ++step) {
+    SCOPED_TRACE(step);
+    AddTo(content, engine.Step(Change(oracle, random)).changes["out2"], types);
+    Content expected;
+    AddTo(expected, oracle.Query("SELECT DISTINCT k, x * 2, upper(s) FROM t WHERE x > -3"), types);
+    ASSERT_TRUE(content == expected);
+  }
+}
+
+Plan CastPlan(Oracle& oracle) {
+  Node node;
+  node.op = Project{oracle.Bind({"k", "s::INTEGER"})};
+  node.types = {LogicalType::INTEGER, LogicalType::INTEGER};
+  return OnePlan(oracle, std::move(node));
+}
+
+TEST(Engine, LeavesAFailingRowOutAndHealsWhenItIsRetracted) {
+  Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
+  TestEngine engine(oracle, CastPlan(oracle), 2);
+  const auto good =
+      oracle.Query("SELECT 1::INTEGER, 0::BIGINT, '7' UNION ALL SELECT 2::INTEGER, 0::BIGINT, '8'");
+  const auto bad = oracle.Query("SELECT 3::INTEGER, 0::BIGINT, 'abc'");
+  rows::Batch both = good;
+  both.Append(bad);
+  StepResult result = engine.Step(both);
+  EXPECT_EQ(result.changes["out"].row_count(), 2u);
+  ASSERT_EQ(result.failures["out"].size(), 1u);
+  EXPECT_EQ(result.failures["out"][0].weight, 1);
+  EXPECT_EQ(result.failures["out"][0].row, "3, 0, abc");
+  EXPECT_EQ(result.failures["out"][0].message.find('{'), std::string::npos);
+  EXPECT_NE(result.failures["out"][0].message.find("abc"), std::string::npos);
+  StepResult healed = engine.Step(rows::Negate(bad));
+  EXPECT_TRUE(healed.changes.empty());
+  ASSERT_EQ(healed.failures["out"].size(), 1u);
+  EXPECT_EQ(healed.failures["out"][0].weight, -1);
+}
+
+TEST(Engine, LeavesARowOutWhosePredicateFails) {
+  Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
+  Node node;
+  node.op = Filter{oracle.Bind({"s::INTEGER > 5"})[0]};
+  node.types = oracle.types();
+  TestEngine engine(oracle, OnePlan(oracle, std::move(node)), 1);
+  StepResult result =
+      engine.Step(oracle.Query("SELECT 1::INTEGER, 0::BIGINT, '7' UNION ALL SELECT 2, 0, 'x' UNION "
+                               "ALL SELECT 3, 0, '1' UNION ALL SELECT 4, 0, '9'"));
+  EXPECT_EQ(result.changes["out"].row_count(), 2u);
+  EXPECT_EQ(result.failures["out"].size(), 1u);
+}
+
+Plan ConstantPlan(Oracle& oracle) {
+  Plan plan;
+  const auto rows = oracle.Query("SELECT 1::INTEGER, 2::BIGINT, 'a'");
+  const size_t constant = plan.Add({Constant{rows}, {}, oracle.types(), kNames});
+  const size_t source = plan.Add({Source{"t"}, {}, oracle.types(), kNames});
+  const size_t all = plan.Add({UnionAll{}, {constant, source}, oracle.types(), kNames});
+  plan.Add({Output{"out"}, {all}, oracle.types(), kNames});
+  return plan;
+}
+
+TEST(Engine, GivesAConstantOnceAlsoAfterARestart) {
+  Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
+  TestEngine engine(oracle, ConstantPlan(oracle), 2);
+  EXPECT_EQ(engine.Step({}).changes["out"].row_count(), 1u);
+  EXPECT_TRUE(engine.Step({}).changes.empty());
+  engine.Restart(1);
+  EXPECT_TRUE(engine.Step({}).changes.empty());
+}
+
+// A view over relation t of the circuit.
+Plan OverRelation(Oracle& oracle, const std::string& relation, const std::string& name) {
+  Plan plan;
+  const size_t input = plan.Add({Relation{relation}, {}, oracle.types(), kNames});
+  const size_t filter =
+      plan.Add({Filter{oracle.Bind({"x > 0"})[0]}, {input}, oracle.types(), kNames});
+  plan.Add({Output{name}, {filter}, oracle.types(), kNames});
+  return plan;
+}
+
+Plan Stream(Oracle& oracle) {
+  Plan plan;
+  const size_t source = plan.Add({Source{"t"}, {}, oracle.types(), kNames});
+  plan.Add({Output{"stream", /*gathered=*/false}, {source}, oracle.types(), kNames});
+  return plan;
+}
+
+TEST(Engine, SharesEqualNodesOfOneGenerationOnly) {
+  Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
+  TestEngine engine(oracle, Stream(oracle), 1);
+  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "a"), 5, false).ok());
+  const size_t before = engine.engine().stats().size();
+  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "b"), 5, false).ok());
+  EXPECT_EQ(engine.engine().stats().size(), before + 1);  // just the Output
+  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "c"), 6, false).ok());
+  EXPECT_EQ(engine.engine().stats().size(), before + 4);
+  StepResult result = engine.Step(oracle.Query("SELECT 1::INTEGER, 2::BIGINT, 'a'"));
+  EXPECT_EQ(result.changes.size(), 3u);  // a stream's own change is not gathered
+}
+
+TEST(Engine, ReadsHistoryUntilAGenerationJoins) {
+  Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
+  TestEngine engine(oracle, Stream(oracle), 2);
+  ASSERT_TRUE(
+      engine.engine().Add(OverRelation(oracle, "stream", "late"), 9, /*from_history=*/true).ok());
+  const auto live = oracle.Query("SELECT 1::INTEGER, 2::BIGINT, 'live'");
+  EXPECT_TRUE(engine.Step(live).changes.empty());
+  TestReader past(oracle.Query("SELECT 1::INTEGER, 2::BIGINT, 'past'"), oracle.types(), 2);
+  StepInput input;
+  input.step = state::Step{100};
+  input.history["stream"] = &past;
+  auto backfill = engine.engine().Step(input);
+  ASSERT_TRUE(backfill.ok());
+  EXPECT_EQ(backfill->changes["late"].row_count(), 1u);
+  engine.engine().Join(9);
+  EXPECT_EQ(engine.Step(live).changes["late"].row_count(), 1u);
+}
+
+TEST(Engine, RemovesAnOutputAndKeepsWhatOthersNeed) {
+  Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
+  TestEngine engine(oracle, Stream(oracle), 1);
+  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "a"), 5, false).ok());
+  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "b"), 5, false).ok());
+  EXPECT_EQ(engine.engine().Remove("stream").error().code(), Code::kConflict);
+  EXPECT_EQ(engine.engine().Remove("nothing").error().code(), Code::kNotFound);
+  ASSERT_TRUE(engine.engine().Remove("a").ok());
+  StepResult result = engine.Step(oracle.Query("SELECT 1::INTEGER, 2::BIGINT, 'a'"));
+  EXPECT_EQ(result.changes.size(), 1u);
+  ASSERT_TRUE(engine.engine().Remove("b").ok());
+  ASSERT_TRUE(engine.engine().Remove("stream").ok());
+  EXPECT_TRUE(engine.engine().stats().empty());
+}
+
+class FailingReader final : public SourceReader {
+ public:
+  Result<rows::Batch> Read(int worker) override {
+    if (worker == 1) return Error(Code::kIo, "the disk is gone");
+    return rows::Batch();
+  }
+};
+
+TEST(Engine, EndsTheStepOnAllWorkersWhenOneFails) {
+  Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
+  TestEngine engine(oracle, WidePlan(oracle), 4);
+  FailingReader reader;
+  StepInput input;
+  input.step = state::Step{1};
+  input.sources["t"] = &reader;
+  auto result = engine.engine().Step(input);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code(), Code::kIo);
+  EXPECT_FALSE(engine.engine()
+                   .Step(input)
+                   .ok());  // the state is that of no step: the node has to start again
+}
+
+TEST(Engine, RefusesARelationThatIsNotThereAndANameThatIsTaken) {
+  Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
+  TestEngine engine(oracle, Stream(oracle), 1);
+  EXPECT_EQ(engine.engine().Add(OverRelation(oracle, "missing", "a"), 5, false).error().code(),
+            Code::kNotFound);
+  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "a"), 5, false).ok());
+  EXPECT_EQ(engine.engine().Add(OverRelation(oracle, "stream", "a"), 6, false).error().code(),
+            Code::kAlreadyExists);
+}
+
+}  // namespace
+}  // namespace millrace::stream
