@@ -1,0 +1,30 @@
+# make demo   installs what is missing, builds, runs examples/shop on real data and prints its answers
+# make test   installs what the tests need and runs them
+# make bench  builds the benchmarks to build/release/bin/bench_*
+.PHONY: demo test test-all bench build format clean
+
+demo:
+	@tools/setup.sh
+	@tools/build.sh release millrace
+	@tools/demo.sh
+
+test:
+	@tools/setup.sh --test
+	@tools/test.sh
+
+test-all:
+	@tools/setup.sh --test
+	@tools/test.sh --all
+
+bench:
+	@tools/setup.sh --test
+	@tools/build.sh bench all
+
+build:
+	@tools/build.sh release millrace
+
+format:
+	@clang-format-14 -i $$(git ls-files 'src/*.h' 'src/*.cc' 'tests/*.cc' 'bench/*.cc')
+
+clean:
+	rm -rf build

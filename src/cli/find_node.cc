@@ -1,0 +1,49 @@
+#include "cli/find_node.h"
+
+#include <simdjson.h>
+
+#include <cstdlib>
+
+#include "base/files.h"
+
+namespace millrace::cli {
+
+Result<net::HttpClient> FindNode(const std::string& url) {
+  if (!url.empty()) return net::HttpClient::ForUrl(url);
+  if (const char* environment = std::getenv("MILLRACE_URL"); environment != nullptr && *environment != '\0') {
+    return net::HttpClient::ForUrl(environment);
+  }
+  const auto noted = Files::System().ReadAll(std::string(".millrace/") + kAddressFile);
+  return net::HttpClient::ForUrl(noted.ok() ? "http://" + *noted : "http://127.0.0.1:8080");
+}
+
+Error ErrorOfAnswer(const net::ClientAnswer& answer) {
+  simdjson::dom::parser parser;
+  simdjson::dom::element document;
+  const simdjson::padded_string padded(answer.body);
+  std::string_view message;
+  if (parser.parse(padded).get(document) == simdjson::SUCCESS && document["error"]["message"].get(message) == simdjson::SUCCESS) {
+    const Code code = answer.status == 404 ? Code::kNotFound
+                      : answer.status == 429 ? Code::kOverloaded
+                      : answer.status == 503 ? Code::kUnavailable
+                      : answer.status == 409 ? Code::kConflict
+                      : answer.status >= 500 ? Code::kInternal
+                                             : Code::kInvalidArgument;
+    Error error(code, std::string(message));
+    std::string_view text;
+    SourcePosition position;
+    int64_t number = 0;
+    if (document["error"]["position"]["line"].get(number) == simdjson::SUCCESS) {
+      position.line = static_cast<int>(number);
+      if (document["error"]["position"]["column"].get(number) == simdjson::SUCCESS) position.column = static_cast<int>(number);
+      if (document["error"]["position"]["text"].get(text) == simdjson::SUCCESS) position.line_text = text;
+      if (document["error"]["position"]["file"].get(text) == simdjson::SUCCESS) position.file = text;
+      error = std::move(error).At(std::move(position));
+    }
+    if (document["error"]["hint"].get(text) == simdjson::SUCCESS) error = std::move(error).Hint(std::string(text));
+    return error;
+  }
+  return Error(Code::kInternal, "the node answered {}: {}", answer.status, answer.body.substr(0, 500));
+}
+
+}  // namespace millrace::cli

@@ -1,0 +1,19 @@
+// Which node a command talks to: --url, else MILLRACE_URL, else the address noted in ./.millrace, else http://127.0.0.1:8080.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "net/http_client.h"
+
+namespace millrace::cli {
+
+// `url` empty: not given. The client connects when it is used.
+Result<net::HttpClient> FindNode(const std::string& url);
+// What a node notes in its data directory for commands to find it.
+inline constexpr char kAddressFile[] = "address";
+
+// The error of an answer whose status is not 2xx: code, message and hint of its body, or the status.
+Error ErrorOfAnswer(const net::ClientAnswer& answer);
+
+}  // namespace millrace::cli

@@ -1,0 +1,33 @@
+import os
+import random
+
+import pytest
+
+from node import Node
+
+
+@pytest.fixture
+def seed():
+    value = int(os.environ.get("MILLRACE_SEED", random.SystemRandom().randrange(1 << 32)))
+    print(f"MILLRACE_SEED={value}")
+    return value
+
+
+@pytest.fixture
+def make_node(tmp_path):
+    nodes = []
+
+    def make(sql_or_project, *flags, data=None):
+        project = sql_or_project
+        if isinstance(sql_or_project, str):
+            project = tmp_path / f"project{len(nodes)}"
+            project.mkdir()
+            (project / "project.sql").write_text(sql_or_project)
+        node = Node(project, data or tmp_path / f"data{len(nodes)}", *flags)
+        nodes.append(node)
+        return node
+
+    yield make
+    for node in nodes:
+        if node.process is not None and node.process.poll() is None:
+            node.kill()

@@ -1,0 +1,101 @@
+"""A millrace process for tests: on a free port of 127.0.0.1, with a data directory of its own."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BINARY = pathlib.Path(os.environ.get("MILLRACE_BINARY", ROOT / "build" / "release" / "bin" / "millrace"))
+SHOP = ROOT / "examples" / "shop"
+
+
+class Refused(Exception):
+    """An answer whose status is not 2xx."""
+
+    def __init__(self, status, body):
+        super().__init__(f"{status}: {body}")
+        self.status = status
+        self.body = body
+
+
+class Node:
+    def __init__(self, project, data, *flags):
+        self.project, self.data, self.flags = str(project), str(data), flags
+        self.process = None
+        self.url = None
+
+    def start(self, seconds=60):
+        """Starts the process and waits until it is ready. Returns how long that took."""
+        begin = time.monotonic()
+        self.process = subprocess.Popen([str(BINARY), "run", self.project, "--data", self.data, "--http", "127.0.0.1:0", *self.flags],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.stderr = []
+        ready = threading.Event()
+
+        def read():
+            for line in self.process.stderr:
+                self.stderr.append(line)
+                if line.startswith("ready"):
+                    self.url = "http://" + line.split("http=")[1].split()[0]
+                    ready.set()
+            ready.set()
+
+        threading.Thread(target=read, daemon=True).start()
+        assert ready.wait(seconds), "not ready in time:\n" + "".join(self.stderr)
+        assert self.url is not None and self.process.poll() is None, "did not start:\n" + "".join(self.stderr)
+        return time.monotonic() - begin
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            assert self.process.wait(60) == 0, "".join(self.stderr)
+
+    def request(self, method, path, body=None, headers=None, timeout=60):
+        """(status, headers, body). Raises Refused for 4xx and 5xx, OSError where nobody answers."""
+        request = urllib.request.Request(self.url + path, data=body, headers=headers or {}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                return answer.status, dict(answer.headers), answer.read()
+        except urllib.error.HTTPError as error:
+            if error.code == 304:
+                return 304, dict(error.headers), b""
+            raise Refused(error.code, error.read().decode()) from None
+
+    def get(self, path, **kwargs):
+        return json.loads(self.request("GET", path, **kwargs)[2])
+
+    def sql(self, text, timeout=120):
+        """The rows of a statement."""
+        body = self.request("POST", f"/v1/sql?timeout={timeout}s", text.encode(), {"Content-Type": "application/sql"}, timeout + 10)[2]
+        return json.loads(body).get("rows", [])
+
+    def send(self, stream, lines, key=None, content_type="application/x-ndjson", query=""):
+        headers = {"Content-Type": content_type}
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return json.loads(self.request("POST", f"/v1/streams/{stream}{query}", "\n".join(lines).encode() + b"\n", headers)[2])
+
+    def books(self, stream):
+        """The counters of `log → stream`."""
+        return {line["counter"]: line["value"] for line in self.get("/v1/ledger")["lines"] if line["edge"] == f"log → {stream}"}
+
+    def wait_for_records(self, stream, count, seconds=120):
+        deadline = time.monotonic() + seconds
+        while self.books(stream).get("records", 0) < count:
+            assert time.monotonic() < deadline, f"{self.books(stream)} after {seconds} s, {count} records are expected"
+            time.sleep(0.02)
+
+    def difference(self, view):
+        """How many rows of the view differ from DuckDB's answer to its query over the stored rows."""
+        query = self.sql(f"SELECT query FROM millrace.views WHERE name = '{view}'")[0][0]
+        return self.sql(f"SELECT (SELECT count(*) FROM (FROM {view} EXCEPT ALL ({query}))) + "
+                        f"(SELECT count(*) FROM (({query}) EXCEPT ALL FROM {view}))")[0][0]

@@ -1,0 +1,186 @@
+// Runs the SQL cases under every regime: each file on a fresh node, one row a step or all in one, one and two workers, with restarts between
+// statements, with a tiny memory budget. The same file has to give the same answers everywhere.
+//
+//   slt_runner FOLDER|FILE… [--regime NAME]
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <regex>
+
+#include "runtime/node.h"
+#include "slt/slt_file.h"
+
+namespace millrace::slt {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Regime {
+  const char* name;
+  int workers;
+  size_t step_rows_max;
+  size_t memory_bytes;
+  bool restart;  // before each query
+};
+
+constexpr size_t kPlenty = size_t{1} << 30;
+constexpr Regime kRegimes[] = {
+    {"one-worker", 1, 200'000, kPlenty, false},     {"two-workers", 2, 200'000, kPlenty, false},
+    {"row-by-row", 2, 1, kPlenty, false},           {"restarts", 1, 200'000, kPlenty, true},
+    {"tiny-memory", 2, 200'000, 24 << 20, false},
+};
+
+class Run {
+ public:
+  explicit Run(const Regime& regime) : regime_(regime) {
+    directory_ = fs::temp_directory_path() / fs::path("millrace-slt-" + std::to_string(::getpid()));
+    fs::remove_all(directory_);
+  }
+  ~Run() {
+    node_.reset();
+    fs::remove_all(directory_);
+  }
+
+  Status Start() {
+    node_.reset();
+    runtime::NodeOptions options;
+    options.data_directory = directory_.string();
+    options.workers = regime_.workers;
+    options.step_rows_max = regime_.step_rows_max;
+    options.memory_bytes = regime_.memory_bytes;
+    TRY(node_, runtime::Node::Start(options));
+    return Ok();
+  }
+
+  // Empty: as expected; else what differs.
+  std::string Check(const Record& record) {
+    if (record.kind == Record::Kind::kQuery && regime_.restart) {
+      if (Status started = Start(); !started.ok()) return "restart: " + started.error().ToString();
+    }
+    std::string sql = record.sql;
+    while (!sql.empty() && std::isspace(static_cast<unsigned char>(sql.back()))) sql.pop_back();
+    const auto result = node_->Execute(sql, {});
+    if (record.kind == Record::Kind::kError) {
+      if (result.ok()) return "an error was expected";
+      const std::string text = result.error().ToString();
+      if (std::regex_search(text, std::regex(record.error_pattern))) return "";
+      return "the error does not match /" + record.error_pattern + "/:\n" + text;
+    }
+    if (!result.ok()) return result.error().ToString();
+    if (record.kind == Record::Kind::kOk) return "";
+    if (!result->rows) return "the statement gives no rows";
+    std::vector<std::string> lines = Lines(*result->rows);
+    std::vector<std::string> expected = record.expected;
+    if (record.sort == Record::Sort::kValues) {
+      lines = Values(lines);
+      expected = Values(expected);
+    }
+    if (record.sort != Record::Sort::kNone) {
+      std::sort(lines.begin(), lines.end());
+      std::sort(expected.begin(), expected.end());
+    }
+    if (lines == expected) return "";
+    std::string out = "expected:\n";
+    for (const std::string& line : expected) out += "    " + line + "\n";
+    out += "  got:\n";
+    for (const std::string& line : lines) out += "    " + line + "\n";
+    return out;
+  }
+
+ private:
+  static std::vector<std::string> Lines(const sql::QueryResult& rows) {
+    std::vector<std::string> lines;
+    for (const auto& chunk : rows.chunks) {
+      for (size_t row = 0; row < chunk->size(); ++row) {
+        std::string line;
+        for (size_t column = 0; column < chunk->ColumnCount(); ++column) {
+          const duckdb::Value value = chunk->GetValue(column, row);
+          std::string text = value.IsNull() ? "NULL" : value.ToString();
+          if (text.empty()) text = "(empty)";
+          line += (column > 0 ? " " : "") + text;
+        }
+        lines.push_back(Normalised(line));
+      }
+    }
+    return lines;
+  }
+  static std::vector<std::string> Values(const std::vector<std::string>& lines) {
+    std::vector<std::string> values;
+    for (const std::string& line : lines) {
+      for (size_t begin = 0; begin < line.size();) {
+        const size_t end = std::min(line.find(' ', begin), line.size());
+        values.push_back(line.substr(begin, end - begin));
+        begin = end + 1;
+      }
+    }
+    return values;
+  }
+
+  const Regime regime_;
+  fs::path directory_;
+  std::unique_ptr<runtime::Node> node_;
+};
+
+// The number of records that failed; one failure ends the file.
+int RunFile(const std::string& path, const Regime& regime, int& checked) {
+  const auto records = ParseFile(path);
+  if (!records.ok()) {
+    std::printf("FAILED %s\n", records.error().ToString().c_str());
+    return 1;
+  }
+  Run run(regime);
+  if (Status started = run.Start(); !started.ok()) {
+    std::printf("FAILED %s [%s]: start: %s\n", path.c_str(), regime.name, started.error().ToString().c_str());
+    return 1;
+  }
+  for (const Record& record : *records) {
+    const std::string wrong = run.Check(record);
+    if (!wrong.empty()) {
+      std::printf("FAILED %s:%d [%s]\n%s\n  %s\n", path.c_str(), record.line, regime.name, record.sql.c_str(), wrong.c_str());
+      return 1;
+    }
+    ++checked;
+  }
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  std::vector<std::string> files;
+  std::string only;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--regime" && i + 1 < argc) {
+      only = argv[++i];
+    } else if (fs::is_directory(argument)) {
+      for (const auto& entry : fs::recursive_directory_iterator(argument)) {
+        if (entry.path().extension() == ".slt") files.push_back(entry.path().string());
+      }
+    } else {
+      files.push_back(argument);
+    }
+  }
+  std::sort(files.begin(), files.end());
+  if (files.empty()) {
+    std::printf("no .slt file\n0 passed, 1 failed\n");
+    return 1;
+  }
+  int passed = 0;
+  int failed = 0;
+  int checked = 0;
+  for (const std::string& file : files) {
+    for (const Regime& regime : kRegimes) {
+      if (!only.empty() && only != regime.name) continue;
+      const int wrong = RunFile(file, regime, checked);
+      failed += wrong;
+      passed += wrong == 0 ? 1 : 0;
+      std::fflush(stdout);
+    }
+  }
+  std::printf("%zu files, %d statements and queries checked\n%d passed, %d failed\n", files.size(), checked, passed, failed);
+  return failed == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace millrace::slt
+
+int main(int argc, char** argv) { return millrace::slt::Main(argc, argv); }

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Configures a preset where needed and builds a target of it, quietly: progress on a terminal, the compiler's words when it fails.
+#   tools/build.sh PRESET TARGET…
+set -euo pipefail
+cd "$(dirname "$0")/.."
+preset=$1
+shift
+folder=build/$preset
+[ "$preset" = bench ] && folder=build/release
+mkdir -p "$folder"
+cmake --preset "$preset" >"$folder/configure.log" 2>&1 || { cat "$folder/configure.log" >&2; exit 1; }
+if [ -t 1 ]; then
+  NINJA_STATUS="build: [%f/%t] " ninja -C "$folder" "$@"
+else
+  ninja -C "$folder" "$@" >"$folder/build.log" 2>&1 || { grep -vE '^\[[0-9]+/[0-9]+\]' "$folder/build.log" >&2; exit 1; }
+fi

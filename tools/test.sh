@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Builds and runs the tests. --all adds the long ones.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+passed=0
+failed=0
+# Runs one suite; its output goes to build/test-logs and is shown when it fails.
+suite() {
+  local name=$1 begin
+  shift
+  begin=$(date +%s)
+  mkdir -p build/test-logs
+  if "$@" >"build/test-logs/$name.log" 2>&1; then
+    passed=$((passed + 1))
+    echo "ok      $name ($(($(date +%s) - begin)) s)"
+  else
+    failed=$((failed + 1))
+    echo "FAILED  $name ($(($(date +%s) - begin)) s)"
+    tail -n 60 "build/test-logs/$name.log"
+  fi
+}
+
+suite structure tools/check_structure.py
+suite build-release tools/build.sh release millrace
+suite build-dev tools/build.sh dev all
+if [ -e build/dev/CTestTestfile.cmake ]; then
+  # Leaks of DuckDB's and RocksDB's own singletons at exit are none of ours; everything else of the sanitizers is on.
+  export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
+  mapfile -t unit < <(cd build/dev && ctest -N | sed -n 's/^ *Test *#[0-9]*: //p')
+  for name in "${unit[@]}"; do
+    suite "unit-$name" ctest --test-dir build/dev -R "^$name\$" --output-on-failure
+  done
+fi
+suite whole-program python3 -m pytest -q tests
+suite demo env CI=1 tools/demo.sh
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
