@@ -1,22 +1,25 @@
-// Deduplicate lets the first row of each key pass.
+// Deduplicate lets the first row of each key pass:
 //
-//   a row is a duplicate  ⇔  an accepted row with equal key (NULLs equal) and |Δ time| < within
-//   stands earlier in
-//                            append order (no `within`: whatever the times);       out = the rows
-//                            that are none
+//   out = the rows that are no duplicates
 //
-// A step's rows are taken in append order (order, offset, partition), so that the batching decides
-// nothing. A row whose time is NULL is less than nothing away: it is no duplicate and makes none
-// (with `within`).
+// A row is a duplicate when an accepted row with equal key (NULLs equal) and |Δ time| < within
+// stands earlier in append order (no `within`: whatever the times). A step's rows are taken in
+// append order (order, offset, partition), so that the batching decides nothing. With `within`, a
+// row whose time is NULL has no distance to any other: it passes and makes no duplicates.
 //
 // State: table + 0, a cell per key: nothing but its presence without `within`, else the earliest
 // and the latest accepted time; table + 1, an ordered bag per key with the accepted times between
 // these two. Accepted times of a key are at least `within` apart, so that only the two neighbours
-// of a time can make it a duplicate. Kept: every accepted time. A late row (`late = 'keep'`) is an
-// ordinary row of any event time, so that there is no time that no later row could be near; entries
-// not in use are evicted to disk. Cost: one look-up per row; one more for a key with more than two
-// accepted times where the row lies between them. REQUIRES: the input is insert-only, and steps
-// come in append order. Not thread-safe: one instance per worker. Errors: those of the state.
+// of a time can make it a duplicate.
+//
+// Kept: every accepted time. A late row (`late = 'keep'`) is an ordinary row of any event time, so
+// there is none that no later row could be near; entries not in use are evicted to disk.
+//
+// Cost: one look-up per row; one more for a key with more than two accepted times where the row
+// lies between them.
+// REQUIRES: the input is insert-only, and steps come in append order.
+// Not thread-safe: one instance per worker.
+// Errors: those of the state.
 #pragma once
 
 #include <cstddef>

@@ -14,10 +14,11 @@
 // A row whose key holds a NULL that equals nothing is in no state: it matches nothing now or later.
 // A pair whose condition fails (`'abc'::INT`) counts as no match and is reported.
 //
-// State: table + 0: A by key; table + 1: B by key; table + 2 (left join with a condition): per key,
-// left row → weight of its matches, where that is not 0. Cost: one look-up in both tables for each
-// changed row, and the pairs. Not thread-safe: one instance per worker. Errors: those of the state,
-// kCorruption for a row that does not decode.
+// State: table + 0, A by key; table + 1, B by key; table + 2 (left join with a condition), per key:
+// left row → weight of its matches, where that is not 0.
+// Cost: one look-up in both tables for each changed row, and the pairs.
+// Not thread-safe: one instance per worker.
+// Errors: those of the state, kCorruption for a row that does not decode.
 //
 // Source: Budiu et al., "DBSP", VLDB 2023, section 5 (bilinear operators).
 #pragma once

@@ -17,10 +17,31 @@ using rows::Weight;
 // key's first columns only.
 constexpr size_t kBoundaryBytes = 40;
 
+// `last` empty: the places are not filled.
+void SetBoundary(std::byte* boundary, std::string_view last) {
+  const size_t head = std::min(last.size(), kBoundaryBytes - 1);
+  boundary[0] = static_cast<std::byte>(last.empty() ? 0 : head + 1);
+  std::copy_n(reinterpret_cast<const std::byte*>(last.data()), head, boundary + 1);
+}
+
 bool IsBehind(std::string_view row, const std::byte* boundary) {
   const auto head = std::to_integer<size_t>(boundary[0]);
   if (head == 0) return false;
   return std::memcmp(row.data(), boundary + 1, std::min(row.size(), head - 1)) > 0;
+}
+
+// With no more places than this the shown rows are looked at in less time than a boundary.
+constexpr int64_t kPlacesWithoutBoundary = 4;
+
+constexpr size_t kAhead = 8;
+
+bool NeedsBoundary(const TopK& top_k) {
+  return top_k.limit > kPlacesWithoutBoundary ||
+         top_k.offset > kPlacesWithoutBoundary - top_k.limit;
+}
+
+size_t SlotHash(const state::BagTable::Group* group) {
+  return reinterpret_cast<uintptr_t>(group) * 0x9e3779b97f4a7c15ull >> 20;
 }
 
 // Stored rows end with the length of their order key, in one byte when it is small. Equal order
@@ -71,7 +92,10 @@ TopKOperator::TopKOperator(const Node& node, const OperatorContext& context)
       order_encoder_(KeyOrders(top_k_)),
       row_encoder_(context.input_types[0]),
       table_(context.state.Bags(context.table, /*ordered=*/true)),
-      boundaries_(context.state.Cells(state::TableId{context.table.value + 1}, kBoundaryBytes)),
+      boundaries_(
+          NeedsBoundary(top_k_)
+              ? &context.state.Cells(state::TableId{context.table.value + 1}, kBoundaryBytes)
+              : nullptr),
       insert_only_(!context.insert_only.empty() && context.insert_only[0]),
       out_(context.input_types[0], top_k_.with_number) {
   CHECK(top_k_.limit >= 0 && top_k_.offset >= 0);
@@ -84,12 +108,19 @@ Result<rows::Batch> TopKOperator::Step(StepContext&, std::span<const rows::Batch
   for (const rows::Batch::Part& part : inputs[0]->parts) TRY(Change(part));
 
   for (size_t i = 0; i < touched_.size(); ++i) {
+    // The groups lie anywhere in memory: the next ones are fetched while this one is scanned.
+    if (i + kAhead < touched_.size()) __builtin_prefetch(touched_[i + kAhead].group);
+    const Touched& touched = touched_[i];
+    if (!touched.changed) continue;
     const size_t before_end = i + 1 < touched_.size() ? touched_[i + 1].before : before_.size();
     after_.clear();
-    boundaries_.Touch(touched_[i].boundary);
-    Scan(touched_[i].group, after_, touched_[i].boundary);
-    TRY(EmitDifference(
-        std::span(before_).subspan(touched_[i].before, before_end - touched_[i].before), after_));
+    const bool full = Scan(touched.group, after_, /*trims=*/insert_only_);
+    if (touched.boundary != nullptr) {
+      boundaries_->Touch(touched.boundary);
+      SetBoundary(touched.boundary, full ? after_.back().bytes : std::string_view());
+    }
+    TRY(EmitDifference(std::span(before_).subspan(touched.before, before_end - touched.before),
+                       after_));
   }
   TRY(out_.Flush());
   // No retraction will ever bring these back.
@@ -107,20 +138,23 @@ Status TopKOperator::Change(const rows::Batch::Part& part) {
   duckdb::DataChunk& rows = *part.rows;
   const std::vector<state::Key>& partitions = partition_reader_.Read(rows);
   TRY(table_.FindOrCreate(partitions, groups_));
-  TRY(boundaries_.FindOrCreate(partitions, cells_, created_));
+  cells_.assign(rows.size(), nullptr);
+  if (boundaries_ != nullptr) TRY(boundaries_->FindOrCreate(partitions, cells_, created_));
   const std::vector<std::string_view>& order_keys = order_encoder_.Encode(order_columns_.Of(rows));
   const std::vector<std::string_view>& encoded = row_encoder_.Encode(rows);
   for (size_t i = 0; i < rows.size(); ++i) {
     if (part.weight(i) == 0) continue;
+    CHECK(!insert_only_ || part.weight(i) > 0) << "a retraction from an insert-only input";
     row_.assign(order_keys[i]);
     row_.append(encoded[i]);
     AppendLength(row_, order_keys[i].size());
-    CHECK(!insert_only_ || part.weight(i) > 0) << "a retraction from an insert-only input";
-    if (!IsBehind(row_, cells_[i])) {
-      Touch(groups_[i], cells_[i]);
-    } else if (insert_only_) {
-      continue;
+    bool behind = cells_[i] != nullptr && IsBehind(row_, cells_[i]);
+    if (!behind) {
+      Touched& touched = Touch(groups_[i], cells_[i]);
+      behind = !touched.last.empty() && row_ > touched.last;
+      touched.changed |= !behind;
     }
+    if (behind && insert_only_) continue;
     table_.Add(groups_[i], row_, part.weight(i));
   }
   return Ok();
@@ -129,46 +163,41 @@ Status TopKOperator::Change(const rows::Batch::Part& part) {
 // Takes down what the partition shows, once in a step.
 // REQUIRES: of the step's changes to the partition, only such behind its last shown row were made
 // before.
-void TopKOperator::Touch(state::BagTable::Group* group, std::byte* boundary) {
-  if (IsTouched(group)) return;
-  touched_.push_back({group, boundary, before_.size()});
-  if (table_.Size(group) == 0) return;
-  Scan(group, before_, nullptr);
-  for (size_t i = touched_.back().before; i < before_.size(); ++i) {
-    before_[i].bytes = bytes_.Copy(before_[i].bytes);
-  }
-}
-
-// Says whether the group is in touched_, and enters it as the next one where it is not.
-bool TopKOperator::IsTouched(const state::BagTable::Group* group) {
+TopKOperator::Touched& TopKOperator::Touch(state::BagTable::Group* group, std::byte* boundary) {
   if (2 * (touched_.size() + 1) > slots_.size()) GrowSlots();
   const size_t mask = slots_.size() - 1;
-  size_t slot = std::hash<const void*>()(group) * 0x9e3779b97f4a7c15ull >> 20 & mask;
-  while (slots_[slot] != 0) {
-    if (touched_[slots_[slot] - 1].group == group) return true;
-    slot = (slot + 1) & mask;
+  size_t slot = SlotHash(group) & mask;
+  for (; slots_[slot] != 0; slot = (slot + 1) & mask) {
+    Touched& known = touched_[slots_[slot] - 1];
+    if (known.group == group) return known;
   }
-  slots_[slot] = static_cast<uint32_t>(touched_.size() + 1);
-  return false;
+  touched_.push_back({group, boundary, before_.size(), {}, false});
+  slots_[slot] = static_cast<uint32_t>(touched_.size());
+  Touched& touched = touched_.back();
+  if (table_.Size(group) == 0) return touched;
+  const bool full = Scan(group, before_, /*trims=*/false);
+  for (size_t i = touched.before; i < before_.size(); ++i) {
+    before_[i].bytes = bytes_.Copy(before_[i].bytes);
+  }
+  if (full) touched.last = before_.back().bytes;
+  return touched;
 }
 
 void TopKOperator::GrowSlots() {
   slots_.assign(slots_.size() * 4, 0);
   const size_t mask = slots_.size() - 1;
   for (size_t i = 0; i < touched_.size(); ++i) {
-    size_t slot = std::hash<const void*>()(touched_[i].group) * 0x9e3779b97f4a7c15ull >> 20 & mask;
+    size_t slot = SlotHash(touched_[i].group) & mask;
     while (slots_[slot] != 0) slot = (slot + 1) & mask;
     slots_[slot] = static_cast<uint32_t>(i + 1);
   }
 }
 
-// Appends the rows that the partition shows to `shown`, and notes the last one in `boundary` unless
-// it is null. With insert-only input puts what lies behind it into excess_.
-void TopKOperator::Scan(state::BagTable::Group* group, std::vector<Shown>& shown,
-                        std::byte* boundary) {
+// Appends the rows that the partition shows to `shown`; true when they fill all places. `trims`:
+// puts what lies behind them into excess_.
+bool TopKOperator::Scan(state::BagTable::Group* group, std::vector<Shown>& shown, bool trims) {
   int64_t hidden = top_k_.offset;  // places to pass by
   int64_t left = top_k_.limit;
-  const bool trims = insert_only_ && boundary != nullptr;
   table_.Scan(group, {}, [&](const state::BagTable::Entry& entry) {
     if (entry.weight <= 0)
       return true;  // a row taken away before it came: upstream's passing state
@@ -182,15 +211,7 @@ void TopKOperator::Scan(state::BagTable::Group* group, std::vector<Shown>& shown
     if (trims && excess > 0) excess_.push_back({group, bytes_.Copy(entry.row), excess});
     return left > 0 || trims;
   });
-  if (boundary == nullptr) return;
-  if (left > 0) {
-    boundary[0] = std::byte{0};
-    return;
-  }
-  const std::string_view last = shown.back().bytes;
-  const size_t head = std::min(last.size(), kBoundaryBytes - 1);
-  boundary[0] = static_cast<std::byte>(head + 1);
-  std::memcpy(boundary + 1, last.data(), head);
+  return left == 0;
 }
 
 Status TopKOperator::EmitDifference(std::span<const Shown> before, std::span<const Shown> after) {

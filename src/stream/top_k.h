@@ -1,5 +1,5 @@
-// TopK shows the rows at some places of each partition's order: ORDER BY … LIMIT, and row_number()
-// <= k.
+// TopK shows the rows at some places of each partition's order: ORDER BY … LIMIT, row_number() <=
+// k.
 //
 //   out = Δ { the rows at places offset < n <= offset + limit of I(in)[partition] },
 //
@@ -9,15 +9,18 @@
 //
 // The rows shown are not stored a second time: a touched partition is scanned once before and once
 // after the step's changes, and the difference is emitted. A change behind the last shown row costs
-// nothing but its own addition: the boundary cell holds the first bytes of that row, and is
-// conservative where these are equal.
+// nothing but its own addition: the boundary cell holds the first bytes of that row, and where
+// these are equal the scan decides. With very few places there is no such cell, and the scan always
+// does.
 //
 // With insert-only input a row behind the last shown one will never be shown and is not kept.
 //
 // State: table + 0, an ordered bag per partition of `order key | row | length of the order key`;
-// table + 1, the boundary. Cost: O(offset + limit) for each partition that is touched at or before
-// its last shown row, else one addition. Not thread-safe: one instance per worker. Errors: those of
-// the state, kCorruption for a row that does not decode.
+// table + 1, the boundary.
+// Cost: O(offset + limit) for each partition that is touched at or before its last shown row, else
+// one addition.
+// Not thread-safe: one instance per worker.
+// Errors: those of the state, kCorruption for a row that does not decode.
 #pragma once
 
 #include <cstddef>
@@ -47,10 +50,11 @@ class TopKOperator final : public Operator {
   // A partition whose shown rows this step may change.
   struct Touched {
     state::BagTable::Group* group;
-    std::byte* boundary;
-    size_t before;  // its rows in before_ are [before, before of the next one)
+    std::byte* boundary;    // null without boundaries
+    size_t before;          // its rows in before_ are [before, before of the next one)
+    std::string_view last;  // of these, where they fill all places; in bytes_
+    bool changed;           // some change was not behind the last one
   };
-
   // With insert-only input: copies of a row behind the last shown place.
   struct Excess {
     state::BagTable::Group* group;
@@ -59,10 +63,9 @@ class TopKOperator final : public Operator {
   };
 
   Status Change(const rows::Batch::Part& part);
-  void Touch(state::BagTable::Group* group, std::byte* boundary);
-  bool IsTouched(const state::BagTable::Group* group);
+  Touched& Touch(state::BagTable::Group* group, std::byte* boundary);
   void GrowSlots();
-  void Scan(state::BagTable::Group* group, std::vector<Shown>& shown, std::byte* boundary);
+  bool Scan(state::BagTable::Group* group, std::vector<Shown>& shown, bool trims);
   Status EmitDifference(std::span<const Shown> before, std::span<const Shown> after);
   Status EmitRowDifference(std::span<const Shown> before, std::span<const Shown> after);
   Status EmitPlaceDifference(std::span<const Shown> before, std::span<const Shown> after);
@@ -73,7 +76,7 @@ class TopKOperator final : public Operator {
   rows::KeyEncoder order_encoder_;
   rows::RowEncoder row_encoder_;
   state::BagTable& table_;
-  state::CellTable& boundaries_;
+  state::CellTable* boundaries_;  // null where few places make it a waste
   const bool insert_only_;
 
   // Of one step.

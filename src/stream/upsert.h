@@ -1,8 +1,8 @@
 // Upsert turns a changelog of full rows by key into changes of the table that it describes.
 //
-//   out = Δ table,  where  table[key] = the row of the key's change with the greatest `order`, none
-//   if that one deletes
+//   out = Δ table
 //
+// where table[key] is the row of the key's change with the greatest `order`, none if that deletes.
 // Within a step only a key's last change counts, whatever the batching. A change that leaves the
 // row as it is (by its exact encoding) emits nothing; deleting a key that has no row is nothing.
 // Keys follow SQL equality with NULLs equal.
@@ -10,8 +10,8 @@
 // State: table + 0, a bag per key that holds the key's row with weight 1.
 // Cost: one look-up per touched key, and the encoding of each change.
 // REQUIRES: the input is insert-only, and no two changes of a key have the same order.
-// Not thread-safe: one instance per worker. Errors: those of the state, kCorruption for a row that
-// does not decode.
+// Not thread-safe: one instance per worker.
+// Errors: those of the state, kCorruption for a row that does not decode.
 #pragma once
 
 #include <cstdint>
