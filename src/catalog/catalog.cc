@@ -307,7 +307,7 @@ Result<CatalogPtr> Catalog::Apply(const std::vector<Change>& changes) const {
           .SqlState("42P07");
     }
     Object object = create.object;
-    object.generation = next->version_;
+    if (object.generation == 0) object.generation = next->version_;
     next->objects_.insert_or_assign(Key(kind, object.name()), std::move(object));
   }
   for (const auto& [key, object] : next->objects_) {

@@ -59,8 +59,8 @@ class Catalog {
   std::vector<std::string> RelationNames() const;  // for "did you mean"
 
   // The catalog after the changes, all or nothing: dependencies are judged when all are made, so a
-  // list may drop a stream, make it anew, and replace what reads it. Sets `generation` of what is
-  // created. Errors: a name is taken (also one that differs in case only), a dependency is missing
+  // list may drop a stream, make it anew, and replace what reads it. Sets the `generation` of what
+  // is created to the new version where the caller left it 0. Errors: a name is taken (also one that differs in case only), a dependency is missing
   // or would go (names the dependents), a cycle (names its members).
   Result<CatalogPtr> Apply(const std::vector<Change>& changes) const;
 

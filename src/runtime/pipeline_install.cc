@@ -1,5 +1,6 @@
 // How objects of the catalog come into the pipeline and leave it: relations, circuits, backfill.
 #include <algorithm>
+#include <atomic>
 
 #include "base/coding.h"
 #include "base/logging.h"
@@ -23,6 +24,7 @@ class StreamHistoryReader final : public stream::SourceReader {
     }
   }
   Result<rows::Batch> Read(int worker) override {
+    reads_.fetch_add(1, std::memory_order_relaxed);
     Share& share = shares_[static_cast<size_t>(worker)];
     rows::Batch out;
     while (!share.ended && out.parts.size() < kBackfillChunks) {
@@ -35,6 +37,7 @@ class StreamHistoryReader final : public stream::SourceReader {
     }
     return out;
   }
+  uint64_t reads() const { return reads_.load(std::memory_order_relaxed); }
   bool ended() const {
     return std::all_of(shares_.begin(), shares_.end(), [](const Share& share) { return share.ended; });
   }
@@ -45,12 +48,14 @@ class StreamHistoryReader final : public stream::SourceReader {
     bool ended;
   };
   std::vector<Share> shares_;
+  std::atomic<uint64_t> reads_{0};
 };
 
 class ContentReader final : public stream::SourceReader {
  public:
   ContentReader(const state::ViewTable& content, state::Step step) : content_(content), step_(step) {}
   Result<rows::Batch> Read(int worker) override {
+    reads_.fetch_add(1, std::memory_order_relaxed);
     rows::Batch out;
     if (worker != 0) return out;
     rows::RowDecoder decoder(content_.types());
@@ -70,12 +75,14 @@ class ContentReader final : public stream::SourceReader {
     }
     return out;
   }
+  uint64_t reads() const { return reads_.load(std::memory_order_relaxed); }
   bool ended() const { return position_ == state::ViewTable::kEnd; }
 
  private:
   const state::ViewTable& content_;
   const state::Step step_;
   size_t position_ = 0;
+  std::atomic<uint64_t> reads_{0};
 };
 
 }  // namespace
@@ -157,18 +164,25 @@ Status Pipeline::Backfill(const Relation& view, const std::vector<std::string>& 
     TRY(ApplyChanges(input.step, result));
     return ApplyFailures(input.step, result);
   };
+  // Steps until the reader is through. A reader that nobody asks would never be.
+  const auto feed = [&](const std::string& name, auto& reader) -> Status {
+    input.history = {{name, &reader}};
+    while (!reader.ended()) {
+      const uint64_t before = reader.reads();
+      TRY(step());
+      if (reader.reads() == before) return Error(Code::kInternal, "no operator reads the history of {}", Quoted(name));
+    }
+    return Ok();
+  };
   TRY(step());  // what stands without any input: constants, aggregates over nothing
   for (const std::string& name : reads) {
     const std::shared_ptr<const Relation> read = relations_.at(name);
-    input.history.clear();
     if (read->stream() != nullptr) {
       StreamHistoryReader reader(*context_.log, read, state_, context_.workers);
-      input.history[name] = &reader;
-      while (!reader.ended()) TRY(step());
+      TRY(feed(name, reader));
     } else {
       ContentReader reader(*read->content, input.step);
-      input.history[name] = &reader;
-      while (!reader.ended()) TRY(step());
+      TRY(feed(name, reader));
     }
   }
   LOG_INFO("view built from history", "view={} rows={} seconds={:.3f}", view.object.name(), view.content->row_count(),
