@@ -121,52 +121,54 @@ def main():
         print(f"{sent} order lines of a real shop: {sent - twice} different ones, {twice} of them twice, "
               f"{OUT_OF_ORDER:.0%} out of order.", flush=True)
         node = Node(os.path.join(folder, "data"))
-        loading = time.time()
-        subprocess.run([str(BINARY), "load", "order_lines", source, "--url", node.url], check=True)
-        deadline = time.time() + VISIBLE_SECONDS_MAX
-        while True:
-            books = {(line["edge"], line["counter"]): line["value"] for line in node.books()["lines"]}
-            if books.get(("log → order_lines", "records"), 0) >= sent:
-                break
-            if time.time() > deadline:
-                sys.exit("the views did not get there")
-            time.sleep(0.05)
-        print(f"All views are up to date {time.time() - loading:.1f} s after the first line was sent.")
+        try:
+            loading = time.time()
+            subprocess.run([str(BINARY), "load", "order_lines", source, "--url", node.url], check=True)
+            deadline = time.time() + VISIBLE_SECONDS_MAX
+            while True:
+                books = {(line["edge"], line["counter"]): line["value"] for line in node.books()["lines"]}
+                if books.get(("log → order_lines", "records"), 0) >= sent:
+                    break
+                if time.time() > deadline:
+                    sys.exit("the views did not get there")
+                time.sleep(0.05)
+            print(f"All views are up to date {time.time() - loading:.1f} s after the first line was sent.")
 
-        show("Revenue by day (GET /days/2010-12-01, and SQL)", ["day", "revenue", "orders", "lines", "returned"],
-             node.sql("SELECT * FROM revenue_by_day ORDER BY day LIMIT 3"))
-        day = node.get("/days/2010-12-01")
-        right &= len(day) == 1 and day[0]["orders"] > 0
-        show("Countries", ["country", "revenue", "customers"],
-             node.sql("SELECT * FROM revenue_by_country ORDER BY revenue DESC LIMIT 3"))
-        show("Bought together with 85123A (GET /products/85123A/bought-together)", ["other", "baskets", "rank"],
-             [list(row.values()) for row in node.get("/products/85123A/bought-together")[:3]])
-        show("Recommended to customer 17850 (GET /customers/17850/recommendations?n=3)", ["stock_code", "score"],
-             [list(row.values()) for row in node.get("/customers/17850/recommendations?n=3")])
+            show("Revenue by day (GET /days/2010-12-01, and SQL)", ["day", "revenue", "orders", "lines", "returned"],
+                 node.sql("SELECT * FROM revenue_by_day ORDER BY day LIMIT 3"))
+            day = node.get("/days/2010-12-01")
+            right &= len(day) == 1 and day[0]["orders"] > 0
+            show("Countries", ["country", "revenue", "customers"],
+                 node.sql("SELECT * FROM revenue_by_country ORDER BY revenue DESC LIMIT 3"))
+            show("Bought together with 85123A (GET /products/85123A/bought-together)", ["other", "baskets", "rank"],
+                 [list(row.values()) for row in node.get("/products/85123A/bought-together")[:3]])
+            show("Recommended to customer 17850 (GET /customers/17850/recommendations?n=3)", ["stock_code", "score"],
+                 [list(row.values()) for row in node.get("/customers/17850/recommendations?n=3")])
 
-        print("\nEach view against DuckDB's answer to the same query over the stored rows:")
-        for view in VIEWS:
-            right &= check_view(node, view)
+            print("\nEach view against DuckDB's answer to the same query over the stored rows:")
+            for view in VIEWS:
+                right &= check_view(node, view)
 
-        ledger = node.books()
-        show("The books", ["edge", "counter", "value"], [[line["edge"], line["counter"], line["value"]] for line in ledger["lines"]])
-        books = {(line["edge"], line["counter"]): line["value"] for line in ledger["lines"]}
-        balanced = ledger["balanced"] and books[("log → order_lines", "duplicates")] == twice \
-            and books[("log → order_lines", "rows")] == sent - twice
-        print("The books balance, and name every duplicate." if balanced else "THE BOOKS DO NOT BALANCE.")
-        right &= balanced
+            ledger = node.books()
+            show("The books", ["edge", "counter", "value"], [[line["edge"], line["counter"], line["value"]] for line in ledger["lines"]])
+            books = {(line["edge"], line["counter"]): line["value"] for line in ledger["lines"]}
+            balanced = ledger["balanced"] and books[("log → order_lines", "duplicates")] == twice \
+                and books[("log → order_lines", "rows")] == sent - twice
+            print("The books balance, and name every duplicate." if balanced else "THE BOOKS DO NOT BALANCE.")
+            right &= balanced
 
-        print(f"\n{'Everything is right' if right else 'SOMETHING IS WRONG'} ({time.time() - start:.0f} s).")
-        if right and sys.stdout.isatty() and not os.environ.get("CI"):
-            print(f"\nServing at {node.url} until Ctrl-C. Try:")
-            print(f"  curl '{node.url}/customers/13047/recommendations?n=5'")
-            print(f"  {BINARY.relative_to(ROOT)} sql --url {node.url} \"SELECT * FROM top_products WHERE month = '2011-11-01' ORDER BY rank\"")
-            print(f"  {BINARY.relative_to(ROOT)} sql --url {node.url} \"UPDATE products SET category = 'gifts' WHERE stock_code = '22423'\"")
-            try:
-                node.process.wait()
-            except KeyboardInterrupt:
-                pass
-        node.stop()
+            print(f"\n{'Everything is right' if right else 'SOMETHING IS WRONG'} ({time.time() - start:.0f} s).")
+            if right and sys.stdout.isatty() and not os.environ.get("CI"):
+                print(f"\nServing at {node.url} until Ctrl-C. Try:")
+                print(f"  curl '{node.url}/customers/13047/recommendations?n=5'")
+                print(f"  {BINARY.relative_to(ROOT)} sql --url {node.url} \"SELECT * FROM top_products WHERE month = '2011-11-01' ORDER BY rank\"")
+                print(f"  {BINARY.relative_to(ROOT)} sql --url {node.url} \"UPDATE products SET category = 'gifts' WHERE stock_code = '22423'\"")
+                try:
+                    node.process.wait()
+                except KeyboardInterrupt:
+                    pass
+        finally:
+            node.stop()
     return 0 if right else 1
 
 

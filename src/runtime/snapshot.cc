@@ -154,6 +154,10 @@ Result<NodeSnapshot::RelationShape> NodeSnapshot::Shape(std::string_view name) c
     return RelationShape{table->schema, table->schema.columns.size()};
   }
   if (const auto relation = published().relations->Find(name)) return relation->shape;
+  // A plain view has no content: its query stands in its place.
+  if (const catalog::ViewDefinition* view = catalog().FindView(name); view != nullptr && !view->materialized) {
+    return RelationShape{view->schema, view->schema.columns.size()};
+  }
   if (FindSetAside(published(), name)) {
     const rows::Schema schema = SetAsideSchema();
     return RelationShape{schema, schema.columns.size()};
