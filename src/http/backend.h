@@ -1,0 +1,46 @@
+// What the HTTP routes ask of the node behind them. NodeBackend (node_backend.h) is the real one;
+// tests have others. Types and meaning are those of runtime/node.h, which says more. Thread-safe.
+#pragma once
+
+#include "ingest/ingest.h"
+#include "runtime/node.h"
+
+namespace millrace::http {
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual bool ready() const = 0;
+  virtual Status health() const = 0;
+
+  virtual ingest::Ingest& ingest() = 0;
+  virtual std::string MergeTokens(const std::vector<std::string>& tokens) const = 0;
+  virtual void WhenVisible(std::string_view token, std::chrono::milliseconds timeout,
+                           std::function<void(Status)> done) = 0;
+
+  // The statements of a text that holds any number of them, each with what stands before it blanked
+  // out, so that the positions in its errors are those of the whole text.
+  virtual Result<std::vector<std::string>> SplitStatements(std::string_view text) const = 0;
+  virtual Result<runtime::StatementResult> Execute(std::string_view statement,
+                                                   const runtime::StatementOptions& options) = 0;
+
+  virtual std::optional<runtime::EndpointMatch> MatchEndpoint(std::string_view method,
+                                                              std::string_view path) const = 0;
+  virtual bool EndpointIsFast(const runtime::EndpointMatch& match) const = 0;
+  virtual int64_t EndpointStep(const runtime::EndpointMatch& match) const = 0;
+  virtual Result<runtime::EndpointAnswer> AnswerEndpoint(
+      const runtime::EndpointMatch& match, const std::map<std::string, std::string>& parameters,
+      const runtime::StatementOptions& options) = 0;
+
+  virtual catalog::CatalogPtr catalog() const = 0;
+  virtual int64_t visible_step() const = 0;
+  virtual std::vector<runtime::LedgerLine> Ledger() const = 0;
+  virtual Status CheckBooks() const = 0;
+  virtual std::string Metrics() const = 0;
+};
+
+// Blanks out everything before byte `begin`: line ends stay, every other character becomes a space.
+std::string BlankBefore(std::string_view text, size_t begin, size_t end);
+
+}  // namespace millrace::http

@@ -1,0 +1,299 @@
+#include "http/connection.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "base/clock.h"
+#include "base/logging.h"
+#include "http/problem.h"
+#include "http/text.h"
+
+namespace millrace::http {
+namespace {
+
+constexpr size_t kInputBytesMin = 4 * 1024;
+// Answers to pipelined requests gather up to this size before they are written.
+constexpr size_t kOutputGatherBytes = 64 * 1024;
+constexpr size_t kOutputKeptBytes = 256 * 1024;
+constexpr size_t kRequestIdBytesMax = 64;
+// What is read and thrown away at the end of a connection, so that its client sees the answer and
+// not a reset.
+constexpr size_t kLingerBytesMax = 4 * 1024 * 1024;
+constexpr std::chrono::milliseconds kLingerTime{2'000};
+
+bool IsPlainId(std::string_view id) {
+  return !id.empty() && id.size() <= kRequestIdBytesMax &&
+         std::all_of(id.begin(), id.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                  c == '-' || c == '_' || c == '.' || c == ':';
+         });
+}
+
+}  // namespace
+
+Connection::Connection(asio::ip::tcp::socket socket, net::ConnectionSlot slot, ServerLoop& loop,
+                       ServerShared& shared)
+    : socket_(std::move(socket)), slot_(std::move(slot)), loop_(loop), shared_(shared) {
+  shared_.live.fetch_add(1);
+  stopping_ = loop_.stopping;
+  loop_.connections.insert(this);
+}
+
+Connection::~Connection() {
+  loop_.connections.erase(this);
+  ErrorCode ignored;  // it is given up in any case
+  socket_.close(ignored);
+  shared_.live.fetch_sub(1);
+}
+
+asio::awaitable<void> Connection::Run() {
+  // Here and everywhere: co_await stands alone in its statement. Within conditions GCC 12
+  // miscompiles it.
+  while (!broken_ && keep_alive_) {
+    const bool has_request = co_await ReadHead();
+    if (!has_request) break;
+    co_await Serve();
+    if (!surplus_.empty()) {
+      input_.assign(surplus_);
+      begin_ = 0;
+      end_ = input_.size();
+      surplus_.clear();
+    }
+    if (output_.size() >= kOutputGatherBytes) co_await Flush();
+  }
+  co_await Flush();
+  if ((linger_ || begin_ < end_) && !broken_) co_await Linger();
+}
+
+asio::awaitable<bool> Connection::ReadHead() {
+  bool head_began = false;
+  for (;;) {
+    const ParsedHead parsed = ParseHead(buffered(), head_);
+    if (parsed.state == ParsedHead::State::kComplete) {
+      begin_ += parsed.bytes;
+      co_return true;
+    }
+    if (parsed.state == ParsedHead::State::kRefused) {
+      Refuse(parsed.status, parsed.reason);
+      co_return false;
+    }
+    co_await Flush();
+    if (broken_) co_return false;
+    if (begin_ == end_) {
+      begin_ = end_ = 0;
+      if (stopping_) co_return false;
+    } else if (begin_ > 0) {
+      input_.erase(0, begin_);
+      end_ -= begin_;
+      begin_ = 0;
+    }
+    // The parser refuses a head before it reaches the buffer's largest size.
+    if (end_ == input_.size())
+      input_.resize(std::clamp(input_.size() * 2, kInputBytesMin, 2 * kHeadBytesMax));
+    waiting_for_request_ = end_ == 0;
+    if (waiting_for_request_) {
+      SetDeadline(shared_.options.idle_timeout);
+    } else if (!head_began) {
+      head_began = true;
+      SetDeadline(shared_.options.head_timeout);
+    }
+    const size_t got =
+        co_await Receive(input_.data() + end_, input_.size() - end_, Duration::zero());
+    waiting_for_request_ = false;
+    if (got == 0) {
+      if (timed_out_ && end_ > 0)
+        Refuse(408, "the request head did not come within the time limit");
+      co_return false;
+    }
+    end_ += got;
+  }
+}
+
+void Connection::Refuse(int status, std::string_view reason) {
+  const RequestHead head;  // what came of it cannot be trusted
+  Exchange exchange(*this, head, RequestId(head));
+  keep_alive_ = false;
+  linger_ = true;
+  const Code code = status == 431 || status == 414   ? Code::kTooLarge
+                    : status == 408                  ? Code::kTimeout
+                    : status == 501 || status == 505 ? Code::kNotSupported
+                                                     : Code::kInvalidArgument;
+  exchange.ReplyError(Error(code, std::string(reason)), status);
+  shared_.metrics.Count(loop_.index, "malformed", status, 0);
+}
+
+asio::awaitable<void> Connection::Serve() {
+  const auto started = Tick();
+  keep_alive_ = head_.keep_alive;
+  deadline_ = std::chrono::steady_clock::time_point::max();
+  Exchange exchange(*this, head_, RequestId(head_));
+  co_await Answer(exchange);
+  if (!exchange.answered() && !broken_) {
+    exchange.ReplyError(Error(Code::kInternal, "the request was left without an answer"));
+  }
+  if (exchange.streaming_) {
+    LOG_ERROR("an answer was left unfinished", "id={}", exchange.request_id());
+    broken_ = true;
+  }
+  if (!exchange.body_ended_ && keep_alive_) {
+    begin_ += static_cast<size_t>(
+        exchange.body_left_);  // all of it is in the buffer: see Exchange::PutHead
+  }
+  if (!keep_alive_ && !exchange.body_ended_) linger_ = true;
+  shared_.metrics.Count(loop_.index, exchange.metric_route(), exchange.status(),
+                        SecondsSince(started));
+  if (exchange.status() >= 500) {
+    LOG_WARNING("request failed", "id={} method={} path={} status={}", exchange.request_id(),
+                head_.method, head_.path, exchange.status());
+  } else {
+    LOG_DEBUG("request", "id={} method={} path={} status={}", exchange.request_id(), head_.method,
+              head_.path, exchange.status());
+  }
+}
+
+asio::awaitable<void> Connection::Answer(Exchange& exchange) {
+  Router::Match match = shared_.router.Find(head_.method, head_.path);
+  if (match.route == nullptr) {
+    exchange.set_metric_route("other");
+    if (head_.method == "OPTIONS" && (!match.allow.empty() || head_.path == "*")) {
+      exchange.AddHeader(
+          "Allow", match.allow.empty() ? "GET, HEAD, POST, OPTIONS" : match.allow + ", OPTIONS");
+      exchange.Reply(204, {}, {});
+    } else if (match.allow.empty()) {
+      exchange.ReplyError(Error(Code::kNotFound, "there is nothing at {}", Quoted(head_.path))
+                              .Hint("GET / lists the paths"));
+    } else {
+      exchange.AddHeader("Allow", match.allow + ", OPTIONS");
+      exchange.ReplyError(
+          Error(Code::kInvalidArgument, "{} does not take {}", head_.path, head_.method)
+              .Hint(fmt::format("it takes {}", match.allow)),
+          405);
+    }
+    co_return;
+  }
+  exchange.set_metric_route(match.route->pattern);
+  exchange.set_segments(std::move(match.segments));
+  std::string failure;
+  try {
+    if (match.route->at_once && match.route->at_once(exchange)) co_return;
+    co_await match.route->handler(exchange);
+    co_return;
+  } catch (const std::exception& error) {  // of libraries, such as out of memory
+    failure = error.what();
+  }
+  LOG_ERROR("a handler failed", "id={} path={} error=\"{}\"", exchange.request_id(), head_.path,
+            failure);
+  if (exchange.answered()) {
+    exchange.BreakStream();
+  } else {
+    exchange.ReplyError(Error(Code::kInternal, "{}", failure));
+  }
+}
+
+// After an answer that left input unread: a close with unread bytes makes the kernel send a reset,
+// which can destroy the answer on its way.
+asio::awaitable<void> Connection::Linger() {
+  ErrorCode error;
+  socket_.shutdown(asio::socket_base::shutdown_send, error);
+  if (error) co_return;
+  SetDeadline(kLingerTime);
+  input_.resize(kOutputGatherBytes);
+  size_t dropped = 0;
+  while (dropped < kLingerBytesMax) {
+    const size_t got = co_await Receive(input_.data(), input_.size(), Duration::zero());
+    if (got == 0) co_return;
+    dropped += got;
+  }
+}
+
+asio::awaitable<void> Connection::Flush() {
+  size_t sent = 0;
+  while (sent < output_.size() && !broken_) {
+    // Most answers fit into the socket's buffer: then no wait, and no trip through the event loop.
+    const ssize_t written = ::send(socket_.native_handle(), output_.data() + sent,
+                                   output_.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (written >= 0) {
+      sent += static_cast<size_t>(written);
+      continue;
+    }
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) {
+      broken_ = true;
+      break;
+    }
+    const auto saved = deadline_;
+    SetDeadline(shared_.options.write_timeout);
+    ErrorCode error;
+    co_await socket_.async_wait(asio::ip::tcp::socket::wait_write, WithError(error));
+    deadline_ = saved;
+    if (error) broken_ = true;
+  }
+  output_.clear();
+  if (output_.capacity() > kOutputKeptBytes) output_.shrink_to_fit();
+}
+
+asio::awaitable<size_t> Connection::Receive(char* to, size_t size, Duration limit) {
+  if (broken_) co_return 0;
+  if (limit > Duration::zero()) SetDeadline(limit);
+  ErrorCode error;
+  const size_t got = co_await socket_.async_read_some(asio::buffer(to, size), WithError(error));
+  if (limit > Duration::zero()) deadline_ = std::chrono::steady_clock::time_point::max();
+  co_return error ? 0 : got;
+}
+
+void Connection::SetDeadline(Duration limit) {
+  timed_out_ = false;
+  deadline_ = loop_.now + limit;
+}
+
+void Connection::CheckDeadline() {
+  if (loop_.now < deadline_) return;
+  deadline_ = std::chrono::steady_clock::time_point::max();
+  timed_out_ = true;
+  shared_.timeouts.fetch_add(1);
+  ErrorCode ignored;  // a closed socket has nothing to cancel
+  socket_.cancel(ignored);
+}
+
+void Connection::StopSoon() {
+  stopping_ = true;
+  if (!waiting_for_request_) return;
+  ErrorCode ignored;  // a closed socket has nothing to cancel
+  socket_.cancel(ignored);
+}
+
+void Connection::Abort() {
+  stopping_ = true;
+  broken_ = true;
+  if (abandon_) abandon_(Error(Code::kUnavailable, "the server is stopping"));
+  if (watch_) (*watch_)();
+  ErrorCode ignored;  // a closed socket has nothing to cancel
+  socket_.cancel(ignored);
+}
+
+std::string Connection::RequestId(const RequestHead& head) const {
+  if (const auto given = head.Get("x-request-id"); given && IsPlainId(*given))
+    return std::string(*given);
+  return fmt::format("{:08x}-{:x}", shared_.instance, shared_.next_request.fetch_add(1));
+}
+
+const std::string& Connection::DateLine() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  if (now.tv_sec != loop_.date_second) {
+    loop_.date_second = now.tv_sec;
+    tm parts{};
+    ::gmtime_r(&now.tv_sec, &parts);
+    static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                              "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    loop_.date_line = fmt::format("Date: {}, {:02} {} {} {:02}:{:02}:{:02} GMT\r\n",
+                                  kDays[parts.tm_wday], parts.tm_mday, kMonths[parts.tm_mon],
+                                  parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
+  }
+  return loop_.date_line;
+}
+
+}  // namespace millrace::http

@@ -1,0 +1,256 @@
+// GET of the paths that CREATE ENDPOINT defined: every path that no other route takes comes here.
+#include <algorithm>
+#include <ctime>
+
+#include "http/answer_rows.h"
+#include "http/service.h"
+#include "http/text.h"
+
+namespace millrace::http {
+namespace {
+
+struct Plan {
+  runtime::EndpointMatch match;
+  std::map<std::string, std::string> parameters;  // of the path and of the query string
+  Format format = Format::kJson;
+  bool numbers_as_strings = false;
+  std::chrono::milliseconds timeout{0};
+  std::string after;
+};
+
+const catalog::EndpointDefinition& Definition(const runtime::EndpointMatch& match) {
+  return std::get<catalog::EndpointDefinition>(match.endpoint->definition);
+}
+
+bool Declares(const catalog::EndpointDefinition& endpoint, std::string_view name) {
+  return std::any_of(endpoint.parameters.begin(), endpoint.parameters.end(),
+                     [&](const auto& parameter) { return rows::EqualNames(parameter.name, name); });
+}
+
+Error UnknownParameter(const catalog::EndpointDefinition& endpoint, std::string_view name) {
+  std::vector<std::string> known = {"after", "timeout", "numbers"};
+  for (const auto& parameter : endpoint.parameters) known.push_back(parameter.name);
+  return Error(Code::kInvalidArgument, "endpoint {} has no parameter {}", Quoted(endpoint.name),
+               Quoted(name))
+      .Hint(DidYouMean(name, known));
+}
+
+// A parameter that the endpoint declares is its own, also where its name is one of the general
+// ones.
+Status TakeParameter(const ServiceContext& context, const catalog::EndpointDefinition& endpoint,
+                     std::string name, std::string value, Plan& plan) {
+  if (Declares(endpoint, name)) {
+    if (!plan.parameters.emplace(name, std::move(value)).second) {
+      return Error(Code::kInvalidArgument, "parameter {} is given twice", Quoted(name));
+    }
+    return Ok();
+  }
+  if (name == "after") {
+    plan.after = std::move(value);
+    return Ok();
+  }
+  if (name == "timeout") {
+    TRY(plan.timeout, ParseTimeout(&value, plan.timeout, context.options.query_timeout_max));
+    return Ok();
+  }
+  if (name != "numbers") return UnknownParameter(endpoint, name);
+  if (value != "string") {
+    return Error(Code::kInvalidArgument, "numbers={} is not understood", value)
+        .Hint("only numbers=string is");
+  }
+  plan.numbers_as_strings = true;
+  return Ok();
+}
+
+// nullopt: answered already (no such endpoint, wrong parameters, nothing new).
+std::optional<Plan> MakePlan(ServiceContext& context, Backend& backend, Exchange& exchange) {
+  auto match = backend.MatchEndpoint("GET", exchange.head().path);
+  if (!match) {
+    exchange.set_metric_route("other");
+    exchange.ReplyError(
+        Error(Code::kNotFound, "there is nothing at {}", Quoted(exchange.head().path))
+            .Hint("GET / lists the paths; CREATE ENDPOINT makes one"));
+    return std::nullopt;
+  }
+  Plan plan;
+  plan.match = std::move(*match);
+  plan.timeout = context.options.query_timeout;
+  const catalog::EndpointDefinition& endpoint = Definition(plan.match);
+  exchange.set_metric_route(endpoint.path);
+  plan.parameters = plan.match.path_values;
+  if (!exchange.head().query.empty()) {
+    auto given = ParseQuery(exchange.head().query);
+    if (!given.ok()) {
+      exchange.ReplyError(given.error());
+      return std::nullopt;
+    }
+    for (auto& [name, value] : *given) {
+      const Status taken =
+          TakeParameter(context, endpoint, std::move(name), std::move(value), plan);
+      if (!taken.ok()) {
+        exchange.ReplyError(taken.error());
+        return std::nullopt;
+      }
+    }
+  }
+  const auto format = Negotiate(exchange.head().Get("accept"), kFormats);
+  if (!format) {
+    exchange.ReplyError(Error(Code::kInvalidArgument, "none of the accepted media types can be had")
+                            .Hint("application/json, application/x-ndjson, text/csv"),
+                        406);
+    return std::nullopt;
+  }
+  plan.format = *format;
+  return plan;
+}
+
+// If-None-Match: a list of tags, or *. Weak comparison (RFC 9110, section 8.8.3.2): the W/ does not
+// matter.
+bool NamesTag(std::string_view list, std::string_view opaque) {
+  while (!list.empty()) {
+    std::string_view tag = NextPart(list, ',');
+    if (tag == "*") return true;
+    if (tag.starts_with("W/")) tag.remove_prefix(2);
+    if (tag == opaque) return true;
+  }
+  return false;
+}
+
+// True: the client has this already, and was told so.
+bool AnswerNotModified(const Backend& backend, const Plan& plan, Exchange& exchange) {
+  const auto wanted = exchange.head().Get("if-none-match");
+  if (!wanted) return false;
+  const std::string opaque = fmt::format("\"{}\"", backend.EndpointStep(plan.match));
+  if (!NamesTag(*wanted, opaque)) return false;
+  exchange.AddHeader("ETag", "W/" + opaque);
+  exchange.AddHeader("Cache-Control", "no-cache");
+  exchange.AddHeader("Vary", "Accept");
+  exchange.Reply(304, {}, {});
+  return true;
+}
+
+std::string IsoTime(Micros at) {
+  // Rounds towards the past, also before 1970.
+  const int64_t micros = ((at.value % 1'000'000) + 1'000'000) % 1'000'000;
+  const time_t seconds = static_cast<time_t>((at.value - micros) / 1'000'000);
+  tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", parts.tm_year + 1900,
+                     parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+                     micros);
+}
+
+void AddAnswerHeaders(Exchange& exchange, const runtime::EndpointAnswer& answer) {
+  exchange.AddHeader("ETag", fmt::format("W/\"{}\"", answer.step));
+  exchange.AddHeader("Cache-Control", "no-cache");
+  exchange.AddHeader("Vary", "Accept");
+  if (answer.watermark) exchange.AddHeader("X-Data-Timestamp", IsoTime(*answer.watermark));
+}
+
+std::shared_ptr<ResultWriter> WriterOf(runtime::EndpointAnswer& answer, const Plan& plan) {
+  return std::make_shared<ResultWriter>(
+      std::make_shared<const sql::QueryResult>(std::move(answer.rows)), plan.format,
+      RowShape::kObjects, plan.numbers_as_strings);
+}
+
+// Keyed look-ups: answered on the I/O thread, in microseconds.
+bool AnswerAtOnce(ServiceContext& context, Exchange& exchange) {
+  Backend* backend = context.ReadyBackend(exchange);
+  if (backend == nullptr) return true;
+  const auto plan = MakePlan(context, *backend, exchange);
+  if (!plan) return true;
+  if (!plan->after.empty()) return false;
+  if (AnswerNotModified(*backend, *plan, exchange)) return true;
+  if (!backend->EndpointIsFast(plan->match)) return false;
+  runtime::StatementOptions options;
+  options.timeout = plan->timeout;
+  auto answer = backend->AnswerEndpoint(plan->match, plan->parameters, options);
+  if (!answer.ok()) {
+    exchange.ReplyError(answer.error());
+    return true;
+  }
+  AddAnswerHeaders(exchange, *answer);
+  const auto writer = WriterOf(*answer, *plan);
+  std::string text = writer->Next();
+  while (!writer->ended()) text += writer->Next();
+  exchange.Reply(200, MediaType(plan->format), text);
+  return true;
+}
+
+struct Outcome {
+  runtime::EndpointAnswer answer;
+  std::shared_ptr<ResultWriter> writer;
+  std::string text;
+};
+
+asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
+  Backend* backend = context.ReadyBackend(exchange);
+  if (backend == nullptr) co_return;
+  auto plan = MakePlan(context, *backend, exchange);
+  if (!plan) co_return;
+  if (!plan->after.empty()) {
+    net::Waiting<net::Done> visible;
+    backend->WhenVisible(plan->after, plan->timeout, [done = visible.Callback()](Status status) {
+      if (status.ok()) {
+        done(net::Done{});
+      } else {
+        done(std::move(status).error());
+      }
+    });
+    auto waited = co_await exchange.Wait(visible);
+    if (!waited.ok()) {
+      exchange.ReplyError(waited.error());
+      co_return;
+    }
+    if (AnswerNotModified(*backend, *plan, exchange)) co_return;
+  }
+  const auto cancel = std::make_shared<std::atomic<bool>>(false);
+  const Format format = plan->format;
+  net::Waiting<Outcome> waiting;
+  const bool taken =
+      context.queries.TrySubmit([backend, cancel, plan = std::make_shared<Plan>(std::move(*plan)),
+                                 done = waiting.Callback()] {
+        runtime::StatementOptions options;
+        options.timeout = plan->timeout;
+        options.cancel = cancel;
+        auto answer = backend->AnswerEndpoint(plan->match, plan->parameters, options);
+        if (!answer.ok()) {
+          done(std::move(answer).error());
+          return;
+        }
+        Outcome outcome;
+        outcome.answer = std::move(answer).value();
+        outcome.writer = WriterOf(outcome.answer, *plan);
+        outcome.text = outcome.writer->Next();
+        done(std::move(outcome));
+      });
+  if (!taken) {
+    exchange.ReplyError(
+        Error(Code::kUnavailable, "too many requests are waiting").Hint("try again in a second"));
+    co_return;
+  }
+  auto outcome = co_await exchange.WaitWhileConnected(waiting, [cancel] { cancel->store(true); });
+  if (!outcome.ok()) {
+    exchange.ReplyError(outcome.error());
+    co_return;
+  }
+  AddAnswerHeaders(exchange, outcome->answer);
+  co_await AnswerRows(context, exchange, outcome->writer, std::move(outcome->text), "",
+                      MediaType(format));
+}
+
+}  // namespace
+
+void AddEndpointRoute(ServiceContext& context, Router& router) {
+  router.SetFallback(
+      {"endpoint", "GET", [&context](Exchange& exchange) { return Handle(context, exchange); },
+       [&context](Exchange& exchange) { return AnswerAtOnce(context, exchange); }},
+      [&context](std::string_view path) {
+        const Backend* backend = context.backend.load();
+        const bool known =
+            backend != nullptr && backend->ready() && backend->MatchEndpoint("GET", path);
+        return known ? std::string("GET, HEAD") : std::string();
+      });
+}
+
+}  // namespace millrace::http

@@ -1,0 +1,28 @@
+// Which representation a client gets: the Accept header (RFC 9110, section 12.5.1) against what
+// there is to offer; and media types of request bodies. Pure functions, thread-safe.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace millrace::http {
+
+enum class Format { kJson, kNdjson, kCsv };
+inline constexpr Format kFormats[] = {Format::kJson, Format::kNdjson, Format::kCsv};
+std::string_view MediaType(Format format);  // as the answer's Content-Type says it
+
+// The offered format that the client likes best; of equally liked ones the first. An absent or
+// empty header takes the first. nullopt: it accepts none of them (406).
+std::optional<Format> Negotiate(std::optional<std::string_view> accept,
+                                std::span<const Format> offered);
+
+// "Application/JSON; charset=utf-8" → "application/json".
+std::string BareMediaType(std::string_view content_type);
+// The format of a request body. kInvalidArgument lists what is understood (415).
+Result<Format> BodyFormat(std::optional<std::string_view> content_type);
+
+}  // namespace millrace::http

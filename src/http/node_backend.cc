@@ -1,0 +1,50 @@
+#include "http/node_backend.h"
+
+#include "sql/statement.h"
+
+namespace millrace::http {
+
+std::string NodeBackend::MergeTokens(const std::vector<std::string>& tokens) const {
+  return ingest::MergeTokens(tokens);
+}
+
+void NodeBackend::WhenVisible(std::string_view token, std::chrono::milliseconds timeout,
+                              std::function<void(Status)> done) {
+  node_.WhenVisible(token, timeout, std::move(done));
+}
+
+Result<std::vector<std::string>> NodeBackend::SplitStatements(std::string_view text) const {
+  TRY(const std::vector<sql::Statement> parsed, sql::Parse(text));
+  std::vector<std::string> statements;
+  for (const sql::Statement& statement : parsed) {
+    statements.push_back(
+        BlankBefore(text, statement.begin, statement.begin + statement.text.size()));
+  }
+  return statements;
+}
+
+Result<runtime::StatementResult> NodeBackend::Execute(std::string_view statement,
+                                                      const runtime::StatementOptions& options) {
+  return node_.Execute(statement, options);
+}
+
+std::optional<runtime::EndpointMatch> NodeBackend::MatchEndpoint(std::string_view method,
+                                                                 std::string_view path) const {
+  return node_.MatchEndpoint(method, path);
+}
+
+bool NodeBackend::EndpointIsFast(const runtime::EndpointMatch& match) const {
+  return node_.EndpointIsFast(match);
+}
+
+int64_t NodeBackend::EndpointStep(const runtime::EndpointMatch& match) const {
+  return node_.EndpointStep(match);
+}
+
+Result<runtime::EndpointAnswer> NodeBackend::AnswerEndpoint(
+    const runtime::EndpointMatch& match, const std::map<std::string, std::string>& parameters,
+    const runtime::StatementOptions& options) {
+  return node_.AnswerEndpoint(match, parameters, options);
+}
+
+}  // namespace millrace::http

@@ -1,0 +1,39 @@
+// The routes' backend over a running node.
+#pragma once
+
+#include "http/backend.h"
+
+namespace millrace::http {
+
+// Thread-safe, as the node is. The node must outlive it.
+class NodeBackend final : public Backend {
+ public:
+  explicit NodeBackend(runtime::Node& node) : node_(node) {}
+
+  bool ready() const override { return node_.ready(); }
+  Status health() const override { return node_.health(); }
+  ingest::Ingest& ingest() override { return node_.ingest(); }
+  std::string MergeTokens(const std::vector<std::string>& tokens) const override;
+  void WhenVisible(std::string_view token, std::chrono::milliseconds timeout,
+                   std::function<void(Status)> done) override;
+  Result<std::vector<std::string>> SplitStatements(std::string_view text) const override;
+  Result<runtime::StatementResult> Execute(std::string_view statement,
+                                           const runtime::StatementOptions& options) override;
+  std::optional<runtime::EndpointMatch> MatchEndpoint(std::string_view method,
+                                                      std::string_view path) const override;
+  bool EndpointIsFast(const runtime::EndpointMatch& match) const override;
+  int64_t EndpointStep(const runtime::EndpointMatch& match) const override;
+  Result<runtime::EndpointAnswer> AnswerEndpoint(
+      const runtime::EndpointMatch& match, const std::map<std::string, std::string>& parameters,
+      const runtime::StatementOptions& options) override;
+  catalog::CatalogPtr catalog() const override { return node_.catalog(); }
+  int64_t visible_step() const override { return node_.visible_step(); }
+  std::vector<runtime::LedgerLine> Ledger() const override { return node_.Ledger(); }
+  Status CheckBooks() const override { return node_.CheckBooks(); }
+  std::string Metrics() const override { return node_.Metrics(); }
+
+ private:
+  runtime::Node& node_;
+};
+
+}  // namespace millrace::http

@@ -1,0 +1,52 @@
+// Which handler answers which method and path. Built once, then read by all threads.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/asio.h"
+
+namespace millrace::http {
+
+class Exchange;
+
+// Answers a request. Runs on an I/O thread: it must not block; what takes long goes to a pool.
+using Handler = std::function<asio::awaitable<void>(Exchange&)>;
+// Answers a request at once, without a coroutine, and says true; or leaves it to the Handler.
+using InlineHandler = std::function<bool(Exchange&)>;
+
+struct Route {
+  std::string
+      pattern;         // "/v1/streams/{name}": a name in braces takes one segment that is not empty
+  std::string method;  // GET answers HEAD too
+  Handler handler;
+  InlineHandler at_once;  // may be empty
+};
+
+class Router {
+ public:
+  void Add(Route route);
+  // What answers paths that no pattern takes (endpoints). `methods` tells which methods it would
+  // take on this path, as a list for Allow; empty: the path does not exist.
+  void SetFallback(Route route, std::function<std::string(std::string_view path)> methods);
+
+  struct Match {
+    const Route* route = nullptr;       // null: 404 when `allow` is empty, else 405
+    std::vector<std::string> segments;  // percent-decoded values of the braces, in order
+    std::string allow;  // methods that the path takes, filled where the route is null
+  };
+  // `path` as it came, percent-encoded.
+  Match Find(std::string_view method, std::string_view path) const;
+  std::vector<std::string> Patterns() const;
+
+ private:
+  std::vector<Route> routes_;
+  std::optional<Route> fallback_;
+  std::function<std::string(std::string_view)> fallback_methods_;
+};
+
+}  // namespace millrace::http

@@ -1,0 +1,68 @@
+#include "http/service.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace millrace::http {
+
+bool MemoryBudget::TryTake(size_t bytes) {
+  size_t used = used_.load();
+  do {
+    if (bytes > bytes_max_ - std::min(used, bytes_max_)) return false;
+  } while (!used_.compare_exchange_weak(used, used + bytes));
+  return true;
+}
+
+Backend* ServiceContext::ReadyBackend(Exchange& exchange) {
+  Backend* found = backend.load();
+  if (found != nullptr && found->ready()) return found;
+  exchange.ReplyError(
+      Error(Code::kUnavailable, "the node is starting").Hint("GET /readyz tells when it is ready"));
+  return nullptr;
+}
+
+Service::Service(ServiceOptions options) : context_(std::move(options)) {
+  AddSystemRoutes(context_, router_);
+  AddIngestRoute(context_, router_);
+  AddSqlRoute(context_, router_);
+  AddEndpointRoute(context_, router_);
+}
+
+Service::~Service() { Stop(); }
+
+void Service::Stop() {
+  context_.queries.Stop();
+  context_.ingest.Stop();
+}
+
+Result<std::chrono::milliseconds> ParseTimeout(const std::string* text,
+                                               std::chrono::milliseconds fallback,
+                                               std::chrono::milliseconds max) {
+  if (text == nullptr) return fallback;
+  int64_t number = 0;
+  const char* end = text->data() + text->size();
+  const auto parsed = std::from_chars(text->data(), end, number);
+  const std::string_view unit(parsed.ptr, static_cast<size_t>(end - parsed.ptr));
+  const int64_t factor = unit.empty() || unit == "s" ? 1000
+                         : unit == "ms"              ? 1
+                         : unit == "m"               ? 60'000
+                                                     : 0;
+  if (parsed.ec != std::errc() || number < 0 || factor == 0) {
+    return Error(Code::kInvalidArgument, "timeout {} is not a time", Quoted(*text))
+        .Hint("write 5s, 250ms or 2m");
+  }
+  if (number > max.count() / factor) {
+    return Error(Code::kInvalidArgument, "timeout {} is longer than {} s", Quoted(*text),
+                 max.count() / 1000);
+  }
+  return std::chrono::milliseconds(number * factor);
+}
+
+const std::string* FindParameter(const QueryParameters& parameters, std::string_view name) {
+  for (const auto& [key, value] : parameters) {
+    if (key == name) return &value;
+  }
+  return nullptr;
+}
+
+}  // namespace millrace::http

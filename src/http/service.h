@@ -1,0 +1,94 @@
+// The routes of Millrace over HTTP (docs/http.md), on top of a Backend that may come later: until
+// then everything but /healthz and /readyz answers 503.
+//
+// Order of life: make the Service, start a Server with its router, SetServer, recover the node,
+// SetBackend. At the end: Server::Stop, then Service::Stop, then the node. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "http/backend.h"
+#include "http/exchange.h"
+#include "http/router.h"
+#include "http/server.h"
+#include "net/work_pool.h"
+
+namespace millrace::http {
+
+struct ServiceOptions {
+  int query_threads = 4;         // statements and endpoints that take long
+  size_t query_queue_max = 128;  // more are answered 503
+  int ingest_threads = 2;        // decode and append
+  size_t ingest_queue_max = 64;  // pieces of bodies; more are answered 429, or wait
+  size_t body_memory_bytes_max = size_t{256} << 20;  // of all request bodies together
+  size_t request_bytes_max = size_t{16} << 20;       // of one request that is taken as a whole
+  std::chrono::milliseconds query_timeout{60'000};   // where the request does not say
+  std::chrono::milliseconds query_timeout_max{600'000};
+  std::string version;
+};
+
+// Bytes that all requests together may hold. Thread-safe.
+class MemoryBudget {
+ public:
+  explicit MemoryBudget(size_t bytes_max) : bytes_max_(bytes_max) {}
+  bool TryTake(size_t bytes);
+  void Give(size_t bytes) { used_.fetch_sub(bytes); }
+  size_t used() const { return used_.load(); }
+  size_t bytes_max() const { return bytes_max_; }
+
+ private:
+  const size_t bytes_max_;
+  std::atomic<size_t> used_{0};
+};
+
+// What the routes share.
+struct ServiceContext {
+  ServiceOptions options;
+  std::atomic<Backend*> backend{nullptr};
+  std::atomic<const Server*> server{nullptr};
+  net::WorkPool queries;
+  net::WorkPool ingest;
+  std::shared_ptr<MemoryBudget> body_memory;  // shared: bytes may be held until after the service
+
+  explicit ServiceContext(ServiceOptions given)
+      : options(std::move(given)),
+        queries(options.query_threads, options.query_queue_max),
+        ingest(options.ingest_threads, options.ingest_queue_max),
+        body_memory(std::make_shared<MemoryBudget>(options.body_memory_bytes_max)) {}
+  // The backend if it can take requests; else answers 503 and gives null.
+  Backend* ReadyBackend(Exchange& exchange);
+};
+
+class Service {
+ public:
+  explicit Service(ServiceOptions options);
+  ~Service();
+
+  const Router& router() const { return router_; }
+  // Both must outlive the server's Stop.
+  void SetBackend(Backend* backend) { context_.backend = backend; }
+  void SetServer(const Server* server) { context_.server = server; }
+  // After Server::Stop: ends the pools.
+  void Stop();
+
+ private:
+  ServiceContext context_;
+  Router router_;
+};
+
+// Each adds its routes (one file each).
+void AddIngestRoute(ServiceContext& context, Router& router);
+void AddSqlRoute(ServiceContext& context, Router& router);
+void AddEndpointRoute(ServiceContext& context, Router& router);
+void AddSystemRoutes(ServiceContext& context, Router& router);
+
+// "5" and "5s" are seconds, "250ms" milliseconds, "2m" minutes. `fallback` where there is none.
+Result<std::chrono::milliseconds> ParseTimeout(const std::string* text,
+                                               std::chrono::milliseconds fallback,
+                                               std::chrono::milliseconds max);
+// The first parameter of this name, or null.
+const std::string* FindParameter(const QueryParameters& parameters, std::string_view name);
+
+}  // namespace millrace::http

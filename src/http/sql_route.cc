@@ -1,0 +1,150 @@
+// POST /v1/sql.
+#include "base/clock.h"
+#include "http/answer_rows.h"
+#include "http/service.h"
+#include "http/sql_request.h"
+
+namespace millrace::http {
+namespace {
+
+constexpr size_t kHeaderNoticeBytesMax = 1024;
+
+struct Plan {
+  SqlRequest request;
+  Format format = Format::kJson;
+  bool numbers_as_strings = false;
+  std::chrono::milliseconds timeout{0};
+  std::string after;
+};
+
+struct Outcome {
+  runtime::StatementResult result;
+  std::shared_ptr<ResultWriter> writer;
+  std::string text;  // what stands before the rows, and their first piece
+};
+
+Result<Plan> ParseParameters(const ServiceContext& context, const Exchange& exchange) {
+  static const std::vector<std::string> kKnown = {"timeout", "after", "numbers"};
+  TRY(const QueryParameters parameters, KnownParameters(exchange, kKnown));
+  Plan plan;
+  TRY(plan.timeout, ParseTimeout(FindParameter(parameters, "timeout"),
+                                 context.options.query_timeout, context.options.query_timeout_max));
+  if (const std::string* after = FindParameter(parameters, "after")) plan.after = *after;
+  if (const std::string* numbers = FindParameter(parameters, "numbers")) {
+    if (*numbers != "string") {
+      return Error(Code::kInvalidArgument, "numbers={} is not understood", *numbers)
+          .Hint("only numbers=string is");
+    }
+    plan.numbers_as_strings = true;
+  }
+  return plan;
+}
+
+// Runs on a pool thread.
+Result<Outcome> Run(Backend& backend, const Plan& plan,
+                    const std::shared_ptr<std::atomic<bool>>& cancel) {
+  const auto started = Tick();
+  TRY(const std::vector<std::string> statements, backend.SplitStatements(plan.request.sql));
+  if (statements.empty()) return Error(Code::kInvalidArgument, "the request holds no statement");
+  if (statements.size() > 1 && !plan.request.parameters.empty()) {
+    return Error(Code::kInvalidArgument, "parameters go with one statement, the request holds {}",
+                 statements.size());
+  }
+  Outcome outcome;
+  std::vector<std::string> notices;
+  std::vector<std::string> tokens;
+  for (const std::string& statement : statements) {
+    runtime::StatementOptions options;
+    options.parameters = plan.request.parameters;
+    const auto spent =
+        std::chrono::milliseconds(static_cast<int64_t>(SecondsSince(started) * 1000));
+    if (spent >= plan.timeout) {
+      return Error(Code::kTimeout, "the statements took longer than {} ms", plan.timeout.count());
+    }
+    options.timeout = plan.timeout - spent;
+    options.after = plan.after;
+    options.cancel = cancel;
+    TRY(outcome.result, backend.Execute(statement, options));
+    notices.insert(notices.end(), outcome.result.notices.begin(), outcome.result.notices.end());
+    if (!outcome.result.token.empty()) tokens.push_back(outcome.result.token);
+  }
+  outcome.result.notices = std::move(notices);
+  if (tokens.size() > 1) outcome.result.token = backend.MergeTokens(tokens);
+  if (tokens.size() == 1) outcome.result.token = tokens.front();
+  auto rows = outcome.result.rows ? std::make_shared<const sql::QueryResult>(*outcome.result.rows)
+                                  : std::make_shared<const sql::QueryResult>();
+  outcome.writer =
+      std::make_shared<ResultWriter>(rows, plan.format, RowShape::kArrays, plan.numbers_as_strings);
+  if (plan.format == Format::kJson) outcome.text = ResultHead(outcome.result);
+  outcome.text += outcome.writer->Next();
+  return outcome;
+}
+
+asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
+  Backend* backend = context.ReadyBackend(exchange);
+  if (backend == nullptr) co_return;
+  auto plan = ParseParameters(context, exchange);
+  if (!plan.ok()) {
+    exchange.ReplyError(plan.error());
+    co_return;
+  }
+  const auto format = Negotiate(exchange.head().Get("accept"), kFormats);
+  if (!format) {
+    exchange.ReplyError(Error(Code::kInvalidArgument, "none of the accepted media types can be had")
+                            .Hint("application/json, application/x-ndjson, text/csv"),
+                        406);
+    co_return;
+  }
+  plan->format = *format;
+  if (exchange.head().Get("content-encoding").value_or("identity") != "identity") {
+    exchange.ReplyError(Error(Code::kNotSupported, "a statement is not taken compressed"), 415);
+    co_return;
+  }
+  auto body = co_await exchange.ReadAll(context.options.request_bytes_max);
+  if (!body.ok()) {
+    exchange.ReplyError(body.error(), body.error().code() == Code::kTimeout ? 408 : 0);
+    co_return;
+  }
+  auto request = ParseSqlRequest(exchange.head().Get("content-type"), std::move(body).value());
+  if (!request.ok()) {
+    exchange.ReplyError(request.error(), request.error().code() == Code::kNotSupported ? 415 : 0);
+    co_return;
+  }
+  plan->request = std::move(request).value();
+
+  const auto cancel = std::make_shared<std::atomic<bool>>(false);
+  net::Waiting<Outcome> waiting;
+  const bool taken = context.queries.TrySubmit(
+      [backend, cancel, plan = std::make_shared<Plan>(std::move(plan).value()),
+       done = waiting.Callback()] { done(Run(*backend, *plan, cancel)); });
+  if (!taken) {
+    exchange.ReplyError(
+        Error(Code::kUnavailable, "too many statements are waiting").Hint("try again in a second"));
+    co_return;
+  }
+  auto outcome = co_await exchange.WaitWhileConnected(waiting, [cancel] { cancel->store(true); });
+  if (!outcome.ok()) {
+    exchange.ReplyError(outcome.error());
+    co_return;
+  }
+  exchange.AddHeader("Vary", "Accept");
+  exchange.AddHeader("X-Millrace-Step", std::to_string(outcome->result.step));
+  // Formats without a place for it get the token as a header.
+  if (!outcome->result.token.empty() && outcome->result.token.size() <= kHeaderNoticeBytesMax) {
+    exchange.AddHeader("X-Millrace-Token", outcome->result.token);
+  }
+  const std::string_view tail = *format == Format::kJson ? "}\n" : "";
+  co_await AnswerRows(context, exchange, outcome->writer, std::move(outcome->text), tail,
+                      MediaType(*format));
+}
+
+}  // namespace
+
+void AddSqlRoute(ServiceContext& context, Router& router) {
+  router.Add({"/v1/sql",
+              "POST",
+              [&context](Exchange& exchange) { return Handle(context, exchange); },
+              {}});
+}
+
+}  // namespace millrace::http
