@@ -150,8 +150,10 @@ void Worker::Evict() {
     if (used <= budget_bytes_) published_.wants_flush = false;
     return;
   }
+  // Twice around, and one look more for each entry that goes, because the next one may move into
+  // its slot.
   size_t slots = 0;
-  for (const Table* table : tables_) slots += 2 * table->slot_count();
+  for (const Table* table : tables_) slots += 3 * table->slot_count();
   while (used > budget_bytes_ && slots > 0 && !tables_.empty()) {
     evict_table_ %= tables_.size();
     Table& table = *tables_[evict_table_];
@@ -162,6 +164,8 @@ void Worker::Evict() {
     ++evict_table_;
     used = used_bytes();
   }
+  for (Table* table : tables_) table->ShrinkIndex();
+  used = used_bytes();
   if (used > budget_bytes_) {
     // All that is left is dirty or in flight. Looking again is worth while only when there is more,
     // or after a flush.

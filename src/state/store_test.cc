@@ -1,0 +1,253 @@
+#include "state/store.h"
+
+#include <gtest/gtest.h>
+#include <rocksdb/db.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "rows/key.h"
+#include "state/disk_key.h"
+#include "state/tables.h"
+
+namespace millrace::state {
+namespace {
+
+constexpr TableId kTable{5};
+constexpr size_t kCellBytes = 32;
+
+class StoreTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    directory_ = testing::TempDir() + "/state_test_" + std::to_string(getpid());
+    std::filesystem::remove_all(directory_);
+  }
+  void TearDown() override {
+    store_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+  void Open(int workers = 1, size_t memory_bytes = size_t{64} << 20) {
+    store_.reset();
+    auto opened = TryOpen(workers, memory_bytes);
+    ASSERT_TRUE(opened.ok()) << opened.error().ToString();
+    store_ = std::move(*opened);
+  }
+  Result<std::unique_ptr<Store>> TryOpen(int workers = 1, size_t memory_bytes = 64 << 20) {
+    return Store::Open({.directory = directory_, .workers = workers, .memory_bytes = memory_bytes});
+  }
+  void Flush() {
+    store_->BeginFlush(Step{++step_}, {});
+    ASSERT_TRUE(store_->FinishFlush().ok());
+  }
+  // The keys of [begin, end) that worker `w` owns.
+  std::vector<Key> Keys(int begin, int end, int w = 0, int workers = 1) {
+    std::vector<Key> out;
+    for (int i = begin; i < end; ++i) {
+      names_.push_back("key-" + std::to_string(i));
+      const Key key{names_.back(), rows::KeyHash(names_.back())};
+      if (rows::WorkerOfShard(rows::VirtualShard(key.hash), workers) == w) out.push_back(key);
+    }
+    return out;
+  }
+  CellTable& Cells(int worker = 0) { return store_->worker(worker).Cells(kTable, kCellBytes); }
+  Status Count(const std::vector<Key>& keys, int worker = 0) {
+    std::vector<std::byte*> cells;
+    std::vector<uint8_t> created;
+    TRY(Cells(worker).FindOrCreate(keys, cells, created));
+    for (std::byte* cell : cells) {
+      Cells(worker).Touch(cell);
+      ++*reinterpret_cast<int64_t*>(cell);
+    }
+    return Ok();
+  }
+  size_t Found(const std::vector<Key>& keys, int worker = 0) {
+    std::vector<std::byte*> cells;
+    EXPECT_TRUE(Cells(worker).Find(keys, cells).ok());
+    return cells.size() - static_cast<size_t>(std::count(cells.begin(), cells.end(), nullptr));
+  }
+  size_t Misses() {
+    EXPECT_TRUE(store_->worker(0).AfterStep().ok());
+    return store_->stats().misses;
+  }
+
+  std::string directory_;
+  std::unique_ptr<Store> store_;
+  int64_t step_ = 0;
+  std::deque<std::string> names_;
+};
+
+TEST_F(StoreTest, NeverAsksTheDiskForATableThatHasNothingThere) {
+  Open();
+  ASSERT_TRUE(Count(Keys(0, 100)).ok());
+  EXPECT_EQ(Found(Keys(50, 200)), 50u);
+  Flush();
+  EXPECT_EQ(Found(Keys(50, 200)), 50u);
+  EXPECT_EQ(Misses(), 0u);
+}
+
+TEST_F(StoreTest, AsksTheDiskForAKeyOnlyOnce) {
+  Open();
+  ASSERT_TRUE(Count(Keys(0, 100)).ok());
+  Flush();
+  Open();
+  EXPECT_EQ(store_->flushed_step(), Step{1});
+  EXPECT_EQ(Found(Keys(90, 110)), 10u);
+  EXPECT_EQ(Misses(), 20u);
+  EXPECT_EQ(Found(Keys(90, 110)), 10u);
+  ASSERT_TRUE(Count(Keys(90, 110)).ok());
+  EXPECT_EQ(Found(Keys(90, 110)), 20u);
+  EXPECT_EQ(Misses(), 20u);
+}
+
+TEST_F(StoreTest, StaysNearItsBudgetWithAStateManyTimesLarger) {
+  constexpr size_t kBudget = 512 << 10;
+  constexpr int kKeys = 60000;
+  Open(1, kBudget);
+  for (int round = 0; round < 2; ++round) {
+    for (int at = 0; at < kKeys; at += 1000) {
+      names_.clear();
+      ASSERT_TRUE(Count(Keys(at, at + 1000)).ok());
+      ASSERT_TRUE(store_->worker(0).AfterStep().ok());
+      if (store_->wants_flush()) Flush();
+      ASSERT_LT(store_->stats().memory_bytes, 2 * kBudget);
+    }
+  }
+  EXPECT_GT(store_->stats().evicted_entries, 50000u);
+  size_t entries = 0;
+  ASSERT_TRUE(Cells()
+                  .ForEach([&](std::string_view, const std::byte* cell) {
+                    ++entries;
+                    int64_t count;
+                    std::memcpy(&count, cell, sizeof(count));
+                    ASSERT_EQ(count, 2);
+                  })
+                  .ok());
+  EXPECT_EQ(entries, static_cast<size_t>(kKeys));
+}
+
+TEST_F(StoreTest, WantsAFlushOnlyWhileDirtyEntriesFillTheMemory) {
+  Open(1, 1 << 20);
+  ASSERT_TRUE(Count(Keys(0, 1000)).ok());
+  ASSERT_TRUE(store_->worker(0).AfterStep().ok());
+  EXPECT_FALSE(store_->wants_flush());
+  ASSERT_TRUE(Count(Keys(1000, 40000)).ok());
+  ASSERT_TRUE(store_->worker(0).AfterStep().ok());
+  EXPECT_TRUE(store_->wants_flush());
+  Flush();
+  ASSERT_TRUE(store_->worker(0).AfterStep().ok());
+  EXPECT_FALSE(store_->wants_flush());
+}
+
+TEST_F(StoreTest, StartsADroppedTableAnewBeforeAndAfterTheFlushThatDropsIt) {
+  Open();
+  ASSERT_TRUE(Count(Keys(0, 100)).ok());
+  Flush();
+  Open();
+  store_->Drop(kTable);
+  EXPECT_EQ(Found(Keys(0, 100)), 0u);
+  ASSERT_TRUE(Count(Keys(0, 10)).ok());
+  step_ = 1;
+  Flush();
+  EXPECT_EQ(Found(Keys(0, 100)), 10u);
+  Open();
+  EXPECT_EQ(Found(Keys(0, 100)), 10u);
+}
+
+TEST_F(StoreTest, ReadsTheRuntimesTablesInKeyOrderAndByPrefix) {
+  Open();
+  store_->BeginFlush(Step{7}, {{kTable, "b/2", "two"},
+                               {kTable, "b/10", "ten"},
+                               {kTable, "a", "first"},
+                               {kTable, "a", "second"},
+                               {kTable, "", "empty"}});
+  ASSERT_TRUE(store_->FinishFlush().ok());
+  std::vector<std::string> keys;
+  ASSERT_TRUE(store_
+                  ->Scan(kTable, "b",
+                         [&](std::string_view key, std::string_view) {
+                           keys.emplace_back(key);
+                           return Ok();
+                         })
+                  .ok());
+  EXPECT_EQ(keys, (std::vector<std::string>{"b/10", "b/2"}));
+  EXPECT_EQ(store_->Get(kTable, "a").value(), "second");
+  EXPECT_EQ(store_->Get(kTable, "").value(), "empty");
+  EXPECT_EQ(store_->Get(kTable, "c").value(), std::nullopt);
+  EXPECT_EQ(store_->Get(TableId{6}, "a").value(), std::nullopt);
+}
+
+TEST_F(StoreTest, RefusesStateOfOtherEncodings) {
+  Open();
+  Flush();
+  store_.reset();
+  rocksdb::DB* db = nullptr;
+  ASSERT_TRUE(rocksdb::DB::Open({}, directory_, &db).ok());
+  ASSERT_TRUE(db->Put({}, RuntimeKey(kMetaTable, "encodings"), "another").ok());
+  delete db;
+  const auto opened = TryOpen();
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code(), Code::kConflict);
+}
+
+TEST_F(StoreTest, SaysCorruptionWhereAFileIsDamaged) {
+  Open();
+  ASSERT_TRUE(Count(Keys(0, 5000)).ok());
+  Flush();
+  store_.reset();
+  for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+    if (entry.path().extension() != ".sst") continue;
+    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    for (int at = 5; at < 100000; at += 1000) file.seekp(at).put('?');
+  }
+  const auto opened = TryOpen();
+  if (!opened.ok()) {
+    EXPECT_EQ(opened.error().code(), Code::kCorruption);
+    return;
+  }
+  std::vector<std::byte*> cells;
+  const Status found = (*opened)->worker(0).Cells(kTable, kCellBytes).Find(Keys(0, 5000), cells);
+  ASSERT_FALSE(found.ok());
+  EXPECT_EQ(found.error().code(), Code::kCorruption);
+}
+
+TEST_F(StoreTest, FlushesWhileItsWorkersRunOnTheirOwnThreads) {
+  constexpr int kWorkers = 2;
+  constexpr int kSteps = 150;
+  Open(kWorkers, 1 << 20);
+  std::vector<std::vector<Key>> keys;
+  for (int w = 0; w < kWorkers; ++w) keys.push_back(Keys(0, 8000, w, kWorkers));
+  for (int step = 1; step <= kSteps; ++step) {
+    std::vector<std::thread> threads;
+    for (int w = 0; w < kWorkers; ++w) {
+      threads.emplace_back([&, w] {
+        EXPECT_TRUE(Count(keys[static_cast<size_t>(w)], w).ok());
+        EXPECT_TRUE(store_->worker(w).AfterStep().ok());
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    if (!store_->flushing()) store_->BeginFlush(Step{step}, {});
+    (void)store_->stats();
+  }
+  ASSERT_TRUE(store_->FinishFlush().ok());
+  const int64_t flushed = store_->flushed_step().value;
+  EXPECT_GT(flushed, 1);
+  Open(1);
+  size_t entries = 0;
+  ASSERT_TRUE(Cells()
+                  .ForEach([&](std::string_view, const std::byte* cell) {
+                    ++entries;
+                    int64_t count;
+                    std::memcpy(&count, cell, sizeof(count));
+                    ASSERT_EQ(count, flushed);
+                  })
+                  .ok());
+  EXPECT_EQ(entries, 8000u);
+}
+
+}  // namespace
+}  // namespace millrace::state
