@@ -113,7 +113,7 @@ Status Log::Impl::Collect(const std::shared_ptr<const Frame>& frame) {
 Status Log::Impl::FillCollected() {
   while (!collected_.empty()) {
     const auto& partition = collected_.back();
-    unsynced_.insert(partition);
+    unsynced_[partition->id()] = partition;
     TRY(partition->Fill(options_.segment_bytes));
     collected_.pop_back();
   }
@@ -185,7 +185,7 @@ bool Log::Impl::CheckpointIsDue() const {
 Status Log::Impl::Checkpoint(bool clean) {
   if (!checkpoint_behind_ && !clean) return Ok();
   uint64_t syncs = 0;
-  for (const auto& partition : unsynced_) {
+  for (const auto& [id, partition] : unsynced_) {
     const Result<uint64_t> synced = partition->Sync();
     // Not even a full disk heals a failed sync: what was written is written anew from the
     // write-ahead file at the next start.

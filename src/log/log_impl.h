@@ -195,7 +195,7 @@ class Log::Impl {
   size_t fill_entry_ = 0;
   uint32_t fill_index_ = 0;
   std::vector<std::shared_ptr<Partition>> collected_;  // partitions with batches to fill
-  std::set<std::shared_ptr<Partition>> unsynced_;
+  std::map<PartitionId, std::shared_ptr<Partition>> unsynced_;
   uint64_t checkpoint_position_ = 0;
   FrameSequence checkpoint_next_;
   bool checkpoint_behind_ = false;  // something was filled since the last one

@@ -3,9 +3,19 @@
 #include <algorithm>
 #include <charconv>
 
-#include "base/logging.h"
-
 namespace millrace::log {
+namespace {
+
+// nullopt: not a segment's file.
+std::optional<Offset> SegmentBase(const std::string& name) {
+  int64_t base = -1;
+  const auto parsed = std::from_chars(name.data(), name.data() + name.size(), base);
+  const std::string_view extension(parsed.ptr);
+  if (base < 0 || (extension != ".log" && extension != ".frames")) return std::nullopt;
+  return Offset{base};
+}
+
+}  // namespace
 
 Partition::Partition(SegmentFiles& files, std::string topic, PartitionId id, std::string directory)
     : files_(files), topic_(std::move(topic)), id_(id), directory_(std::move(directory)) {}
@@ -18,32 +28,26 @@ Result<std::shared_ptr<Partition>> Partition::Open(SegmentFiles& files, std::str
   partition->end_ = partition->filled_ = partition->next_offset = state.end;
   TRY(const bool exists, files.files().Exists(partition->directory_));
   if (!exists) return partition;
+  TRY(partition->RemoveFilesBehind(state.active));
   TRY(const auto names, files.files().List(partition->directory_));
-  bool removed = false;
+  const auto there = [&](Offset base, std::string_view extension) {
+    return std::binary_search(names.begin(), names.end(),
+                              SegmentName(base) + std::string(extension));
+  };
   for (const std::string& name : names) {
-    int64_t base = -1;
-    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), base);
-    const std::string_view extension(parsed.ptr);
-    if (base < 0 || (extension != ".log" && extension != ".frames")) continue;  // not ours
-    if (!state.active || base > state.active->value) {
-      TRY(files.files().Remove(partition->directory_ + "/" + name));
-      removed = true;
-    } else if (!partition->segments_.contains(Offset{base})) {
-      std::shared_ptr<Segment> segment;
-      const bool complete =
-          std::find(names.begin(), names.end(), SegmentName({base}) + ".log") != names.end() &&
-          std::find(names.begin(), names.end(), SegmentName({base}) + ".frames") != names.end();
-      if (Offset{base} == *state.active && complete) {
-        TRY(segment, Segment::OpenActive(files, partition->directory_, Offset{base},
-                                         state.log_bytes, state.entry_count));
-        partition->active_ = segment;
-      } else {
-        TRY(segment, Segment::OpenClosed(files, partition->directory_, Offset{base}));
-      }
-      partition->segments_.emplace(Offset{base}, std::move(segment));
+    const std::optional<Offset> base = SegmentBase(name);
+    if (!base || partition->segments_.contains(*base)) continue;
+    std::shared_ptr<Segment> segment;
+    if (*base == *state.active && there(*base, ".log") && there(*base, ".frames")) {
+      TRY(segment, Segment::OpenActive(files, partition->directory_, *base, state.log_bytes,
+                                       state.entry_count));
+      partition->active_ = segment;
+      if (segment->dirty()) partition->unsynced_.push_back(segment);
+    } else {
+      TRY(segment, Segment::OpenClosed(files, partition->directory_, *base));
     }
+    partition->segments_.emplace(*base, std::move(segment));
   }
-  if (removed) TRY(files.files().SyncDirectory(partition->directory_));
   // What retention had freed may be back after a power loss.
   TRY(partition->RemoveSegmentsBelowStart());
   return partition;
@@ -204,8 +208,24 @@ void Partition::Collect(const SegmentEntry& entry, std::string_view batch) {
   collected_batches_.push_back(batch);
 }
 
+Status Partition::RemoveFilesBehind(std::optional<Offset> last) {
+  TRY(const auto names, files_.files().List(directory_));
+  bool removed = false;
+  for (const std::string& name : names) {
+    const std::optional<Offset> base = SegmentBase(name);
+    if (!base || (last && *base <= *last)) continue;
+    TRY(files_.files().Remove(directory_ + "/" + name));
+    removed = true;
+  }
+  if (removed) TRY(files_.files().SyncDirectory(directory_));
+  return Ok();
+}
+
 Status Partition::Roll(Offset base) {
   TRY(files_.files().CreateDirectories(directory_));
+  // The first segment since a replayed creation: files of an earlier run, or of a deleted topic of
+  // the same name, are older than the frames that are filled now, and may divide them otherwise.
+  if (!active_ && SegmentsCopy().empty()) TRY(RemoveFilesBehind(std::nullopt));
   TRY(auto next, Segment::Create(files_, directory_, id_, base));
   if (active_) TRY(active_->Close());
   active_ = std::move(next);

@@ -101,6 +101,8 @@ class Partition {
   std::pair<std::shared_ptr<Segment>, Offset> SegmentFor(Offset offset) const;
   std::vector<std::shared_ptr<Segment>> SegmentsCopy() const;
   Status Roll(Offset base);
+  // Removes the files of segments that begin behind `last`; nullopt: of all.
+  Status RemoveFilesBehind(std::optional<Offset> last);
 
   SegmentFiles& files_;
   const std::string topic_;

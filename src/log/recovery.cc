@@ -123,6 +123,7 @@ Status Log::Impl::LoadCheckpoint(const log::Checkpoint& checkpoint) {
       TRY(auto partition, Partition::Open(segment_files_, state.info.name, id,
                                           TopicDirectory(state.info.name) + "/" + std::to_string(p),
                                           state.partitions[p]));
+      if (partition->dirty()) unsynced_[id] = partition;
       topic->partitions.push_back(std::move(partition));
     }
     std::unique_lock lock(topics_mutex_);

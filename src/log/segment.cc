@@ -130,13 +130,14 @@ Result<std::shared_ptr<Segment>> Segment::OpenActive(SegmentFiles& files,
                                                      uint64_t log_bytes, uint64_t entry_count) {
   std::shared_ptr<Segment> segment(new Segment(files, directory, base));
   TRY(auto handles, files.Get(*segment));
-  // What lies behind was never synced; the write-ahead file has it.
+  // What lies behind was never synced; the write-ahead file has it. The cut itself must become
+  // durable before anybody counts on it, or a power loss brings back what was cut: hence pinned.
   TRY(const uint64_t log_size, handles->log->Size());
-  if (log_size > log_bytes) TRY(handles->log->Truncate(log_bytes));
   TRY(const uint64_t frames_size, handles->frames->Size());
-  if (frames_size > EntryPosition(entry_count)) {
-    TRY(handles->frames->Truncate(EntryPosition(entry_count)));
-  }
+  const uint64_t frames_bytes = EntryPosition(entry_count);
+  if (log_size > log_bytes) TRY(handles->log->Truncate(log_bytes));
+  if (frames_size > frames_bytes) TRY(handles->frames->Truncate(frames_bytes));
+  if (log_size > log_bytes || frames_size > frames_bytes) segment->pinned_ = handles;
   segment->allocated_bytes_ = log_bytes;
   segment->log_bytes_ = log_bytes;
   segment->entry_count_ = entry_count;
@@ -307,6 +308,7 @@ Result<Segment::Plan> Segment::PlanRead(Offset from, Offset until, size_t bytes_
                                         Offset end) const {
   Plan plan;
   plan.next = from;
+  until = std::min(until, end);
   TRY(const std::optional<Hit> hit, FindEntry(from));
   const uint64_t count = entry_count();
   uint64_t index = hit ? hit->index : count;
@@ -337,10 +339,9 @@ Result<Segment::Plan> Segment::PlanRead(Offset from, Offset until, size_t bytes_
   }
   next_entry_hint_.store(index, std::memory_order_relaxed);
   // Offsets that the segment ought to hold, and of which no entry knows.
-  const Offset covered = std::min(end, until);
-  if (plan.next < covered) {
-    plan.damaged.push_back({plan.next, covered + -1, "entry in .frames is damaged or missing"});
-    plan.next = covered;
+  if (plan.next < until) {
+    plan.damaged.push_back({plan.next, until + -1, "entry in .frames is damaged or missing"});
+    plan.next = until;
   }
   return plan;
 }

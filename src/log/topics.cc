@@ -231,7 +231,7 @@ Status Log::Impl::SetAside(std::string_view name, TopicId id) {
 Status Log::Impl::RemoveTopicDirectory(const TopicInfo& info) {
   TRY(const auto present, TopicOnDisk(info.name));
   if (!present || present->id != info.id) return Ok();
-  std::erase_if(unsynced_, [&](const auto& partition) { return partition->id().topic == info.id; });
+  std::erase_if(unsynced_, [&](const auto& entry) { return entry.first.topic == info.id; });
   return SetAside(info.name, info.id);
 }
 

@@ -1,0 +1,166 @@
+// The seam behaves alike on the real file system and on FaultyFiles; and FaultyFiles loses what it
+// should.
+#include "base/files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/bounded_queue.h"
+#include "base/faulty_files.h"
+
+namespace millrace {
+namespace {
+
+using ::testing::ElementsAre;
+
+class BothFiles : public ::testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(files().RemoveAll(directory_).ok());
+    ASSERT_TRUE(files().CreateDirectories(directory_ + "/a/b").ok());
+  }
+  void TearDown() override { ASSERT_TRUE(files().RemoveAll(directory_).ok()); }
+  Files& files() { return GetParam() ? Files::System() : faulty_; }
+
+  FaultyFiles faulty_;
+  const std::string directory_ = GetParam() ? ::testing::TempDir() + "/millrace_files_test" : "dir";
+};
+
+TEST_P(BothFiles, WritesReadsAndCuts) {
+  auto file = files().Open(directory_ + "/f", OpenMode::kCreate).value();
+  ASSERT_TRUE(file->Write("hello", 0).ok());
+  const std::string_view pieces[] = {", ", "", "world"};
+  ASSERT_TRUE(file->WriteGather(pieces, 5).ok());
+  ASSERT_TRUE(file->Preallocate(1 << 16).ok());
+  ASSERT_TRUE(file->Sync().ok());
+  EXPECT_EQ(file->Size().value(), 12u);
+  EXPECT_EQ(files().ReadAll(directory_ + "/f").value(), "hello, world");
+  char bytes[20];
+  EXPECT_EQ(file->Read(bytes, sizeof(bytes), 7).value(), 5u);
+  EXPECT_EQ(file->Read(bytes, sizeof(bytes), 100).value(), 0u);
+  ASSERT_TRUE(file->Truncate(5).ok());
+  EXPECT_EQ(files().ReadAll(directory_ + "/f").value(), "hello");
+  ASSERT_TRUE(file->Truncate(7).ok());
+  EXPECT_EQ(files().ReadAll(directory_ + "/f").value(), std::string("hello\0\0", 7));
+}
+
+TEST_P(BothFiles, NamesRenamesAndRemoves) {
+  ASSERT_TRUE(files().Replace(directory_ + "/x", "one").ok());
+  ASSERT_TRUE(files().Replace(directory_ + "/x", "two").ok());
+  EXPECT_EQ(files().ReadAll(directory_ + "/x").value(), "two");
+  EXPECT_THAT(files().List(directory_).value(), ElementsAre("a", "x"));
+  ASSERT_TRUE(files().Rename(directory_ + "/a", directory_ + "/c").ok());
+  EXPECT_TRUE(files().Exists(directory_ + "/c/b").value());
+  EXPECT_FALSE(files().Exists(directory_ + "/a").value());
+  ASSERT_TRUE(files().Remove(directory_ + "/x").ok());
+  EXPECT_EQ(files().Remove(directory_ + "/x").error().code(), Code::kNotFound);
+  EXPECT_EQ(files().Open(directory_ + "/x", OpenMode::kRead).error().code(), Code::kNotFound);
+  EXPECT_EQ(files().Open(directory_ + "/no/x", OpenMode::kCreate).error().code(), Code::kNotFound);
+  ASSERT_TRUE(files().RemoveAll(directory_ + "/c").ok());
+  ASSERT_TRUE(files().RemoveAll(directory_ + "/c").ok());
+  ASSERT_TRUE(files().SyncDirectory(directory_).ok());
+}
+
+TEST_P(BothFiles, GivesALockToOneHolderAtATime) {
+  auto lock = files().Lock(directory_ + "/lock").value();
+  EXPECT_EQ(files().Lock(directory_ + "/lock").error().code(), Code::kConflict);
+  lock.reset();
+  EXPECT_TRUE(files().Lock(directory_ + "/lock").ok());
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, BothFiles, ::testing::Values(false, true));
+
+TEST(FaultyFiles, KeepsOnlyWhatWasSyncedOverAPowerLoss) {
+  FaultyFiles files;
+  auto file = files.Open("f", OpenMode::kCreate).value();
+  ASSERT_TRUE(file->Write("synced", 0).ok());
+  ASSERT_TRUE(file->Sync().ok());
+  EXPECT_FALSE(files.AfterPowerLoss({})->Exists("f").value()) << "its name was not synced";
+  ASSERT_TRUE(files.SyncDirectory("").ok());
+  ASSERT_TRUE(file->Write("SYNC", 0).ok());
+  ASSERT_TRUE(files.Rename("f", "g").ok());
+  const auto after = files.AfterPowerLoss({});
+  EXPECT_EQ(after->ReadAll("f").value(), "synced");
+  EXPECT_FALSE(after->Exists("g").value());
+  EXPECT_EQ(files.AfterCrash()->ReadAll("g").value(), "SYNCed");
+}
+
+TEST(FaultyFiles, FailsTheCallItWasToldTo) {
+  FaultyFiles files;
+  auto file = files.Open("f", OpenMode::kCreate).value();
+  files.FailCallAt(2, Error(Code::kIo, "Input/output error"));
+  EXPECT_TRUE(file->Write("a", 0).ok());
+  EXPECT_FALSE(files.Fired());
+  EXPECT_EQ(file->Write("b", 1).error().message(), "write f: Input/output error");
+  EXPECT_TRUE(files.Fired());
+  EXPECT_TRUE(file->Write("c", 1).ok());
+  files.LosePowerAt(1);
+  EXPECT_FALSE(file->Write("d", 2).ok());
+  EXPECT_FALSE(file->Sync().ok());
+  EXPECT_EQ(files.AfterCrash()->ReadAll("f").value(), "ac");
+}
+
+TEST(FaultyFiles, LosesWhatAFailedSyncShouldHaveKept) {
+  FaultyFiles files;
+  auto file = files.Open("f", OpenMode::kCreate).value();
+  ASSERT_TRUE(files.SyncDirectory("").ok());
+  ASSERT_TRUE(file->Write("lost", 0).ok());
+  files.FailCallAt(1, Error(Code::kIo, "Input/output error"));
+  EXPECT_FALSE(file->Sync().ok());
+  EXPECT_TRUE(file->Sync().ok());
+  EXPECT_EQ(files.AfterPowerLoss({})->ReadAll("f").value(), "");
+}
+
+TEST(FaultyFiles, TearsWritesWhenToldTo) {
+  FaultyFiles files;
+  auto file = files.Open("f", OpenMode::kCreate).value();
+  ASSERT_TRUE(file->Write(std::string(2048, 'a'), 0).ok());
+  ASSERT_TRUE(file->Sync().ok());
+  ASSERT_TRUE(files.SyncDirectory("").ok());
+  ASSERT_TRUE(file->Write(std::string(2048, 'b'), 0).ok());
+  bool old_content = false, new_content = false, torn = false;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    const std::string content =
+        files.AfterPowerLoss({.keep_some = true, .seed = seed})->ReadAll("f").value();
+    const bool a = content.find('a') != std::string::npos;
+    const bool b = content.find('b') != std::string::npos;
+    old_content |= a && !b;
+    new_content |= b && !a;
+    torn |= a && b;
+  }
+  EXPECT_TRUE(old_content && new_content && torn);
+}
+
+TEST(FaultyFiles, RunsOutOfSpace) {
+  FaultyFiles files;
+  files.SetTotalBytes(10);
+  auto file = files.Open("f", OpenMode::kCreate).value();
+  EXPECT_TRUE(file->Write("0123456789", 0).ok());
+  EXPECT_EQ(file->Write("x", 10).error().code(), Code::kOverloaded);
+  EXPECT_TRUE(file->Write("y", 5).ok());
+  EXPECT_EQ(files.Space("").value().free_bytes, 0u);
+}
+
+TEST(BoundedQueue, RefusesBeyondItsBoundAndHandsOutInOrder) {
+  BoundedQueue<int> queue(10);
+  using Push = BoundedQueue<int>::Push;
+  int large = 1, second = 2, third = 3;
+  EXPECT_EQ(queue.TryPush(large, 100), Push::kOk) << "the first is always taken";
+  EXPECT_EQ(queue.TryPush(second, 1), Push::kFull);
+  std::deque<int> out;
+  queue.Take(out, 5);
+  EXPECT_EQ(queue.TryPush(second, 6), Push::kOk);
+  EXPECT_EQ(queue.TryPush(third, 4), Push::kOk);
+  EXPECT_EQ(queue.weight(), 10u);
+  queue.Take(out, 6);
+  EXPECT_THAT(out, ElementsAre(1, 2));
+  queue.Close();
+  EXPECT_EQ(queue.TryPush(third, 1), Push::kClosed);
+  EXPECT_TRUE(queue.Wait());
+  queue.Take(out, 100);
+  EXPECT_THAT(out, ElementsAre(1, 2, 3));
+  EXPECT_FALSE(queue.Wait());
+}
+
+}  // namespace
+}  // namespace millrace
