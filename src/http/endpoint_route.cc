@@ -229,7 +229,9 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
         Error(Code::kUnavailable, "too many requests are waiting").Hint("try again in a second"));
     co_return;
   }
-  auto outcome = co_await exchange.WaitWhileConnected(waiting, [cancel] { cancel->store(true); });
+  // Named: g++ 12 destroys a temporary closure in a co_await expression twice (GCC bug 99576).
+  const std::function<void()> on_gone = [cancel] { cancel->store(true); };
+  auto outcome = co_await exchange.WaitWhileConnected(waiting, on_gone);
   if (!outcome.ok()) {
     exchange.ReplyError(outcome.error());
     co_return;

@@ -74,8 +74,8 @@ class Exchange {
   // The same; `on_gone` is called if the client closes its connection meanwhile.
   template <typename T>
   asio::awaitable<Result<T>> WaitWhileConnected(net::Waiting<T>& waiting,
-                                                std::function<void()> on_gone) {
-    WatchForClose(std::move(on_gone));
+                                                const std::function<void()>& on_gone) {
+    WatchForClose(on_gone);
     auto result = co_await Wait(waiting);
     EndWatch();
     co_return result;
