@@ -50,7 +50,7 @@ class Distinct {
 
  private:
   std::string_view Keep(std::string_view bytes) {
-    if (bytes.size() > left_) {
+    if (blocks_.empty() || bytes.size() > left_) {
       left_ = std::max<size_t>(bytes.size(), 64 << 10);
       blocks_.emplace_back(new char[left_]);
       at_ = blocks_.back().get();

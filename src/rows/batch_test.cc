@@ -143,7 +143,11 @@ TEST(BatchBuilder, CountsRowsOfNoColumns) {
   duckdb::DataChunk none;
   none.SetCardinality(5);
   builder.Append(none, nullptr, 5, nullptr);
-  EXPECT_EQ(builder.Finish().row_count(), 5u);
+  const Batch batch = builder.Finish();
+  EXPECT_EQ(batch.row_count(), 5u);
+  const Batch merged = Consolidate(batch, Types{});
+  EXPECT_EQ(merged.row_count(), 1u);
+  EXPECT_EQ(merged.parts[0].weight(0), 5);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // the row before is remembered, so that a key is mostly one memcmp.
 #include <simdjson.h>
 
+#include <algorithm>
 #include <cstring>
 #include <unordered_map>
 
@@ -241,8 +242,7 @@ Decoded JsonDecoder::Decode(std::span<const std::string_view> values) {
   impl.padded.resize(total);
   char* at = impl.padded.data();
   for (const std::string_view value : values) {
-    std::memcpy(at, value.data(), value.size());
-    at += value.size();
+    at = std::copy(value.begin(), value.end(), at);
     *at++ = '\n';
   }
   std::memset(at, 0, simdjson::SIMDJSON_PADDING);

@@ -245,7 +245,7 @@ TEST(JsonDecoder, OneBrokenRowHarmsNoOther) {
   const std::vector<std::string_view> rows = {R"({"id":1})",
                                               R"({"id":2)",
                                               R"({"id":3}})",
-                                              "",
+                                              std::string_view(),
                                               "[1]",
                                               R"({"id":4} {})",
                                               "{\"id\":5,\"note\":\"\xff\"}",

@@ -287,7 +287,8 @@ const std::vector<std::string_view>& RowEncoder::Encode(duckdb::DataChunk& rows)
   for (const auto& format : impl.formats) impl.AddSizes(format, count);
   size_t total = 0;
   for (const size_t size : impl.sizes) total += size;
-  if (total > impl.capacity) {
+  // Rows of no bytes have a place too.
+  if (impl.bytes == nullptr || total > impl.capacity) {
     impl.capacity = total + total / 2;
     impl.bytes.reset(new char[impl.capacity]);
   }
