@@ -225,7 +225,11 @@ Status Partition::Roll(Offset base) {
   TRY(files_.files().CreateDirectories(directory_));
   // The first segment since a replayed creation: files of an earlier run, or of a deleted topic of
   // the same name, are older than the frames that are filled now, and may divide them otherwise.
-  if (!active_ && SegmentsCopy().empty()) TRY(RemoveFilesBehind(std::nullopt));
+  if (!active_ && SegmentsCopy().empty()) {
+    TRY(RemoveFilesBehind(std::nullopt));
+    // The folder may have been made by a run that did not come to make its name durable.
+    TRY(files_.files().SyncDirectory(directory_.substr(0, directory_.find_last_of('/'))));
+  }
   TRY(auto next, Segment::Create(files_, directory_, id_, base));
   if (active_) TRY(active_->Close());
   active_ = std::move(next);

@@ -40,6 +40,7 @@ Status Log::Impl::Open() {
   TRY(CheckOptions());
   TRY(files_.CreateDirectories(options_.directory + "/wal"));
   TRY(files_.CreateDirectories(log_directory_));
+  TRY(files_.SyncDirectory(options_.directory));
   log::Checkpoint checkpoint;
   checkpoint.next_sequence = {1};
   checkpoint.clean = true;

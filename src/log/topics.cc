@@ -208,7 +208,8 @@ Result<std::optional<TopicInfo>> Log::Impl::TopicOnDisk(std::string_view name) c
 // The folder appears under its name with its topic file in it, or not at all.
 Status Log::Impl::MakeTopicDirectory(const TopicInfo& info) {
   TRY(const auto present, TopicOnDisk(info.name));
-  if (present && present->id == info.id) return Ok();
+  // It may be there by a rename that an earlier run did not come to make durable.
+  if (present && present->id == info.id) return files_.SyncDirectory(log_directory_);
   // An earlier incarnation, whose removal a power loss undid.
   if (present) TRY(SetAside(info.name, present->id));
   const std::string fresh =
@@ -230,7 +231,7 @@ Status Log::Impl::SetAside(std::string_view name, TopicId id) {
 
 Status Log::Impl::RemoveTopicDirectory(const TopicInfo& info) {
   TRY(const auto present, TopicOnDisk(info.name));
-  if (!present || present->id != info.id) return Ok();
+  if (!present || present->id != info.id) return files_.SyncDirectory(log_directory_);
   std::erase_if(unsynced_, [&](const auto& entry) { return entry.first.topic == info.id; });
   return SetAside(info.name, info.id);
 }
