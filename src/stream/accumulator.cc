@@ -219,12 +219,6 @@ class Mask {
 
 }  // namespace
 
-int64_t CellLayout::Rows(const std::byte* cell) { return Load<int64_t>(cell); }
-
-void CellLayout::AddRows(std::byte* cell, int64_t weight) {
-  Save(cell, Load<int64_t>(cell) + weight);
-}
-
 std::optional<SlotResult> CellLayout::Place(const AggregateCall& call, const rows::Types& input,
                                             bool insert_only) {
   if (bytes_ + SlotBytes(Slot::Kind::kFloat) > kCellBytesMax) return std::nullopt;

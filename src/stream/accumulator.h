@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
@@ -64,8 +65,15 @@ class CellLayout {
   size_t bytes() const { return bytes_; }
   const std::vector<Slot>& slots() const { return slots_; }
 
-  static int64_t Rows(const std::byte* cell);
-  static void AddRows(std::byte* cell, int64_t weight);
+  static int64_t Rows(const std::byte* cell) {
+    int64_t rows;
+    std::memcpy(&rows, cell, sizeof(rows));
+    return rows;
+  }
+  static void AddRows(std::byte* cell, int64_t weight) {
+    const int64_t rows = Rows(cell) + weight;
+    std::memcpy(cell, &rows, sizeof(rows));
+  }
 
   // Adds the rows of `part` to the cells of their groups: the cell of group g lies at cells + g *
   // bytes().

@@ -13,7 +13,7 @@ Requirement ByKey(const std::vector<ColumnIndex>& columns) {
   return {Requirement::Kind::kColumns, columns};
 }
 
-struct Required_ {
+struct RequirementOf {
   size_t input;
   template <typename Op>
   Requirement operator()(const Op&) const {
@@ -42,7 +42,7 @@ std::vector<ColumnIndex> CopiesOf(const Project& project, ColumnIndex column) {
   return copies;
 }
 
-struct Output_ {
+struct DistributionOf {
   const std::vector<Distribution>& inputs;
 
   Distribution Same() const { return inputs.empty() ? Distribution() : inputs[0]; }
@@ -120,7 +120,7 @@ struct Output_ {
 }  // namespace
 
 Requirement Required(const Node& node, size_t input) {
-  return std::visit(Required_{input}, node.op);
+  return std::visit(RequirementOf{input}, node.op);
 }
 
 bool Distribution::Meets(const Requirement& requirement) const {
@@ -140,7 +140,7 @@ bool Distribution::Meets(const Requirement& requirement) const {
 
 Distribution OutputDistribution(const Node& node, const std::vector<Distribution>& inputs,
                                 size_t left_width) {
-  return std::visit(Output_{inputs, left_width}, node.op);
+  return std::visit(DistributionOf{inputs, left_width}, node.op);
 }
 
 Distribution AfterExchange(const Requirement& requirement) {

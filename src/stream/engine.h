@@ -1,10 +1,12 @@
-// The Engine runs one circuit on W workers, step by step. It knows no log and no SQL text: it gets batches and gives changes.
+// The Engine runs one circuit on W workers, step by step. It knows no log and no SQL text: it gets
+// batches and gives changes.
 //
-//   engine.Add(plan, …)                 between steps: nodes, exchanges and operators on every worker
-//   engine.Step(input) → result         all workers together; the result is a function of input and state alone
+//   engine.Add(plan, …)                 between steps: nodes, exchanges and operators on every
+//   worker engine.Step(input) → result         all workers together; the result is a function of
+//   input and state alone
 //
-// Determinism: the content of a StepResult does not depend on the number of workers or on thread timing.
-// Thread rule: one caller thread. The workers' threads are the engine's own.
+// Determinism: the content of a StepResult does not depend on the number of workers or on thread
+// timing. Thread rule: one caller thread. The workers' threads are the engine's own.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +24,9 @@
 
 namespace millrace::stream {
 
-// Gives the rows that a step takes from a source. Called once per worker and step, on that worker's thread, at the same time as for
-// other workers: each call gives that worker's share (its partitions).
+// Gives the rows that a step takes from a source. Called once per worker and step, on that worker's
+// thread, at the same time as for other workers: each call gives that worker's share (its
+// partitions).
 class SourceReader {
  public:
   virtual ~SourceReader() = default;
@@ -41,7 +44,8 @@ struct StepInput {
 };
 
 struct StepResult {
-  // By Output name: the change of that relation, consolidated, rows in row-codec order. Only those that changed.
+  // By Output name: the change of that relation, consolidated, rows in row-codec order. Only those
+  // that changed.
   std::map<std::string, rows::Batch> changes;
   // By stream (Deduplicate::stream), ordered by (partition, offset).
   std::map<std::string, std::vector<Exclusion>> exclusions;
@@ -50,11 +54,11 @@ struct StepResult {
 };
 
 struct OperatorStats {
-  std::string output;      // a view that it feeds
-  std::string description; // "aggregate [stock_code] count(*)"
+  std::string output;       // a view that it feeds
+  std::string description;  // "aggregate [stock_code] count(*)"
   uint64_t fingerprint;
   uint64_t rows_in = 0, rows_out = 0, steps = 0;  // a step counts once per worker with rows
-  double seconds = 0;      // over all workers; operators and readers, without exchanges
+  double seconds = 0;  // over all workers; operators and readers, without exchanges
 };
 
 class Engine {
@@ -62,14 +66,17 @@ class Engine {
   struct Options {
     int workers = 1;
   };
-  // `store` has as many workers. `database` gives each worker a connection for expressions. Both outlive the engine.
-  static Result<std::unique_ptr<Engine>> Start(const Options& options, state::Store& store, duckdb::DuckDB& database);
+  // `store` has as many workers. `database` gives each worker a connection for expressions. Both
+  // outlive the engine.
+  static Result<std::unique_ptr<Engine>> Start(const Options& options, state::Store& store,
+                                               duckdb::DuckDB& database);
   ~Engine();  // stops and joins the workers
 
-  // Adds the nodes of a plan. Nodes equal (by text and generation) to ones already there are shared. `generation` is stored with the
-  // definition that the plan belongs to: nodes of one generation were fed the same history.
-  // `from_history`: the plan's Relation nodes do not yet follow their relation: they read StepInput::history until Join(generation).
-  // Nodes whose state tables already hold content (a restart) go on from it.
+  // Adds the nodes of a plan. Nodes equal (by text and generation) to ones already there are
+  // shared. `generation` is stored with the definition that the plan belongs to: nodes of one
+  // generation were fed the same history. `from_history`: the plan's Relation nodes do not yet
+  // follow their relation: they read StepInput::history until Join(generation). Nodes whose state
+  // tables already hold content (a restart) go on from it.
   Status Add(const Plan& plan, uint64_t generation, bool from_history);
   // From the next step on the Relation nodes of that generation follow their relations.
   void Join(uint64_t generation);

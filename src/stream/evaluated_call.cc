@@ -54,10 +54,10 @@ EvaluatedCall::EvaluatedCall(const AggregateCall& spec, const rows::Types& argum
   if (!types_.empty()) decoder_.emplace(types_);
 }
 
-Status EvaluatedCall::Gather(const state::BagTable& bag, const state::BagTable::Group* group,
-                             std::string_view prefix) {
+void EvaluatedCall::Gather(const state::BagTable& bag, const state::BagTable::Group* group,
+                           std::string_view prefix) {
   rows_.clear();
-  if (group == nullptr) return Ok();
+  if (group == nullptr) return;
   std::unordered_set<std::string_view> seen;
   bag.Scan(group, prefix, [&](const state::BagTable::Entry& entry) {
     if (!entry.row.starts_with(prefix)) return false;
@@ -69,7 +69,6 @@ Status EvaluatedCall::Gather(const state::BagTable& bag, const state::BagTable::
     rows_.insert(rows_.end(), static_cast<size_t>(copies), arguments);
     return true;
   });
-  return Ok();
 }
 
 Status EvaluatedCall::Update(State& state) {
@@ -90,7 +89,7 @@ Result<std::optional<std::string>> EvaluatedCall::Evaluate(const state::BagTable
                                                            const state::BagTable::Group* group,
                                                            std::string_view prefix,
                                                            duckdb::Vector& out, size_t at) {
-  TRY(Gather(bag, group, prefix));
+  Gather(bag, group, prefix);
   try {
     State state(*spec_.function);
     TRY(Update(state));

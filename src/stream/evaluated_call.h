@@ -32,8 +32,8 @@ class EvaluatedCall {
 
  private:
   class State;
-  Status Gather(const state::BagTable& bag, const state::BagTable::Group* group,
-                std::string_view prefix);
+  void Gather(const state::BagTable& bag, const state::BagTable::Group* group,
+              std::string_view prefix);
   Status Update(State& state);
 
   const AggregateCall& spec_;

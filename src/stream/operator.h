@@ -34,18 +34,20 @@ struct RowFailure {
 // What an operator may know and tell during one step.
 struct StepContext {
   state::Step step;
-  Micros clock;                               // the step's now(), from the journal
-  std::optional<Micros> watermark;            // of the stream that the node reads (Deduplicate)
-  std::vector<Exclusion> exclusions;          // filled by the operator
-  std::vector<RowFailure> failures;           // filled by the operator
+  Micros clock;                       // the step's now(), from the journal
+  std::optional<Micros> watermark;    // of the stream that the node reads (Deduplicate)
+  std::vector<Exclusion> exclusions;  // filled by the operator
+  std::vector<RowFailure> failures;   // filled by the operator
 };
 
 class Operator {
  public:
   virtual ~Operator() = default;
-  // Consumes one step's changes of the inputs (nullptr or empty: none) and returns the change of the output. Called when any input
-  // has rows, and in the first step after the node was added. The error ends the node's step loop: I/O, corruption, out of memory.
-  virtual Result<rows::Batch> Step(StepContext& context, std::span<const rows::Batch* const> inputs) = 0;
+  // Consumes one step's changes of the inputs (nullptr or empty: none) and returns the change of
+  // the output. Called when any input has rows, and in the first step after the node was added. The
+  // error ends the node's step loop: I/O, corruption, out of memory.
+  virtual Result<rows::Batch> Step(StepContext& context,
+                                   std::span<const rows::Batch* const> inputs) = 0;
 };
 
 inline int OwnerOfEmptyKey(int workers) {
@@ -54,17 +56,18 @@ inline int OwnerOfEmptyKey(int workers) {
 
 // What an operator is made from.
 struct OperatorContext {
-  duckdb::ClientContext& client;   // for expressions; of this worker alone
+  duckdb::ClientContext& client;  // for expressions; of this worker alone
   state::WorkerState& state;
-  state::TableId table;            // the first of eight ids that belong to this node: table, table+1, …
+  state::TableId table;  // the first of eight ids that belong to this node: table, table+1, …
   int worker = 0;
   int workers = 1;
   std::vector<rows::Types> input_types;
-  // Per input: no row of it is ever retracted, so that less needs to be kept. Only a hint where it is false.
+  // Per input: no row of it is ever retracted, so that less needs to be kept. Only a hint where it
+  // is false.
   std::vector<bool> insert_only;
   bool first_worker() const { return worker == 0; }
-  // Of a node without key (constant, global aggregate, top-k without partition, cross join) all rows go to the worker
-  // that owns the empty key.
+  // Of a node without key (constant, global aggregate, top-k without partition, cross join) all
+  // rows go to the worker that owns the empty key.
   bool owns_empty_key() const { return worker == OwnerOfEmptyKey(workers); }
 };
 

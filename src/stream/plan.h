@@ -1,8 +1,10 @@
-// A Plan says what a circuit computes: a list of nodes, each after its inputs. It is immutable, knows nothing of threads,
-// and is what the SQL planner makes and EXPLAIN prints. Operators (operator.h) are its running instances, one per worker.
+// A Plan says what a circuit computes: a list of nodes, each after its inputs. It is immutable,
+// knows nothing of threads, and is what the SQL planner makes and EXPLAIN prints. Operators
+// (operator.h) are its running instances, one per worker.
 //
-// Keys, grouping and aggregate arguments are column numbers of the input: whatever needs an expression is computed by a Project
-// below. Where a node needs equal keys together, the circuit puts an exchange before it by itself.
+// Keys, grouping and aggregate arguments are column numbers of the input: whatever needs an
+// expression is computed by a Project below. Where a node needs equal keys together, the circuit
+// puts an exchange before it by itself.
 #pragma once
 
 #include <chrono>
@@ -21,17 +23,20 @@
 
 namespace millrace::stream {
 
-using Expression = std::shared_ptr<const duckdb::Expression>;  // BoundReferenceExpressions number the input's columns
+using Expression = std::shared_ptr<const duckdb::Expression>;  // BoundReferenceExpressions number
+                                                               // the input's columns
 using ColumnIndex = size_t;
 
 // The changes of a named relation (stream, table or view) that the circuit has an Output for.
 struct Relation {
   std::string name;
 };
-// Rows that come from outside the circuit, read by a SourceReader (engine.h): the records of a stream or table changelog.
+// Rows that come from outside the circuit, read by a SourceReader (engine.h): the records of a
+// stream or table changelog.
 struct Source {
   std::string name;
-  // No row is ever retracted (a stream's records): some operators then keep less. Held to it: a retraction is an error.
+  // No row is ever retracted (a stream's records): some operators then keep less. Held to it: a
+  // retraction is an error.
   bool insert_only = false;
 };
 // A fixed set of rows (VALUES), given out once, in the first step after the node was added.
@@ -51,34 +56,37 @@ enum class JoinKind { kInner, kLeft };
 // Output: the left columns, then the right ones (NULL in a kLeft row without match).
 struct Join {
   JoinKind kind;
-  std::vector<ColumnIndex> left_keys;   // none: a cross join
+  std::vector<ColumnIndex> left_keys;  // none: a cross join
   std::vector<ColumnIndex> right_keys;
   // Per key: NULL equals NULL (IS NOT DISTINCT FROM). Otherwise a NULL key matches nothing.
   std::vector<bool> nulls_equal;
-  Expression condition;                 // over left columns, then right columns; null: none
+  Expression condition;  // over left columns, then right columns; null: none
 };
 
 struct AggregateCall {
-  // The bound function with its bind data; its children are not looked at, the arguments stand in `arguments`.
+  // The bound function with its bind data; its children are not looked at, the arguments stand in
+  // `arguments`.
   std::shared_ptr<const duckdb::BoundAggregateExpression> function;
   std::vector<ColumnIndex> arguments;
   bool distinct = false;
-  std::optional<ColumnIndex> filter;    // a BOOLEAN column: FILTER (WHERE …)
+  std::optional<ColumnIndex> filter;  // a BOOLEAN column: FILTER (WHERE …)
   struct Order {
     ColumnIndex column;
     rows::KeyOrder order;
   };
-  std::vector<Order> orders;            // ORDER BY inside the call; ties by the whole row
+  std::vector<Order> orders;  // ORDER BY inside the call; ties by the whole row
 };
-// Output: the group columns, then one column per call. Without groups there is always exactly one row.
+// Output: the group columns, then one column per call. Without groups there is always exactly one
+// row.
 struct Aggregate {
   std::vector<ColumnIndex> groups;
   std::vector<AggregateCall> calls;
 };
 struct Distinct {};
 
-// Per partition the rows offset < n <= offset + limit in the given order, ties by the whole row (rows/row_codec.h order).
-// With `with_number`, the output has a last BIGINT column: the row's number in its partition, counting from 1 (row_number()).
+// Per partition the rows offset < n <= offset + limit in the given order, ties by the whole row
+// (rows/row_codec.h order). With `with_number`, the output has a last BIGINT column: the row's
+// number in its partition, counting from 1 (row_number()).
 struct TopK {
   std::vector<ColumnIndex> partition;
   struct Order {
@@ -91,41 +99,45 @@ struct TopK {
   bool with_number = false;
 };
 
-// Lets the first row of each key (NULLs equal) pass, in append order: by `order`, then `offset` column. A later row of the key is a
-// duplicate when an accepted one has an event time less than `within` away (no `within`: whatever the times).
-// Input: insert-only. Output: the same columns. Each duplicate is reported as Exclusion{partition, offset}.
+// Lets the first row of each key (NULLs equal) pass, in append order: by `order`, then `offset`
+// column. A later row of the key is a duplicate when an accepted one has an event time less than
+// `within` away (no `within`: whatever the times). Input: insert-only. Output: the same columns.
+// Each duplicate is reported as Exclusion{partition, offset}.
 struct Deduplicate {
   std::vector<ColumnIndex> keys;
-  std::optional<ColumnIndex> time;      // TIMESTAMP
+  std::optional<ColumnIndex> time;  // TIMESTAMP
   std::optional<std::chrono::microseconds> within;
-  ColumnIndex order;                    // BIGINT append order
-  ColumnIndex partition;                // INTEGER
-  ColumnIndex offset;                   // BIGINT
-  std::string stream;                   // whose watermark says which keys can be forgotten (with `within`)
+  ColumnIndex order;      // BIGINT append order
+  ColumnIndex partition;  // INTEGER
+  ColumnIndex offset;     // BIGINT
+  std::string stream;     // whose watermark says which keys can be forgotten (with `within`)
 };
 
-// Turns a changelog of full rows by key into changes: -old +new. Input: the row's columns, then a BOOLEAN column "deleted" and
-// a BIGINT append order by which several changes of one key in one step are taken. Output: the row's columns.
+// Turns a changelog of full rows by key into changes: -old +new. Input: the row's columns, then a
+// BOOLEAN column "deleted" and a BIGINT append order by which several changes of one key in one
+// step are taken. Output: the row's columns.
 struct Upsert {
   std::vector<ColumnIndex> keys;
-  size_t columns = 0;                   // how many of the input's columns are the row
+  size_t columns = 0;  // how many of the input's columns are the row
   ColumnIndex deleted;
   ColumnIndex order;
 };
 
-// Names the relation whose content is the integral of the input. Every step's change of it is a result of the step, but where
-// `gathered` is false (streams: many rows, which nobody needs in one place): then other plans can read the relation, and
-// StepResult has no change of it.
+// Names the relation whose content is the integral of the input. Every step's change of it is a
+// result of the step, but where `gathered` is false (streams: many rows, which nobody needs in one
+// place): then other plans can read the relation, and StepResult has no change of it.
 struct Output {
   std::string name;
   bool gathered = true;
 };
 
 struct Node {
-  std::variant<Relation, Source, Constant, Filter, Project, UnionAll, Join, Aggregate, Distinct, TopK, Deduplicate, Upsert, Output> op;
-  std::vector<size_t> inputs;           // indexes of earlier nodes
-  rows::Types types;                    // of the output
-  std::vector<std::string> names;       // of the output's columns, for people
+  std::variant<Relation, Source, Constant, Filter, Project, UnionAll, Join, Aggregate, Distinct,
+               TopK, Deduplicate, Upsert, Output>
+      op;
+  std::vector<size_t> inputs;      // indexes of earlier nodes
+  rows::Types types;               // of the output
+  std::vector<std::string> names;  // of the output's columns, for people
 };
 
 struct Plan {
@@ -134,8 +146,9 @@ struct Plan {
   size_t Add(Node node);
 };
 
-// What a node is and does, the same text for the same computation: kind, columns, expressions, inputs. Operator identities (and so
-// the tables of their state) are hashes of it: see docs/formats/state.md. Two nodes with equal text compute the same.
+// What a node is and does, the same text for the same computation: kind, columns, expressions,
+// inputs. Operator identities (and so the tables of their state) are hashes of it: see
+// docs/formats/state.md. Two nodes with equal text compute the same.
 std::string CanonicalText(const Plan& plan, size_t node);
 // A multiple of kTablesPerNode: the ids from there on are those of the node's state tables.
 inline constexpr uint64_t kTablesPerNode = 8;
