@@ -21,7 +21,7 @@ struct Table {
 };
 
 inline Table Query(const std::string& sql) {
-  duckdb::DuckDB db(nullptr);
+  static duckdb::DuckDB db(nullptr);  // one for all tests: opening it is most of their time
   duckdb::Connection connection(db);
   auto result = connection.Query(sql);
   if (result->HasError()) throw std::runtime_error(result->GetError());
