@@ -291,7 +291,7 @@ Changes RandomChanges(Random& random, Relation& content, size_t count, const Mak
 // What a random test does between two steps.
 inline void MaybeFlushOrRestart(Random& random, Harness& harness) {
   if (random.OneIn(4)) harness.BeginFlush();
-  if (random.OneIn(10)) harness.Restart(static_cast<int>(1 + random.Below(4)));
+  if (random.OneIn(16)) harness.Restart(static_cast<int>(1 + random.Below(4)));
 }
 
 }  // namespace millrace::stream::testing
