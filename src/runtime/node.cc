@@ -93,7 +93,7 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   Impl* node = impl.get();
   TRY(impl->ingest, ingest::MakeIngest({impl->log.get(), impl->database.get(), &Clock::System(), &impl->door,
                                         [node] { return node->publisher.newest()->catalog; }, [node] { return node->Admit(); }}));
-  impl->system_tables = MakeSystemTables({[node] { return node->pipeline->operator_stats(); },
+  impl->system_tables = MakeSystemTables({[node] { return node->OperatorStats(); },
                                           [node] { return node->log->Topics(); }, [node] { return node->log->DurableCut(); },
                                           impl->pipeline->failures()});
   impl->table_writer = std::make_unique<TableWriter>(*impl->log, impl->publisher, *impl->database, Clock::System(),
@@ -132,6 +132,16 @@ Status Node::Impl::Admit() const {
         .Hint("send again a little later");
   }
   return Ok();
+}
+
+std::vector<stream::OperatorStats> Node::Impl::OperatorStats() {
+  std::vector<stream::OperatorStats> stats;
+  const Status read = loop->AtBoundary([&]() -> Status {
+    stats = pipeline->operator_stats();
+    return Ok();
+  });
+  if (!read.ok()) LOG_WARNING("operator counters", "error={}", read.error().message());
+  return stats;
 }
 
 Status Node::Impl::FollowCatalog() {

@@ -53,6 +53,8 @@ struct Node::Impl {
     const std::lock_guard guard(endpoints_mutex);
     return endpoints;
   }
+  // Counters of the operators, read between two steps.
+  std::vector<stream::OperatorStats> OperatorStats();
   // The health of the step loop, and turning producers away while it is too far behind.
   Status Admit() const;
   // After the catalog has changed: endpoints and sources follow it. REQUIRES: definition_mutex is held.

@@ -215,7 +215,7 @@ class Executor {
       const catalog::Object* object = snapshot->catalog().Find(view.name);
       const std::string internal = object == nullptr ? "" : InternalName(*object);
       text += "\n";
-      for (const stream::OperatorStats& stats : node_.pipeline->operator_stats()) {
+      for (const stream::OperatorStats& stats : node_.OperatorStats()) {
         if (stats.output != internal) continue;
         text += fmt::format("{}: {} rows in, {} rows out, {} steps, {:.3f} s\n", stats.description, stats.rows_in, stats.rows_out,
                             stats.steps, stats.seconds);

@@ -339,6 +339,7 @@ Status StepLoop::AfterFlush() {
 }
 
 Status StepLoop::FlushNow() {
+  if (context_.pipeline->state().step.value == 0) return Ok();  // nothing has happened yet
   if (context_.store->flushing()) TRY(context_.store->FinishFlush());
   TRY(AfterFlush());
   TRY(BeginFlush());

@@ -1,0 +1,222 @@
+// Random views over random changes, against DuckDB's batch answer to the same query over the same rows, after every step.
+//
+//   fuzz_views [--seconds S] [--seed N] [--cases N]
+//
+// Each case: a few streams and tables, views made before, between and after the changes, one or two workers, restarts in between. A failure prints the seed
+// and the statements that lead to it, shortened: whatever change can be left out is left out. `--seed N --cases 1` runs one case again.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+
+#include "base/clock.h"
+#include "fuzz/query_generator.h"
+#include "runtime/node.h"
+
+namespace millrace::fuzz {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Step {
+  enum class Kind { kStatement, kCheck, kRestart };
+  Kind kind;
+  std::string sql;   // kStatement
+  bool may_fail = false;
+};
+
+struct Case {
+  int workers = 1;
+  size_t step_rows_max = 200'000;
+  std::vector<Step> steps;
+  std::map<std::string, std::string> views;  // name → query
+};
+
+Case MakeCase(uint64_t seed) {
+  Generator generator(seed);
+  Random& random = generator.random();
+  Case made;
+  made.workers = 1 + static_cast<int>(random.Below(2));
+  made.step_rows_max = random.OneIn(3) ? 1 : 200'000;
+  std::vector<RelationSpec> relations;
+  std::vector<int64_t> keys;
+  const size_t count = 1 + random.Below(3);
+  for (size_t i = 0; i < count; ++i) {
+    relations.push_back(generator.Relation("t" + std::to_string(i), random.OneIn(2)));
+    keys.push_back(0);
+    made.steps.push_back({Step::Kind::kStatement, relations.back().Create()});
+  }
+  const auto add_view = [&] {
+    const std::string name = "v" + std::to_string(made.views.size());
+    const std::string query = generator.Query(relations);
+    made.views[name] = query;
+    // What cannot be maintained is refused; that is an answer too, as long as it is not a wrong one.
+    made.steps.push_back({Step::Kind::kStatement, "CREATE MATERIALIZED VIEW " + name + " AS " + query, true});
+  };
+  for (int i = 0; i < 3; ++i) add_view();
+  const size_t rounds = 4 + random.Below(5);
+  for (size_t round = 0; round < rounds; ++round) {
+    const size_t changes = 1 + random.Below(3);
+    for (size_t i = 0; i < changes; ++i) {
+      const size_t at = random.Below(relations.size());
+      made.steps.push_back({Step::Kind::kStatement, generator.Change(relations[at], keys[at])});
+    }
+    if (random.OneIn(5)) made.steps.push_back({Step::Kind::kRestart, ""});
+    made.steps.push_back({Step::Kind::kCheck, ""});
+    if (random.OneIn(4)) add_view();
+  }
+  made.steps.push_back({Step::Kind::kCheck, ""});
+  return made;
+}
+
+struct Counts {
+  uint64_t cases = 0;
+  uint64_t views = 0;
+  uint64_t comparisons = 0;
+  uint64_t refused = 0;
+};
+
+class Runner {
+ public:
+  Runner() : directory_(fs::temp_directory_path() / ("millrace-fuzz-" + std::to_string(::getpid()))) {}
+  ~Runner() { fs::remove_all(directory_); }
+
+  // Empty: all equal.
+  std::string Run(const Case& made, Counts& counts) {
+    node_.reset();
+    fs::remove_all(directory_);
+    views_.clear();
+    if (Status started = Start(made); !started.ok()) return "start: " + started.error().ToString();
+    for (const Step& step : made.steps) {
+      std::string wrong;
+      switch (step.kind) {
+        case Step::Kind::kRestart:
+          if (Status started = Start(made); !started.ok()) wrong = "restart: " + started.error().ToString();
+          break;
+        case Step::Kind::kStatement: wrong = Execute(step, counts); break;
+        case Step::Kind::kCheck: wrong = Check(made, counts); break;
+      }
+      if (!wrong.empty()) {
+        node_.reset();
+        return wrong;
+      }
+    }
+    node_.reset();
+    ++counts.cases;
+    return "";
+  }
+
+ private:
+  Status Start(const Case& made) {
+    node_.reset();
+    runtime::NodeOptions options;
+    options.data_directory = directory_.string();
+    options.workers = made.workers;
+    options.memory_bytes = size_t{1} << 30;
+    options.step_rows_max = made.step_rows_max;
+    TRY(node_, runtime::Node::Start(options));
+    return Ok();
+  }
+
+  std::string Execute(const Step& step, Counts& counts) {
+    const auto result = node_->Execute(step.sql, {});
+    const bool view = step.sql.starts_with("CREATE MATERIALIZED VIEW ");
+    if (result.ok()) {
+      if (view) {
+        const std::string name = step.sql.substr(25, step.sql.find(' ', 25) - 25);
+        views_.push_back(name);
+        ++counts.views;
+      }
+      return "";
+    }
+    if (view && step.may_fail && (result.error().code() == Code::kNotSupported || result.error().code() == Code::kInvalidArgument)) {
+      ++counts.refused;
+      return "";
+    }
+    // A statement that a bad value ends changes nothing, which is right.
+    if (!view && result.error().code() == Code::kInvalidArgument) return "";
+    return step.sql + "\n" + result.error().ToString();
+  }
+
+  std::string Check(const Case& made, Counts& counts) {
+    for (const std::string& view : views_) {
+      const std::string& query = made.views.at(view);
+      const auto batch = node_->Execute(query, {});
+      // Where DuckDB's own answer is an error, the view leaves the failing rows out: nothing to compare with.
+      if (!batch.ok()) continue;
+      const auto difference = node_->Execute(
+          "SELECT '-' AS side, * FROM (FROM " + view + " EXCEPT ALL (" + query + ")) UNION ALL BY NAME SELECT '+' AS side, * FROM ((" + query +
+              ") EXCEPT ALL FROM " + view + ") LIMIT 20", {});
+      if (!difference.ok()) return view + ": " + difference.error().ToString();
+      ++counts.comparisons;
+      if (difference->rows->row_count() == 0) continue;
+      std::string out = view + " AS " + query + "\nrows that only the view has (-) or lacks (+):\n";
+      for (const auto& chunk : difference->rows->chunks) out += chunk->ToString();
+      return out;
+    }
+    return "";
+  }
+
+  const fs::path directory_;
+  std::unique_ptr<runtime::Node> node_;
+  std::vector<std::string> views_;
+};
+
+// Leaves out what the failure does not need, one step at a time.
+Case Shrink(Case made, Runner& runner) {
+  Counts ignored;
+  for (size_t i = made.steps.size(); i-- > 0;) {
+    Case smaller = made;
+    smaller.steps.erase(smaller.steps.begin() + static_cast<long>(i));
+    const std::string wrong = runner.Run(smaller, ignored);
+    // Another failure (a relation that is gone) is not this one.
+    if (wrong.find("only the view has") != std::string::npos) made = std::move(smaller);
+  }
+  return made;
+}
+
+int Main(int argc, char** argv) {
+  double seconds = 120;
+  uint64_t seed = static_cast<uint64_t>(Clock::System().Now().value);
+  uint64_t cases_max = UINT64_MAX;
+  if (const char* given = std::getenv("MILLRACE_SEED")) seed = std::strtoull(given, nullptr, 10);
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string name = argv[i];
+    if (name == "--seconds") seconds = std::strtod(argv[i + 1], nullptr);
+    if (name == "--seed") seed = std::strtoull(argv[i + 1], nullptr, 10);
+    if (name == "--cases") cases_max = std::strtoull(argv[i + 1], nullptr, 10);
+  }
+  std::printf("MILLRACE_SEED=%llu\n", static_cast<unsigned long long>(seed));
+  Runner runner;
+  Counts counts;
+  const auto start = Tick();
+  for (uint64_t i = 0; i < cases_max && SecondsSince(start) < seconds; ++i) {
+    const Case made = MakeCase(seed + i);
+    const std::string wrong = runner.Run(made, counts);
+    if (wrong.empty()) continue;
+    std::printf("FAILED with --seed %llu --cases 1 (%d workers, %zu rows a step)\n%s\n", static_cast<unsigned long long>(seed + i),
+                made.workers, made.step_rows_max, wrong.c_str());
+    if (wrong.find("only the view has") != std::string::npos) {
+      const Case small = Shrink(made, runner);
+      std::printf("shrunk to:\n");
+      for (const Step& step : small.steps) {
+        std::printf("%s;\n", step.kind == Step::Kind::kStatement ? step.sql.c_str() : step.kind == Step::Kind::kCheck ? "-- check" : "-- restart");
+      }
+    }
+    std::printf("%llu passed, 1 failed\n", static_cast<unsigned long long>(counts.cases));
+    return 1;
+  }
+  std::printf("%llu cases, %llu views, %llu comparisons with DuckDB, %llu views refused, no difference\n",
+              static_cast<unsigned long long>(counts.cases), static_cast<unsigned long long>(counts.views),
+              static_cast<unsigned long long>(counts.comparisons), static_cast<unsigned long long>(counts.refused));
+  std::printf("%llu passed, 0 failed\n", static_cast<unsigned long long>(counts.cases));
+  return 0;
+}
+
+}  // namespace
+}  // namespace millrace::fuzz
+
+int main(int argc, char** argv) { return millrace::fuzz::Main(argc, argv); }

@@ -1,0 +1,47 @@
+// Random schemas, rows and queries out of what views support. All from one seed, so that a case can be made again.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+
+namespace millrace::fuzz {
+
+struct ColumnSpec {
+  std::string name;
+  std::string type;
+};
+
+struct RelationSpec {
+  std::string name;
+  bool table = false;  // keyed by its first column; else a stream
+  std::vector<ColumnSpec> columns;
+  std::string Create() const;
+};
+
+// Not thread-safe.
+class Generator {
+ public:
+  explicit Generator(uint64_t seed) : random_(seed) {}
+
+  RelationSpec Relation(const std::string& name, bool table);
+  // A literal of the type, NULL now and then. Few different values, so that keys meet.
+  std::string Literal(const std::string& type, bool allow_null);
+  // One INSERT, UPDATE or DELETE. `next_key`: of inserted table rows.
+  std::string Change(const RelationSpec& relation, int64_t& next_key);
+  // A SELECT over the relations, with column names c0, c1, ….
+  std::string Query(const std::vector<RelationSpec>& relations);
+
+  Random& random() { return random_; }
+
+ private:
+  std::string Scalar(const std::vector<ColumnSpec>& columns, const std::string& prefix, const std::string& type, int depth);
+  std::string Condition(const std::vector<ColumnSpec>& columns, const std::string& prefix);
+  const ColumnSpec& Pick(const std::vector<ColumnSpec>& columns);
+  std::string AggregateCall(const std::vector<ColumnSpec>& columns, const std::string& prefix);
+
+  Random random_;
+};
+
+}  // namespace millrace::fuzz
