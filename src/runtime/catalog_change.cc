@@ -1,6 +1,7 @@
 #include "runtime/catalog_change.h"
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 
 #include "base/logging.h"
@@ -36,6 +37,18 @@ uint64_t CatalogChanger::NextGeneration() {
   return last_generation_;
 }
 
+namespace {
+// A name may hold any character, a topic's only some (Kafka's rule).
+std::string TopicName(const std::string& name) {
+  constexpr size_t kBytesMax = 200;
+  std::string topic = name.substr(0, kBytesMax);
+  for (char& c : topic) {
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_' && c != '-') c = '_';
+  }
+  return topic == "." || topic == ".." || topic.starts_with("__") ? "t" + topic : topic;
+}
+}  // namespace
+
 Status CatalogChanger::CreateTopics(std::vector<catalog::Change>& changes, Undo& undo) {
   for (catalog::Change& change : changes) {
     auto* create = std::get_if<catalog::Create>(&change);
@@ -50,8 +63,8 @@ Status CatalogChanger::CreateTopics(std::vector<catalog::Change>& changes, Undo&
       continue;
     }
     // A replaced stream or table of the same name is gone only when the change has happened; until then the new topic has a name of its own.
-    std::string name = object.name();
-    if (log_.FindTopic(name)) name = fmt::format("{}.{}", name, object.generation);
+    std::string name = TopicName(object.name());
+    if (name != object.name() || log_.FindTopic(name)) name = fmt::format("{}.{}", name, object.generation);
     TRY(const log::TopicInfo made, log_.CreateTopic(name, config).With("create topic " + Quoted(name)));
     undo.topics.push_back(made.id);
     object.topic_id = made.id.value;

@@ -238,6 +238,19 @@ Result<Database::WriteRows> WriteEvaluation::InsertIntoTable(duckdb::InsertState
   Chunks inserted = merge.fresh;
   Chunks removed;
   if (action == Action::REPLACE) {
+    // As in DuckDB, columns that the statement does not name stay as they were.
+    if (!insert.columns.empty()) {
+      std::set<size_t> named;
+      for (const std::string& name : insert.columns) {
+        TRY(const size_t column, target_.Column(name));
+        named.insert(column);
+      }
+      for (size_t c = 0; c < merge.replacing.size(); ++c) {
+        for (size_t column = 0; column < merge.replacing[c]->ColumnCount(); ++column) {
+          if (!named.contains(column)) merge.replacing[c]->data[column].Reference(merge.present[c]->data[column]);
+        }
+      }
+    }
     inserted.insert(inserted.end(), merge.replacing.begin(), merge.replacing.end());
     removed = merge.present;
   } else if (action == Action::UPDATE && !merge.present.empty()) {

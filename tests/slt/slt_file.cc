@@ -49,6 +49,9 @@ Result<std::vector<Record>> ParseFile(const std::string& path) {
           return Error(Code::kInvalidArgument, "{}:{}: sort {} is not known", path, number, sort);
         }
       }
+    } else if (word == "append") {
+      record.kind = Record::Kind::kAppend;
+      record.stream = what;
     } else {
       return Error(Code::kInvalidArgument, "{}:{}: {} is no record", path, number, Quoted(word));
     }

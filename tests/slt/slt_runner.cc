@@ -57,12 +57,14 @@ class Run {
     if (record.kind == Record::Kind::kQuery && regime_.restart) {
       if (Status started = Start(); !started.ok()) return "restart: " + started.error().ToString();
     }
+    if (record.kind == Record::Kind::kAppend) return CheckAppend(record);
     std::string sql = record.sql;
     while (!sql.empty() && std::isspace(static_cast<unsigned char>(sql.back()))) sql.pop_back();
     const auto result = node_->Execute(sql, {});
     if (record.kind == Record::Kind::kError) {
       if (result.ok()) return "an error was expected";
-      const std::string text = result.error().ToString();
+      const std::string text =
+          "[" + std::string(result.error().sqlstate()) + "] " + Normalised(result.error().ToString());
       if (std::regex_search(text, std::regex(record.error_pattern))) return "";
       return "the error does not match /" + record.error_pattern + "/:\n" + text;
     }
@@ -88,6 +90,28 @@ class Run {
   }
 
  private:
+  // Rows as a producer sends them, wrong ones too.
+  std::string CheckAppend(const Record& record) {
+    ingest::Request request;
+    request.stream = record.stream;
+    request.source = "slt";
+    const std::string_view text = record.sql;
+    for (size_t begin = 0; begin < text.size();) {
+      const size_t end = std::min(text.find('\n', begin), text.size());
+      request.rows.push_back(text.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    const auto answer = node_->ingest().AppendAndWait(std::move(request));
+    if (!answer.ok()) return answer.error().ToString();
+    if (!answer->token.empty()) {
+      if (Status visible = node_->WaitVisible(answer->token, std::chrono::seconds(30)); !visible.ok()) return visible.error().ToString();
+    }
+    const std::string got = fmt::format("accepted {} quarantined {} rejected {}", answer->accepted, answer->quarantined,
+                                        answer->rejected_count);
+    if (record.expected == std::vector<std::string>{got}) return "";
+    return "got: " + got;
+  }
+
   static std::vector<std::string> Lines(const sql::QueryResult& rows) {
     std::vector<std::string> lines;
     for (const auto& chunk : rows.chunks) {
