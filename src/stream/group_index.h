@@ -52,6 +52,7 @@ class GroupIndex {
   };
 
   std::string_view Keep(std::string_view key) {
+    if (key.empty()) return {};
     while (block_ < blocks_.size() && blocks_[block_].size - used_ < key.size()) {
       ++block_;
       used_ = 0;
