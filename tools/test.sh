@@ -4,6 +4,11 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 passed=0
 failed=0
+fuzz_seconds=120
+if [ "${1:-}" = --all ]; then
+  fuzz_seconds=1800
+  export MILLRACE_KILLS=100 MILLRACE_LINES=500000
+fi
 # Runs one suite; its output goes to build/test-logs and is shown when it fails.
 suite() {
   local name=$1 begin
@@ -21,7 +26,7 @@ suite() {
 }
 
 suite structure tools/check_structure.py
-suite build-release tools/build.sh release millrace
+suite build-release tools/build.sh release millrace slt_runner fuzz_views
 suite build-dev tools/build.sh dev all
 if [ -e build/dev/CTestTestfile.cmake ]; then
   # Leaks of DuckDB's and RocksDB's own singletons at exit are none of ours; everything else of the sanitizers is on.
@@ -31,6 +36,8 @@ if [ -e build/dev/CTestTestfile.cmake ]; then
     suite "unit-$name" ctest --test-dir build/dev -R "^$name\$" --output-on-failure
   done
 fi
+suite slt-all-regimes build/release/bin/slt_runner tests/sql
+suite fuzz-views build/release/bin/fuzz_views --seconds "$fuzz_seconds"
 suite whole-program python3 -m pytest -q tests
 suite demo env CI=1 tools/demo.sh
 echo "$passed passed, $failed failed"
