@@ -1,0 +1,49 @@
+"""Runs what the documentation shows: the README's tour, and the SQL of docs/sql.md in order on one node."""
+import os
+import re
+import subprocess
+
+import pytest
+
+from node import BINARY, ROOT, SHOP, Refused
+
+
+def indented_commands(text):
+    """Commands of the README's indented blocks, continued lines joined."""
+    for block in re.findall(r"(?:^    .*\n)+", text, re.M):
+        joined = re.sub(r"\\\n\s*", "", re.sub(r"^    ", "", block, flags=re.M))
+        yield from (line for line in joined.splitlines() if line.strip())
+
+
+def test_the_readmes_tour(make_node):
+    node = make_node(SHOP)
+    node.start()
+    tour = (ROOT / "README.md").read_text().split("## A first tour")[1].split("##")[0]
+    ran = 0
+    for command in indented_commands(tour):
+        if " run " in command:
+            continue  # that is the node above
+        command = command.replace("http://127.0.0.1:8080", node.url).replace("build/release/bin/millrace", str(BINARY))
+        done = subprocess.run(["bash", "-ec", command.replace("curl ", "curl -sS --fail-with-body ")], cwd=ROOT, capture_output=True, text=True,
+                              env={**os.environ, "MILLRACE_URL": node.url}, timeout=120)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        assert done.stdout.strip() not in ("", "[]"), command
+        ran += 1
+    assert ran >= 6
+    assert node.difference("revenue_by_day") == 0
+    node.stop()
+
+
+@pytest.mark.skipif(not (ROOT / "docs" / "sql.md").exists(), reason="docs/sql.md is not written yet")
+def test_the_sql_of_the_manual(make_node):
+    node = make_node("CREATE VIEW nothing AS SELECT 1 AS one;")
+    node.start()
+    text = (ROOT / "docs" / "sql.md").read_text()
+    blocks = re.findall(r"```sql\n(.*?)```", text, re.S)
+    assert blocks
+    for block in blocks:
+        try:
+            node.sql(block)
+        except Refused as error:
+            pytest.fail(f"{block}\n{error}")
+    node.stop()
