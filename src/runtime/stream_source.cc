@@ -42,7 +42,7 @@ stream::Plan StreamPlan(const Relation& relation) {
   names.push_back("_order");
 
   stream::Plan plan;
-  size_t top = plan.Add({stream::Source{relation.internal_name}, {}, StreamSourceTypes(relation.shape), names});
+  size_t top = plan.Add({stream::Source{relation.internal_name, /*insert_only=*/true}, {}, StreamSourceTypes(relation.shape), names});
   if (definition.deduplicate) {
     stream::Deduplicate deduplicate;
     for (const std::string& column : definition.deduplicate->columns) {
