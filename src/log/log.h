@@ -172,7 +172,7 @@ class Log {
   Log& operator=(const Log&) = delete;
 
   // Writes everything out, syncs, and stops the threads; the next Open has nothing to recover.
-  // Appends still queued are completed first; later calls fail with kUnavailable. A second Close
+  // Appends still queued are completed first; later appends and changes of topics fail with kUnavailable. A second Close
   // does nothing.
   Status Close();
 
