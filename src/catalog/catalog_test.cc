@@ -437,6 +437,20 @@ TEST(Diff, LeavesObjectsMadeByHandAloneAndRefusesAClash) {
   EXPECT_THAT(dropped.error().message(), HasSubstr("hand_view"));
 }
 
+TEST(Diff, RebuildsAViewMadeByHandOverAStreamThatIsMadeAnew) {
+  Object hand = View("hand_view", {"s"});
+  hand.from_project = false;
+  const CatalogPtr catalog = With({Make(Stream("s")), Make(hand)});
+  Object changed = Stream("s");
+  std::get<StreamDefinition>(changed.definition).partitions = 2;
+  const auto difference = Diff(*catalog, {changed});
+  ASSERT_TRUE(difference.ok());
+  EXPECT_THAT(Lines(*difference), ElementsAre("-s loses data", "+s", "~hand_view backfill"));
+  const CatalogPtr after = catalog->Apply(difference->changes).value();
+  EXPECT_EQ(after->Find("hand_view")->generation, 2u);
+  EXPECT_FALSE(after->Find("hand_view")->from_project);
+}
+
 TEST(Diff, NamesBothPlacesOfAnObjectDeclaredTwice) {
   Object first = Stream("s");
   first.file = "a.sql";

@@ -170,7 +170,8 @@ class Differ {
                                  .loses_data = false,
                                  .backfill = IsMaterialized(object)});
     Create create{.object = object, .replace = make.what == What::kReplace};
-    create.object.from_project = object.from_project || by_hand_.count(&object) == 0;
+    create.object.from_project = by_hand_.count(&object) == 0;
+    create.object.generation = 0;  // Apply gives the new one
     const Object* present = catalog_.Find(object.kind(), object.name());
     if (create.replace && present != nullptr) create.object.topic_id = present->topic_id;
     difference_.changes.push_back(std::move(create));
