@@ -8,9 +8,13 @@
 namespace millrace::sql {
 namespace {
 
+// DuckDB takes these words for a name only in double quotes: also those, such as AT and LEFT, that
+// may name a function.
 bool IsReserved(const std::string& word) {
-  return duckdb::KeywordHelper::KeywordCategoryType(rows::LowerName(word)) ==
-         duckdb::KeywordCategory::KEYWORD_RESERVED;
+  const duckdb::KeywordCategory category =
+      duckdb::KeywordHelper::KeywordCategoryType(rows::LowerName(word));
+  return category == duckdb::KeywordCategory::KEYWORD_RESERVED ||
+         category == duckdb::KeywordCategory::KEYWORD_TYPE_FUNC;
 }
 
 }  // namespace
@@ -69,9 +73,7 @@ Result<PlacedName> Cursor::ExpectName(std::string_view what) {
     return Unexpected(what);
   PlacedName name{NameOf(text_, token), token.begin};
   if (token.kind == Token::Kind::kWord && IsReserved(name.name)) {
-    return Unexpected(what).Hint(
-        fmt::format("{} is a reserved word; as a name it stands in double quotes: {}", name.name,
-                    Quoted(name.name)));
+    return Unexpected(what).Hint(ReservedWordHint(name.name));
   }
   if (name.name.empty())
     return At(token.begin, Error(Code::kInvalidArgument, "{} is empty", what).SqlState("42602"));
@@ -181,6 +183,11 @@ Error Cursor::Unexpected(std::string_view expected,
 
 Error Cursor::At(size_t offset, Error error) const {
   return std::move(error).At(PositionAt(text_, offset, file_));
+}
+
+std::string ReservedWordHint(std::string_view word) {
+  return fmt::format("{} is a reserved word; as a name it stands in double quotes: {}", word,
+                     Quoted(word));
 }
 
 std::string DidYouMeanWord(std::string_view word, const std::vector<std::string>& candidates) {

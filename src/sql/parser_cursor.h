@@ -79,6 +79,9 @@ class Cursor {
   size_t at_ = 0;
 };
 
+// How a reserved word is written where it is meant as a name.
+std::string ReservedWordHint(std::string_view word);
+
 // "did you mean SELECT?" style: as DidYouMean, for words of the language.
 std::string DidYouMeanWord(std::string_view word, const std::vector<std::string>& candidates);
 

@@ -25,6 +25,16 @@ const std::vector<std::string>& Keywords() {
   return words;
 }
 
+// Words that look like plain names and are none in DuckDB's grammar; it stumbles over what comes
+// after them.
+bool IsTakenForName(std::string_view word) {
+  for (std::string_view taken :
+       {"at", "by", "columns", "binary", "overlaps", "verbose", "generated", "freeze", "unpack"}) {
+    if (rows::EqualNames(word, taken)) return true;
+  }
+  return false;
+}
+
 // The nearest keyword of the word at `offset` of the cursor's text, or of the one before it: DuckDB
 // takes a misspelt keyword for an alias and stumbles over the next word.
 std::string KeywordHint(const Cursor& cursor, size_t slice_begin, size_t offset) {
@@ -37,6 +47,7 @@ std::string KeywordHint(const Cursor& cursor, size_t slice_begin, size_t offset)
     std::string& word = token.begin == offset ? at : before;
     word = token.kind == Token::Kind::kWord ? NameOf(walk.text(), token) : "";
   }
+  if (IsTakenForName(before)) return ReservedWordHint(before);
   for (const std::string& word : {at, before}) {
     if (word.size() < 4) continue;
     if (std::string hint = DidYouMeanWord(word, Keywords()); !hint.empty()) return hint;

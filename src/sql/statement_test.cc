@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "base/random.h"
 #include "sql/lexer.h"
 
@@ -34,8 +36,8 @@ constexpr std::string_view kClicks = R"(CREATE STREAM clicks (
     product_id BIGINT    NOT NULL,
     action     VARCHAR   NOT NULL CHECK (action IN ('view', 'cart', 'purchase')),
     price      DECIMAL(10,2) DEFAULT 0,
-    at         TIMESTAMP NOT NULL,
-    WATERMARK FOR at AS at - INTERVAL 10 SECONDS,
+    happened   TIMESTAMP NOT NULL,
+    WATERMARK FOR happened AS happened - INTERVAL 10 SECONDS,
     DEDUPLICATE ON (event_id) WITHIN INTERVAL 1 DAY
 ) PARTITION BY (user_id) INTO 8 PARTITIONS
   WITH (format = 'json', retention = '7 days', on_invalid = 'quarantine', late = 'keep'))";
@@ -44,7 +46,7 @@ TEST(Statement, OfAStreamHoldsAllThatWasDeclared) {
   const auto stream = Created<catalog::StreamDefinition>(kClicks);
   EXPECT_EQ(stream.name, "clicks");
   EXPECT_THAT(stream.schema.names(),
-              ElementsAre("event_id", "user_id", "product_id", "action", "price", "at"));
+              ElementsAre("event_id", "user_id", "product_id", "action", "price", "happened"));
   EXPECT_TRUE(stream.schema.columns[0].not_null);
   EXPECT_FALSE(stream.schema.columns[4].not_null);
   EXPECT_EQ(stream.schema.columns[4].type, duckdb::LogicalType::DECIMAL(10, 2));
@@ -52,7 +54,7 @@ TEST(Statement, OfAStreamHoldsAllThatWasDeclared) {
   EXPECT_EQ(stream.schema.columns[5].id, 6);
   ASSERT_EQ(stream.checks.size(), 1u);
   EXPECT_EQ(stream.checks[0].expression, "action IN ('view', 'cart', 'purchase')");
-  EXPECT_EQ(stream.watermark->column, "at");
+  EXPECT_EQ(stream.watermark->column, "happened");
   EXPECT_EQ(stream.watermark->delay, std::chrono::seconds(10));
   EXPECT_THAT(stream.deduplicate->columns, ElementsAre("event_id"));
   EXPECT_EQ(*stream.deduplicate->within, std::chrono::hours(24));
@@ -264,6 +266,9 @@ const Wrong kWrong[] = {
     {"SELCT 1", "expected a statement such as CREATE, SELECT or INSERT, got SELCT", "SELCT",
      "did you mean SELECT?"},
     {"SELECT a FORM t", "syntax error at or near \"t\"", "t", "did you mean FROM?"},
+    {"SELECT max(at) FROM t", "syntax error at or near \")\"", ")", "double quotes: \"at\""},
+    {"CREATE STREAM s (at TIMESTAMP)", "expected the name of a column, got at", "at",
+     "double quotes: \"at\""},
     {"SELECT (1", "syntax error at end of input", "", ""},
     {"SELECT 'abc", "the text that begins here never ends", "'abc", ""},
     {"SELECT \"abc", "the name that begins here never ends", "\"abc", ""},
@@ -472,6 +477,24 @@ TEST(Statement, SaysOfEveryWrongInputWhatWhereAndWhatInstead) {
 TEST(Statement, RefusesBytesThatNoTextHolds) {
   EXPECT_FALSE(Parse(std::string_view("SELECT \0 1", 10)).ok());
   EXPECT_FALSE(Parse("SELECT '\xFF'").ok());
+}
+
+TEST(Statement, OfEveryExampleInTheManualIsParsed) {
+  std::ifstream manual("docs/sql.md");
+  ASSERT_TRUE(manual) << "run the test in the root of the project";
+  std::string examples;
+  bool inside = false;
+  for (std::string line; std::getline(manual, line);) {
+    if (line.starts_with("```")) {
+      inside = line == "```sql";
+    } else if (inside) {
+      examples += line;
+    }
+    examples += '\n';  // keeps the lines' numbers
+  }
+  const auto parsed = Parse(examples, "docs/sql.md");
+  ASSERT_TRUE(parsed.ok()) << parsed.error().ToString();
+  EXPECT_GT(parsed->size(), 40u);
 }
 
 // ---- robustness
