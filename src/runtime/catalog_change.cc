@@ -74,8 +74,9 @@ Status CatalogChanger::CreateTopics(std::vector<catalog::Change>& changes, Undo&
 
 namespace {
 
-// True when nothing that the object reads, directly or not, has any record yet.
-bool ReadsNothingYet(const catalog::Object& object, const catalog::Catalog& catalog, const NodeState& state) {
+// True when nothing that the object reads, directly or not, has any record or row yet. `present`: the relations in force; one of another
+// generation than the catalog's is about to be replaced, so its rows say nothing.
+bool ReadsNothingYet(const catalog::Object& object, const catalog::Catalog& catalog, const NodeState& state, const Relations& present) {
   std::set<std::string> seen;
   std::vector<std::string> open = object.depends_on();
   while (!open.empty()) {
@@ -87,6 +88,12 @@ bool ReadsNothingYet(const catalog::Object& object, const catalog::Catalog& cata
       return read->topic_id != 0 && item.first.topic.value == read->topic_id && item.second.next.value > 0;
     });
     if (has_records) return false;
+    // A view may have rows without any record: constants, aggregates over nothing.
+    const auto relation = present.Find(name);
+    if (relation != nullptr && relation->object.generation == read->generation && relation->content != nullptr &&
+        relation->content->row_count() > 0) {
+      return false;
+    }
     const std::vector<std::string> more = read->depends_on();
     open.insert(open.end(), more.begin(), more.end());
   }
@@ -111,9 +118,10 @@ Status CatalogChanger::Apply(std::vector<catalog::Change> changes) {
     if (auto* create = std::get_if<catalog::Create>(&change)) create->object.generation = common_generation;
   }
   TRY(const catalog::CatalogPtr outline, before->Apply(changes));
+  const PublishedPtr present = pipeline_.Publishable();
   for (catalog::Change& change : changes) {
     auto* create = std::get_if<catalog::Create>(&change);
-    if (create != nullptr && !ReadsNothingYet(create->object, *outline, pipeline_.state())) {
+    if (create != nullptr && !ReadsNothingYet(create->object, *outline, pipeline_.state(), *present->relations)) {
       create->object.generation = NextGeneration();
     }
   }

@@ -61,17 +61,18 @@ class ContentReader final : public stream::SourceReader {
     rows::RowDecoder decoder(content_.types());
     while (position_ != state::ViewTable::kEnd && out.parts.size() < kBackfillChunks) {
       std::vector<std::string_view> encoded;  // stays where it is: nothing is applied while a step reads
-      std::vector<rows::Weight> weights;
       position_ = content_.Scan(step_, position_, STANDARD_VECTOR_SIZE, [&](std::string_view row, rows::Weight weight) {
-        encoded.push_back(row);
-        weights.push_back(weight);
+        // As often as it stands: operators take an insert-only input as rows of weight 1.
+        encoded.insert(encoded.end(), static_cast<size_t>(weight), row);
       });
-      if (encoded.empty()) continue;
-      auto chunk = std::make_shared<duckdb::DataChunk>();
-      chunk->Initialize(duckdb::Allocator::DefaultAllocator(), content_.types());
-      TRY(decoder.Decode(encoded, *chunk, 0));
-      chunk->SetCardinality(encoded.size());
-      out.parts.push_back({std::move(chunk), std::move(weights)});
+      for (size_t begin = 0; begin < encoded.size(); begin += STANDARD_VECTOR_SIZE) {
+        const size_t count = std::min<size_t>(STANDARD_VECTOR_SIZE, encoded.size() - begin);
+        auto chunk = std::make_shared<duckdb::DataChunk>();
+        chunk->Initialize(duckdb::Allocator::DefaultAllocator(), content_.types());
+        TRY(decoder.Decode(std::span(encoded).subspan(begin, count), *chunk, 0));
+        chunk->SetCardinality(count);
+        out.parts.push_back({std::move(chunk), {}});
+      }
     }
     return out;
   }
