@@ -12,6 +12,9 @@ namespace {
 // A slice of a flush at the end of a step: long enough to be through in a few hundred steps, short
 // beside the 10 ms that a step may take.
 constexpr double kSliceSeconds = 0.0015;
+// After a longer step: this share of the time it took, up to a bound.
+constexpr double kSliceShareOfStep = 0.3;
+constexpr double kSliceSecondsMax = 0.2;
 constexpr size_t kEntriesPerLookAtTheClock = 128;
 constexpr size_t kSlotsPerLook = 1024;
 
@@ -66,6 +69,7 @@ Status Worker::AfterStep() {
   for (Table* table : tables_) table->EndStep();
   Evict();
   Publish();
+  last_step_end_ = Tick();
   return Ok();
 }
 
@@ -82,9 +86,12 @@ void Worker::BeginFlush() {
 
 void Worker::WriteSlice() {
   const auto start = Tick();
+  // Large steps are few: their slices grow with them, or a flush would take the whole load.
+  const double slice_seconds =
+      std::clamp(kSliceShareOfStep * SecondsSince(last_step_end_), kSliceSeconds, kSliceSecondsMax);
   while (!unwritten_.empty()) {
     if (unwritten_.back()->WriteFrozen(kEntriesPerLookAtTheClock)) unwritten_.pop_back();
-    if (SecondsSince(start) > kSliceSeconds) break;
+    if (SecondsSince(start) > slice_seconds) break;
   }
   HandOverIfDone();
 }

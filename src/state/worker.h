@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 
@@ -77,6 +78,7 @@ class Worker final : public WorkerState {
   std::vector<Table*> tables_;
   FlushBuffer buffer_;
   std::vector<Table*> unwritten_;  // tables with frozen entries
+  std::chrono::steady_clock::time_point last_step_end_ = std::chrono::steady_clock::now();
   bool share_open_ = false;        // frozen, and not yet handed over
   uint64_t ingested_ = 0;
   size_t evict_table_ = 0;
