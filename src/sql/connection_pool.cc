@@ -26,6 +26,11 @@ void PooledConnection::KeepPrepared(const std::string& key,
 
 ConnectionPool::Lease::~Lease() {
   if (!connection_) return;
+  if (connection_->broken()) {
+    // What is left of the call ends here, while its snapshot still lives.
+    connection_.reset();
+    return;
+  }
   connection_->context().Clear();
   const std::lock_guard lock(pool_->mutex_);
   if (pool_->idle_.size() < kIdleMax) pool_->idle_.push_back(std::move(connection_));

@@ -28,6 +28,10 @@ class PooledConnection {
   // Null where there is none.
   std::shared_ptr<duckdb::PreparedStatement> FindPrepared(const std::string& key);
   void KeepPrepared(const std::string& key, std::shared_ptr<duckdb::PreparedStatement> statement);
+  // A call on it was broken off: DuckDB ends it only at the connection's next call, so this is its
+  // last.
+  void MarkBroken() { broken_ = true; }
+  bool broken() const { return broken_; }
   bool HasPrepared(const std::string& key) const { return prepared_.contains(key); }
 
  private:
@@ -41,6 +45,7 @@ class PooledConnection {
   duckdb::shared_ptr<QueryContext> context_;
   std::list<std::string> uses_;  // most recent first
   std::unordered_map<std::string, Entry> prepared_;
+  bool broken_ = false;
 };
 
 class ConnectionPool {

@@ -1,4 +1,6 @@
 // Database::Query and ExplainQuery: SELECTs at a snapshot, planned once per connection and text.
+#include "duckdb/execution/physical_operator.hpp"
+#include "duckdb/execution/physical_plan_generator.hpp"
 #include "duckdb/main/prepared_statement_data.hpp"
 #include "duckdb/parser/statement/explain_statement.hpp"
 #include "sql/database_impl.h"
@@ -40,6 +42,13 @@ Result<Values> BindParameters(duckdb::PreparedStatement& statement,
                                                   : given->second));
   }
   return values;
+}
+
+// A kept plan would keep what its last run built, hash tables and sorted rows, until its next run.
+void ReleaseState(duckdb::PhysicalOperator& op) {
+  op.op_state.reset();
+  op.sink_state.reset();
+  for (auto& child : op.children) ReleaseState(child.get());
 }
 
 Error Interrupted(Watchdog::Reason reason, const QueryLimits& limits) {
@@ -90,7 +99,13 @@ Result<QueryResult> Database::Impl::Run(PooledConnection& connection,
     if (watch.reason() != Watchdog::Reason::kNone) return Interrupted(watch.reason(), limits);
     return out;
   };
-  return Guard(run, fail);
+  Result<QueryResult> result = Guard(run, fail);
+  if (!result.ok()) {
+    connection.MarkBroken();
+  } else if (statement.data->physical_plan) {
+    ReleaseState(statement.data->physical_plan->Root());
+  }
+  return result;
 }
 
 Result<QueryResult> Database::Query(std::shared_ptr<const Snapshot> snapshot,

@@ -1,3 +1,7 @@
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "sql/testing_shop.h"
@@ -189,6 +193,38 @@ TEST_F(QueryTest, BindsWithoutRunning) {
 
 TEST_F(QueryTest, RunsInUtcAndBinaryOrder) {
   EXPECT_THAT(MustRun("SELECT current_setting('TimeZone'), 'a' < 'B'"), ElementsAre("UTC|false"));
+}
+
+TEST_F(QueryTest, EndsAScanBeforeItsSnapshotWhenAQueryIsBrokenOff) {
+  for (int i = 0; i < 100'000; ++i)
+    snapshot_->rows["notes"].push_back({Value("x"), Value::INTEGER(i)});
+  auto mine = std::make_shared<FakeSnapshot>(snapshot_->catalog_ptr());
+  mine->rows = snapshot_->rows;
+  const auto scans = mine->scans_alive;
+  const auto result = database_->Query(std::move(mine), "SELECT n FROM notes", {},
+                                       QueryLimits{std::chrono::seconds(60), 10});
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(*scans, 0);
+}
+
+TEST_F(QueryTest, ReadsFilesBelowTheAllowedFoldersOnly) {
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / fmt::format("millrace_files_{}", getpid());
+  std::filesystem::create_directories(folder / "in");
+  std::ofstream(folder / "in" / "a.csv") << "x,y\n1,2\n";
+  std::ofstream(folder / "b.csv") << "x,y\n1,2\n";
+  DatabaseOptions options;
+  options.allowed_files = {(folder / "in").string()};
+  auto database = Database::Open(options);
+  ASSERT_TRUE(database.ok()) << database.error().ToString();
+  const auto read = [&](const std::filesystem::path& file) {
+    return (*database)->Query(snapshot_, fmt::format("SELECT y FROM '{}'", file.string()), {}, {});
+  };
+  const auto inside = read(folder / "in" / "a.csv");
+  EXPECT_TRUE(inside.ok()) << inside.error().ToString();
+  EXPECT_FALSE(read(folder / "b.csv").ok());
+  EXPECT_FALSE(read(folder / "in" / ".." / "b.csv").ok());
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(QueryTest, AnswersFromSeveralThreadsAtOnce) {

@@ -113,7 +113,7 @@ class FakeSnapshot final : public Snapshot {
     scans_started++;
     if (!scan_error.empty()) return Error(Code::kCorruption, "{}", scan_error);
     return std::unique_ptr<RelationScan>(
-        std::make_unique<MemoryScan>(rows[rows::LowerName(name)], columns, endless));
+        std::make_unique<MemoryScan>(rows[rows::LowerName(name)], columns, endless, scans_alive));
   }
 
   catalog::CatalogPtr catalog_ptr() const { return catalog_; }
@@ -124,13 +124,17 @@ class FakeSnapshot final : public Snapshot {
   std::string scan_error;
   mutable std::vector<Equality> equalities_seen;
   mutable std::atomic<int> scans_started = 0;
+  std::shared_ptr<std::atomic<int>> scans_alive = std::make_shared<std::atomic<int>>(0);
 
  private:
   class MemoryScan final : public RelationScan {
    public:
     MemoryScan(const std::vector<std::vector<duckdb::Value>>& rows, std::vector<size_t> columns,
-               bool endless)
-        : rows_(rows), columns_(std::move(columns)), endless_(endless) {}
+               bool endless, std::shared_ptr<std::atomic<int>> alive)
+        : rows_(rows), columns_(std::move(columns)), endless_(endless), alive_(std::move(alive)) {
+      ++*alive_;
+    }
+    ~MemoryScan() override { --*alive_; }
     Status Next(duckdb::DataChunk& out) override {
       if (endless_ && next_ >= rows_.size()) next_ = 0;
       size_t count = 0;
@@ -146,6 +150,7 @@ class FakeSnapshot final : public Snapshot {
     const std::vector<std::vector<duckdb::Value>>& rows_;
     std::vector<size_t> columns_;
     bool endless_;
+    std::shared_ptr<std::atomic<int>> alive_;
     size_t next_ = 0;
   };
 
