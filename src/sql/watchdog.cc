@@ -17,7 +17,9 @@ void Watchdog::Run() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
     if (calls_.empty()) {
+      asleep_ = true;
       wake_.wait(lock, [this] { return stop_ || !calls_.empty(); });
+      asleep_ = false;
     } else {
       // Short calls, the many, come and go without waking this thread.
       wake_.wait_for(lock, kInterval, [this] { return stop_; });
@@ -40,7 +42,7 @@ Watchdog::Guard::Guard(Watchdog& watchdog, duckdb::ClientContext& client,
   const std::lock_guard lock(watchdog_.mutex_);
   watchdog_.calls_.push_front({&client, Clock::now() + timeout, std::move(cancel), Reason::kNone});
   call_ = watchdog_.calls_.begin();
-  if (watchdog_.calls_.size() == 1) watchdog_.wake_.notify_one();
+  if (watchdog_.asleep_) watchdog_.wake_.notify_one();
 }
 
 Watchdog::Guard::~Guard() {

@@ -55,6 +55,7 @@ class Watchdog {
   std::condition_variable wake_;
   std::list<Call> calls_;  // guarded by mutex_
   bool stop_ = false;      // guarded by mutex_
+  bool asleep_ = false;    // guarded by mutex_: waits for a call without looking at the clock
   std::thread thread_;
 };
 
