@@ -64,8 +64,8 @@ StepLoop::Stats StepLoop::stats() const {
 }
 
 Status StepLoop::AtBoundary(std::function<Status()> work) {
-  std::packaged_task<Status()> task(std::move(work));
-  std::future<Status> outcome = task.get_future();
+  BoundaryWork task{std::move(work), {}};
+  std::future<Status> outcome = task.outcome.get_future();
   {
     const std::lock_guard lock(mutex_);
     if (!accepting_work_) return failed_ ? Status(*failed_) : Status(Error(Code::kUnavailable, "the node is stopping"));
@@ -91,14 +91,15 @@ void StepLoop::Loop() {
     if (Status status = FlushNow(); !status.ok()) Fail(status.error());
   }
   // Whoever still waits is told.
-  std::deque<std::packaged_task<Status()>> left;
+  std::deque<BoundaryWork> left;
   {
     const std::lock_guard lock(mutex_);
     accepting_work_ = false;
     left.swap(boundary_work_);
   }
-  left.clear();
-  context_.publisher->Close(Error(Code::kUnavailable, "the node is stopping"));
+  const Status reason = health().ok() ? Status(Error(Code::kUnavailable, "the node is stopping")) : health();
+  for (BoundaryWork& task : left) task.outcome.set_value(reason);
+  context_.publisher->Close(reason.error());
 }
 
 void StepLoop::Fail(const Error& error) {
@@ -126,14 +127,14 @@ Status StepLoop::LoopOnce(bool& worked) {
 
 void StepLoop::RunBoundaryWork() {
   while (true) {
-    std::packaged_task<Status()> task;
+    BoundaryWork task;
     {
       const std::lock_guard lock(mutex_);
       if (boundary_work_.empty()) return;
       task = std::move(boundary_work_.front());
       boundary_work_.pop_front();
     }
-    task();
+    task.outcome.set_value(task.run());
   }
 }
 

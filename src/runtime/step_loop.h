@@ -99,7 +99,11 @@ class StepLoop {
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::packaged_task<Status()>> boundary_work_;
+  struct BoundaryWork {
+    std::function<Status()> run;
+    std::promise<Status> outcome;
+  };
+  std::deque<BoundaryWork> boundary_work_;
   bool stop_ = false;
   bool accepting_work_ = false;
   log::FrameSequence durable_frame_;    // newest seen by the listener
