@@ -1,6 +1,6 @@
 #include "runtime/journal.h"
 
-#include "base/coding.h"
+#include "runtime/record_parts.h"
 
 namespace millrace::runtime {
 
@@ -13,16 +13,10 @@ std::string EncodeStepRecord(const StepRecord& record) {
   PutVarint(out, record.catalog_version);
   PutVarint(out, record.ends.size());
   for (const auto& [partition, end] : record.ends) {
-    PutFixed(out, partition.topic.value);
-    PutZigzag(out, partition.partition);
+    PutPartition(out, partition);
     PutZigzag(out, end.value);
   }
-  PutVarint(out, record.door.size());
-  for (const auto& [edge, counts] : record.door) {
-    PutBytes(out, edge.first);
-    PutBytes(out, edge.second);
-    for (int64_t value : {counts.sent, counts.appended, counts.repeated, counts.rejected}) PutZigzag(out, value);
-  }
+  PutDoor(out, record.door);
   return out;
 }
 
@@ -42,23 +36,11 @@ Result<StepRecord> DecodeStepRecord(std::string_view bytes) {
   TRY(record.catalog_version, reader.Varint());
   TRY(const uint64_t ends, reader.Varint());
   for (uint64_t i = 0; i < ends; ++i) {
-    log::PartitionId partition;
-    log::Offset end;
-    TRY(partition.topic.value, reader.Fixed<uint64_t>());
-    TRY(const int64_t number, reader.Zigzag());
-    partition.partition = static_cast<int32_t>(number);
-    TRY(end.value, reader.Zigzag());
-    record.ends.emplace_back(partition, end);
+    TRY(const log::PartitionId partition, ReadPartition(reader));
+    TRY(const int64_t end, reader.Zigzag());
+    record.ends.emplace_back(partition, log::Offset{end});
   }
-  TRY(const uint64_t door, reader.Varint());
-  for (uint64_t i = 0; i < door; ++i) {
-    TRY(const std::string_view stream, reader.Bytes());
-    TRY(const std::string_view source, reader.Bytes());
-    ingest::DoorCounts& counts = record.door[{std::string(stream), std::string(source)}];
-    for (int64_t* value : {&counts.sent, &counts.appended, &counts.repeated, &counts.rejected}) {
-      TRY(*value, reader.Zigzag());
-    }
-  }
+  TRY(record.door, ReadDoor(reader));
   return record;
 }
 

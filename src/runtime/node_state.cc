@@ -1,6 +1,6 @@
 #include "runtime/node_state.h"
 
-#include "base/coding.h"
+#include "runtime/record_parts.h"
 
 namespace millrace::runtime {
 
@@ -22,8 +22,7 @@ std::string EncodeNodeState(const NodeState& state) {
   PutVarint(out, state.catalog_version);
   PutVarint(out, state.positions.size());
   for (const auto& [partition, position] : state.positions) {
-    PutFixed(out, partition.topic.value);
-    PutZigzag(out, partition.partition);
+    PutPartition(out, partition);
     PutZigzag(out, position.next.value);
     PutZigzag(out, position.event_time_max);
     PutZigzag(out, position.moved_at.value);
@@ -40,12 +39,7 @@ std::string EncodeNodeState(const NodeState& state) {
       PutZigzag(out, value);
     }
   }
-  PutVarint(out, state.door.size());
-  for (const auto& [edge, counts] : state.door) {
-    PutBytes(out, edge.first);
-    PutBytes(out, edge.second);
-    for (int64_t value : {counts.sent, counts.appended, counts.repeated, counts.rejected}) PutZigzag(out, value);
-  }
+  PutDoor(out, state.door);
   return out;
 }
 
@@ -60,11 +54,8 @@ Result<NodeState> DecodeNodeState(std::string_view bytes) {
   TRY(state.catalog_version, reader.Varint());
   TRY(const uint64_t positions, reader.Varint());
   for (uint64_t i = 0; i < positions; ++i) {
-    log::PartitionId partition;
+    TRY(const log::PartitionId partition, ReadPartition(reader));
     Position position;
-    TRY(partition.topic.value, reader.Fixed<uint64_t>());
-    TRY(const int64_t number, reader.Zigzag());
-    partition.partition = static_cast<int32_t>(number);
     TRY(position.next.value, reader.Zigzag());
     TRY(position.event_time_max, reader.Zigzag());
     TRY(position.moved_at.value, reader.Zigzag());
@@ -84,15 +75,7 @@ Result<NodeState> DecodeNodeState(std::string_view bytes) {
       TRY(*value, reader.Zigzag());
     }
   }
-  TRY(const uint64_t door, reader.Varint());
-  for (uint64_t i = 0; i < door; ++i) {
-    TRY(std::string stream, ReadString(reader));
-    TRY(std::string source, ReadString(reader));
-    ingest::DoorCounts& counts = state.door[{stream, source}];
-    for (int64_t* value : {&counts.sent, &counts.appended, &counts.repeated, &counts.rejected}) {
-      TRY(*value, reader.Zigzag());
-    }
-  }
+  TRY(state.door, ReadDoor(reader));
   return state;
 }
 
