@@ -6,16 +6,6 @@
 namespace millrace::catalog {
 namespace {
 
-bool IsRelation(Kind kind) {
-  return kind == Kind::kStream || kind == Kind::kTable || kind == Kind::kView;
-}
-
-// Relations share one name space; every other kind has its own.
-std::string Key(Kind kind, std::string_view name) {
-  const char space = IsRelation(kind) ? 'r' : static_cast<char>('0' + static_cast<int>(kind));
-  return std::string(1, space) + rows::LowerName(name);
-}
-
 std::string Describe(const Object& object) {
   return fmt::format("{} {}", KindName(object.kind()), Quoted(object.name()));
 }
@@ -170,14 +160,27 @@ Error NotThere(const Drop& drop, const Catalog& catalog) {
 
 CatalogPtr Catalog::Empty() { return std::make_shared<const Catalog>(); }
 
+bool IsRelation(Kind kind) {
+  return kind == Kind::kStream || kind == Kind::kTable || kind == Kind::kView;
+}
+
+std::string NameKey(Kind kind, std::string_view name) {
+  const char space = IsRelation(kind) ? 'r' : static_cast<char>('0' + static_cast<int>(kind));
+  return std::string(1, space) + rows::LowerName(name);
+}
+
 const Object* Catalog::Find(Kind kind, std::string_view name) const {
-  const auto found = objects_.find(Key(kind, name));
-  return found != objects_.end() && found->second.kind() == kind ? &found->second : nullptr;
+  const Object* object = FindInNameSpace(kind, name);
+  return object != nullptr && object->kind() == kind ? object : nullptr;
+}
+
+const Object* Catalog::FindInNameSpace(Kind kind, std::string_view name) const {
+  const auto found = objects_.find(NameKey(kind, name));
+  return found != objects_.end() ? &found->second : nullptr;
 }
 
 const Object* Catalog::FindRelation(std::string_view name) const {
-  const auto found = objects_.find(Key(Kind::kStream, name));
-  return found != objects_.end() ? &found->second : nullptr;
+  return FindInNameSpace(Kind::kStream, name);
 }
 
 const Object* Catalog::Find(std::string_view name) const {
@@ -289,7 +292,7 @@ Result<CatalogPtr> Catalog::Apply(const std::vector<Change>& changes) const {
   for (const Change& change : changes) {
     if (const auto* drop = std::get_if<Drop>(&change)) {
       if (next->Find(drop->kind, drop->name) == nullptr) return NotThere(*drop, *next);
-      next->objects_.erase(Key(drop->kind, drop->name));
+      next->objects_.erase(NameKey(drop->kind, drop->name));
       if (IsRelation(drop->kind)) dropped.insert(rows::LowerName(drop->name));
       continue;
     }
@@ -298,7 +301,7 @@ Result<CatalogPtr> Catalog::Apply(const std::vector<Change>& changes) const {
     if (create.object.name().empty()) {
       return Error(Code::kInvalidArgument, "a {} needs a name", KindName(kind));
     }
-    const auto existing = next->objects_.find(Key(kind, create.object.name()));
+    const auto existing = next->objects_.find(NameKey(kind, create.object.name()));
     if (existing != next->objects_.end() && (!create.replace || existing->second.kind() != kind)) {
       const Object& taken = existing->second;
       return Error(Code::kAlreadyExists, "{} cannot be created: {} exists{}",
@@ -308,7 +311,7 @@ Result<CatalogPtr> Catalog::Apply(const std::vector<Change>& changes) const {
     }
     Object object = create.object;
     if (object.generation == 0) object.generation = next->version_;
-    next->objects_.insert_or_assign(Key(kind, object.name()), std::move(object));
+    next->objects_.insert_or_assign(NameKey(kind, object.name()), std::move(object));
   }
   for (const auto& [key, object] : next->objects_) {
     for (const std::string& name : object.depends_on()) {

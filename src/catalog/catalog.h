@@ -29,6 +29,13 @@ struct Drop {
 };
 using Change = std::variant<Create, Drop>;
 
+// Streams, tables and views: what a query can name.
+bool IsRelation(Kind kind);
+
+// The name within its name space: streams, tables and views share one, the other kinds have one each (a source may be called
+// like the stream that it fills). Two objects of equal key cannot be in one catalog.
+std::string NameKey(Kind kind, std::string_view name);
+
 class Catalog;
 using CatalogPtr = std::shared_ptr<const Catalog>;
 
@@ -41,13 +48,14 @@ class Catalog {
   const Object* Find(std::string_view name) const;
   const Object* Find(Kind kind, std::string_view name) const;  // of this kind exactly
   const Object* FindRelation(std::string_view name) const;     // a stream, table or view
+  const Object* FindInNameSpace(Kind kind, std::string_view name) const;  // of equal NameKey
   const StreamDefinition* FindStream(std::string_view name) const;
   const TableDefinition* FindTable(std::string_view name) const;
   const ViewDefinition* FindView(std::string_view name) const;
   // All objects, each after those it depends on; ties by name.
   std::vector<const Object*> InOrder() const;
   std::vector<const Object*> OfKind(Kind kind) const;
-  // What depends on the relation `name`, directly or not, nearest first.
+  // What depends on the relation `name`, directly or not, nearest first. (Nothing depends on other kinds.)
   std::vector<const Object*> DependentObjects(std::string_view name) const;
   // Their names.
   std::vector<std::string> DependentsOf(std::string_view name) const;
@@ -60,8 +68,9 @@ class Catalog {
 
   // The catalog after the changes, all or nothing: dependencies are judged when all are made, so a
   // list may drop a stream, make it anew, and replace what reads it. Sets the `generation` of what
-  // is created to the new version where the caller left it 0. Errors: a name is taken (also one that differs in case only), a dependency is missing
-  // or would go (names the dependents), a cycle (names its members).
+  // is created to the new version where the caller left it 0. Errors: a name is taken (also one
+  // that differs in case only), a dependency is missing or would go (names the dependents), a cycle
+  // (names its members).
   Result<CatalogPtr> Apply(const std::vector<Change>& changes) const;
 
  private:

@@ -10,10 +10,6 @@ namespace {
 using Item = Difference::Item;
 using What = Difference::What;
 
-bool IsRelation(Kind kind) {
-  return kind == Kind::kStream || kind == Kind::kTable || kind == Kind::kView;
-}
-
 bool HoldsData(Kind kind) { return kind == Kind::kStream || kind == Kind::kTable; }
 
 bool IsMaterialized(const Object& object) {

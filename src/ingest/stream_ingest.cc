@@ -102,7 +102,7 @@ Status StreamIngest::LoadTopic(log::TopicId topic, bool kept) {
 
 Result<std::shared_ptr<StreamDoor>> StreamIngest::FindDoor(const std::string& name) {
   const catalog::CatalogPtr catalog = context_.catalog();
-  const catalog::Object* object = catalog->Find(name);
+  const catalog::Object* object = catalog->FindRelation(name);
   const catalog::StreamDefinition* stream = catalog->FindStream(name);
   if (stream == nullptr) {
     if (object != nullptr) {

@@ -82,7 +82,7 @@ bool ReadsNothingYet(const catalog::Object& object, const catalog::Catalog& cata
   while (!open.empty()) {
     const std::string name = std::move(open.back());
     open.pop_back();
-    const catalog::Object* read = catalog.Find(name);
+    const catalog::Object* read = catalog.FindRelation(name);
     if (read == nullptr || !seen.insert(rows::LowerName(name)).second) continue;
     const bool has_records = std::any_of(state.positions.begin(), state.positions.end(), [&](const auto& item) {
       return read->topic_id != 0 && item.first.topic.value == read->topic_id && item.second.next.value > 0;
@@ -131,10 +131,10 @@ Status CatalogChanger::Apply(std::vector<catalog::Change> changes) {
 
   bool built = false;
   for (const catalog::Object* object : after->InOrder()) {
-    const catalog::Object* old = before->Find(object->name());
+    const catalog::Object* old = before->FindInNameSpace(object->kind(), object->name());
     if (old != nullptr && old->generation == object->generation) continue;
     const bool fresh = object->generation == common_generation;
-    built = built || (!fresh && IsRelation(*object));
+    built = built || (!fresh && HoldsRows(*object));
     TRY(pipeline_.Install(*object, *after, fresh ? Pipeline::Entry::kFresh : Pipeline::Entry::kBackfill));
     undo.installed.push_back(*object);
   }
@@ -144,13 +144,13 @@ Status CatalogChanger::Apply(std::vector<catalog::Change> changes) {
   TRY(loop_.CatalogStep(after->version(), catalog::EncodeChanges(after->version(), changes), [&]() -> Status {
     const std::vector<const catalog::Object*> old_objects = before->InOrder();
     for (auto it = old_objects.rbegin(); it != old_objects.rend(); ++it) {
-      const catalog::Object* now = after->Find((*it)->name());
+      const catalog::Object* now = after->FindInNameSpace((*it)->kind(), (*it)->name());
       if (now == nullptr || now->generation != (*it)->generation) TRY(pipeline_.Uninstall(**it));
     }
     return pipeline_.SetCatalog(after);
   }));
   for (const catalog::Object* old : before->InOrder()) {
-    const catalog::Object* now = after->Find(old->name());
+    const catalog::Object* now = after->FindInNameSpace(old->kind(), old->name());
     const bool gone = old->topic_id != 0 && (now == nullptr || now->topic_id != old->topic_id);
     if (gone) TRY(log_.DeleteTopic({old->topic_id}));
   }

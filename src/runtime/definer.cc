@@ -33,43 +33,22 @@ Status RequireDistinctNames(const rows::Schema& schema, const std::string& objec
   return Ok();
 }
 
+// What a statement's own text can be wrong in (names of its columns, types of its clauses) the parser has seen to; here comes what only the
+// catalog and DuckDB can tell.
 class Binder {
  public:
   Binder(sql::Database& database, const catalog::Catalog& catalog, const Declared& declared, std::vector<std::string>& notices)
       : database_(database), catalog_(catalog), declared_(declared), notices_(notices) {}
 
   Status operator()(catalog::StreamDefinition& stream) {
-    TRY(RequireDistinctNames(stream.schema, stream.name));
-    if (stream.watermark) {
-      TRY(RequireColumn(stream.schema, stream.watermark->column, "WATERMARK FOR", stream.name));
-      const rows::Column& column = stream.schema.columns[*stream.schema.Find(stream.watermark->column)];
-      if (column.type.id() != duckdb::LogicalTypeId::TIMESTAMP) {
-        return Error(Code::kInvalidArgument, "WATERMARK FOR: column {} is {}, a watermark needs TIMESTAMP", Quoted(column.name),
-                     column.type.ToString());
-      }
+    if (stream.deduplicate && !stream.deduplicate->within) {
+      notices_.push_back(fmt::format("stream {}: DEDUPLICATE without WITHIN remembers every key for ever", Quoted(stream.name)));
     }
-    if (stream.deduplicate) {
-      for (const std::string& column : stream.deduplicate->columns) {
-        TRY(RequireColumn(stream.schema, column, "DEDUPLICATE ON", stream.name));
-      }
-      if (stream.deduplicate->within && !stream.watermark) {
-        return Error(Code::kInvalidArgument, "DEDUPLICATE ON … WITHIN needs a WATERMARK: the horizon is one of event time")
-            .Hint("declare WATERMARK FOR <column> AS <column> - INTERVAL …, or leave WITHIN out");
-      }
-      if (!stream.deduplicate->within) {
-        notices_.push_back(fmt::format("stream {}: DEDUPLICATE without WITHIN remembers every key for ever", Quoted(stream.name)));
-      }
-    }
-    for (const std::string& column : stream.partition_by) TRY(RequireColumn(stream.schema, column, "PARTITION BY", stream.name));
     return CheckConditions(stream.schema, stream.checks);
   }
 
   Status operator()(catalog::TableDefinition& table) {
-    TRY(RequireDistinctNames(table.schema, table.name));
-    for (const std::string& column : table.primary_key) {
-      TRY(RequireColumn(table.schema, column, "PRIMARY KEY", table.name));
-      table.schema.columns[*table.schema.Find(column)].not_null = true;
-    }
+    for (const std::string& column : table.primary_key) table.schema.columns[*table.schema.Find(column)].not_null = true;
     return CheckConditions(table.schema, table.checks);
   }
 
@@ -93,7 +72,7 @@ class Binder {
       return Error(Code::kNotFound, "view {} does not exist", Quoted(index.relation))
           .Hint(DidYouMean(index.relation, catalog_.RelationNames()));
     }
-    if (!IsRelation(*object) || object->kind() == catalog::Kind::kStream) {
+    if (!HoldsRows(*object) || object->kind() == catalog::Kind::kStream) {
       return Error(Code::kInvalidArgument, "an index is on a materialized view or table; {} is a {}", Quoted(index.relation),
                    object->kind() == catalog::Kind::kView ? "plain view" : catalog::KindName(object->kind()));
     }
@@ -155,17 +134,23 @@ class Binder {
 
 Result<Defined> Define(sql::Database& database, const catalog::Catalog& base, const std::vector<Declared>& declared) {
   // What is declared shadows what is there, and with it whatever needs that.
+  std::set<std::string> declared_names;
   std::set<std::string> shadowed;
   for (const Declared& item : declared) {
-    const std::string name = std::visit([](const auto& definition) { return definition.name; }, item.create.definition);
-    if (!shadowed.insert(rows::LowerName(name)).second && base.Find(name) == nullptr) {
-      return AtStatement(Error(Code::kAlreadyExists, "{} is declared twice", Quoted(name)), item);
+    catalog::Object object;
+    object.definition = item.create.definition;
+    if (!declared_names.insert(catalog::NameKey(object.kind(), object.name())).second) {
+      return AtStatement(Error(Code::kAlreadyExists, "{} is declared twice", Quoted(object.name())), item);
     }
-    for (const std::string& dependent : base.DependentsOf(name)) shadowed.insert(rows::LowerName(dependent));
+    if (!catalog::IsRelation(object.kind())) continue;
+    for (const catalog::Object* dependent : base.DependentObjects(object.name())) {
+      shadowed.insert(catalog::NameKey(dependent->kind(), dependent->name()));
+    }
   }
+  shadowed.insert(declared_names.begin(), declared_names.end());
   std::vector<catalog::Change> kept;
   for (const catalog::Object* object : base.InOrder()) {
-    if (!shadowed.contains(rows::LowerName(object->name()))) kept.push_back(catalog::Create{*object, false});
+    if (!shadowed.contains(catalog::NameKey(object->kind(), object->name()))) kept.push_back(catalog::Create{*object, false});
   }
   TRY(catalog::CatalogPtr catalog, catalog::Catalog::Empty()->Apply(kept));
 

@@ -1,5 +1,6 @@
 // CREATE and DROP, and a project's files as a whole.
 #include <algorithm>
+#include <set>
 
 #include "runtime/definer.h"
 #include "runtime/statements.h"
@@ -30,8 +31,16 @@ Result<Declared> DeclaredFrom(const sql::Statement& statement, std::shared_ptr<c
   return declared;
 }
 
-const std::string& NameOf(const catalog::Definition& definition) {
-  return std::visit([](const auto& it) -> const std::string& { return it.name; }, definition);
+// "STREAM", as it stands in a statement.
+std::string Keyword(catalog::Kind kind) {
+  std::string keyword(catalog::KindName(kind));
+  std::transform(keyword.begin(), keyword.end(), keyword.begin(), [](unsigned char c) { return std::toupper(c); });
+  return keyword;
+}
+
+// What needs the object, nearest first. Only relations are needed by others.
+std::vector<const catalog::Object*> DependentsOf(const catalog::Catalog& catalog, catalog::Kind kind, const std::string& name) {
+  return catalog::IsRelation(kind) ? catalog.DependentObjects(name) : std::vector<const catalog::Object*>();
 }
 
 struct PlannedProject {
@@ -64,14 +73,16 @@ Result<PlannedProject> PlanFiles(Node::Impl& node, const std::vector<ProjectFile
   }
   const PublishedPtr published = node.publisher.newest();
   // What the project had before is its own to change; what was made by hand stays, and can be read.
+  std::set<const catalog::Object*> of_project;
+  for (const catalog::Object* object : published->catalog->InOrder()) {
+    if (!object->from_project) continue;
+    of_project.insert(object);
+    if (!catalog::IsRelation(object->kind())) continue;
+    for (const catalog::Object* dependent : published->catalog->DependentObjects(object->name())) of_project.insert(dependent);
+  }
   std::vector<catalog::Change> by_hand;
   for (const catalog::Object* object : published->catalog->InOrder()) {
-    const std::vector<std::string> needs = object->depends_on();
-    const bool needs_project = std::any_of(needs.begin(), needs.end(), [&](const std::string& name) {
-      const catalog::Object* needed = published->catalog->Find(name);
-      return needed != nullptr && needed->from_project;
-    });
-    if (!object->from_project && !needs_project) by_hand.push_back(catalog::Create{*object, false});
+    if (!of_project.contains(object)) by_hand.push_back(catalog::Create{*object, false});
   }
   TRY(const catalog::CatalogPtr base, catalog::Catalog::Empty()->Apply(by_hand));
   TRY(Defined defined, Define(*node.database, *base, declared));
@@ -85,7 +96,9 @@ Result<PlannedProject> PlanFiles(Node::Impl& node, const std::vector<ProjectFile
     if (item.loses_data) shown.rows_lost = RowsOf(*published, item.name);
     if (item.backfill) {
       const auto object = std::find_if(defined.objects.begin(), defined.objects.end(),
-                                       [&](const catalog::Object& other) { return rows::EqualNames(other.name(), item.name); });
+                                       [&](const catalog::Object& other) {
+                                         return other.kind() == item.kind && rows::EqualNames(other.name(), item.name);
+                                       });
       if (object != defined.objects.end()) {
         for (const std::string& read : object->depends_on()) shown.rows_to_read += RowsOf(*published, read);
       }
@@ -101,16 +114,14 @@ Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& st
   const std::lock_guard lock(node.definition_mutex);
   const catalog::CatalogPtr catalog = node.publisher.newest()->catalog;
   const auto& create = std::get<sql::CreateStatement>(statement.statement);
-  const std::string& name = NameOf(create.definition);
   catalog::Object probe;
   probe.definition = create.definition;
-  std::string kind(catalog::KindName(probe.kind()));
-  std::transform(kind.begin(), kind.end(), kind.begin(), [](unsigned char c) { return std::toupper(c); });
+  const std::string& name = probe.name();
   StatementResult result;
-  result.tag = "CREATE " + kind;
+  result.tag = "CREATE " + Keyword(probe.kind());
   result.step = node.publisher.newest()->state.step.value;
 
-  const catalog::Object* existing = catalog->Find(name);
+  const catalog::Object* existing = catalog->FindInNameSpace(probe.kind(), name);
   if (existing != nullptr && !create.or_replace) {
     if (create.if_not_exists && existing->kind() == probe.kind()) {
       result.notices.push_back(fmt::format("{} {} exists already", catalog::KindName(existing->kind()), Quoted(name)));
@@ -134,8 +145,7 @@ Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& st
   TRY(Declared item, DeclaredFrom(statement, whole, ""));
   declared.push_back(std::move(item));
   // What reads a replaced view is built anew on the new content.
-  for (const std::string& dependent : catalog->DependentsOf(name)) {
-    const catalog::Object* object = catalog->Find(dependent);
+  for (const catalog::Object* object : DependentsOf(*catalog, probe.kind(), name)) {
     const auto dependent_text = std::make_shared<const std::string>(object->text);
     TRY(const std::vector<sql::Statement> parsed, sql::Parse(*dependent_text, object->file));
     TRY(Declared again, DeclaredFrom(parsed.at(0), dependent_text, object->file));
@@ -144,7 +154,7 @@ Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& st
   TRY(Defined defined, Define(*node.database, *catalog, declared));
   std::vector<catalog::Change> changes;
   for (catalog::Object& object : defined.objects) {
-    const catalog::Object* old = catalog->Find(object.name());
+    const catalog::Object* old = catalog->FindInNameSpace(object.kind(), object.name());
     if (old != nullptr) object.from_project = old->from_project;
     changes.push_back(catalog::Create{std::move(object), old != nullptr});
   }
@@ -157,11 +167,9 @@ Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& st
 Result<StatementResult> ExecuteDrop(Node::Impl& node, const sql::DropStatement& drop) {
   const std::lock_guard lock(node.definition_mutex);
   const catalog::CatalogPtr catalog = node.publisher.newest()->catalog;
-  std::string kind(catalog::KindName(drop.kind));
-  std::transform(kind.begin(), kind.end(), kind.begin(), [](unsigned char c) { return std::toupper(c); });
   StatementResult result;
-  result.tag = "DROP " + kind;
-  const catalog::Object* object = catalog->Find(drop.name);
+  result.tag = "DROP " + Keyword(drop.kind);
+  const catalog::Object* object = catalog->FindInNameSpace(drop.kind, drop.name);
   if (object == nullptr || object->kind() != drop.kind) {
     if (object == nullptr && drop.if_exists) {
       result.notices.push_back(fmt::format("{} {} does not exist", catalog::KindName(drop.kind), Quoted(drop.name)));
@@ -176,18 +184,18 @@ Result<StatementResult> ExecuteDrop(Node::Impl& node, const sql::DropStatement& 
     return Error(Code::kNotFound, "{} {} does not exist", catalog::KindName(drop.kind), Quoted(drop.name))
         .Hint(DidYouMean(drop.name, names));
   }
-  const std::vector<std::string> dependents = catalog->DependentsOf(drop.name);
+  const std::vector<const catalog::Object*> dependents = DependentsOf(*catalog, drop.kind, drop.name);
+  std::vector<std::string> names;
+  for (const catalog::Object* dependent : dependents) names.push_back(dependent->name());
   if (!dependents.empty() && !drop.cascade) {
-    return Error(Code::kConflict, "{} {} is needed by {}", catalog::KindName(drop.kind), Quoted(drop.name), fmt::join(dependents, ", "))
+    return Error(Code::kConflict, "{} {} is needed by {}", catalog::KindName(drop.kind), Quoted(drop.name), fmt::join(names, ", "))
         .Hint("DROP … CASCADE drops these too");
   }
   std::vector<catalog::Change> changes;
-  for (auto it = dependents.rbegin(); it != dependents.rend(); ++it) {
-    changes.push_back(catalog::Drop{*it, catalog->Find(*it)->kind()});
-  }
+  for (auto it = dependents.rbegin(); it != dependents.rend(); ++it) changes.push_back(catalog::Drop{(*it)->name(), (*it)->kind()});
   changes.push_back(catalog::Drop{object->name(), drop.kind});
   TRY(ApplyChanges(node, std::move(changes)));
-  for (const std::string& dependent : dependents) result.notices.push_back("dropped too: " + dependent);
+  for (const std::string& name : names) result.notices.push_back("dropped too: " + name);
   result.step = node.publisher.newest()->state.step.value;
   return result;
 }

@@ -153,8 +153,8 @@ Status Node::Impl::FollowCatalog() {
   }
   const std::lock_guard guard(sources_mutex);
   std::erase_if(sources, [&](const auto& item) {
-    const catalog::Object* object = published->catalog->Find(item.first);
-    return object == nullptr || object->kind() != catalog::Kind::kSource || object->generation != item.second.first;
+    const catalog::Object* object = published->catalog->Find(catalog::Kind::kSource, item.first);
+    return object == nullptr || object->generation != item.second.first;
   });
   for (const catalog::Object* object : published->catalog->OfKind(catalog::Kind::kSource)) {
     if (sources.contains(object->name())) continue;

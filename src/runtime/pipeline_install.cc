@@ -89,7 +89,7 @@ class ContentReader final : public stream::SourceReader {
 }  // namespace
 
 Status Pipeline::Install(const catalog::Object& object, const catalog::Catalog& catalog, Entry entry) {
-  if (!IsRelation(object)) return Ok();
+  if (!HoldsRows(object)) return Ok();
   auto relation = std::make_shared<Relation>();
   relation->object = object;
   relation->shape = catalog::ShapeOf(object);
@@ -133,7 +133,7 @@ Status Pipeline::InstallView(const std::shared_ptr<Relation>& relation, const ca
   std::vector<std::string> reads;
   for (stream::Node& node : planned.plan.nodes) {
     if (auto* read = std::get_if<stream::Relation>(&node.op)) {
-      const catalog::Object* object = catalog.Find(read->name);
+      const catalog::Object* object = catalog.FindRelation(read->name);
       if (object == nullptr) return Error(Code::kInternal, "view {} reads {}, which is gone", Quoted(view.name), Quoted(read->name));
       read->name = InternalName(*object);
       reads.push_back(read->name);
@@ -192,7 +192,7 @@ Status Pipeline::Backfill(const Relation& view, const std::vector<std::string>& 
 }
 
 Status Pipeline::Uninstall(const catalog::Object& object) {
-  if (!IsRelation(object)) return Ok();
+  if (!HoldsRows(object)) return Ok();
   const std::string name = InternalName(object);
   const auto it = relations_.find(name);
   CHECK(it != relations_.end()) << "uninstall of " << name;
@@ -217,7 +217,7 @@ Status Pipeline::Uninstall(const catalog::Object& object) {
 Status Pipeline::SetCatalog(catalog::CatalogPtr catalog) {
   auto visible = std::make_shared<Relations>();
   for (const catalog::Object* object : catalog->InOrder()) {
-    if (IsRelation(*object)) visible->by_name[rows::LowerName(object->name())] = relations_.at(InternalName(*object));
+    if (HoldsRows(*object)) visible->by_name[rows::LowerName(object->name())] = relations_.at(InternalName(*object));
   }
   for (const catalog::Object* object : catalog->OfKind(catalog::Kind::kIndex)) {
     const auto& index = std::get<catalog::IndexDefinition>(object->definition);

@@ -80,11 +80,11 @@ Status InstallCatalog(Pipeline& pipeline, const catalog::CatalogPtr& after, Pipe
   const catalog::CatalogPtr before = pipeline.catalog();
   const std::vector<const catalog::Object*> old_objects = before->InOrder();
   for (auto it = old_objects.rbegin(); it != old_objects.rend(); ++it) {
-    const catalog::Object* now = after->Find((*it)->name());
+    const catalog::Object* now = after->FindInNameSpace((*it)->kind(), (*it)->name());
     if (now == nullptr || now->generation != (*it)->generation) TRY(pipeline.Uninstall(**it));
   }
   for (const catalog::Object* object : after->InOrder()) {
-    const catalog::Object* old = before->Find(object->name());
+    const catalog::Object* old = before->FindInNameSpace(object->kind(), object->name());
     if (old == nullptr || old->generation != object->generation) TRY(pipeline.Install(*object, *after, entry));
   }
   return pipeline.SetCatalog(after);

@@ -43,7 +43,7 @@ std::string InternalName(const catalog::Object& object);
 state::TableId ContentTable(const catalog::Object& object);
 
 // Plain views are no relations of the engine: they are expanded where they are read.
-inline bool IsRelation(const catalog::Object& object) {
+inline bool HoldsRows(const catalog::Object& object) {
   const auto* view = std::get_if<catalog::ViewDefinition>(&object.definition);
   return object.kind() == catalog::Kind::kStream || object.kind() == catalog::Kind::kTable || (view != nullptr && view->materialized);
 }

@@ -75,8 +75,8 @@ class Executor {
     const auto snapshot = node_.TakeSnapshot();
     rows::Schema schema;
     size_t visible = 0;
-    const catalog::Object* object = snapshot->catalog().Find(describe.name);
-    if (object != nullptr && object->kind() == catalog::Kind::kView && !IsRelation(*object)) {
+    const catalog::Object* object = snapshot->catalog().FindRelation(describe.name);
+    if (object != nullptr && object->kind() == catalog::Kind::kView && !HoldsRows(*object)) {
       schema = std::get<catalog::ViewDefinition>(object->definition).schema;
       visible = schema.columns.size();
     } else {
@@ -119,7 +119,7 @@ class Executor {
 
   Result<StatementResult> operator()(const sql::WriteStatement& write) {
     const catalog::CatalogPtr catalog = node_.publisher.newest()->catalog;
-    const catalog::Object* target = catalog->Find(write.target);
+    const catalog::Object* target = catalog->FindRelation(write.target);
     if (target == nullptr || (target->kind() != catalog::Kind::kStream && target->kind() != catalog::Kind::kTable)) {
       if (target != nullptr) {
         return Error(Code::kInvalidArgument, "{} is a {}; rows go into streams and tables", Quoted(write.target),
@@ -212,7 +212,7 @@ class Executor {
     TRY(const sql::ViewPlan planned, node_.database->PlanView(snapshot->catalog(), view, origin));
     std::string text = stream::Explain(planned.plan);
     if (analyze) {
-      const catalog::Object* object = snapshot->catalog().Find(view.name);
+      const catalog::Object* object = snapshot->catalog().FindRelation(view.name);
       const std::string internal = object == nullptr ? "" : InternalName(*object);
       text += "\n";
       for (const stream::OperatorStats& stats : node_.OperatorStats()) {
