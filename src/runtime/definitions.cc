@@ -11,14 +11,17 @@ namespace {
 
 // Carries the changes out on the step loop's thread, then lets endpoints, sources and seeds follow.
 Status ApplyChanges(Node::Impl& node, std::vector<catalog::Change> changes) {
-  if (changes.empty()) return Ok();
-  std::vector<catalog::Object> created;
   for (const catalog::Change& change : changes) {
-    if (const auto* create = std::get_if<catalog::Create>(&change)) created.push_back(create->object);
+    const auto* create = std::get_if<catalog::Create>(&change);
+    if (create == nullptr || create->object.kind() != catalog::Kind::kTable) continue;
+    const auto& table = std::get<catalog::TableDefinition>(create->object.definition);
+    if (!table.seed.empty()) TRY(node.seeds->Check(table));
   }
-  TRY(node.loop->AtBoundary([&] { return node.changer->Apply(std::move(changes)); }));
-  TRY(node.FollowCatalog());
-  return node.Seed(created);
+  if (!changes.empty()) {
+    TRY(node.loop->AtBoundary([&] { return node.changer->Apply(std::move(changes)); }));
+    TRY(node.FollowCatalog());
+  }
+  return node.seeds->Apply(*node.publisher.newest()->catalog);
 }
 
 Result<Declared> DeclaredFrom(const sql::Statement& statement, std::shared_ptr<const std::string> text, const std::string& file) {

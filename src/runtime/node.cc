@@ -9,7 +9,6 @@
 
 #include "base/logging.h"
 #include "ingest/token.h"
-#include "rows/csv_decode.h"
 #include "runtime/node_impl.h"
 #include "runtime/node_metrics.h"
 #include "runtime/statements.h"
@@ -60,7 +59,7 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   if (options.memory_bytes == 0) options.memory_bytes = static_cast<size_t>(static_cast<double>(MachineMemory()) * kMachineShare);
   const auto share = [&](double part) { return static_cast<size_t>(static_cast<double>(options.memory_bytes) * part); };
   const std::string& directory = options.data_directory;
-  Files& files = Files::System();
+  Files& files = options.files == nullptr ? Files::System() : *options.files;
 
   auto impl = std::make_unique<Impl>();
   impl->options = options;
@@ -68,18 +67,20 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   TRY(impl->lock, LockDirectory(files, directory));
   log::LogOptions log_options;
   log_options.directory = directory;
+  log_options.files = &files;
   TRY(impl->log, log::Log::Open(log_options));
   state::StoreOptions store_options;
   store_options.directory = directory + "/state";
   store_options.workers = options.workers;
   store_options.memory_bytes = share(kStateShare);
+  store_options.env = options.state_env;
   TRY(impl->store, state::Store::Open(store_options));
   sql::DatabaseOptions database_options;
   database_options.threads = std::max(1, options.workers);
   database_options.memory_bytes = share(kQueryShare);
   database_options.temp_directory = directory + "/tmp";
   database_options.allowed_files = options.allowed_files;
-  TRY(files.CreateDirectories(database_options.temp_directory));
+  TRY(Files::System().CreateDirectories(database_options.temp_directory));  // DuckDB's own
   TRY(impl->database, sql::Database::Open(database_options));
   TRY(impl->pipeline, Pipeline::Make({impl->log.get(), impl->store.get(), impl->database.get(), &impl->publisher, options.workers}));
 
@@ -98,6 +99,8 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
                                           impl->pipeline->failures()});
   impl->table_writer = std::make_unique<TableWriter>(*impl->log, impl->publisher, *impl->database, Clock::System(),
                                                      [node] { return node->TakeSnapshot(); });
+  impl->seeds = std::make_unique<Seeds>(files, directory + "/seeds", options.project_directory, *impl->database,
+                                        *impl->table_writer);
   impl->loop->Start();
   {
     const std::lock_guard lock(impl->definition_mutex);
@@ -162,34 +165,6 @@ Status Node::Impl::FollowCatalog() {
     const catalog::StreamDefinition* stream = published->catalog->FindStream(source.into);
     TRY(auto started, connectors::StartSource(source, *stream, *ingest));
     sources[object->name()] = {object->generation, std::move(started)};
-  }
-  return Ok();
-}
-
-Status Node::Impl::Seed(const std::vector<catalog::Object>& objects) {
-  for (const catalog::Object& object : objects) {
-    const auto* table = std::get_if<catalog::TableDefinition>(&object.definition);
-    if (table == nullptr || table->seed.empty()) continue;
-    const std::string context = fmt::format("seed table {} from {}", Quoted(table->name), table->seed);
-    const std::string path = table->seed.starts_with('/') ? table->seed : options.project_directory + "/" + table->seed;
-    auto read = Files::System().ReadAll(path);
-    TRY(const std::string text, std::move(read).With(context));
-    rows::CsvToJson reader(table->schema);
-    std::vector<std::string> rows;
-    const auto take = [&](const rows::CsvToJson::Rows& read_rows) -> Status {
-      if (!read_rows.errors.empty()) {
-        return Error(Code::kInvalidArgument, "row {}: {}", read_rows.errors[0].row + 1, read_rows.errors[0].message);
-      }
-      for (std::string_view row : read_rows.values()) rows.emplace_back(row);
-      return Ok();
-    };
-    auto body = reader.Feed(text);
-    TRY(const rows::CsvToJson::Rows first, std::move(body).With(context));
-    TRY(take(first).With(context));
-    auto rest = reader.Finish();
-    TRY(const rows::CsvToJson::Rows last, std::move(rest).With(context));
-    TRY(take(last).With(context));
-    TRY(table_writer->Upsert(table->name, rows).With(context));
   }
   return Ok();
 }

@@ -12,12 +12,17 @@
 #include <string_view>
 #include <vector>
 
+#include "base/files.h"
 #include "base/result.h"
 #include "catalog/catalog.h"
 #include "ingest/ingest.h"
 #include "rows/schema.h"
 #include "runtime/ledger.h"
 #include "sql/database.h"
+
+namespace rocksdb {
+class Env;
+}
 
 namespace millrace::runtime {
 
@@ -28,6 +33,9 @@ struct NodeOptions {
   std::vector<std::string> allowed_files;
   size_t step_rows_max = 200'000;  // a step takes no more than this; tests: 1
   std::string project_directory;   // for relative paths of seeds; empty: none
+  // For tests: disks that fail. `files` holds the log and the lock, `state_env` the state.
+  Files* files = nullptr;              // default: Files::System()
+  rocksdb::Env* state_env = nullptr;   // default: RocksDB's own
 };
 
 // A result of any statement: rows for a query, SHOW, DESCRIBE, EXPLAIN, RETURNING; a tag and a count for the rest.

@@ -16,6 +16,7 @@
 #include "runtime/pipeline.h"
 #include "runtime/published.h"
 #include "runtime/recovery.h"
+#include "runtime/seeds.h"
 #include "runtime/snapshot.h"
 #include "runtime/step_loop.h"
 #include "runtime/system_tables.h"
@@ -37,6 +38,7 @@ struct Node::Impl {
   std::unique_ptr<ingest::Ingest> ingest;
   SystemTables system_tables;
   std::unique_ptr<TableWriter> table_writer;
+  std::unique_ptr<Seeds> seeds;
 
   std::mutex definition_mutex;  // one change of the catalog at a time, from binding to its end
   mutable std::mutex endpoints_mutex;
@@ -59,8 +61,6 @@ struct Node::Impl {
   Status Admit() const;
   // After the catalog has changed: endpoints and sources follow it. REQUIRES: definition_mutex is held.
   Status FollowCatalog();
-  // Rows of tables declared WITH (seed = …) among `objects`. REQUIRES: the catalog has them.
-  Status Seed(const std::vector<catalog::Object>& objects);
   void Stop();
 };
 

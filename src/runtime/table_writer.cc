@@ -4,7 +4,6 @@
 #include <future>
 #include <set>
 
-#include "ingest/row_checker.h"
 #include "ingest/token.h"
 #include "runtime/row_text.h"
 
@@ -14,6 +13,8 @@ namespace {
 
 constexpr size_t kStatementBytesMax = 16 << 20;
 constexpr std::chrono::seconds kVisibleTimeout{60};
+// Upsert appends about this much at a time.
+constexpr size_t kUpsertBytes = 4 << 20;
 
 std::vector<size_t> KeyColumns(const catalog::TableDefinition& table) {
   std::vector<size_t> columns;
@@ -120,34 +121,27 @@ Result<WriteOutcome> TableWriter::Execute(const sql::WriteStatement& statement, 
   return outcome;
 }
 
-Result<WriteOutcome> TableWriter::Upsert(const std::string& table, const std::vector<std::string>& rows) {
+Status TableWriter::Upsert(const std::string& table, const Chunks& rows) {
   const auto relation = publisher_.newest()->relations->Find(table);
-  if (relation == nullptr || relation->table() == nullptr) return Error(Code::kNotFound, "table {} does not exist", Quoted(table));
+  if (relation == nullptr || relation->table() == nullptr) {
+    return Error(Code::kNotFound, "table {} does not exist", Quoted(table));
+  }
   const catalog::TableDefinition& definition = *relation->table();
-  if (definition.primary_key.empty()) {
-    return Error(Code::kInvalidArgument, "table {} has no PRIMARY KEY to put rows by", Quoted(table));
-  }
-  TRY(const auto checker, ingest::RowChecker::Make(definition.schema, definition.checks, database_));
-  const std::vector<std::string_view> texts(rows.begin(), rows.end());
-  const rows::Decoded decoded = checker->Decode(texts);
-  if (!decoded.errors.empty()) {
-    return Error(Code::kInvalidArgument, "row {}: {}", decoded.errors[0].row + 1, decoded.errors[0].message);
-  }
+  CHECK(!definition.primary_key.empty()) << "rows are put in by key";
   const auto table_lock = LockOf(relation->topic());
   const std::lock_guard lock(*table_lock);
-  const log::Millis now{clock_.Now().value / 1000};
   log::RecordBatchBuilder records;
-  for (const auto& chunk : decoded.chunks) {
-    const std::vector<std::string> keys = RowsAsJson(definition.schema, *chunk, KeyColumns(definition));
-    const std::vector<std::string> values = RowsAsJson(definition.schema, *chunk);
-    for (size_t i = 0; i < keys.size(); ++i) records.Add(keys[i], values[i], now);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const log::Millis now{clock_.Now().value / 1000};
+    const std::vector<std::string> keys =
+        RowsAsJson(definition.schema, *rows[i], KeyColumns(definition));
+    const std::vector<std::string> values = RowsAsJson(definition.schema, *rows[i]);
+    for (size_t j = 0; j < keys.size(); ++j) records.Add(keys[j], values[j], now);
+    const bool last = i + 1 == rows.size();
+    if (records.empty() || (!last && records.size() < kUpsertBytes)) continue;
+    TRY(AppendAndWait(*relation, records));
   }
-  TRY(CheckSize(records));
-  WriteOutcome outcome;
-  outcome.affected = decoded.inputs.size();
-  if (records.empty()) return outcome;
-  TRY(outcome.token, AppendAndWait(*relation, records));
-  return outcome;
+  return Ok();
 }
 
 }  // namespace millrace::runtime

@@ -31,8 +31,10 @@ class TableWriter {
 
   Result<WriteOutcome> Execute(const sql::WriteStatement& statement, const std::map<std::string, duckdb::Value>& parameters,
                                const sql::QueryLimits& limits);
-  // Puts rows (JSON objects) into a keyed table, each in the place of the row with its key. The error names row and column.
-  Result<WriteOutcome> Upsert(const std::string& table, const std::vector<std::string>& rows);
+  // Puts rows of the table's columns into it, each in the place of the row with its key. Many go in
+  // several appends, one after the other. REQUIRES: the table has a primary key.
+  using Chunks = std::vector<std::shared_ptr<duckdb::DataChunk>>;
+  Status Upsert(const std::string& table, const Chunks& rows);
 
  private:
   std::shared_ptr<std::mutex> LockOf(log::TopicId topic);

@@ -239,7 +239,14 @@ class CreateParser {
     if (cursor_.Accept({"WITH"})) {
       TRY(const std::vector<Option> options, ExpectOptions(cursor_));
       TRY(CheckOptionNames(cursor_, options, "a table", {"seed"}, {}));
-      for (const Option& option : options) table.seed = option.value;
+      for (const Option& option : options) {
+        if (table.primary_key.empty()) {
+          return cursor_.At(option.name_begin,
+                            Error(Code::kInvalidArgument,
+                                  "a seed needs a PRIMARY KEY: its rows are put in by key"));
+        }
+        table.seed = option.value;
+      }
     }
     TRY(cursor_.ExpectEnd("WITH", {"WITH"}));
     create_.definition = std::move(table);
