@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Holds the code to its declared structure: every #include of another module is one that the module's CMakeLists.txt declares, modules are
-declared bottom-up (so there are no cycles), every module has a README.md, every header a `#pragma once`, and no file is empty.
+declared bottom-up (so there are no cycles), every module has a README.md, every header a `#pragma once`, no file is empty or has more than
+500 lines, and every header stands on its own: its .cc includes it first, and where it has none, the build compiles it alone.
 
     tools/check_structure.py            prints what is wrong, then `N passed, N failed`
     tools/check_structure.py --graph    prints the modules and what each may use
@@ -11,6 +12,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
+LINES_MAX = 500
 
 
 def declared():
@@ -46,6 +48,13 @@ def check(modules):
             where = path.relative_to(ROOT)
             if not text.strip():
                 failures.append(f"{where}: empty")
+            if len(text.splitlines()) > LINES_MAX:
+                failures.append(f"{where}: more than {LINES_MAX} lines")
+            if path.suffix == ".cc" and path.with_suffix(".h").exists():
+                first = re.search(r"^#include .*$", text, re.M)
+                own = f'#include "{path.with_suffix(".h").relative_to(SRC)}"'
+                if not first or first.group(0) != own:
+                    failures.append(f"{where}: does not begin with {own}, which would show whether the header stands on its own")
             if path.suffix == ".h" and "#pragma once" not in text:
                 failures.append(f"{where}: no #pragma once")
             for number, line in enumerate(text.splitlines(), 1):

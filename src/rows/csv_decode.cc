@@ -8,6 +8,7 @@
 #include "rows/encode.h"
 #include "rows/json_text.h"
 #include "rows/json_value.h"
+#include "rows/parse_value.h"
 
 namespace millrace::rows {
 namespace {

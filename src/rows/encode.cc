@@ -13,6 +13,7 @@
 #include "rows/json_value.h"
 #include "rows/row_format.h"
 #include "rows/temporal_text.h"
+#include "rows/value_text.h"
 
 namespace millrace::rows {
 namespace {
@@ -34,47 +35,6 @@ constexpr UInt128 kJsonIntegerMax = (UInt128{1} << 63) - 1;
 
 std::string_view View(const string_t& text) { return {text.GetData(), text.GetSize()}; }
 
-template <typename T>
-void AppendInteger(T value, std::string& out) {
-  std::array<char, 24> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-  out.append(digits.data(), end);
-}
-
-void AppendUnsigned(UInt128 value, std::string& out) {
-  std::array<char, 40> digits;
-  char* at = digits.data() + digits.size();
-  do {
-    *--at = static_cast<char>('0' + static_cast<int>(value % 10));
-    value /= 10;
-  } while (value != 0);
-  out.append(at, static_cast<size_t>(digits.data() + digits.size() - at));
-}
-
-UInt128 Narrow(duckdb::uhugeint_t value) { return UInt128{value.upper} << 64 | value.lower; }
-Int128 Narrow(duckdb::hugeint_t value) {
-  return static_cast<Int128>(UInt128{static_cast<uint64_t>(value.upper)} << 64 | value.lower);
-}
-UInt128 Absolute(Int128 value) {
-  return value < 0 ? -static_cast<UInt128>(value) : static_cast<UInt128>(value);
-}
-
-void AppendSigned(Int128 value, std::string& out) {
-  if (value < 0) out.push_back('-');
-  AppendUnsigned(Absolute(value), out);
-}
-
-void AppendDecimal(Int128 value, int scale, std::string& out) {
-  if (value < 0) out.push_back('-');
-  const size_t begin = out.size();
-  AppendUnsigned(Absolute(value), out);
-  if (scale == 0) return;
-  const size_t wanted = static_cast<size_t>(scale) + 1;  // a zero before the point
-  const size_t digits = out.size() - begin;
-  if (digits < wanted) out.insert(begin, wanted - digits, '0');
-  out.insert(out.size() - static_cast<size_t>(scale), 1, '.');
-}
-
 // The shortest text that reads back as the same value.
 template <typename T>
 Form AppendFloat(T value, std::string& out) {
@@ -90,29 +50,6 @@ Form AppendFloat(T value, std::string& out) {
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
   out.append(digits.data(), end);
   return Form::kBare;
-}
-
-void AppendBase64(std::string_view bytes, std::string& out) {
-  static constexpr char kDigits[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t left = std::min<size_t>(bytes.size() - i, 3);
-    uint32_t bits = 0;
-    for (size_t b = 0; b < 3; ++b) {
-      bits = bits << 8 | (b < left ? static_cast<uint8_t>(bytes[i + b]) : 0);
-    }
-    for (size_t d = 0; d < 4; ++d) {
-      out.push_back(d <= left ? kDigits[bits >> (18 - 6 * d) & 63] : '=');
-    }
-  }
-}
-
-void AppendHex(std::string_view bytes, std::string& out) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  for (const char c : bytes) {
-    out.push_back(kDigits[static_cast<uint8_t>(c) >> 4]);
-    out.push_back(kDigits[static_cast<uint8_t>(c) & 15]);
-  }
 }
 
 // A column, or a part of a nested one. `vector` is for the types that only DuckDB can write.
@@ -443,23 +380,6 @@ Form Writer::Scalar(const Source& source, idx_t row, BlobText blob, std::string&
   }
 }
 
-bool NeedsCsvQuotes(std::string_view text) {
-  return text.empty() || text.find_first_of(",\"\r\n") != std::string_view::npos;
-}
-
-void AppendCsvField(std::string_view text, std::string& out) {
-  if (!NeedsCsvQuotes(text)) {
-    out += text;
-    return;
-  }
-  out.push_back('"');
-  for (const char c : text) {
-    if (c == '"') out.push_back('"');
-    out.push_back(c);
-  }
-  out.push_back('"');
-}
-
 }  // namespace
 
 struct RowWriter::Impl {
@@ -561,25 +481,6 @@ std::string ValueToJson(const duckdb::Value& value, TextOptions options) {
   std::string out;
   Writer(options).Json(source, 0, out);
   return out;
-}
-
-Result<duckdb::Value> ParseValue(std::string_view text, const duckdb::LogicalType& type) {
-  if (!simdjson::validate_utf8(text.data(), text.size())) {
-    return Error(Code::kInvalidArgument, "the value is not valid UTF-8");
-  }
-  duckdb::Vector vector(type, /*capacity=*/1);
-  std::string shown;
-  switch (PutAnyText(TypePlan(type), text, BlobText::kEscaped, vector, 0)) {
-    case Parsed::kOk:
-    case Parsed::kNull:
-      return vector.GetValue(0);
-    case Parsed::kRange:
-      return Error(Code::kInvalidArgument, "{} is out of range for {}", Shortened(text),
-                   type.ToString());
-    default:
-      AppendJsonString(Shortened(text), shown);
-      return Error(Code::kInvalidArgument, "{} is not a {}", shown, type.ToString());
-  }
 }
 
 }  // namespace millrace::rows

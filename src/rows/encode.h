@@ -1,5 +1,5 @@
 // Rows → JSON and CSV text, by the rules of docs/types.md ("Out"): every value exact, so that
-// reading it back gives the same value. And the way of one text into a typed value, for parameters.
+// reading it back gives the same value.
 //
 // Not thread-safe: one writer per thread.
 #pragma once
@@ -49,9 +49,5 @@ class RowWriter {
 
 // One value as JSON, for messages and metadata; not for loops.
 std::string ValueToJson(const duckdb::Value& value, TextOptions options = {});
-
-// A text parameter as a value of `type`: as DuckDB's CAST takes it, a BLOB as \x…, nested types
-// also as JSON. The error says what it is not: `"abc" is not a BIGINT`.
-Result<duckdb::Value> ParseValue(std::string_view text, const duckdb::LogicalType& type);
 
 }  // namespace millrace::rows

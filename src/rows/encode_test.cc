@@ -1,4 +1,5 @@
 #include "rows/encode.h"
+#include "rows/parse_value.h"
 
 #include "rows/csv_decode.h"
 #include "rows/decode.h"

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "rows/encode.h"
+#include "rows/parse_value.h"
 #include "runtime/keyed_lookup.h"
 
 namespace millrace::runtime {

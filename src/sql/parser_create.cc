@@ -5,6 +5,7 @@
 #include "rows/schema.h"
 #include "sql/parser_columns.h"
 #include "sql/parser_duckdb.h"
+#include "sql/parser_endpoint.h"
 #include "sql/parser_values.h"
 
 namespace millrace::sql {
@@ -365,16 +366,16 @@ class CreateParser {
     endpoint.name = name;
     TRY(cursor_.Expect({"ON"}));
     TRY(Method(endpoint));
-    path_begin_ = cursor_.Peek().begin;
+    const size_t path_begin = cursor_.Peek().begin;
     TRY(endpoint.path, cursor_.ExpectString("a path such as '/users/{user_id}'"));
     if (cursor_.AtSymbol('(')) {
       TRY(endpoint.parameters, ExpectParameters(cursor_));
     }
-    TRY(CheckPath(endpoint));
+    TRY(CheckEndpointPath(cursor_, endpoint, path_begin));
     TRY(endpoint.select,
         Select(endpoint.parameters.empty() ? "parameters in parentheses, or AS and a SELECT"
                                            : "AS and a SELECT"));
-    TRY(CheckParameters(endpoint));
+    TRY(CheckEndpointParameters(cursor_, endpoint, select_at_));
     create_.definition = std::move(endpoint);
     return Ok();
   }
@@ -390,71 +391,6 @@ class CreateParser {
     }
     endpoint.method = "GET";
     return cursor_.Unexpected("GET and a path", {"GET"});
-  }
-
-  static bool Declares(const catalog::EndpointDefinition& endpoint, std::string_view name) {
-    for (const auto& parameter : endpoint.parameters) {
-      if (rows::EqualNames(parameter.name, name)) return true;
-    }
-    return false;
-  }
-
-  static std::vector<std::string> ParameterNames(const catalog::EndpointDefinition& endpoint) {
-    std::vector<std::string> names;
-    for (const auto& parameter : endpoint.parameters) names.push_back(parameter.name);
-    return names;
-  }
-
-  // '/a/{parameter}/b': segments that are plain or one declared parameter each.
-  Status CheckPath(const catalog::EndpointDefinition& endpoint) {
-    const auto refuse = [&](std::string message) {
-      return cursor_.At(path_begin_,
-                        Error(Code::kInvalidArgument, "path '{}': {}", endpoint.path, message));
-    };
-    if (!endpoint.path.starts_with('/')) return refuse("expected it to begin with /");
-    std::set<std::string> seen;
-    size_t begin = 1;
-    while (begin <= endpoint.path.size()) {
-      const size_t end = std::min(endpoint.path.find('/', begin), endpoint.path.size());
-      const std::string segment = endpoint.path.substr(begin, end - begin);
-      begin = end + 1;
-      if (segment.empty() && end < endpoint.path.size()) return refuse("it has an empty part");
-      if (segment.find_first_of(" ?#%\n\t") != std::string::npos)
-        return refuse("it holds a character that no path has");
-      if (segment.find_first_of("{}") == std::string::npos) continue;
-      if (segment.size() < 3 || segment.front() != '{' ||
-          segment.find_first_of("{}", 1) != segment.size() - 1) {
-        return refuse(fmt::format("expected {{parameter}} between two slashes, got {}", segment));
-      }
-      const std::string name = segment.substr(1, segment.size() - 2);
-      if (!Declares(endpoint, name)) {
-        return refuse(fmt::format("parameter {} is not declared", Quoted(name)))
-            .Hint(DidYouMean(name, ParameterNames(endpoint)));
-      }
-      if (!seen.insert(rows::LowerName(name)).second)
-        return refuse(fmt::format("parameter {} stands in it twice", Quoted(name)));
-    }
-    return Ok();
-  }
-
-  // Every $name of the SELECT is declared. REQUIRES: Select has been called.
-  Status CheckParameters(const catalog::EndpointDefinition& endpoint) {
-    for (cursor_.Seek(select_at_); !cursor_.AtEnd(); cursor_.Advance()) {
-      if (cursor_.Peek().kind != Token::Kind::kParameter) continue;
-      const std::string name = ParameterOf(cursor_.text(), cursor_.Peek());
-      if (Declares(endpoint, name)) continue;
-      if (name.empty() || std::isdigit(static_cast<unsigned char>(name.front()))) {
-        return cursor_.At(
-            cursor_.Peek().begin,
-            Error(Code::kInvalidArgument, "an endpoint's parameters have names: write $name")
-                .SqlState("42P02"));
-      }
-      return cursor_.At(cursor_.Peek().begin,
-                        Error(Code::kNotFound, "parameter ${} is not declared", name)
-                            .Hint(DidYouMean(name, ParameterNames(endpoint)))
-                            .SqlState("42P02"));
-    }
-    return Ok();
   }
 
   // CREATE SOURCE name INTO relation FROM connector (option = value, …)
@@ -495,8 +431,7 @@ class CreateParser {
   Cursor& cursor_;
   CreateStatement create_;
   bool materialized_ = false;
-  size_t select_at_ = 0;   // cursor position of the SELECT
-  size_t path_begin_ = 0;  // byte
+  size_t select_at_ = 0;  // cursor position of the SELECT
 };
 
 }  // namespace

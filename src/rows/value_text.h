@@ -1,0 +1,36 @@
+// Texts of single values, appended to `out`: the parts that rows/encode.h puts together.
+// Pure functions, thread-safe.
+#pragma once
+
+#include <array>
+#include <charconv>
+#include <string>
+#include <string_view>
+
+#include "rows/json_value.h"
+
+namespace millrace::rows {
+
+template <typename T>
+void AppendInteger(T value, std::string& out) {
+  std::array<char, 24> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  out.append(digits.data(), end);
+}
+
+UInt128 Narrow(duckdb::uhugeint_t value);
+Int128 Narrow(duckdb::hugeint_t value);
+UInt128 Absolute(Int128 value);
+
+void AppendUnsigned(UInt128 value, std::string& out);
+void AppendSigned(Int128 value, std::string& out);
+// `value` / 10^scale with exactly `scale` digits behind the point.
+void AppendDecimal(Int128 value, int scale, std::string& out);
+
+void AppendBase64(std::string_view bytes, std::string& out);
+void AppendHex(std::string_view bytes, std::string& out);
+
+// As one field of a CSV record, in quotes where it needs them.
+void AppendCsvField(std::string_view text, std::string& out);
+
+}  // namespace millrace::rows
