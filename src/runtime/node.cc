@@ -96,7 +96,7 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
                                         [node] { return node->publisher.newest()->catalog; }, [node] { return node->Admit(); }}));
   impl->system_tables = MakeSystemTables({[node] { return node->OperatorStats(); },
                                           [node] { return node->log->Topics(); }, [node] { return node->log->DurableCut(); },
-                                          impl->pipeline->failures()});
+                                          impl->pipeline->failures(), [node] { return node->log->damage(); }});
   impl->table_writer = std::make_unique<TableWriter>(*impl->log, impl->publisher, *impl->database, Clock::System(),
                                                      [node] { return node->TakeSnapshot(); });
   impl->seeds = std::make_unique<Seeds>(files, directory + "/seeds", options.project_directory, *impl->database,

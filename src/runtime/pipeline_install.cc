@@ -38,6 +38,12 @@ class StreamHistoryReader final : public stream::SourceReader {
     return out;
   }
   uint64_t reads() const { return reads_.load(std::memory_order_relaxed); }
+  // REQUIRES: ended().
+  std::vector<std::string> lost() const {
+    std::vector<std::string> out;
+    for (const Share& share : shares_) out.insert(out.end(), share.history->lost().begin(), share.history->lost().end());
+    return out;
+  }
   bool ended() const {
     return std::all_of(shares_.begin(), shares_.end(), [](const Share& share) { return share.ended; });
   }
@@ -181,6 +187,7 @@ Status Pipeline::Backfill(const Relation& view, const std::vector<std::string>& 
     if (read->stream() != nullptr) {
       StreamHistoryReader reader(*context_.log, read, state_, context_.workers);
       TRY(feed(name, reader));
+      for (const std::string& lost : reader.lost()) LOG_ERROR("view built without lost records", "view={} {}", view.object.name(), lost);
     } else {
       ContentReader reader(*read->content, input.step);
       TRY(feed(name, reader));

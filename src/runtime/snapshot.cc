@@ -16,6 +16,7 @@ class StreamScan final : public sql::RelationScan {
   Status Next(duckdb::DataChunk& out) override {
     TRY(const auto chunk, history_.Next());
     if (chunk == nullptr) {
+      snapshot_->AddNotices(history_.lost());
       out.SetCardinality(0);
     } else {
       out.Reference(*chunk);
@@ -199,6 +200,16 @@ Result<std::unique_ptr<sql::RelationScan>> NodeSnapshot::Scan(std::string_view n
     if (light) return std::unique_ptr<sql::RelationScan>(std::make_unique<BatchScan>(std::move(batch), types, columns));
   }
   return std::unique_ptr<sql::RelationScan>(std::make_unique<ContentScan>(shared_from_this(), relation, columns));
+}
+
+std::vector<std::string> NodeSnapshot::notices() const {
+  const std::lock_guard lock(notices_mutex_);
+  return {notices_.begin(), notices_.end()};
+}
+
+void NodeSnapshot::AddNotices(const std::vector<std::string>& notices) const {
+  const std::lock_guard lock(notices_mutex_);
+  notices_.insert(notices.begin(), notices.end());
 }
 
 }  // namespace millrace::runtime

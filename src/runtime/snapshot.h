@@ -4,7 +4,10 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "ingest/row_checker.h"
 #include "log/log.h"
@@ -26,11 +29,17 @@ class NodeSnapshot final : public sql::Snapshot, public std::enable_shared_from_
   Result<std::unique_ptr<sql::RelationScan>> Scan(std::string_view name, const std::vector<size_t>& columns,
                                                   const std::vector<Equality>& equalities) const override;
 
+  // What the scans so far could not give, for the reader to know: records lost to damage on disk.
+  std::vector<std::string> notices() const;
+  void AddNotices(const std::vector<std::string>& notices) const;
+
  private:
   Publisher::Pin pin_;
   const log::Log& log_;
   sql::Database& database_;
   const SystemTables& system_tables_;
+  mutable std::mutex notices_mutex_;
+  mutable std::set<std::string> notices_;
 };
 
 }  // namespace millrace::runtime

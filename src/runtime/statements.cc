@@ -189,7 +189,9 @@ class Executor {
   Result<StatementResult> Select(const std::string& select, const char* tag = "SELECT") {
     const auto snapshot = node_.TakeSnapshot();
     TRY(sql::QueryResult rows, node_.database->Query(snapshot, select, options_.parameters, limits_, options_.cancel));
-    return Rows(tag, std::move(rows), snapshot->step());
+    TRY(StatementResult result, Rows(tag, std::move(rows), snapshot->step()));
+    result.notices = snapshot->notices();
+    return result;
   }
 
   Result<StatementResult> Rows(const char* tag, sql::QueryResult rows, int64_t step) {

@@ -47,6 +47,11 @@ Status StreamHistory::Decode() {
   }
   const log::PartitionId partition{relation_->topic(), range.partition};
   TRY(const log::ReadResult read, log_.Read(partition, {.from = range.next, .until = range.end, .bytes_max = kReadBytes}));
+  for (const log::DamagedRange& damaged : read.damaged) {
+    if (damaged.first >= range.end) continue;
+    lost_.push_back(fmt::format("stream {}: records {} to {} of partition {} are lost to damage on disk ({})",
+                                relation_->object.name(), damaged.first.value, damaged.last.value, range.partition, damaged.reason));
+  }
   const std::vector<Exclusions::Item> excluded =
       relation_->exclusions->Read(range.partition, range.next, std::min(read.next, range.end));
   struct Place {

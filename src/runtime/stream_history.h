@@ -24,6 +24,9 @@ class StreamHistory {
   // The next rows; nullptr at the end. Rows of one partition come in order of offset.
   Result<std::shared_ptr<duckdb::DataChunk>> Next();
 
+  // What of the rows asked for is lost to damage on disk, as far as it was met: one text per range.
+  const std::vector<std::string>& lost() const { return lost_; }
+
  private:
   Status Decode();
 
@@ -43,6 +46,7 @@ class StreamHistory {
   size_t range_ = 0;
   std::vector<std::shared_ptr<duckdb::DataChunk>> ready_;
   size_t ready_next_ = 0;
+  std::vector<std::string> lost_;
 };
 
 }  // namespace millrace::runtime

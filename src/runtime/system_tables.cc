@@ -238,6 +238,23 @@ SystemTable Errors(const NodeWatch& watch) {
           }};
 }
 
+SystemTable Damage(const NodeWatch& watch) {
+  return {MakeSchema({{"topic", LogicalType::VARCHAR},
+                      {"partition", LogicalType::INTEGER},
+                      {"first_offset", LogicalType::BIGINT},
+                      {"last_offset", LogicalType::BIGINT},
+                      {"reason", LogicalType::VARCHAR}}),
+          [watch](const Published&) {
+            std::vector<Row> rows;
+            for (const log::Damage& damage : watch.damage()) {
+              rows.push_back({Text(damage.topic), Value::INTEGER(damage.partition.partition),
+                              Number(damage.range.first.value), Number(damage.range.last.value),
+                              Text(damage.range.reason)});
+            }
+            return rows;
+          }};
+}
+
 }  // namespace
 
 const SystemTable* SystemTables::Find(std::string_view name) const {
@@ -264,6 +281,7 @@ SystemTables MakeSystemTables(NodeWatch watch) {
   tables.Add("millrace.watermarks", Watermarks());
   tables.Add("millrace.ledger", Ledger());
   tables.Add("millrace.errors", Errors(watch));
+  tables.Add("millrace.damage", Damage(watch));
   return tables;
 }
 

@@ -37,8 +37,10 @@ struct NodeWatch {
   std::function<std::vector<log::TopicInfo>()> topics;
   std::function<std::shared_ptr<const log::Cut>()> cut;
   std::shared_ptr<state::ViewTable> failures;
+  std::function<std::vector<log::Damage>()> damage;
 };
-// millrace.streams, .tables, .views, .indexes, .endpoints, .sources, .partitions, .operators, .watermarks, .ledger, .errors
+// millrace.streams, .tables, .views, .indexes, .endpoints, .sources, .partitions, .operators, .watermarks, .ledger, .errors,
+// .damage
 SystemTables MakeSystemTables(NodeWatch watch);
 
 }  // namespace millrace::runtime
