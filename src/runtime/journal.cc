@@ -26,8 +26,9 @@ Result<StepRecord> DecodeStepRecord(std::string_view bytes) {
   TRY(const uint64_t semantics, reader.Varint());
   record.semantics = static_cast<uint32_t>(semantics);
   if (record.semantics != kSemantics) {
-    return Error(Code::kConflict, "the journal holds steps of semantics {}, this build computes semantics {}", record.semantics,
-                 kSemantics)
+    return Error(Code::kConflict,
+                 "the journal holds steps of semantics {}, this build computes semantics {}",
+                 record.semantics, kSemantics)
         .Hint("run the version that wrote them once and stop it gracefully, then start this one");
   }
   TRY(record.step.value, reader.Zigzag());
@@ -53,8 +54,8 @@ Status ReadJournal(const log::Log& log, log::TopicId topic, log::Offset from,
   while (from < end->end) {
     TRY(const log::ReadResult read, log.Read(partition, {.from = from, .until = end->end}));
     if (!read.damaged.empty()) {
-      return Error(Code::kCorruption, "journal: records {} to {} are damaged: {}", read.damaged[0].first.value,
-                   read.damaged[0].last.value, read.damaged[0].reason);
+      return Error(Code::kCorruption, "journal: records {} to {} are damaged: {}",
+                   read.damaged[0].first.value, read.damaged[0].last.value, read.damaged[0].reason);
     }
     for (const log::ReadBatch& batch : read.batches) {
       log::RecordCursor records = batch.view().records();

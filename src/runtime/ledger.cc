@@ -22,6 +22,26 @@ std::vector<StreamEntry> Streams(const Published& published) {
   }
   return out;
 }
+
+struct ReadEntry {
+  std::string stream;
+  std::string view;
+  stream::ReadCounts counts;
+};
+
+std::vector<ReadEntry> Reads(const Published& published) {
+  std::map<std::string, std::string> names;  // internal → the user's
+  for (const catalog::Object* object : published.catalog->InOrder())
+    names[InternalName(*object)] = object->name();
+  std::vector<ReadEntry> out;
+  for (const auto& [edge, counts] : published.state.reads) {
+    const auto stream = names.find(edge.first);
+    const auto view = names.find(edge.second);
+    if (stream == names.end() || view == names.end()) continue;  // replaced in this very step
+    out.push_back({stream->second, view->second, counts});
+  }
+  return out;
+}
 }  // namespace
 
 std::vector<LedgerLine> LedgerOf(const Published& published) {
@@ -45,21 +65,42 @@ std::vector<LedgerLine> LedgerOf(const Published& published) {
     lines.push_back({name, "late diverted", books.late_diverted});
     lines.push_back({name, "invalid", books.invalid});
   }
+  for (const ReadEntry& read : Reads(published)) {
+    const std::string name = fmt::format("{} → {}", read.stream, read.view);
+    lines.push_back({name, "rows", read.counts.rows});
+    lines.push_back({name, "used", read.counts.used});
+    lines.push_back({name, "filtered", read.counts.filtered});
+    lines.push_back({name, "failed", read.counts.failed});
+  }
   return lines;
 }
 
 Status CheckBooks(const Published& published) {
   for (const auto& [edge, counts] : published.state.door) {
     if (counts.sent == counts.appended + counts.repeated + counts.rejected) continue;
-    return Error(Code::kInternal, "the books of {} → {} do not balance: sent {} is not appended {} + repeated {} + rejected {}",
-                 edge.second, edge.first, counts.sent, counts.appended, counts.repeated, counts.rejected);
+    return Error(Code::kInternal,
+                 "the books of {} → {} do not balance: sent {} is not appended {} + repeated {} + "
+                 "rejected {}",
+                 edge.second, edge.first, counts.sent, counts.appended, counts.repeated,
+                 counts.rejected);
   }
   for (const StreamEntry& stream : Streams(published)) {
     const StreamBooks& books = stream.books;
-    if (books.records == books.rows + books.duplicates + books.late_diverted + books.invalid) continue;
+    if (books.records == books.rows + books.duplicates + books.late_diverted + books.invalid)
+      continue;
     return Error(Code::kInternal,
-                 "the books of stream {} do not balance: records {} is not rows {} + duplicates {} + late diverted {} + invalid {}",
-                 stream.name, books.records, books.rows, books.duplicates, books.late_diverted, books.invalid);
+                 "the books of stream {} do not balance: records {} is not rows {} + duplicates {} "
+                 "+ late diverted {} + invalid {}",
+                 stream.name, books.records, books.rows, books.duplicates, books.late_diverted,
+                 books.invalid);
+  }
+  for (const ReadEntry& read : Reads(published)) {
+    const stream::ReadCounts& counts = read.counts;
+    if (counts.rows == counts.used + counts.filtered + counts.failed) continue;
+    return Error(
+        Code::kInternal,
+        "the books of {} → {} do not balance: rows {} is not used {} + filtered {} + failed {}",
+        read.stream, read.view, counts.rows, counts.used, counts.filtered, counts.failed);
   }
   return Ok();
 }

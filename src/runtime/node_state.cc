@@ -5,7 +5,7 @@
 namespace millrace::runtime {
 
 namespace {
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersion = 2;
 
 Result<std::string> ReadString(Reader& reader) {
   TRY(const std::string_view bytes, reader.Bytes());
@@ -35,11 +35,20 @@ std::string EncodeNodeState(const NodeState& state) {
   PutVarint(out, state.books.size());
   for (const auto& [stream, books] : state.books) {
     PutBytes(out, stream);
-    for (int64_t value : {books.records, books.rows, books.duplicates, books.late_kept, books.late_diverted, books.invalid}) {
+    for (int64_t value : {books.records, books.rows, books.duplicates, books.late_kept,
+                          books.late_diverted, books.invalid}) {
       PutZigzag(out, value);
     }
   }
   PutDoor(out, state.door);
+  PutVarint(out, state.reads.size());
+  for (const auto& [edge, counts] : state.reads) {
+    PutBytes(out, edge.first);
+    PutBytes(out, edge.second);
+    for (int64_t value : {counts.rows, counts.used, counts.filtered, counts.failed}) {
+      PutZigzag(out, value);
+    }
+  }
   return out;
 }
 
@@ -70,12 +79,21 @@ Result<NodeState> DecodeNodeState(std::string_view bytes) {
   for (uint64_t i = 0; i < books; ++i) {
     TRY(std::string stream, ReadString(reader));
     StreamBooks& entry = state.books[stream];
-    for (int64_t* value :
-         {&entry.records, &entry.rows, &entry.duplicates, &entry.late_kept, &entry.late_diverted, &entry.invalid}) {
+    for (int64_t* value : {&entry.records, &entry.rows, &entry.duplicates, &entry.late_kept,
+                           &entry.late_diverted, &entry.invalid}) {
       TRY(*value, reader.Zigzag());
     }
   }
   TRY(state.door, ReadDoor(reader));
+  TRY(const uint64_t reads, reader.Varint());
+  for (uint64_t i = 0; i < reads; ++i) {
+    TRY(std::string stream, ReadString(reader));
+    TRY(std::string view, ReadString(reader));
+    stream::ReadCounts& counts = state.reads[{stream, view}];
+    for (int64_t* value : {&counts.rows, &counts.used, &counts.filtered, &counts.failed}) {
+      TRY(*value, reader.Zigzag());
+    }
+  }
   return state;
 }
 

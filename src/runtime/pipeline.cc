@@ -59,6 +59,7 @@ Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slice
   TRY(ApplyChanges(record.step, result));
   for (const StreamSource* source : streams) ApplyFindings(*source, result);
   TRY(ApplyFailures(record.step, result));
+  CountReads(result);
 
   state_.step = record.step;
   state_.clock = record.clock;
@@ -166,6 +167,13 @@ Status Pipeline::ApplyFailures(state::Step step, const stream::StepResult& resul
   }
   const rows::Batch change = rows::ConsolidateSorted(builder.Finish(), FailureTypes());
   return failures_->Apply(step, change, context_.publisher->OldestNeeded()).With("note failed rows");
+}
+
+// Only of streams: what comes from tables and views is changes, not records.
+void Pipeline::CountReads(const stream::StepResult& result) {
+  for (const auto& [edge, counts] : result.reads) {
+    if (stream_sources_.contains(edge.first)) state_.reads[edge] += counts;
+  }
 }
 
 PublishedPtr Pipeline::Publishable() const {

@@ -85,6 +85,7 @@ class Pipeline {
   Status ApplyChanges(state::Step step, const stream::StepResult& result);
   void ApplyFindings(const StreamSource& source, const stream::StepResult& result);
   Status ApplyFailures(state::Step step, const stream::StepResult& result);
+  void CountReads(const stream::StepResult& result);
 
   PipelineContext context_;
   std::unique_ptr<stream::Engine> engine_;

@@ -169,6 +169,7 @@ Status Pipeline::Backfill(const Relation& view, const std::vector<std::string>& 
   const auto step = [&]() -> Status {
     TRY(const stream::StepResult result, engine_->Step(input));
     TRY(ApplyChanges(input.step, result));
+    CountReads(result);
     return ApplyFailures(input.step, result);
   };
   // Steps until the reader is through. A reader that nobody asks would never be.
@@ -210,6 +211,7 @@ Status Pipeline::Uninstall(const catalog::Object& object) {
   table_sources_.erase(name);
   state_.watermarks.erase(name);
   state_.books.erase(name);
+  std::erase_if(state_.reads, [&](const auto& item) { return item.first.first == name || item.first.second == name; });
   std::erase_if(state_.door, [&](const auto& item) { return rows::EqualNames(item.first.first, object.name()); });
   if (relation->object.topic_id != 0) {
     for (int32_t i = 0; i < relation->partitions(); ++i) {

@@ -231,6 +231,36 @@ void Circuit::Rewire() {
       }
     }
   }
+  FindReadPaths();
+}
+
+void Circuit::FindReadPaths() {
+  read_paths_.clear();
+  std::vector<std::vector<const CircuitNode*>> consumers(nodes_.size());
+  for (const auto& node : nodes_) {
+    if (std::holds_alternative<Relation>(node->node.op)) continue;  // reads another's Output
+    for (const CircuitNode* input : node->inputs) consumers[input->index].push_back(node.get());
+  }
+  std::vector<ReadPath> open;
+  for (const auto& node : nodes_) {
+    if (std::holds_alternative<Relation>(node->node.op)) open.push_back({node.get(), {}, {}});
+  }
+  while (!open.empty()) {
+    const ReadPath path = std::move(open.back());
+    open.pop_back();
+    const CircuitNode* end = path.linear.empty() ? path.relation : path.linear.back();
+    for (const CircuitNode* next : consumers[end->index]) {
+      ReadPath longer = path;
+      if (std::holds_alternative<Filter>(next->node.op) ||
+          std::holds_alternative<Project>(next->node.op)) {
+        longer.linear.push_back(next);
+        open.push_back(std::move(longer));
+      } else {
+        longer.outputs = next->outputs;
+        read_paths_.push_back(std::move(longer));
+      }
+    }
+  }
 }
 
 }  // namespace millrace::stream

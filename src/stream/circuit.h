@@ -48,6 +48,14 @@ struct CircuitNode {
   std::vector<Counters> counters;  // per worker
 };
 
+// The way of a relation's rows to the first node of a view that is no Filter or Project: what of
+// them the view uses. A view that reads a relation at two places has two.
+struct ReadPath {
+  const CircuitNode* relation;
+  std::vector<const CircuitNode*> linear;  // the Filters and Projects on the way
+  std::set<std::string> outputs;           // the views
+};
+
 class Circuit {
  public:
   // What operators of each worker are made with.
@@ -64,6 +72,7 @@ class Circuit {
   Status Remove(const std::string& output);
 
   const std::vector<std::unique_ptr<CircuitNode>>& nodes() const { return nodes_; }
+  const std::vector<ReadPath>& read_paths() const { return read_paths_; }
   int workers() const { return static_cast<int>(workers_.size()); }
 
  private:
@@ -76,11 +85,13 @@ class Circuit {
   CircuitNode* FindOutput(const std::string& name) const;
   // Works out what follows from the edges: order, consumers, outputs.
   void Rewire();
+  void FindReadPaths();
   void DropFrom(size_t count);
 
   std::vector<WorkerParts> workers_;
   state::Store& store_;
   std::vector<std::unique_ptr<CircuitNode>> nodes_;
+  std::vector<ReadPath> read_paths_;
 };
 
 // The operator of the node's kind; null for Relation, Source and Output, which only name things.

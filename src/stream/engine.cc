@@ -110,8 +110,38 @@ struct Engine::Impl {
     return all.empty() ? all : rows::ConsolidateSorted(all, node.node.types);
   }
 
+  size_t RowsOf(const CircuitNode& node) const {
+    size_t rows = 0;
+    for (const auto& worker : workers) rows += worker->output(node.index).row_count();
+    return rows;
+  }
+
+  // REQUIRES: the workers' failures are still there.
+  void CountReads(StepResult& result) const {
+    std::map<const CircuitNode*, int64_t> failed;
+    for (const auto& worker : workers) {
+      for (const auto& [node, failure] : worker->failures()) ++failed[node];
+    }
+    for (const ReadPath& path : circuit->read_paths()) {
+      if (!plan.active[path.relation->index]) continue;
+      ReadCounts counts;
+      counts.rows = static_cast<int64_t>(RowsOf(*path.relation));
+      if (counts.rows == 0) continue;
+      const CircuitNode& end = path.linear.empty() ? *path.relation : *path.linear.back();
+      counts.used = static_cast<int64_t>(RowsOf(end));
+      for (const CircuitNode* node : path.linear) {
+        for (const auto& worker : workers) counts.filtered += worker->filtered(node->index);
+        if (const auto found = failed.find(node); found != failed.end())
+          counts.failed += found->second;
+      }
+      const std::string& relation = std::get<Relation>(path.relation->node.op).name;
+      for (const std::string& output : path.outputs) result.reads[{relation, output}] += counts;
+    }
+  }
+
   StepResult Collect() {
     StepResult result;
+    CountReads(result);
     for (const auto& node : circuit->nodes()) {
       const auto* output = std::get_if<Output>(&node->node.op);
       if (output == nullptr || !output->gathered || !plan.active[node->index]) continue;

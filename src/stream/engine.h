@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -43,6 +44,25 @@ struct StepInput {
   std::map<std::string, SourceReader*> history;
 };
 
+// How the rows that a view reads of a relation fared on their way to the view's first operator that
+// is no filter and no projection: rows = used + filtered + failed. A view that reads a relation at
+// two places counts its rows at both.
+struct ReadCounts {
+  int64_t rows = 0;
+  int64_t used = 0;
+  int64_t filtered = 0;
+  int64_t failed = 0;
+
+  ReadCounts& operator+=(const ReadCounts& other) {
+    rows += other.rows;
+    used += other.used;
+    filtered += other.filtered;
+    failed += other.failed;
+    return *this;
+  }
+  bool operator==(const ReadCounts&) const = default;
+};
+
 struct StepResult {
   // By Output name: the change of that relation, consolidated, rows in row-codec order. Only those
   // that changed.
@@ -51,6 +71,8 @@ struct StepResult {
   std::map<std::string, std::vector<Exclusion>> exclusions;
   // By Output name of the views that a failing node feeds.
   std::map<std::string, std::vector<RowFailure>> failures;
+  // By (relation, Output that reads it): only where rows were read in this step.
+  std::map<std::pair<std::string, std::string>, ReadCounts> reads;
 };
 
 struct OperatorStats {

@@ -17,7 +17,10 @@ class FilterOperator final : public Operator {
     rows::BatchBuilder builder(types_);
     bool copied = false;
     for (const rows::Batch::Part& part : inputs[0]->parts) {
+      const size_t failed_before = context.failures.size();
       TRY(const auto* selected, runner_.Select(context, part));
+      const size_t failed = context.failures.size() - failed_before;
+      context.filtered += static_cast<int64_t>(part.rows->size() - selected->size() - failed);
       if (selected->size() == part.rows->size()) {
         out.parts.push_back(part);  // all pass: the chunk is shared
         continue;

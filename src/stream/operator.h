@@ -38,6 +38,7 @@ struct StepContext {
   std::optional<Micros> watermark;    // of the stream that the node reads (Deduplicate)
   std::vector<Exclusion> exclusions;  // filled by the operator
   std::vector<RowFailure> failures;   // filled by the operator
+  int64_t filtered = 0;               // rows that a Filter leaves out, counted by it
 };
 
 class Operator {

@@ -17,6 +17,7 @@ void Worker::RunStep(const StepPlan& step) {
   const auto& nodes = step.circuit->nodes();
   owned_.assign(nodes.size(), rows::Batch());
   values_.assign(nodes.size(), nullptr);
+  filtered_.assign(nodes.size(), 0);
   failures_.clear();
   exclusions_.clear();
   error_.reset();
@@ -93,7 +94,7 @@ Status Worker::RunOperator(const StepPlan& step, CircuitNode& node) {
   }
   if (rows_in == 0 && !node.first_step) return Ok();
   const auto start = Tick();
-  StepContext context{step.input->step, step.input->clock, std::nullopt, {}, {}};
+  StepContext context{step.input->step, step.input->clock, std::nullopt, {}, {}, 0};
   const auto* deduplicate = std::get_if<Deduplicate>(&node.node.op);
   if (deduplicate != nullptr) {
     const auto found = step.input->watermarks.find(deduplicate->stream);
@@ -104,6 +105,7 @@ Status Worker::RunOperator(const StepPlan& step, CircuitNode& node) {
   } catch (const std::exception& exception) {  // DuckDB's, the only library that operators call
     return Error(Code::kInternal, "{}", ReadableMessage(exception));
   }
+  filtered_[node.index] = context.filtered;
   for (RowFailure& failure : context.failures) failures_.emplace_back(&node, std::move(failure));
   for (const Exclusion& exclusion : context.exclusions)
     exclusions_.emplace_back(deduplicate->stream, exclusion);

@@ -34,6 +34,7 @@ class Worker {
   // Of the last step, by node.
   const rows::Batch& output(size_t node) const { return *values_[node]; }
   std::vector<std::pair<const CircuitNode*, RowFailure>>& failures() { return failures_; }
+  int64_t filtered(size_t node) const { return filtered_[node]; }
   std::vector<std::pair<std::string, Exclusion>>& exclusions() { return exclusions_; }
   const std::optional<Error>& error() const { return error_; }
 
@@ -47,6 +48,7 @@ class Worker {
   state::WorkerState& state_;
   std::vector<rows::Batch> owned_;          // by node
   std::vector<const rows::Batch*> values_;  // by node: in owned_, or that of the node it passes on
+  std::vector<int64_t> filtered_;           // by node
   std::vector<rows::Batch> received_;
   std::vector<const rows::Batch*> inputs_;
   std::vector<std::pair<const CircuitNode*, RowFailure>> failures_;
