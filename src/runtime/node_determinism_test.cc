@@ -117,7 +117,9 @@ TEST(NodeDeterminism, AReplayedStepHasTheSameBytesWithAnyNumberOfWorkers) {
   std::map<std::string, std::string> bytes;
   for (const int workers : {1, 2, 3}) {
     SCOPED_TRACE(testing::Message() << workers << " workers");
-    const auto copy = disk.Copy();
+    const auto copied = disk.Copy();
+    ASSERT_TRUE(copied.ok()) << copied.error().ToString();
+    TestDisk* copy = copied->get();
     catalog::CatalogPtr catalog;
     {
       auto node = Node::Start(copy->Options(workers));

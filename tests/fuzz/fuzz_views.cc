@@ -1,30 +1,29 @@
-// Random views over random changes, against DuckDB's batch answer to the same query over the same rows, after every step.
+// Random views over random changes, against DuckDB's batch answer to the same query over the same
+// rows, after every step.
 //
 //   fuzz_views [--seconds S] [--seed N] [--cases N]
 //
-// Each case: a few streams and tables, views made before, between and after the changes, one or two workers, restarts in between. A failure prints the seed
-// and the statements that lead to it, shortened: whatever change can be left out is left out. `--seed N --cases 1` runs one case again.
-#include <unistd.h>
-
+// Each case: a few streams and tables, views made before, between and after the changes, one or two
+// workers; in between the node is restarted, killed or loses its power. A failure prints the seed
+// and the statements that lead to it, shortened: whatever change can be left out is left out.
+// `--seed N --cases 1` runs one case again.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <map>
 
 #include "base/clock.h"
+#include "base/logging.h"
 #include "fuzz/query_generator.h"
-#include "runtime/node.h"
+#include "runtime/test_disk.h"
 
 namespace millrace::fuzz {
 namespace {
 
-namespace fs = std::filesystem;
-
 struct Step {
-  enum class Kind { kStatement, kCheck, kRestart };
+  enum class Kind { kStatement, kCheck, kRestart, kKill, kPowerLoss };
   Kind kind;
-  std::string sql;   // kStatement
+  std::string sql;  // kStatement
   bool may_fail = false;
 };
 
@@ -53,8 +52,10 @@ Case MakeCase(uint64_t seed) {
     const std::string name = "v" + std::to_string(made.views.size());
     const std::string query = generator.Query(relations);
     made.views[name] = query;
-    // What cannot be maintained is refused; that is an answer too, as long as it is not a wrong one.
-    made.steps.push_back({Step::Kind::kStatement, "CREATE MATERIALIZED VIEW " + name + " AS " + query, true});
+    // What cannot be maintained is refused; that is an answer too, as long as it is not a wrong
+    // one.
+    made.steps.push_back(
+        {Step::Kind::kStatement, "CREATE MATERIALIZED VIEW " + name + " AS " + query, true});
   };
   for (int i = 0; i < 3; ++i) add_view();
   const size_t rounds = 4 + random.Below(5);
@@ -64,7 +65,11 @@ Case MakeCase(uint64_t seed) {
       const size_t at = random.Below(relations.size());
       made.steps.push_back({Step::Kind::kStatement, generator.Change(relations[at], keys[at])});
     }
-    if (random.OneIn(5)) made.steps.push_back({Step::Kind::kRestart, ""});
+    if (random.OneIn(4)) {
+      constexpr Step::Kind kEnds[] = {Step::Kind::kRestart, Step::Kind::kKill,
+                                      Step::Kind::kPowerLoss};
+      made.steps.push_back({kEnds[random.Below(3)], ""});
+    }
     made.steps.push_back({Step::Kind::kCheck, ""});
     if (random.OneIn(4)) add_view();
   }
@@ -77,27 +82,35 @@ struct Counts {
   uint64_t views = 0;
   uint64_t comparisons = 0;
   uint64_t refused = 0;
+  uint64_t restarts = 0;
+  uint64_t not_compared = 0;  // DuckDB's own answer was an error
 };
 
 class Runner {
  public:
-  Runner() : directory_(fs::temp_directory_path() / ("millrace-fuzz-" + std::to_string(::getpid()))) {}
-  ~Runner() { fs::remove_all(directory_); }
-
   // Empty: all equal.
   std::string Run(const Case& made, Counts& counts) {
     node_.reset();
-    fs::remove_all(directory_);
+    disk_ = std::make_unique<runtime::TestDisk>();
     views_.clear();
+    power_losses_ = 0;
     if (Status started = Start(made); !started.ok()) return "start: " + started.error().ToString();
     for (const Step& step : made.steps) {
       std::string wrong;
       switch (step.kind) {
         case Step::Kind::kRestart:
-          if (Status started = Start(made); !started.ok()) wrong = "restart: " + started.error().ToString();
+        case Step::Kind::kKill:
+        case Step::Kind::kPowerLoss:
+          End(step.kind, counts);
+          if (Status started = Start(made); !started.ok())
+            wrong = "restart: " + started.error().ToString();
           break;
-        case Step::Kind::kStatement: wrong = Execute(step, counts); break;
-        case Step::Kind::kCheck: wrong = Check(made, counts); break;
+        case Step::Kind::kStatement:
+          wrong = Execute(step, counts);
+          break;
+        case Step::Kind::kCheck:
+          wrong = Check(made, counts);
+          break;
       }
       if (!wrong.empty()) {
         node_.reset();
@@ -112,13 +125,23 @@ class Runner {
  private:
   Status Start(const Case& made) {
     node_.reset();
-    runtime::NodeOptions options;
-    options.data_directory = directory_.string();
-    options.workers = made.workers;
-    options.memory_bytes = size_t{1} << 30;
+    runtime::NodeOptions options = disk_->Options(made.workers);
     options.step_rows_max = made.step_rows_max;
     TRY(node_, runtime::Node::Start(options));
     return Ok();
+  }
+
+  // Everything that was asked for has been acknowledged, so no way to end may lose it.
+  void End(Step::Kind how, Counts& counts) {
+    if (how != Step::Kind::kRestart) {
+      SetLogLevel(LogLevel::kOff);  // its last words are errors
+      disk_->CutOff();
+    }
+    node_.reset();
+    SetLogLevel(LogLevel::kWarning);
+    if (how == Step::Kind::kKill) disk_->ProcessDied();
+    if (how == Step::Kind::kPowerLoss) disk_->PowerIsBack(++power_losses_);
+    ++counts.restarts;
   }
 
   std::string Execute(const Step& step, Counts& counts) {
@@ -132,7 +155,9 @@ class Runner {
       }
       return "";
     }
-    if (view && step.may_fail && (result.error().code() == Code::kNotSupported || result.error().code() == Code::kInvalidArgument)) {
+    if (view && step.may_fail &&
+        (result.error().code() == Code::kNotSupported ||
+         result.error().code() == Code::kInvalidArgument)) {
       ++counts.refused;
       return "";
     }
@@ -145,11 +170,17 @@ class Runner {
     for (const std::string& view : views_) {
       const std::string& query = made.views.at(view);
       const auto batch = node_->Execute(query, {});
-      // Where DuckDB's own answer is an error, the view leaves the failing rows out: nothing to compare with.
-      if (!batch.ok()) continue;
-      const auto difference = node_->Execute(
-          "SELECT '-' AS side, * FROM (FROM " + view + " EXCEPT ALL (" + query + ")) UNION ALL BY NAME SELECT '+' AS side, * FROM ((" + query +
-              ") EXCEPT ALL FROM " + view + ") LIMIT 20", {});
+      // Where DuckDB's own answer is an error, the view leaves the failing rows out: nothing to
+      // compare with.
+      if (!batch.ok()) {
+        ++counts.not_compared;
+        continue;
+      }
+      const auto difference =
+          node_->Execute("SELECT '-' AS side, * FROM (FROM " + view + " EXCEPT ALL (" + query +
+                             ")) UNION ALL BY NAME SELECT '+' AS side, * FROM ((" + query +
+                             ") EXCEPT ALL FROM " + view + ") LIMIT 20",
+                         {});
       if (!difference.ok()) return view + ": " + difference.error().ToString();
       ++counts.comparisons;
       if (difference->rows->row_count() == 0) continue;
@@ -160,9 +191,10 @@ class Runner {
     return "";
   }
 
-  const fs::path directory_;
+  std::unique_ptr<runtime::TestDisk> disk_;
   std::unique_ptr<runtime::Node> node_;
   std::vector<std::string> views_;
+  uint64_t power_losses_ = 0;
 };
 
 // Leaves out what the failure does not need, one step at a time.
@@ -197,21 +229,33 @@ int Main(int argc, char** argv) {
     const Case made = MakeCase(seed + i);
     const std::string wrong = runner.Run(made, counts);
     if (wrong.empty()) continue;
-    std::printf("FAILED with --seed %llu --cases 1 (%d workers, %zu rows a step)\n%s\n", static_cast<unsigned long long>(seed + i),
-                made.workers, made.step_rows_max, wrong.c_str());
+    std::printf("FAILED with --seed %llu --cases 1 (%d workers, %zu rows a step)\n%s\n",
+                static_cast<unsigned long long>(seed + i), made.workers, made.step_rows_max,
+                wrong.c_str());
     if (wrong.find("only the view has") != std::string::npos) {
       const Case small = Shrink(made, runner);
       std::printf("shrunk to:\n");
       for (const Step& step : small.steps) {
-        std::printf("%s;\n", step.kind == Step::Kind::kStatement ? step.sql.c_str() : step.kind == Step::Kind::kCheck ? "-- check" : "-- restart");
+        static constexpr const char* kKinds[] = {"", "-- check", "-- restart", "-- kill",
+                                                 "-- power loss"};
+        if (step.kind == Step::Kind::kStatement) std::printf("%s;\n", step.sql.c_str());
+        if (step.kind != Step::Kind::kStatement)
+          std::printf("%s\n", kKinds[static_cast<int>(step.kind)]);
       }
     }
     std::printf("%llu passed, 1 failed\n", static_cast<unsigned long long>(counts.cases));
     return 1;
   }
-  std::printf("%llu cases, %llu views, %llu comparisons with DuckDB, %llu views refused, no difference\n",
-              static_cast<unsigned long long>(counts.cases), static_cast<unsigned long long>(counts.views),
-              static_cast<unsigned long long>(counts.comparisons), static_cast<unsigned long long>(counts.refused));
+  const auto number = [](uint64_t value) { return static_cast<unsigned long long>(value); };
+  std::printf(
+      "%llu cases, %llu views, %llu restarts, kills and power losses, %llu comparisons with "
+      "DuckDB, no difference\n",
+      number(counts.cases), number(counts.views), number(counts.restarts),
+      number(counts.comparisons));
+  std::printf(
+      "%llu views refused, %llu times nothing to compare with because DuckDB's answer was an "
+      "error\n",
+      number(counts.refused), number(counts.not_compared));
   std::printf("%llu passed, 0 failed\n", static_cast<unsigned long long>(counts.cases));
   return 0;
 }

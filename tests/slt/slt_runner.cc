@@ -1,5 +1,6 @@
-// Runs the SQL cases under every regime: each file on a fresh node, one row a step or all in one, one and two workers, with restarts between
-// statements, with a tiny memory budget. The same file has to give the same answers everywhere.
+// Runs the SQL cases under every regime: each file on a fresh node, one row a step or all in one,
+// one and two workers, with restarts between statements, with a tiny memory budget. The same file
+// has to give the same answers everywhere.
 //
 //   slt_runner FOLDER|FILE… [--regime NAME]
 #include <algorithm>
@@ -7,7 +8,8 @@
 #include <filesystem>
 #include <regex>
 
-#include "runtime/node.h"
+#include "base/logging.h"
+#include "runtime/test_disk.h"
 #include "slt/slt_file.h"
 
 namespace millrace::slt {
@@ -20,41 +22,44 @@ struct Regime {
   int workers;
   size_t step_rows_max;
   size_t memory_bytes;
-  bool restart;  // before each query
+  enum class Before { kNothing, kRestart, kKill } before_query = Before::kNothing;
 };
 
 constexpr size_t kPlenty = size_t{1} << 30;
 constexpr Regime kRegimes[] = {
-    {"one-worker", 1, 200'000, kPlenty, false},     {"two-workers", 2, 200'000, kPlenty, false},
-    {"row-by-row", 2, 1, kPlenty, false},           {"restarts", 1, 200'000, kPlenty, true},
-    {"tiny-memory", 2, 200'000, 24 << 20, false},
+    {"one-worker", 1, 200'000, kPlenty},
+    {"two-workers", 2, 200'000, kPlenty},
+    {"row-by-row", 2, 1, kPlenty},
+    {"restarts", 1, 200'000, kPlenty, Regime::Before::kRestart},
+    {"kills", 2, 200'000, kPlenty, Regime::Before::kKill},
+    {"tiny-memory", 2, 200'000, 24 << 20},
 };
 
 class Run {
  public:
-  explicit Run(const Regime& regime) : regime_(regime) {
-    directory_ = fs::temp_directory_path() / fs::path("millrace-slt-" + std::to_string(::getpid()));
-    fs::remove_all(directory_);
-  }
-  ~Run() {
-    node_.reset();
-    fs::remove_all(directory_);
-  }
+  explicit Run(const Regime& regime) : regime_(regime) {}
 
   Status Start() {
-    node_.reset();
-    runtime::NodeOptions options;
-    options.data_directory = directory_.string();
-    options.workers = regime_.workers;
+    runtime::NodeOptions options = disk_.Options(regime_.workers);
     options.step_rows_max = regime_.step_rows_max;
     options.memory_bytes = regime_.memory_bytes;
     TRY(node_, runtime::Node::Start(options));
     return Ok();
   }
 
+  void End() {
+    if (regime_.before_query == Regime::Before::kRestart) return node_.reset();
+    SetLogLevel(LogLevel::kOff);  // its last words are errors
+    disk_.CutOff();
+    node_.reset();
+    SetLogLevel(LogLevel::kWarning);
+    disk_.ProcessDied();
+  }
+
   // Empty: as expected; else what differs.
   std::string Check(const Record& record) {
-    if (record.kind == Record::Kind::kQuery && regime_.restart) {
+    if (record.kind == Record::Kind::kQuery && regime_.before_query != Regime::Before::kNothing) {
+      End();
       if (Status started = Start(); !started.ok()) return "restart: " + started.error().ToString();
     }
     if (record.kind == Record::Kind::kAppend) return CheckAppend(record);
@@ -63,8 +68,8 @@ class Run {
     const auto result = node_->Execute(sql, {});
     if (record.kind == Record::Kind::kError) {
       if (result.ok()) return "an error was expected";
-      const std::string text =
-          "[" + std::string(result.error().sqlstate()) + "] " + Normalised(result.error().ToString());
+      const std::string text = "[" + std::string(result.error().sqlstate()) + "] " +
+                               Normalised(result.error().ToString());
       if (std::regex_search(text, std::regex(record.error_pattern))) return "";
       return "the error does not match /" + record.error_pattern + "/:\n" + text;
     }
@@ -104,10 +109,12 @@ class Run {
     const auto answer = node_->ingest().AppendAndWait(std::move(request));
     if (!answer.ok()) return answer.error().ToString();
     if (!answer->token.empty()) {
-      if (Status visible = node_->WaitVisible(answer->token, std::chrono::seconds(30)); !visible.ok()) return visible.error().ToString();
+      if (Status visible = node_->WaitVisible(answer->token, std::chrono::seconds(30));
+          !visible.ok())
+        return visible.error().ToString();
     }
-    const std::string got = fmt::format("accepted {} quarantined {} rejected {}", answer->accepted, answer->quarantined,
-                                        answer->rejected_count);
+    const std::string got = fmt::format("accepted {} quarantined {} rejected {}", answer->accepted,
+                                        answer->quarantined, answer->rejected_count);
     if (record.expected == std::vector<std::string>{got}) return "";
     return "got: " + got;
   }
@@ -141,7 +148,7 @@ class Run {
   }
 
   const Regime regime_;
-  fs::path directory_;
+  runtime::TestDisk disk_;
   std::unique_ptr<runtime::Node> node_;
 };
 
@@ -154,13 +161,15 @@ int RunFile(const std::string& path, const Regime& regime, int& checked) {
   }
   Run run(regime);
   if (Status started = run.Start(); !started.ok()) {
-    std::printf("FAILED %s [%s]: start: %s\n", path.c_str(), regime.name, started.error().ToString().c_str());
+    std::printf("FAILED %s [%s]: start: %s\n", path.c_str(), regime.name,
+                started.error().ToString().c_str());
     return 1;
   }
   for (const Record& record : *records) {
     const std::string wrong = run.Check(record);
     if (!wrong.empty()) {
-      std::printf("FAILED %s:%d [%s]\n%s\n  %s\n", path.c_str(), record.line, regime.name, record.sql.c_str(), wrong.c_str());
+      std::printf("FAILED %s:%d [%s]\n%s\n  %s\n", path.c_str(), record.line, regime.name,
+                  record.sql.c_str(), wrong.c_str());
       return 1;
     }
     ++checked;
@@ -200,7 +209,8 @@ int Main(int argc, char** argv) {
       std::fflush(stdout);
     }
   }
-  std::printf("%zu files, %d statements and queries checked\n%d passed, %d failed\n", files.size(), checked, passed, failed);
+  std::printf("%zu files, %d statements and queries checked\n%d passed, %d failed\n", files.size(),
+              checked, passed, failed);
   return failed == 0 ? 0 : 1;
 }
 
