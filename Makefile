@@ -1,7 +1,7 @@
 # make demo   installs what is missing, builds, runs examples/shop on real data and prints its answers
 # make test   installs what the tests need and runs them
 # make bench  builds the benchmarks to build/release/bin/bench_*
-.PHONY: demo test test-all bench build format clean
+.PHONY: demo test test-all bench build format tidy clean
 
 demo:
 	@tools/setup.sh
@@ -25,6 +25,9 @@ build:
 
 format:
 	@clang-format-14 -i $$(git ls-files 'src/*.h' 'src/*.cc' 'tests/*.cc' 'bench/*.cc')
+
+tidy:
+	@tools/tidy.py
 
 clean:
 	rm -rf build
