@@ -1,7 +1,5 @@
 #include "base/coding.h"
 
-#include <nmmintrin.h>
-
 namespace millrace {
 
 void PutVarint(std::string& out, uint64_t value) {
@@ -54,15 +52,6 @@ Result<std::string_view> Reader::Raw(size_t size) {
   const std::string_view out = bytes_.substr(0, size);
   bytes_.remove_prefix(size);
   return out;
-}
-
-uint32_t Crc32c(std::string_view bytes, uint32_t seed) {
-  uint64_t crc = seed ^ 0xFFFFFFFFu;
-  const char* at = bytes.data();
-  size_t left = bytes.size();
-  for (; left >= 8; left -= 8, at += 8) crc = _mm_crc32_u64(crc, GetFixed<uint64_t>(at));
-  for (; left > 0; --left, ++at) crc = _mm_crc32_u8(static_cast<uint32_t>(crc), static_cast<uint8_t>(*at));
-  return static_cast<uint32_t>(crc) ^ 0xFFFFFFFFu;
 }
 
 namespace {

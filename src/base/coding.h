@@ -61,8 +61,11 @@ class Reader {
   std::string_view bytes_;
 };
 
-// CRC32C (Castagnoli), in hardware.
+// CRC32C (Castagnoli), in hardware. `seed`: the CRC of what goes before.
 uint32_t Crc32c(std::string_view bytes, uint32_t seed = 0);
+// The CRC of two pieces one behind the other, from the CRC of each, without their bytes: about half
+// a microsecond.
+uint32_t Crc32cCombine(uint32_t first, uint32_t second, uint64_t second_bytes);
 // A fast 64-bit hash, the same on every machine and for ever: it decides which shard owns a key.
 uint64_t StableHash(std::string_view bytes, uint64_t seed = 0);
 

@@ -36,17 +36,28 @@ Error Missing(std::string_view action, std::string_view path) {
 
 class FaultyFiles::OpenFile final : public File {
  public:
-  OpenFile(FaultyFiles& files, NodePtr node, std::string path, bool writable)
-      : files_(files), node_(std::move(node)), path_(std::move(path)), writable_(writable) {}
+  OpenFile(FaultyFiles& files, NodePtr node, std::string path, OpenMode mode)
+      : files_(files), node_(std::move(node)), path_(std::move(path)), mode_(mode) {}
 
   Status Write(std::string_view bytes, uint64_t offset) override {
     std::lock_guard lock(files_.mutex_);
-    if (!writable_) return Error(Code::kIo, "write {}: not open for writing", path_);
+    if (mode_ == OpenMode::kRead) {
+      return Error(Code::kIo, "write {}: not open for writing", path_);
+    }
+    const uint64_t misaligned = reinterpret_cast<uintptr_t>(bytes.data()) | bytes.size() | offset;
+    if (mode_ == OpenMode::kDirect && misaligned % kDirectAlignment != 0) {
+      return Error(Code::kIo, "write {}: {} bytes at {} of a direct file are not aligned", path_,
+                   bytes.size(), offset);
+    }
     TRY(files_.CountCall("write", path_, true));
+    if (mode_ == OpenMode::kDirect) ++files_.direct_writes_;
     return files_.Write(*node_, {false, offset, std::string(bytes)}, path_);
   }
 
   Status WriteGather(std::span<const std::string_view> pieces, uint64_t offset) override {
+    if (mode_ == OpenMode::kDirect) {
+      return Error(Code::kIo, "write {}: a direct file is written in one piece", path_);
+    }
     std::string bytes;
     for (const std::string_view piece : pieces) bytes += piece;
     return Write(bytes, offset);
@@ -103,7 +114,7 @@ class FaultyFiles::OpenFile final : public File {
   FaultyFiles& files_;
   const NodePtr node_;
   const std::string path_;
-  const bool writable_;
+  const OpenMode mode_;
 };
 
 class FaultyFiles::HeldLock final : public FileLock {
@@ -145,6 +156,11 @@ bool FaultyFiles::Fired() const {
 uint64_t FaultyFiles::calls() const {
   std::lock_guard lock(mutex_);
   return calls_;
+}
+
+uint64_t FaultyFiles::direct_writes() const {
+  std::lock_guard lock(mutex_);
+  return direct_writes_;
 }
 
 Status FaultyFiles::CountCall(std::string_view action, std::string_view path, bool writes) {
@@ -323,7 +339,7 @@ Result<std::unique_ptr<File>> FaultyFiles::Open(const std::string& path, OpenMod
     node = parent->names[NameOf(path)] = std::make_shared<Node>();
   }
   if (node->directory) return Error(Code::kIo, "open {}: Is a directory", path);
-  return std::unique_ptr<File>(new OpenFile(*this, node, path, mode != OpenMode::kRead));
+  return std::unique_ptr<File>(new OpenFile(*this, node, path, mode));
 }
 
 Result<bool> FaultyFiles::Exists(const std::string& path) {

@@ -38,6 +38,8 @@ class FaultyFiles final : public Files {
   // Whether the fault set last has struck. Setting a fault resets it.
   bool Fired() const;
   uint64_t calls() const;
+  // How many writes went to files that are open with OpenMode::kDirect.
+  uint64_t direct_writes() const;
 
   // What becomes of writes and names that were not synced.
   struct PowerLoss {
@@ -108,6 +110,7 @@ class FaultyFiles final : public Files {
   NodePtr root_;
   std::set<std::string> locks_;
   uint64_t calls_ = 0;
+  uint64_t direct_writes_ = 0;
   uint64_t power_lost_at_ = UINT64_MAX;
   uint64_t fail_at_ = UINT64_MAX;
   std::optional<Error> fail_with_;

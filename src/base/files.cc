@@ -43,6 +43,7 @@ class SystemFile final : public File {
     while (!bytes.empty()) {
       const ssize_t n = Retry(
           [&] { return ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+      if (n < 0 && errno == EINVAL && LeaveDirect()) continue;
       if (n < 0) return SystemError("write", path_, errno);
       bytes.remove_prefix(static_cast<size_t>(n));
       offset += static_cast<uint64_t>(n);
@@ -117,6 +118,13 @@ class SystemFile final : public File {
   }
 
  private:
+  // For a device whose blocks are larger than kDirectAlignment, or after a write that was cut short
+  // in the middle of a block. False: it was not direct.
+  bool LeaveDirect() {
+    const int flags = ::fcntl(fd_, F_GETFL);
+    return flags >= 0 && (flags & O_DIRECT) != 0 && ::fcntl(fd_, F_SETFL, flags & ~O_DIRECT) == 0;
+  }
+
   Status WriteRest(std::span<const std::string_view> pieces, size_t skip, uint64_t offset) {
     for (std::string_view piece : pieces) {
       const size_t done = std::min(skip, piece.size());
@@ -145,7 +153,11 @@ class SystemFiles final : public Files {
   Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
     int flags = O_CLOEXEC | (mode == OpenMode::kRead ? O_RDONLY : O_RDWR);
     if (mode == OpenMode::kCreate) flags |= O_CREAT;
-    const int fd = Retry([&] { return ::open(path.c_str(), flags, 0644); });
+    if (mode == OpenMode::kDirect) flags |= O_DIRECT;
+    int fd = Retry([&] { return ::open(path.c_str(), flags, 0644); });
+    if (fd < 0 && errno == EINVAL && mode == OpenMode::kDirect) {
+      fd = Retry([&] { return ::open(path.c_str(), flags & ~O_DIRECT, 0644); });
+    }
     if (fd < 0) return SystemError("open", path, errno);
     return std::unique_ptr<File>(new SystemFile(fd, path));
   }

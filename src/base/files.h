@@ -56,7 +56,12 @@ enum class OpenMode {
   kRead,       // must exist
   kReadWrite,  // must exist
   kCreate,     // read and write; made when absent, content kept when present
+  // Write only, must exist: past the page cache, so that neither a copy nor memory is spent on it
+  // (O_DIRECT). Memory, offset and size of every write are multiples of kDirectAlignment. A file
+  // system that cannot do it writes through the page cache instead. Sync is needed all the same.
+  kDirect,
 };
+inline constexpr uint64_t kDirectAlignment = 4096;
 
 struct DiskSpace {
   uint64_t total_bytes = 0;

@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/bounded_queue.h"
 #include "base/faulty_files.h"
 
 namespace millrace {
@@ -42,6 +41,41 @@ TEST_P(BothFiles, WritesReadsAndCuts) {
   EXPECT_EQ(files().ReadAll(directory_ + "/f").value(), "hello");
   ASSERT_TRUE(file->Truncate(7).ok());
   EXPECT_EQ(files().ReadAll(directory_ + "/f").value(), std::string("hello\0\0", 7));
+}
+
+TEST_P(BothFiles, WritesPastThePageCacheAndReadsTheSame) {
+  struct alignas(kDirectAlignment) Block {
+    char bytes[kDirectAlignment];
+  };
+  const std::string path = directory_ + "/f";
+  EXPECT_EQ(files().Open(path, OpenMode::kDirect).error().code(), Code::kNotFound);
+  const auto file = files().Open(path, OpenMode::kCreate).value();
+  ASSERT_TRUE(file->Write(std::string(3 * kDirectAlignment, 'a'), 0).ok());
+  const auto direct = files().Open(path, OpenMode::kDirect).value();
+  const auto block = std::make_unique<Block>();
+  std::fill(std::begin(block->bytes), std::end(block->bytes), 'b');
+  const std::string_view bytes(block->bytes, sizeof(block->bytes));
+  ASSERT_TRUE(direct->Write(bytes, kDirectAlignment).ok());
+  ASSERT_TRUE(direct->Write(bytes, 5 * kDirectAlignment).ok());
+  ASSERT_TRUE(direct->Sync().ok());
+  const std::string a(kDirectAlignment, 'a'), b(kDirectAlignment, 'b'), zeros(a.size(), '\0');
+  EXPECT_EQ(files().ReadAll(path).value(), a + b + a + zeros + zeros + b);
+}
+
+TEST(FaultyFiles, RefusesADirectWriteThatIsNotAligned) {
+  FaultyFiles files;
+  ASSERT_TRUE(files.Open("f", OpenMode::kCreate).ok());
+  const auto direct = files.Open("f", OpenMode::kDirect).value();
+  const std::string bytes(2 * kDirectAlignment, 'x');
+  const size_t skip =
+      kDirectAlignment - reinterpret_cast<uintptr_t>(bytes.data()) % kDirectAlignment;
+  const std::string_view aligned = std::string_view(bytes).substr(skip, kDirectAlignment);
+  EXPECT_TRUE(direct->Write(aligned, 0).ok());
+  EXPECT_EQ(direct->Write(aligned, 512).error().code(), Code::kIo);
+  EXPECT_EQ(direct->Write(aligned.substr(0, 512), 0).error().code(), Code::kIo);
+  EXPECT_EQ(
+      direct->Write(std::string_view(bytes).substr(skip - 1, kDirectAlignment), 0).error().code(),
+      Code::kIo);
 }
 
 TEST_P(BothFiles, NamesRenamesAndRemoves) {
@@ -139,27 +173,6 @@ TEST(FaultyFiles, RunsOutOfSpace) {
   EXPECT_EQ(file->Write("x", 10).error().code(), Code::kOverloaded);
   EXPECT_TRUE(file->Write("y", 5).ok());
   EXPECT_EQ(files.Space("").value().free_bytes, 0u);
-}
-
-TEST(BoundedQueue, RefusesBeyondItsBoundAndHandsOutInOrder) {
-  BoundedQueue<int> queue(10);
-  using Push = BoundedQueue<int>::Push;
-  int large = 1, second = 2, third = 3;
-  EXPECT_EQ(queue.TryPush(large, 100), Push::kOk) << "the first is always taken";
-  EXPECT_EQ(queue.TryPush(second, 1), Push::kFull);
-  std::deque<int> out;
-  queue.Take(out, 5);
-  EXPECT_EQ(queue.TryPush(second, 6), Push::kOk);
-  EXPECT_EQ(queue.TryPush(third, 4), Push::kOk);
-  EXPECT_EQ(queue.weight(), 10u);
-  queue.Take(out, 6);
-  EXPECT_THAT(out, ElementsAre(1, 2));
-  queue.Close();
-  EXPECT_EQ(queue.TryPush(third, 1), Push::kClosed);
-  EXPECT_TRUE(queue.Wait());
-  queue.Take(out, 100);
-  EXPECT_THAT(out, ElementsAre(1, 2, 3));
-  EXPECT_FALSE(queue.Wait());
 }
 
 }  // namespace
