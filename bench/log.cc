@@ -1,7 +1,9 @@
 // Appends with fsync through the log, against what the disk gives a plain loop: write + fdatasync
 // on a growing file, and the same loop overwriting blocks that were written before. The three take
-// turns in one run, so that a disk that changes its mind hits all alike. One producer, one batch a
-// request, each waits for its acknowledgement.
+// short turns in one run, so that a disk that changes its mind hits all alike; figures are medians
+// of the rounds. One producer, one batch a request, each waits for its acknowledgement; then many
+// producers at once. As the recycled file is written once before, so the log begins with a
+// write-ahead file that has its full size.
 //
 //   bench_log [--dir build/bench_log] [--seconds 2] [--wal-mib 256] [--json]
 #include <fmt/format.h>
@@ -10,7 +12,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <functional>
-#include <numeric>
+#include <thread>
 
 #include "base/clock.h"
 #include "base/files.h"
@@ -32,24 +34,28 @@ using millrace::log::RecordBatchBuilder;
 
 constexpr uint64_t kMiB = 1 << 20;
 constexpr int kRecordBytes = 1000;
-constexpr int kRounds = 4;  // turns that each contender gets per size
+constexpr int kRounds = 15;  // turns that each contender gets per size
 
 struct Settings {
   std::string directory = "build/bench_log";
   double seconds = 2;
   uint64_t wal_mib = 256;
   bool sustained = true;
+  std::vector<size_t> sustained_kib = {64};
+  std::vector<int> producers = {1, 8, 64};  // of 4 KiB each
   bool json = false;
 };
 
+double Median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
 struct Measured {
-  uint64_t bytes = 0;
-  double seconds = 0;
+  std::vector<double> mb_per_second;  // of each round
   std::vector<double> latencies_micros;
 
-  double mb_per_second() const {
-    return seconds == 0 ? 0 : static_cast<double>(bytes) / seconds / 1e6;
-  }
   double Percentile(double p) {
     if (latencies_micros.empty()) return 0;
     std::sort(latencies_micros.begin(), latencies_micros.end());
@@ -70,18 +76,19 @@ T Must(Result<T> result) {
   std::exit(1);
 }
 
-// Runs `once` until the time is over.
+// One round: runs `once` until the time is over.
 void Measure(double seconds, uint64_t bytes, const std::function<void()>& once, Measured& into) {
   const auto start = millrace::Tick();
   double now = 0;
+  uint64_t done = 0;
   while (now < seconds) {
     once();
     const double after = millrace::SecondsSince(start);
     into.latencies_micros.push_back((after - now) * 1e6);
-    into.bytes += bytes;
+    done += bytes;
     now = after;
   }
-  into.seconds += now;
+  into.mb_per_second.push_back(static_cast<double>(done) / now / 1e6);
 }
 
 std::string MakeBatch(size_t bytes) {
@@ -150,6 +157,12 @@ class MillraceLog {
     config.retention_bytes = 256 * kMiB;  // so that the disk does not fill up
     partition_ = {Must(log_->CreateTopic("bench", config)).id, 0};
     Must(log_->SetFreeFloor(partition_, millrace::log::kOffsetMax));
+    const std::string batch = MakeBatch(kMiB);
+    const uint64_t wanted = settings.wal_mib * kMiB;
+    for (uint64_t done = 0; log_->Stats().write_ahead_file_bytes < wanted && done < 2 * wanted;) {
+      Once(batch);
+      done += batch.size();
+    }
   }
   ~MillraceLog() {
     Must(log_->Close());
@@ -172,14 +185,15 @@ struct Row {
   Measured log, growing, recycled;
 };
 
-Row RunSize(const Settings& settings, size_t batch_bytes, double seconds) {
+// Turns of `turn` seconds, until `done`.
+Row Run(const Settings& settings, size_t batch_bytes, double turn,
+        const std::function<bool(int round, const Log&)>& done) {
   Row row{batch_bytes, {}, {}, {}};
   const std::string batch = MakeBatch(batch_bytes);
   MillraceLog log(settings);
   GrowingFile growing(settings.directory);
   RecycledFile recycled(settings.directory, settings.wal_mib * kMiB);
-  const double turn = seconds / kRounds;
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; !done(round, log.log()); ++round) {
     Measure(
         turn, batch.size(), [&] { log.Once(batch); }, row.log);
     Measure(
@@ -190,43 +204,96 @@ Row RunSize(const Settings& settings, size_t batch_bytes, double seconds) {
   return row;
 }
 
-// The same until the log has gone ten times round its write-ahead file.
+Row RunSize(const Settings& settings, size_t batch_bytes) {
+  return Run(settings, batch_bytes, settings.seconds / kRounds,
+             [](int round, const Log&) { return round == kRounds; });
+}
+
+// The same until the log has gone ten times round its write-ahead file, in longer turns: more is
+// appended in one than the log may keep in memory.
 Row RunSustained(const Settings& settings, size_t batch_bytes) {
-  Row row{batch_bytes, {}, {}, {}};
-  const std::string batch = MakeBatch(batch_bytes);
-  MillraceLog log(settings);
-  GrowingFile growing(settings.directory);
-  RecycledFile recycled(settings.directory, settings.wal_mib * kMiB);
   const uint64_t wanted = 10 * settings.wal_mib * kMiB;
-  while (log.log().Stats().write_ahead_bytes < wanted) {
-    Measure(
-        0.5, batch.size(), [&] { log.Once(batch); }, row.log);
-    Measure(
-        0.25, batch.size(), [&] { growing.Once(batch); }, row.growing);
-    Measure(
-        0.25, batch.size(), [&] { recycled.Once(batch); }, row.recycled);
+  return Run(settings, batch_bytes, 0.25,
+             [&](int, const Log& log) { return log.Stats().write_ahead_bytes >= wanted; });
+}
+
+// Many producers that wait, each in a thread of its own.
+void RunProducers(const Settings& settings, int producers) {
+  constexpr size_t kBatchBytes = 4096;
+  const std::string batch = MakeBatch(kBatchBytes);
+  MillraceLog log(settings);
+  std::vector<double> appends_per_second;
+  std::vector<double> latencies;
+  const auto before = log.log().Stats();
+  for (int round = 0; round < kRounds; ++round) {
+    std::vector<std::vector<double>> micros(static_cast<size_t>(producers));
+    std::vector<std::thread> threads;
+    const double turn = settings.seconds / kRounds;
+    const auto start = millrace::Tick();
+    for (auto& mine : micros) {
+      threads.emplace_back([&] {
+        for (double now = millrace::SecondsSince(start); now < turn;) {
+          log.Once(batch);
+          const double after = millrace::SecondsSince(start);
+          mine.push_back((after - now) * 1e6);
+          now = after;
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    const double seconds = millrace::SecondsSince(start);
+    size_t appends = 0;
+    for (const auto& mine : micros) {
+      appends += mine.size();
+      latencies.insert(latencies.end(), mine.begin(), mine.end());
+    }
+    appends_per_second.push_back(static_cast<double>(appends) / seconds);
   }
-  return row;
+  const auto after = log.log().Stats();
+  const double per_frame = static_cast<double>(after.appends - before.appends) /
+                           static_cast<double>(after.frames - before.frames);
+  Measured all{{}, std::move(latencies)};
+  const double rate = Median(appends_per_second);
+  const double p50 = all.Percentile(0.5), p99 = all.Percentile(0.99);
+  fmt::print(
+      fmt::runtime(settings.json ? "{{\"case\":\"producers\",\"producers\":{},"
+                                   "\"appends_per_second\":{:.0f},\"appends_per_frame\":{:.1f},"
+                                   "\"p50_micros\":{:.0f},\"p99_micros\":{:.0f}}}\n"
+                                 : "{} producers of 4 KiB: {:.0f} appends/s, {:.1f} to a frame, "
+                                   "p50 {:.0f} us, p99 {:.0f} us\n"),
+      producers, rate, per_frame, p50, p99);
+  std::fflush(stdout);
+}
+
+// The median of the rounds' ratios: noise that hits a whole round cancels out.
+double Share(const Measured& log, const Measured& loop) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < log.mb_per_second.size(); ++i) {
+    ratios.push_back(log.mb_per_second[i] / loop.mb_per_second[i]);
+  }
+  return 100 * Median(ratios);
 }
 
 void Print(const Settings& settings, std::string_view what, Row& row) {
-  const double log = row.log.mb_per_second();
-  const double growing = row.growing.mb_per_second();
-  const double recycled = row.recycled.mb_per_second();
+  const double log = Median(row.log.mb_per_second);
+  const double growing = Median(row.growing.mb_per_second);
+  const double recycled = Median(row.recycled.mb_per_second);
   if (settings.json) {
     fmt::print(
         "{{\"case\":\"{}\",\"batch_bytes\":{},\"log_mb_per_second\":{:.1f},\"growing_mb_per_"
         "second\":{:.1f},"
-        "\"recycled_mb_per_second\":{:.1f},\"log_p50_micros\":{:.0f},\"log_p99_micros\":{:.0f},"
+        "\"recycled_mb_per_second\":{:.1f},\"of_growing_percent\":{:.0f},"
+        "\"of_recycled_percent\":{:.0f},\"log_p50_micros\":{:.0f},\"log_p99_micros\":{:.0f},"
         "\"growing_p99_micros\":{:.0f},\"recycled_p99_micros\":{:.0f}}}\n",
-        what, row.batch_bytes, log, growing, recycled, row.log.Percentile(0.5),
-        row.log.Percentile(0.99), row.growing.Percentile(0.99), row.recycled.Percentile(0.99));
+        what, row.batch_bytes, log, growing, recycled, Share(row.log, row.growing),
+        Share(row.log, row.recycled), row.log.Percentile(0.5), row.log.Percentile(0.99),
+        row.growing.Percentile(0.99), row.recycled.Percentile(0.99));
   } else {
     fmt::print(
         "{:>10} {:>8} {:>9.1f} {:>9.1f} {:>9.1f} {:>8.0f} % {:>8.0f} % {:>8.0f} {:>8.0f} "
         "{:>8.0f}\n",
-        what, row.batch_bytes / 1024, log, growing, recycled, 100 * log / growing,
-        100 * log / recycled, row.log.Percentile(0.5), row.log.Percentile(0.99),
+        what, row.batch_bytes / 1024, log, growing, recycled, Share(row.log, row.growing),
+        Share(row.log, row.recycled), row.log.Percentile(0.5), row.log.Percentile(0.99),
         row.growing.Percentile(0.99));
   }
   std::fflush(stdout);
@@ -247,6 +314,10 @@ int main(int argc, char** argv) {
   app.add_option("--sizes-kib", sizes_kib, "Batch sizes")->capture_default_str();
   app.add_flag("--sustained,!--no-sustained", settings.sustained,
                "Also go ten times round the write-ahead file");
+  app.add_option("--sustained-kib", settings.sustained_kib, "Batch sizes for that")
+      ->capture_default_str();
+  app.add_option("--producers", settings.producers, "Numbers of producers at once")
+      ->capture_default_str();
   app.add_flag("--json", settings.json, "One JSON object a line");
   CLI11_PARSE(app, argc, argv);
   Must(Files::System().CreateDirectories(settings.directory));
@@ -256,12 +327,14 @@ int main(int argc, char** argv) {
                "grow p99");
   }
   for (const size_t kib : sizes_kib) {
-    Row row = RunSize(settings, kib * 1024, settings.seconds);
+    Row row = RunSize(settings, kib * 1024);
     Print(settings, "append", row);
   }
-  if (settings.sustained) {
-    Row row = RunSustained(settings, 64 * 1024);
+  for (const size_t kib : settings.sustained_kib) {
+    if (!settings.sustained) break;
+    Row row = RunSustained(settings, kib * 1024);
     Print(settings, "sustained", row);
   }
+  for (const int producers : settings.producers) RunProducers(settings, producers);
   return 0;
 }

@@ -78,6 +78,19 @@ TEST(FaultyFiles, RefusesADirectWriteThatIsNotAligned) {
       Code::kIo);
 }
 
+// As on a device whose blocks are larger than kDirectAlignment.
+TEST(SystemFiles, WritesThroughTheCacheWhatTheSystemRefusesToWriteDirectly) {
+  const std::string path = ::testing::TempDir() + "/millrace_direct_test";
+  Files& files = Files::System();
+  ASSERT_TRUE(files.Open(path, OpenMode::kCreate).value()->Truncate(0).ok());
+  const auto direct = files.Open(path, OpenMode::kDirect).value();
+  ASSERT_TRUE(direct->Write("abc", 0).ok());
+  ASSERT_TRUE(direct->Write("defg", 3).ok());
+  ASSERT_TRUE(direct->Sync().ok());
+  EXPECT_EQ(files.ReadAll(path).value(), "abcdefg");
+  ASSERT_TRUE(files.Remove(path).ok());
+}
+
 TEST_P(BothFiles, NamesRenamesAndRemoves) {
   ASSERT_TRUE(files().Replace(directory_ + "/x", "one").ok());
   ASSERT_TRUE(files().Replace(directory_ + "/x", "two").ok());

@@ -17,43 +17,68 @@ void Log::Impl::BackgroundLoop() {
   std::unique_lock lock(frames_mutex_);
   while (!stop_background_) {
     const auto urgent = [this] {
-      return stop_background_ || (flusher_waits_ && !stalled_) ||
-             (unfilled_bytes_ >= options_.tail_bytes_max / 8 && !stalled_);
+      return stop_background_ || (!stalled_ && (room_wanted_ > 0 || GrowthIsDue() ||
+                                                unfilled_bytes_ >= options_.tail_bytes_max / 8));
     };
     const auto delay = stalled_              ? kStalledRetryInterval
                        : unfilled_bytes_ > 0 ? options_.fill_delay_max
                                              : kHousekeepingInterval;
     background_wakes_.wait_for(lock, delay, urgent);
     if (stop_background_) break;
-    const bool room_wanted = flusher_waits_;
+    const uint64_t room_wanted = room_wanted_;
     lock.unlock();
-    RunBackground(room_wanted);
+    RunBackground(room_wanted, /*force_checkpoint=*/false);
     lock.lock();
   }
 }
 
-void Log::Impl::RunBackground(bool force_checkpoint) {
+void Log::Impl::RunBackground(uint64_t room_wanted, bool force_checkpoint) {
   if (failed_) return;
   const bool housekeeping =
       options_.manual || Tick() - last_housekeeping_ >= kHousekeepingInterval || stalled_;
   if (housekeeping) {
     last_housekeeping_ = Tick();
+    growth_refused_ = false;
     WatchDisk();
   }
-  Status status = Fill();
+  const auto lacks_room = [&] { return room_wanted > 0 && !write_ahead_->HasRoom(room_wanted); };
+  Status status = GrowWriteAhead(room_wanted);
+  if (status.ok()) status = Fill();
   if (status.ok() && housekeeping) status = ApplyRetention();
-  if (status.ok() && (force_checkpoint || CheckpointIsDue())) status = Checkpoint(/*clean=*/false);
+  if (status.ok() && (force_checkpoint || lacks_room() || CheckpointIsDue())) {
+    status = Checkpoint(/*clean=*/false);
+  }
+  // Any other frame finds room when those before it are filled and released.
+  if (status.ok() && room_wanted > write_ahead_->file_bytes()) {
+    status = Error(Code::kOverloaded, "the write-ahead file cannot grow to {} bytes", room_wanted);
+  }
   const bool full = !status.ok() && status.error().code() == Code::kOverloaded;
   if (full && !stalled_) {
-    LOG_ERROR("no space left for segments: appends are refused until there is", "error={}",
+    LOG_ERROR("no space left on the disk: appends are refused until there is", "error={}",
               status.error().ToString());
   }
-  if (!full && stalled_)
-    LOG_WARNING("space for segments again", "directory={}", options_.directory);
+  if (!full && stalled_) LOG_WARNING("space on the disk again", "directory={}", options_.directory);
   stalled_ = full;
   if (!status.ok() && !full) Fail(status.error());
   Evict(options_.tail_bytes_max / 2);
   room_made_.notify_all();
+}
+
+bool Log::Impl::GrowthIsDue() const {
+  return write_ahead_->WantsToGrow() && !disk_full_ && !growth_refused_;
+}
+
+// Ahead of the leader where the disk has space to spare, and for a frame that fits in no other way.
+Status Log::Impl::GrowWriteAhead(uint64_t room_wanted) {
+  if (!GrowthIsDue() && room_wanted <= write_ahead_->file_bytes()) return Ok();
+  const Status grown = write_ahead_->Grow(room_wanted);
+  { std::lock_guard lock(frames_mutex_); }
+  room_made_.notify_all();
+  if (grown.ok() || grown.error().code() != Code::kOverloaded) return grown;
+  LOG_WARNING("the write-ahead file cannot grow", "bytes={} error={}", write_ahead_->file_bytes(),
+              grown.error().ToString());
+  growth_refused_ = true;
+  return Ok();
 }
 
 // ---- Segments ----
@@ -265,7 +290,8 @@ Status Log::Impl::ApplyRetention() {
       // Durable before files go: a power loss must not bring back some and not others.
       Request request;
       request.control = Control{EntryKind::kLogStart, partition->id(), start, ""};
-      queue_.PushAlways(std::move(request), 0);
+      // Refused by a log that is being closed only: the next start frees it.
+      queue_.TryPush(request, 0, {.always = true});
     }
   }
   return Ok();

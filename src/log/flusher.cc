@@ -1,12 +1,26 @@
-// The flusher: group commit. Whatever was queued while the last fdatasync ran becomes the next
-// frame.
+// Group commit: whatever was queued while the last fdatasync ran becomes the next frame. It is
+// written by the leader: the flusher, or a producer that waits for its own append (CommitQueue).
 #include "base/logging.h"
 #include "log/log_impl.h"
 
 namespace millrace::log {
 
 void Log::Impl::FlusherLoop() {
-  while (queue_.Wait()) RunFrame();
+  while (queue_.AwaitLead()) RunFrame();
+}
+
+// The answer to what a producer has pushed; it is the producer that writes it when it was made the
+// leader.
+Result<Appended> Log::Impl::WaitFor(std::future<Result<Appended>> answer,
+                                    CommitQueue<Request>::Push pushed) {
+  if (pushed == CommitQueue<Request>::Push::kLead) {
+    RunFrame();
+    queue_.StepDown();
+  }
+  while (options_.manual && answer.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    if (!RunFrame()) break;
+  }
+  return answer.get();
 }
 
 bool Log::Impl::RunFrame() {
@@ -24,7 +38,7 @@ bool Log::Impl::RunFrame() {
     meta.sequence = {last_sequence_.value + 1};
     meta.durable = last_sequence_;
     meta.clock = std::max(last_clock_, clock_.Now());
-    frame = builder.Build(std::move(meta), leader_epoch_);
+    frame = builder.Build(std::move(meta), leader_epoch_, *frame_buffers_);
     status = WaitForRoom(*frame);
     if (status.ok()) status = WriteFrame(*frame);
   }
@@ -92,13 +106,13 @@ Status Log::Impl::WaitForRoom(const Frame& frame) {
   if (has_room()) return Ok();
   if (options_.manual) {
     lock.unlock();
-    RunBackground(/*force_checkpoint=*/true);
+    RunBackground(frame.meta.frame_bytes, /*force_checkpoint=*/false);
     lock.lock();
   } else {
-    flusher_waits_ = true;
+    room_wanted_ = frame.meta.frame_bytes;
     background_wakes_.notify_one();
     room_made_.wait(lock, [&] { return has_room() || failed_ || stalled_; });
-    flusher_waits_ = false;
+    room_wanted_ = 0;
   }
   if (has_room()) return Ok();
   lock.unlock();
@@ -170,7 +184,7 @@ void Log::Impl::Publish(const std::shared_ptr<const Frame>& frame) {
     tail_bytes_ += frame->memory_bytes();
     wake = unfilled_bytes_ == 0;  // the background thread sleeps without a time limit
     unfilled_bytes_ += frame->memory_bytes();
-    wake = wake || unfilled_bytes_ >= options_.tail_bytes_max / 8;
+    wake = wake || unfilled_bytes_ >= options_.tail_bytes_max / 8 || write_ahead_->WantsToGrow();
   }
   if (wake) background_wakes_.notify_one();
 }

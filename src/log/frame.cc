@@ -1,5 +1,7 @@
 #include "log/frame.h"
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 #include <new>
 #include <optional>
@@ -31,12 +33,90 @@ uint64_t RoundUp(uint64_t bytes) {
   return (bytes + kFrameAlignment - 1) / kFrameAlignment * kFrameAlignment;
 }
 
+char* Allocate(size_t size) {
+  return static_cast<char*>(::operator new (size, std::align_val_t{kFrameAlignment}));
+}
+void Free(char* memory) { ::operator delete (memory, std::align_val_t{kFrameAlignment}); }
+
+// Four sizes to a doubling, so that frames of nearly the same size share their memory.
+size_t Capacity(size_t size) {
+  const size_t step = std::max<size_t>(kFrameAlignment, std::bit_floor(size) / 4);
+  return (size + step - 1) / step * step;
+}
+
+// The CRC of the batch at `batch`, going on from `crc`. Its own CRC is known to be right, so the
+// bytes of a large one need not be looked at again.
+uint32_t AddBatchCrc(uint32_t crc, std::string_view batch) {
+  constexpr size_t kCombineBytesMin = 16 << 10;  // below it a look is cheaper
+  if (batch.size() < kCombineBytesMin) return Crc32c(batch, crc);
+  crc = Crc32c(batch.substr(0, kRecordBatchCrcFrom), crc);
+  return Crc32cCombine(crc, BatchCrc(batch.data()), batch.size() - kRecordBatchCrcFrom);
+}
+
 }  // namespace
 
-FrameBuffer::FrameBuffer(size_t size)
-    : data_(static_cast<char*>(::operator new (size, std::align_val_t{kFrameAlignment}))),
-      size_(size) {}
-FrameBuffer::~FrameBuffer() { ::operator delete (data_, std::align_val_t{kFrameAlignment}); }
+// ---- Memory ----
+
+FrameBuffer::FrameBuffer(size_t size, std::shared_ptr<FrameBuffers> pool)
+    : pool_(std::move(pool)),
+      size_(size),
+      data_(pool_ ? pool_->TakeMemory(Capacity(size)) : Allocate(size)) {}
+
+FrameBuffer::~FrameBuffer() {
+  if (pool_) {
+    pool_->Return(data_, Capacity(size_));
+  } else {
+    Free(data_);
+  }
+}
+
+FrameBuffers::~FrameBuffers() {
+  for (const auto& [capacity, kept] : kept_) {
+    for (char* memory : kept) Free(memory);
+  }
+}
+
+std::unique_ptr<FrameBuffer> FrameBuffers::Take(size_t size) {
+  return std::unique_ptr<FrameBuffer>(new FrameBuffer(size, shared_from_this()));
+}
+
+char* FrameBuffers::TakeMemory(size_t capacity) {
+  {
+    std::lock_guard lock(mutex_);
+    const auto kept = kept_.find(capacity);
+    if (kept != kept_.end()) {
+      char* const memory = kept->second.back();
+      kept->second.pop_back();
+      if (kept->second.empty()) kept_.erase(kept);
+      kept_bytes_ -= capacity;
+      return memory;
+    }
+  }
+  return Allocate(capacity);
+}
+
+void FrameBuffers::Return(char* memory, size_t capacity) {
+  std::lock_guard lock(mutex_);
+  if (capacity > bytes_max_) return Free(memory);
+  // What was returned last is what is wanted next: other sizes make way for it.
+  while (kept_bytes_ + capacity > bytes_max_) {
+    auto other = kept_.begin();
+    if (other->first == capacity && kept_.size() > 1) ++other;
+    Free(other->second.back());
+    kept_bytes_ -= other->first;
+    other->second.pop_back();
+    if (other->second.empty()) kept_.erase(other);
+  }
+  kept_[capacity].push_back(memory);
+  kept_bytes_ += capacity;
+}
+
+uint64_t FrameBuffers::kept_bytes() const {
+  std::lock_guard lock(mutex_);
+  return kept_bytes_;
+}
+
+// ---- Building ----
 
 void FrameBuilder::AddBatch(PartitionId partition, Offset base, uint32_t records,
                             std::string_view bytes) {
@@ -53,7 +133,8 @@ void FrameBuilder::AddControl(EntryKind kind, PartitionId partition, Offset offs
   control_bytes_ += payload.size();
 }
 
-std::shared_ptr<Frame> FrameBuilder::Build(FrameMeta meta, int32_t leader_epoch) {
+std::shared_ptr<Frame> FrameBuilder::Build(FrameMeta meta, int32_t leader_epoch,
+                                           FrameBuffers& buffers) {
   const uint64_t meta_bytes =
       kFrameHeaderBytes + entries_.size() * kFrameEntryBytes + control_bytes_;
   const uint64_t used = 2 * meta_bytes + batch_bytes_ + kFrameFooterBytes;
@@ -63,11 +144,12 @@ std::shared_ptr<Frame> FrameBuilder::Build(FrameMeta meta, int32_t leader_epoch)
   meta.frame_bytes = static_cast<uint32_t>(total);
 
   auto frame = std::make_shared<Frame>();
-  frame->buffer = std::make_unique<FrameBuffer>(total);
+  frame->buffer = buffers.Take(total);
   char* const data = frame->buffer->data();
   char* entry_at = data + kFrameHeaderBytes;
   char* control_at = entry_at + entries_.size() * kFrameEntryBytes;
   char* batch_at = data + meta_bytes;
+  meta.body_crc = 0;
   for (size_t i = 0; i < entries_.size(); ++i) {
     FrameEntry& entry = entries_[i];
     PutAt(entry_at, entry.partition.topic.value);
@@ -83,10 +165,10 @@ std::shared_ptr<Frame> FrameBuilder::Build(FrameMeta meta, int32_t leader_epoch)
     if (entry.kind == EntryKind::kBatch) {
       SetBaseOffset(to, entry.base_offset);
       SetLeaderEpoch(to, leader_epoch);
+      meta.body_crc = AddBatchCrc(meta.body_crc, {to, payloads_[i].size()});
     }
     to += payloads_[i].size();
   }
-  meta.body_crc = Crc32c({data + meta_bytes, batch_bytes_});
 
   PutAt(data, kHeaderMagic);
   PutAt(data + 4, kVersion);

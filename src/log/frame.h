@@ -3,10 +3,12 @@
 // the content (meta) stands at the front and again at the end, so that one damaged place costs no
 // more than the batch that it hits.
 //
-// Frames are immutable once built, and shared by the flusher, the background thread and readers.
+// Frames are immutable once built, and shared by the leader, the background thread and readers.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,10 +44,12 @@ struct FrameEntry {
   uint32_t position = 0;  // of the payload within the frame; not stored, follows from the order
 };
 
-// Uninitialised memory, aligned as frames are.
+class FrameBuffers;
+
+// Uninitialised memory, aligned as frames are. Goes back to its pool where it has one.
 class FrameBuffer {
  public:
-  explicit FrameBuffer(size_t size);
+  explicit FrameBuffer(size_t size) : FrameBuffer(size, nullptr) {}
   ~FrameBuffer();
   FrameBuffer(const FrameBuffer&) = delete;
   FrameBuffer& operator=(const FrameBuffer&) = delete;
@@ -53,8 +57,33 @@ class FrameBuffer {
   size_t size() const { return size_; }
 
  private:
-  char* data_;
-  size_t size_;
+  friend class FrameBuffers;
+  FrameBuffer(size_t size, std::shared_ptr<FrameBuffers> pool);
+
+  const std::shared_ptr<FrameBuffers> pool_;
+  const size_t size_;
+  char* const data_;
+};
+
+// Memory of frames that nobody needs any more, for the next ones: memory that is touched for the
+// first time costs more than what is written into it. Thread-safe.
+class FrameBuffers : public std::enable_shared_from_this<FrameBuffers> {
+ public:
+  // Keeps at most `bytes_max` for later.
+  explicit FrameBuffers(uint64_t bytes_max) : bytes_max_(bytes_max) {}
+  ~FrameBuffers();
+  std::unique_ptr<FrameBuffer> Take(size_t size);
+  uint64_t kept_bytes() const;
+
+ private:
+  friend class FrameBuffer;
+  char* TakeMemory(size_t capacity);
+  void Return(char* memory, size_t capacity);
+
+  const uint64_t bytes_max_;
+  mutable std::mutex mutex_;
+  std::map<size_t, std::vector<char*>> kept_;  // by capacity; guarded by mutex_
+  uint64_t kept_bytes_ = 0;                    // guarded by mutex_
 };
 
 struct FrameMeta {
@@ -85,13 +114,14 @@ struct Frame {
 // Collects entries in order; batches may come in pieces anywhere in memory. Not thread-safe.
 class FrameBuilder {
  public:
-  // `bytes` must stay alive until Build.
+  // `bytes` must stay alive until Build. REQUIRES: they are one whole batch, and its CRC is right:
+  // the frame's CRC is computed from it.
   void AddBatch(PartitionId partition, Offset base, uint32_t records, std::string_view bytes);
   void AddControl(EntryKind kind, PartitionId partition, Offset offset, std::string_view payload);
   bool empty() const { return entries_.empty(); }
   // Copies everything into one buffer, with base offsets and `leader_epoch` filled in. The builder
   // is empty afterwards.
-  std::shared_ptr<Frame> Build(FrameMeta meta, int32_t leader_epoch);
+  std::shared_ptr<Frame> Build(FrameMeta meta, int32_t leader_epoch, FrameBuffers& buffers);
 
  private:
   std::vector<FrameEntry> entries_;

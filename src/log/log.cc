@@ -1,7 +1,6 @@
 #include "log/log.h"
 
 #include <algorithm>
-#include <future>
 
 #include "base/logging.h"
 #include "log/log_impl.h"
@@ -12,8 +11,8 @@ namespace {
 // Memory that a queued request takes beyond its batches.
 constexpr uint64_t kRequestOverheadBytes = 256;
 constexpr size_t kDamageMax = 1000;
-// Of the files that a process may hold open, a half is for segments, two files each.
-constexpr size_t kFilesPerSegment = 4;
+// Of the files that a process may hold open, about a half is for segments, up to three files each.
+constexpr size_t kFilesPerSegment = 6;
 constexpr size_t kOpenSegmentsMin = 16;
 
 }  // namespace
@@ -100,8 +99,10 @@ Log::Impl::Impl(LogOptions options)
       clock_(*options_.clock),
       log_directory_(options_.directory + "/log"),
       checkpoint_path_(options_.directory + "/wal/checkpoint"),
-      segment_files_(files_, std::max(kOpenSegmentsMin, files_.OpenFilesMax() / kFilesPerSegment)),
-      queue_(options_.queue_bytes_max) {}
+      segment_files_(files_, std::max(kOpenSegmentsMin, files_.OpenFilesMax() / kFilesPerSegment),
+                     options_.direct_fill_bytes_min),
+      queue_(options_.queue_bytes_max),
+      frame_buffers_(std::make_shared<FrameBuffers>(options_.tail_bytes_max / 2)) {}
 
 Log::Impl::~Impl() {
   CHECK(!flusher_.joinable() && !background_.joinable()) << "log destroyed without Close";
@@ -135,7 +136,7 @@ Status Log::Impl::Close() {
 bool Log::Impl::RunOnce(bool background) {
   CHECK(options_.manual) << "RunOnce beside the log's own threads";
   const bool wrote = RunFrame();
-  if (background) RunBackground(/*force_checkpoint=*/true);
+  if (background) RunBackground(/*room_wanted=*/0, /*force_checkpoint=*/true);
   return wrote;
 }
 
@@ -186,6 +187,22 @@ Result<Log::Impl::Request> Log::Impl::MakeRequest(AppendRequest appends, AppendD
 }
 
 Status Log::Impl::Append(AppendRequest appends, AppendDone done) {
+  TRY(Enqueue(std::move(appends), std::move(done), /*waits=*/false));
+  return Ok();
+}
+
+Result<Appended> Log::Impl::AppendAndWait(AppendRequest appends) {
+  auto promise = std::make_shared<std::promise<Result<Appended>>>();
+  TRY(const auto pushed,
+      Enqueue(
+          std::move(appends),
+          [promise](Result<Appended> result) { promise->set_value(std::move(result)); },
+          /*waits=*/true));
+  return WaitFor(promise->get_future(), pushed);
+}
+
+Result<CommitQueue<Log::Impl::Request>::Push> Log::Impl::Enqueue(AppendRequest appends,
+                                                                 AppendDone done, bool waits) {
   TRY(CheckWritable());
   if (disk_full_ || stalled_) {
     refused_.fetch_add(1, std::memory_order_relaxed);
@@ -197,28 +214,16 @@ Status Log::Impl::Append(AppendRequest appends, AppendDone done) {
   }
   TRY(Request request, MakeRequest(std::move(appends), std::move(done)));
   const uint64_t weight = request.bytes + kRequestOverheadBytes;
-  switch (queue_.TryPush(request, weight)) {
-    case BoundedQueue<Request>::Push::kOk:
-      return Ok();
-    case BoundedQueue<Request>::Push::kClosed:
-      return Error(Code::kUnavailable, "the log is closed");
-    case BoundedQueue<Request>::Push::kFull:
-      break;
+  const auto pushed = queue_.TryPush(request, weight, {.waits = waits});
+  if (pushed == CommitQueue<Request>::Push::kClosed) {
+    return Error(Code::kUnavailable, "the log is closed");
   }
-  refused_.fetch_add(1, std::memory_order_relaxed);
-  return Error(Code::kOverloaded, "append: queue_bytes_max ({} bytes) are waiting for the disk",
-               options_.queue_bytes_max);
-}
-
-Result<Appended> Log::Impl::AppendAndWait(AppendRequest request) {
-  auto promise = std::make_shared<std::promise<Result<Appended>>>();
-  std::future<Result<Appended>> future = promise->get_future();
-  TRY(Append(std::move(request),
-             [promise](Result<Appended> result) { promise->set_value(std::move(result)); }));
-  while (options_.manual && future.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
-    if (!RunFrame()) break;
+  if (pushed == CommitQueue<Request>::Push::kFull) {
+    refused_.fetch_add(1, std::memory_order_relaxed);
+    return Error(Code::kOverloaded, "append: queue_bytes_max ({} bytes) are waiting for the disk",
+                 options_.queue_bytes_max);
   }
-  return future.get();
+  return pushed;
 }
 
 // ---- Reading ----

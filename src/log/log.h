@@ -15,10 +15,11 @@
 // 4. Damage on disk is reported with topic, partition and offsets, and costs the damaged batches
 // only.
 //
-// Thread-safe: every method may be called from any thread, but completions and the durable listener
-// run on the flusher thread, must be quick, and may call only Append, Read, DurableCut,
-// SetFreeFloor and Stats. One Log per directory at a time: the owner of the directory holds the
-// lock.
+// Thread-safe: every method may be called from any thread. Completions run on the flusher thread;
+// the durable listener on whichever thread wrote the frame, which may be one inside AppendAndWait,
+// so it must not lock what a caller of AppendAndWait holds. Both must be quick, and may call only
+// Append, Read, DurableCut, SetFreeFloor and Stats. One Log per directory at a time: the owner of
+// the directory holds the lock.
 //
 // Errors, apart from those named at a method: kIo or kUnavailable from any writing method once a
 // write or sync has failed for good (the log then stops taking appends, readers go on, and opening
@@ -53,7 +54,11 @@ struct LogOptions {
   uint64_t request_bytes_max = 16ull << 20;             // one append, all partitions together
   uint64_t frame_bytes_target = 4ull << 20;  // a frame takes no further request beyond it
   uint64_t queue_bytes_max = 64ull << 20;    // waiting to be written
-  uint64_t tail_bytes_max = 64ull << 20;     // newest frames, kept in memory for readers
+  // Newest frames, kept in memory for readers; half as much again is kept for the next frames.
+  uint64_t tail_bytes_max = 64ull << 20;
+
+  // A segment that gets this much at once gets it past the page cache.
+  uint64_t direct_fill_bytes_min = 256ull << 10;
 
   double disk_used_max = 0.95;                // the high mark: a disk fuller than this,
   uint64_t disk_free_bytes_min = 1ull << 30;  // or with less free, refuses appends
@@ -172,8 +177,8 @@ class Log {
   Log& operator=(const Log&) = delete;
 
   // Writes everything out, syncs, and stops the threads; the next Open has nothing to recover.
-  // Appends still queued are completed first; later appends and changes of topics fail with kUnavailable. A second Close
-  // does nothing.
+  // Appends still queued are completed first; later appends and changes of topics fail with
+  // kUnavailable. A second Close does nothing.
   Status Close();
 
   // ---- Topics. Each call is durable when it returns. ----
@@ -198,7 +203,8 @@ class Log {
   // (closed). An error handed to `done` with kIo means that the outcome is unknown: the records may
   // be there after a restart.
   Status Append(AppendRequest request, AppendDone done);
-  // The same, waiting. Must not be called on the flusher thread.
+  // The same, waiting. Writes the frame in the calling thread when nobody else is at it, which
+  // saves two hand-overs. Must not be called by a completion or the listener.
   Result<Appended> AppendAndWait(AppendRequest request);
 
   // ---- Reading ----
@@ -207,7 +213,7 @@ class Log {
   std::shared_ptr<const Cut> DurableCut() const;
   // Sequence of the newest durable frame; one atomic load.
   FrameSequence DurableFrame() const;
-  // Runs after each frame has become durable and visible, on the flusher thread. One listener;
+  // Runs after each frame has become durable and visible, one at a time, in order. One listener;
   // empty removes it. When this returns the former listener is not running and will not run again.
   // Must not be called by the listener.
   void SetDurableListener(std::function<void(FrameSequence)> listener);

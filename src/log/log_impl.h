@@ -1,7 +1,7 @@
-// The inside of Log: how flusher, background thread, readers and topics share the state. Private to
+// The inside of Log: how leader, background thread, readers and topics share the state. Private to
 // this module.
 //
-//   Append → queue_ → flusher: one frame → write-ahead file, fdatasync → Publish (tails, topics) →
+//   Append → queue_ → leader: one frame → write-ahead file, fdatasync → Publish (tails, topics) →
 //   completions
 //                                                                          │
 //   readers ← tail or segments            background: Fill (segments) ← frames_ → Checkpoint →
@@ -20,6 +20,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <future>
 #include <map>
 #include <mutex>
 #include <set>
@@ -27,8 +28,8 @@
 #include <thread>
 #include <unordered_map>
 
-#include "base/bounded_queue.h"
 #include "log/checkpoint.h"
+#include "log/commit_queue.h"
 #include "log/log.h"
 #include "log/partition.h"
 #include "log/write_ahead.h"
@@ -88,6 +89,8 @@ class Log::Impl {
   };
 
   // log.cc
+  // kQueued or kLead; see CommitQueue.
+  Result<CommitQueue<Request>::Push> Enqueue(AppendRequest appends, AppendDone done, bool waits);
   Result<Request> MakeRequest(AppendRequest appends, AppendDone done) const;
   Status CheckWritable() const;
   void ReportDamage(const Partition& partition, const std::vector<DamagedRange>& ranges);
@@ -98,7 +101,7 @@ class Log::Impl {
   std::string TopicDirectory(std::string_view name) const {
     return log_directory_ + "/" + std::string(name);
   }
-  // Published by the flusher, or by recovery. Idempotent, as replay may come after a newer
+  // Published by the leader, or by recovery. Idempotent, as replay may come after a newer
   // checkpoint.
   void ApplyTopic(const TopicInfo& info);
   void ApplyDelete(TopicId id);
@@ -110,6 +113,7 @@ class Log::Impl {
 
   // flusher.cc
   void FlusherLoop();
+  Result<Appended> WaitFor(std::future<Result<Appended>> answer, CommitQueue<Request>::Push pushed);
   bool RunFrame();
   void Stage(Request& request, FrameBuilder& builder,
              std::vector<std::pair<Partition*, Offset>>& undo);
@@ -121,7 +125,10 @@ class Log::Impl {
 
   // background.cc
   void BackgroundLoop();
-  void RunBackground(bool force_checkpoint);
+  // `room_wanted`: bytes of the frame that a leader waits to write; 0: none.
+  void RunBackground(uint64_t room_wanted, bool force_checkpoint);
+  bool GrowthIsDue() const;
+  Status GrowWriteAhead(uint64_t room_wanted);
   Status Fill();
   Status Collect(const std::shared_ptr<const Frame>& frame);
   Status FillCollected();
@@ -149,7 +156,8 @@ class Log::Impl {
   uint64_t generation_ = 0;
   int32_t leader_epoch_ = 0;
 
-  BoundedQueue<Request> queue_;
+  CommitQueue<Request> queue_;
+  const std::shared_ptr<FrameBuffers> frame_buffers_;
   std::atomic<bool> failed_{false};
   std::atomic<bool> disk_full_{false};  // above the high mark
   std::atomic<bool> stalled_{false};    // segments cannot be filled: no space at all
@@ -178,15 +186,15 @@ class Log::Impl {
   // segments.
   mutable std::mutex frames_mutex_;
   std::condition_variable background_wakes_;         // work for the background thread
-  std::condition_variable room_made_;                // the flusher may go on
+  std::condition_variable room_made_;                // the leader may go on
   std::deque<std::shared_ptr<const Frame>> frames_;  // guarded by frames_mutex_
   size_t filled_count_ = 0;                          // guarded by frames_mutex_
   uint64_t tail_bytes_ = 0;                          // guarded by frames_mutex_
   uint64_t unfilled_bytes_ = 0;                      // guarded by frames_mutex_
-  bool flusher_waits_ = false;                       // guarded by frames_mutex_
-  bool stop_background_ = false;                     // guarded by frames_mutex_
+  uint64_t room_wanted_ = 0;      // by the leader that waits; guarded by frames_mutex_
+  bool stop_background_ = false;  // guarded by frames_mutex_
 
-  // Flusher:
+  // Leader:
   FrameSequence last_sequence_;
   Micros last_clock_;
 
@@ -198,6 +206,7 @@ class Log::Impl {
   std::map<PartitionId, std::shared_ptr<Partition>> unsynced_;
   uint64_t checkpoint_position_ = 0;
   FrameSequence checkpoint_next_;
+  bool growth_refused_ = false;     // by a full disk, lately
   bool checkpoint_behind_ = false;  // something was filled since the last one
   std::chrono::steady_clock::time_point last_checkpoint_;
   std::chrono::steady_clock::time_point last_housekeeping_;

@@ -47,7 +47,7 @@ class History {
     LogOptions options = SmallOptions(*files_, clock_);
     options.write_ahead_bytes_max = 128 << 10;
     options.request_bytes_max = 32 << 10;
-    options.segment_bytes = 512 + random_.Below(4096);
+    options.segment_bytes = 512 + random_.Below(random_.OneIn(2) ? 4096 : 32 << 10);
     options.tail_bytes_max = 16 << 10;
     return options;
   }

@@ -26,13 +26,20 @@ struct History {
   Micros clock;
 };
 
+// Segments of several blocks, so that some are filled past the page cache.
+LogOptions Options(FaultyFiles& files, ManualClock& clock) {
+  LogOptions options = SmallOptions(files, clock);
+  options.segment_bytes = 9 << 10;
+  return options;
+}
+
 // Goes round the write-ahead file, rolls segments, deletes a topic, closes and opens again. Goes on
 // after errors.
 History RunWorkload(FaultyFiles& files, ManualClock& clock) {
   History history;
   int number = 0;
   for (int session = 0; session < 2; ++session) {
-    auto log = Log::Open(SmallOptions(files, clock));
+    auto log = Log::Open(Options(files, clock));
     if (!log.ok()) continue;
     if (session == 0) {
       const auto old = (*log)->CreateTopic("old", {});
@@ -72,7 +79,7 @@ std::vector<std::string> WithoutSecondBatches(std::vector<std::string> values) {
 
 void Check(FaultyFiles& files, const History& history) {
   ManualClock clock{history.clock};
-  const auto opened = Log::Open(SmallOptions(files, clock));
+  const auto opened = Log::Open(Options(files, clock));
   ASSERT_TRUE(opened.ok()) << opened.error().ToString();
   Log& log = **opened;
   EXPECT_TRUE(log.damage().empty()) << log.damage()[0].range.reason;
@@ -142,7 +149,7 @@ TEST(LogPowerLoss, RecoversFromAPowerLossDuringRecovery) {
     SCOPED_TRACE(nth);
     const auto first = files.AfterPowerLoss({.keep_some = true, .seed = nth});
     first->LosePowerAt(nth);
-    { const auto log = Log::Open(SmallOptions(*first, clock)); }
+    { const auto log = Log::Open(Options(*first, clock)); }
     Check(*first->AfterPowerLoss({.keep_some = true, .seed = nth}), history);
     if (HasFatalFailure() || HasNonfatalFailure()) return;
     if (!first->Fired()) break;

@@ -3,9 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <thread>
-
 #include "log/testing.h"
 
 namespace millrace::log {
@@ -68,6 +65,34 @@ TEST_F(LogTest, ReadsTheSameFromMemoryAndFromSegmentsAndAfterReopening) {
   EXPECT_EQ(ReadAllValues(*log_, p).value(), expected);
   EXPECT_EQ(ReadAllValues(*log_, p, {150}).value(),
             std::vector<std::string>(expected.begin() + 150, expected.end()));
+}
+
+TEST_F(LogTest, FillsSegmentsPastThePageCacheWithWhatTheyWouldHoldOtherwise) {
+  options_.segment_bytes = 64 << 10;
+  std::vector<std::string> contents;
+  std::vector<uint64_t> direct_writes;
+  for (const uint64_t direct_fill_bytes_min : {uint64_t{1}, UINT64_MAX}) {
+    options_.direct_fill_bytes_min = direct_fill_bytes_min;
+    Reopen();
+    const PartitionId p = MakeTopic("t" + std::to_string(contents.size()));
+    const uint64_t before = files_.direct_writes();
+    const uint64_t frames = log_->Stats().frames;
+    for (int i = 0; i < 60; ++i) {
+      Append(p, std::to_string(i) + std::string(static_cast<size_t>(i * 37), '.'));
+      if (i % 7 == 0 || i == 30) log_->RunOnce(true);
+    }
+    log_->RunOnce(true);
+    direct_writes.push_back(files_.direct_writes() - before - (log_->Stats().frames - frames));
+    contents.push_back("");
+    for (const std::string& path : files_.Paths()) {
+      if (path.starts_with("data/log/" + log_->Topics().back().name) && path.ends_with(".log")) {
+        contents.back() += files_.ReadAll(path).value();
+      }
+    }
+  }
+  EXPECT_GT(contents[0].size(), 60'000u);
+  EXPECT_EQ(contents[0], contents[1]);
+  EXPECT_GE(direct_writes[0], direct_writes[1] + 4);
 }
 
 TEST_F(LogTest, ReturnsTheWholeBatchForAnOffsetInItsMiddle) {
@@ -286,6 +311,37 @@ TEST_F(LogTest, FindsOffsetsByTimeOfAppendAndByTimestamp) {
   EXPECT_EQ(log_->OffsetForTimestamp(p, {5001}).value(), Offset{100});
 }
 
+TEST_F(LogTest, LetsTheWriteAheadFileGrowAheadOfTheFramesUpToItsLimit) {
+  EXPECT_EQ(log_->Stats().write_ahead_file_bytes, 0u);
+  const PartitionId p = MakeTopic("t");
+  EXPECT_EQ(log_->Stats().write_ahead_file_bytes, options_.write_ahead_bytes_max / 4);
+  for (int i = 0; i < 50; ++i) {
+    Append(p, "x");
+    log_->RunOnce(/*background=*/i % 3 == 2);
+    const uint64_t on_disk = files_.ReadAll("data/wal/frames").value().size();
+    EXPECT_EQ(on_disk, log_->Stats().write_ahead_file_bytes) << "a frame let the file grow";
+  }
+  EXPECT_EQ(log_->Stats().write_ahead_file_bytes, options_.write_ahead_bytes_max);
+}
+
+TEST_F(LogTest, GoesRoundASmallWriteAheadFileWhereTheDiskIsTooFullForALargerOne) {
+  const PartitionId p = MakeTopic("t");
+  log_.reset();
+  uint64_t used = 0;
+  for (const std::string& path : files_.Paths()) used += files_.ReadAll(path).value().size();
+  options_.disk_free_bytes_min = 40 << 10;
+  files_.SetTotalBytes(used + (40 << 10) + 1000);
+  Reopen();
+  int refused = 0;
+  for (int i = 0; i < 30; ++i) {
+    refused += !log_->AppendAndWait({{p, MakeBatch("x")}}).ok();
+    if (i % 3 == 2) log_->RunOnce(true);
+  }
+  EXPECT_GT(refused, 0) << "the disk passes its high mark";
+  EXPECT_LT(refused, 30);
+  EXPECT_EQ(log_->Stats().write_ahead_file_bytes, options_.write_ahead_bytes_max / 4);
+}
+
 TEST_F(LogTest, RefusesAppendsOnAFullDiskServesReadersAndHeals) {
   const PartitionId p = MakeTopic("t");
   Append(p, "before");
@@ -382,80 +438,6 @@ TEST_F(LogTest, ClockOfFramesNeverGoesBack) {
   EXPECT_EQ(Append(p, "b").clock, first);
   Reopen();
   EXPECT_EQ(Append(p, "c").clock, first);
-}
-
-// With the log's own threads and the real file system.
-TEST(LogThreads, ServesManyProducersAndReadersAtOnce) {
-  const std::string directory = ::testing::TempDir() + "/millrace_log_threads";
-  ASSERT_TRUE(Files::System().RemoveAll(directory).ok());
-  LogOptions options;
-  options.directory = directory;
-  options.write_ahead_bytes_max = 1 << 20;
-  options.segment_bytes = 64 << 10;
-  options.request_bytes_max = 64 << 10;
-  options.frame_bytes_target = 64 << 10;
-  options.tail_bytes_max = 256 << 10;
-  options.disk_free_bytes_min = 0;
-  options.disk_used_max = 1;
-  options.checkpoint_interval_max = std::chrono::milliseconds(20);
-  constexpr int kProducers = 4, kRequests = 200, kPartitions = 3;
-  TopicId topic;
-  {
-    auto log = Log::Open(options).value();
-    topic = log->CreateTopic("t", {.partitions = kPartitions}).value().id;
-    std::atomic<int> acknowledged{0}, notified{0};
-    std::atomic<bool> done{false};
-    log->SetDurableListener([&](FrameSequence) { ++notified; });
-    std::vector<std::thread> threads;
-    for (int producer = 0; producer < kProducers; ++producer) {
-      threads.emplace_back([&, producer] {
-        for (int i = 0; i < kRequests; ++i) {
-          const std::string text = std::to_string(producer) + ":" + std::to_string(i);
-          AppendRequest request;
-          for (int32_t p = 0; p < kPartitions; ++p) {
-            request.push_back({{topic, p}, MakeBatch(text + std::string(500, '.'), 3)});
-          }
-          ASSERT_TRUE(log->AppendAndWait(std::move(request)).ok());
-          ++acknowledged;
-        }
-      });
-    }
-    std::thread reader([&] {
-      std::vector<Offset> at(kPartitions);
-      FrameSequence seen;
-      while (!done) {
-        const FrameSequence newest = log->WaitForDurable(seen, std::chrono::milliseconds(10));
-        ASSERT_GE(newest, seen);
-        seen = newest;
-        const auto cut = log->DurableCut();
-        for (int32_t p = 0; p < kPartitions; ++p) {
-          const Cut::End* end = cut->Find({topic, p});
-          ASSERT_EQ(end->end, cut->ends[0].end) << "every request writes all partitions alike";
-          while (at[static_cast<size_t>(p)] < end->end) {
-            const auto read =
-                log->Read({topic, p}, {.from = at[static_cast<size_t>(p)], .until = end->end});
-            ASSERT_TRUE(read.ok()) << read.error().ToString();
-            ASSERT_TRUE(read->damaged.empty());
-            for (const ReadBatch& batch : read->batches) ASSERT_LE(batch.frame, cut->frame);
-            at[static_cast<size_t>(p)] = read->next;
-          }
-        }
-      }
-    });
-    for (std::thread& thread : threads) thread.join();
-    done = true;
-    reader.join();
-    EXPECT_EQ(acknowledged, kProducers * kRequests);
-    EXPECT_GT(notified, 0);
-    log->SetDurableListener(nullptr);
-  }
-  auto log = Log::Open(options).value();
-  EXPECT_EQ(log->Stats().recovered_frames, 0u);
-  for (int32_t p = 0; p < kPartitions; ++p) {
-    EXPECT_EQ(ReadAllValues(*log, {topic, p}).value().size(), size_t{kProducers * kRequests * 3});
-  }
-  ASSERT_TRUE(log->Close().ok());
-  ASSERT_TRUE(Files::System().RemoveAll(directory).ok());
 }
 
 }  // namespace

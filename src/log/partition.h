@@ -1,10 +1,10 @@
 // A Partition is one dense sequence of records: closed segments, the active segment, and the tail,
-// which is the newest frames' batches in memory. The flusher publishes durable batches to the tail;
+// which is the newest frames' batches in memory. The leader publishes durable batches to the tail;
 // the background thread fills them into segments and then drops them from the tail's front. So a
 // reader finds every offset in the tail or in a segment.
 //
-// Thread rule: members marked "flusher" or "background" belong to that thread; everything else may
-// be called from any.
+// Thread rule: members marked "leader" belong to who writes the frame, "background" to that thread;
+// everything else may be called from any.
 #pragma once
 
 #include <deque>
@@ -45,11 +45,11 @@ class Partition {
   Result<Offset> OffsetForTimestamp(Millis timestamp) const;
   void SetFreeFloor(Offset floor);
 
-  // ---- Flusher ----
+  // ---- Leader ----
 
-  Offset next_offset;    // flusher: of the next record to be written; ahead of range().end while a
+  Offset next_offset;    // leader: of the next record to be written; ahead of range().end while a
                          // frame is written
-  bool dropped = false;  // flusher: the topic was deleted
+  bool dropped = false;  // leader: the topic was deleted
 
   // Makes a durable batch of `frame` visible. `data` points into the frame.
   void Publish(const std::shared_ptr<const Frame>& frame, const FrameEntry& entry,

@@ -157,7 +157,7 @@ Result<RecordBatchView> RecordBatchView::Parse(std::string_view bytes, CrcCheck 
       view.bytes_.size() - kRecordBatchHeaderBytes < static_cast<size_t>(view.record_count_) * 7) {
     return Bad("too short for its record count", view.record_count_);
   }
-  if (crc == CrcCheck::kVerify && Crc32c(view.bytes_.substr(21)) != GetBig<uint32_t>(at + 17)) {
+  if (crc == CrcCheck::kVerify && Crc32c(view.bytes_.substr(kRecordBatchCrcFrom)) != BatchCrc(at)) {
     return Error(Code::kCorruption, "record batch: crc mismatch");
   }
   return view;
@@ -193,6 +193,7 @@ RecordCursor RecordBatchView::records() const {
 void SetBaseOffset(char* batch, Offset base) { PutBigAt(batch, base.value); }
 void SetLeaderEpoch(char* batch, int32_t epoch) { PutBigAt(batch + 12, epoch); }
 Millis MaxTimestamp(const char* batch) { return {GetBig<int64_t>(batch + 35)}; }
+uint32_t BatchCrc(const char* batch) { return GetBig<uint32_t>(batch + 17); }
 
 void RecordBatchBuilder::Clear() {
   bytes_.assign(kRecordBatchHeaderBytes, '\0');
@@ -237,7 +238,7 @@ void RecordBatchBuilder::FillHeader() {
   PutBigAt(at + 51, int16_t{-1});  // epoch
   PutBigAt(at + 53, int32_t{-1});  // or sequence
   PutBigAt(at + 57, count_);
-  PutBigAt(at + 17, Crc32c(std::string_view(bytes_).substr(21)));
+  PutBigAt(at + 17, Crc32c(std::string_view(bytes_).substr(kRecordBatchCrcFrom)));
 }
 
 std::string RecordBatchBuilder::Finish() {

@@ -30,6 +30,7 @@ namespace millrace::log {
 inline constexpr size_t kRecordBatchHeaderBytes = 61;
 inline constexpr size_t kRecordBatchSizeFieldEnd =
     12;  // base offset and length: enough to find the next batch
+inline constexpr size_t kRecordBatchCrcFrom = 21;  // the CRC is of what follows
 
 // Milliseconds since 1970-01-01 UTC.
 struct Millis {
@@ -154,6 +155,7 @@ void SetBaseOffset(char* batch, Offset base);
 void SetLeaderEpoch(char* batch, int32_t epoch);
 // Without checking anything else. REQUIRES: `batch` points to a whole batch.
 Millis MaxTimestamp(const char* batch);
+uint32_t BatchCrc(const char* batch);
 
 // Builds batches one after the other; its buffers are reused.
 //

@@ -1,6 +1,7 @@
 #include "log/segment.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 
 #include "base/coding.h"
@@ -10,6 +11,8 @@ namespace {
 
 constexpr std::string_view kMagic = "MRFR0001";
 constexpr uint64_t kEntriesPerRead = 64;
+constexpr size_t kStagingBytes = 256 << 10;
+static_assert(kStagingBytes % kDirectAlignment == 0);
 
 void PutEntry(std::string& out, const SegmentEntry& entry, Offset segment_base) {
   const size_t start = out.size();
@@ -53,6 +56,20 @@ Status CheckVersion(const File& frames, const std::string& path) {
                bytes.substr(0, kMagic.size()));
 }
 
+// The `bytes` bytes that begin `skip` bytes into the pieces.
+std::vector<std::string_view> Part(std::span<const std::string_view> pieces, uint64_t skip,
+                                   uint64_t bytes) {
+  std::vector<std::string_view> out;
+  for (std::string_view piece : pieces) {
+    const uint64_t skipped = std::min<uint64_t>(skip, piece.size());
+    skip -= skipped;
+    piece = piece.substr(skipped, bytes);
+    bytes -= piece.size();
+    if (!piece.empty()) out.push_back(piece);
+  }
+  return out;
+}
+
 uint64_t EntryPosition(uint64_t index) { return kSegmentHeaderBytes + index * kSegmentEntryBytes; }
 
 }  // namespace
@@ -90,6 +107,11 @@ void SegmentFiles::Forget(const Segment& segment) {
   if (!segment.handles_) return;
   used_.erase(segment.used_at_);
   segment.handles_.reset();
+}
+
+FrameBuffer& SegmentFiles::staging() {
+  if (!staging_) staging_ = std::make_unique<FrameBuffer>(kStagingBytes);
+  return *staging_;
 }
 
 size_t SegmentFiles::open_count() const {
@@ -191,12 +213,50 @@ Status Segment::Append(std::span<const std::string_view> batches, std::span<Segm
     TRY(pinned_->log->Preallocate(wanted));
     allocated_bytes_ = wanted;
   }
-  TRY(pinned_->log->WriteGather(pieces, start));
+  TRY(WriteBatches(pieces, start, end));
   const uint64_t count = entry_count_.load(std::memory_order_relaxed);
   TRY(pinned_->frames->Write(encoded, EntryPosition(count)));
   log_bytes_.store(end, std::memory_order_release);
   entry_count_.store(count + entries.size(), std::memory_order_release);
   return Ok();
+}
+
+// Much at once goes past the page cache: what is new is read from the log's tail, and memory that
+// the system must find for a page costs more than the writing. The blocks in which it begins and
+// ends hold other bytes too and go through the cache, so no block is ever written in both ways.
+Status Segment::WriteBatches(std::span<const std::string_view> pieces, uint64_t start,
+                             uint64_t end) {
+  const uint64_t first = (start + kDirectAlignment - 1) / kDirectAlignment * kDirectAlignment;
+  const uint64_t last = end / kDirectAlignment * kDirectAlignment;
+  if (end - start < files_.direct_bytes_min() || first >= last) {
+    return pinned_->log->WriteGather(pieces, start);
+  }
+  TRY(pinned_->log->WriteGather(Part(pieces, 0, first - start), start));
+  TRY(WriteDirect(Part(pieces, first - start, last - first), first));
+  return pinned_->log->WriteGather(Part(pieces, last - start, end - last), last);
+}
+
+// REQUIRES: the pieces together, and `start`, are multiples of kDirectAlignment.
+Status Segment::WriteDirect(std::span<const std::string_view> pieces, uint64_t start) {
+  if (!pinned_->direct) {
+    TRY(pinned_->direct, files_.files().Open(log_path(), OpenMode::kDirect));
+  }
+  const FrameBuffer& staging = files_.staging();
+  size_t used = 0;
+  for (std::string_view piece : pieces) {
+    while (!piece.empty()) {
+      const size_t size = std::min(piece.size(), staging.size() - used);
+      std::memcpy(staging.data() + used, piece.data(), size);
+      piece.remove_prefix(size);
+      used += size;
+      if (used < staging.size()) continue;
+      TRY(pinned_->direct->Write({staging.data(), used}, start));
+      start += used;
+      used = 0;
+    }
+  }
+  if (used == 0) return Ok();
+  return pinned_->direct->Write({staging.data(), used}, start);
 }
 
 Status Segment::Sync() {

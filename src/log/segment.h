@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "log/frame.h"
 #include "log/log.h"
 
 namespace millrace::log {
@@ -45,6 +46,7 @@ struct SegmentEntry {
 
 struct SegmentHandles {
   std::unique_ptr<File> log;
+  std::unique_ptr<File> direct;  // writer only: the same file, opened when first needed
   std::unique_ptr<File> frames;
 };
 
@@ -54,16 +56,23 @@ class Segment;
 // Handles that somebody holds stay open beyond that. Thread-safe.
 class SegmentFiles {
  public:
-  SegmentFiles(Files& files, size_t segments_max) : files_(files), segments_max_(segments_max) {}
+  SegmentFiles(Files& files, size_t segments_max, uint64_t direct_bytes_min)
+      : files_(files), segments_max_(segments_max), direct_bytes_min_(direct_bytes_min) {}
   Result<std::shared_ptr<SegmentHandles>> Get(const Segment& segment);
   void Forget(const Segment& segment);
   size_t open_count() const;
   Files& files() { return files_; }
   size_t segments_max() const { return segments_max_; }
+  // So much in one piece is written past the page cache.
+  uint64_t direct_bytes_min() const { return direct_bytes_min_; }
+  // Aligned memory for that. Of the background thread.
+  FrameBuffer& staging();
 
  private:
   Files& files_;
   const size_t segments_max_;
+  const uint64_t direct_bytes_min_;
+  std::unique_ptr<FrameBuffer> staging_;
   mutable std::mutex mutex_;
   std::list<const Segment*> used_;  // the latest first
 };
@@ -132,6 +141,8 @@ class Segment {
   friend class SegmentFiles;
   Segment(SegmentFiles& files, const std::string& directory, Offset base);
 
+  Status WriteBatches(std::span<const std::string_view> pieces, uint64_t start, uint64_t end);
+  Status WriteDirect(std::span<const std::string_view> pieces, uint64_t start);
   Result<SegmentEntry> ReadEntry(uint64_t index) const;
   // Entries [first, first + count), each nullopt where damaged.
   Result<std::vector<std::optional<SegmentEntry>>> ReadEntries(uint64_t first,

@@ -1,8 +1,7 @@
 // Topics: a change is an entry of a frame, so it is durable and ordered with the appends around it.
-// The flusher applies it to the table when the frame is durable; the background thread follows on
+// The leader applies it to the table when the frame is durable; the background thread follows on
 // disk.
 #include <algorithm>
-#include <future>
 
 #include "base/coding.h"
 #include "log/log_impl.h"
@@ -83,17 +82,14 @@ std::optional<TopicInfo> Log::Impl::FindTopic(std::string_view name) const {
 Result<Appended> Log::Impl::Submit(Control control) {
   TRY(CheckWritable());
   auto promise = std::make_shared<std::promise<Result<Appended>>>();
-  std::future<Result<Appended>> future = promise->get_future();
   Request request;
   request.control = std::move(control);
   request.done = [promise](Result<Appended> result) { promise->set_value(std::move(result)); };
-  if (!queue_.PushAlways(std::move(request), 0)) {
+  const auto pushed = queue_.TryPush(request, 0, {.waits = true, .always = true});
+  if (pushed == CommitQueue<Request>::Push::kClosed) {
     return Error(Code::kUnavailable, "the log is closed");
   }
-  while (options_.manual && future.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
-    if (!RunFrame()) break;
-  }
-  return future.get();
+  return WaitFor(promise->get_future(), pushed);
 }
 
 Result<TopicInfo> Log::Impl::CreateTopic(std::string_view name, const TopicConfig& config) {

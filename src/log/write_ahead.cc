@@ -8,6 +8,12 @@ namespace {
 
 constexpr uint64_t kScanBytes = 1 << 20;
 static_assert(kScanBytes % kFrameAlignment == 0);
+static_assert(kFrameAlignment % kDirectAlignment == 0);
+
+constexpr uint64_t kFirstBytes = 1 << 20;  // of a new file, at most
+constexpr uint64_t kGrowFactor = 4;
+constexpr uint64_t kZeroBytes = 1 << 20;  // of one write of zeros
+static_assert(kZeroBytes % kFrameAlignment == 0);
 
 // Puts the copy of the meta in place of the damaged one: entries' payloads are read from the front.
 void RestoreFront(Frame& frame) {
@@ -24,9 +30,11 @@ Result<std::unique_ptr<WriteAhead>> WriteAhead::Open(Files& files, const std::st
   TRY(const uint64_t size, file->Size());
   const size_t slash = path.find_last_of('/');
   TRY(files.SyncDirectory(path.substr(0, slash)));
-  // A last frame that was cut short leaves part of a block: it does not count as written.
+  TRY(auto direct, files.Open(path, OpenMode::kDirect));
+  // A last piece that was cut short leaves part of a block: it does not count as written.
   const uint64_t whole = size / kFrameAlignment * kFrameAlignment;
-  return std::unique_ptr<WriteAhead>(new WriteAhead(std::move(file), whole, bytes_max));
+  return std::unique_ptr<WriteAhead>(
+      new WriteAhead(std::move(file), std::move(direct), whole, bytes_max));
 }
 
 std::optional<uint64_t> WriteAhead::Place(uint64_t frame_bytes) const {
@@ -36,11 +44,7 @@ std::optional<uint64_t> WriteAhead::Place(uint64_t frame_bytes) const {
     return std::nullopt;
   }
   if (head_ + frame_bytes <= size_) return head_;
-  const bool fits_at_front = live_bytes_ == 0 || frame_bytes <= tail_;
-  // Going round too early would make the flusher wait for the background thread: grow first.
-  if (fits_at_front && live_bytes_ <= size_ / 4 && frame_bytes <= size_) return 0;
-  if (head_ + frame_bytes <= bytes_max_) return head_;
-  if (fits_at_front) return 0;
+  if (frame_bytes <= (live_bytes_ == 0 ? size_ : tail_)) return 0;
   return std::nullopt;
 }
 
@@ -57,7 +61,7 @@ Status WriteAhead::Append(Frame& frame) {
     CHECK(place.has_value()) << "no room in the write-ahead file";
     position = *place;
   }
-  TRY(file_->Write(frame.bytes(), position));
+  TRY(direct_->Write(frame.bytes(), position));
   frame.write_ahead_position = position;
   std::lock_guard lock(mutex_);
   // A concurrent Release only frees more. When all was freed meanwhile, this frame is the oldest.
@@ -65,7 +69,6 @@ Status WriteAhead::Append(Frame& frame) {
   head_ = position + frame.meta.frame_bytes;
   live_bytes_ += frame.meta.frame_bytes;
   last_ = frame.meta.sequence;
-  size_ = std::max(size_, head_);
   return Ok();
 }
 
@@ -79,6 +82,29 @@ void WriteAhead::Release(uint64_t position, FrameSequence next) {
   // Frames lie from tail_ up, and after going round from 0 up to head_.
   tail_ = position;
   live_bytes_ = position < head_ ? head_ - position : (size_ - position) + head_;
+}
+
+bool WriteAhead::WantsToGrow() const {
+  std::lock_guard lock(mutex_);
+  return size_ < bytes_max_ && live_bytes_ > size_ / 4;
+}
+
+Status WriteAhead::Grow(uint64_t frame_bytes) {
+  uint64_t size = file_bytes();
+  uint64_t wanted =
+      std::max({std::min(kFirstBytes, bytes_max_ / 4), size * kGrowFactor, frame_bytes});
+  wanted = std::min(wanted, bytes_max_) / kFrameAlignment * kFrameAlignment;
+  if (size >= wanted) return Ok();
+  FrameBuffer zeros(std::min(kZeroBytes, wanted - size));
+  std::memset(zeros.data(), 0, zeros.size());
+  while (size < wanted) {
+    const uint64_t piece = std::min<uint64_t>(zeros.size(), wanted - size);
+    TRY(direct_->Write({zeros.data(), piece}, size));
+    size += piece;
+    std::lock_guard lock(mutex_);
+    size_ = size;
+  }
+  return Ok();
 }
 
 uint64_t WriteAhead::live_bytes() const {

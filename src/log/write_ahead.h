@@ -1,13 +1,13 @@
 // WriteAhead is the one file into which every append of every partition goes first: a ring of
 // recycled blocks. Overwriting blocks that were written before makes fdatasync cheaper than growing
-// a file does. The file grows while more of it is in use than a quarter, up to its limit; then it
-// goes round.
+// a file does, so the background thread writes zeros ahead of the frames: while more than a quarter
+// of the file is in use it grows by steps, up to its limit. Frames are written past the page cache.
 //
 // Where a frame stands: directly behind the one before, or at 0 when it did not fit there. So
 // recovery looks at both places, and no frame needs to say where the next one is.
 //
-// Thread rule: Append and Sync by the flusher; Release by the background thread; the rest is safe
-// anywhere.
+// Thread rule: Append and Sync by the leader; Grow and Release by the background thread; Replay
+// before any of them; the rest is safe anywhere.
 #pragma once
 
 #include <cstdint>
@@ -45,22 +45,30 @@ class WriteAhead {
   // that it was durable; otherwise it is the torn tail, where the walk ends.
   Result<Replayed> Replay(const ReplayFrom& from, const OnFrame& on_frame);
 
-  // Whether a frame of this size finds room now, without touching a block that Release has not
-  // freed.
+  // Whether a frame of this size finds room now, in blocks that were written before, without
+  // touching one that Release has not freed.
   bool HasRoom(uint64_t frame_bytes) const;
   // Writes the frame and notes its position in it. REQUIRES: HasRoom. When it fails nothing counts
   // as written, and the next Append writes to the same place.
   Status Append(Frame& frame);
-  Status Sync() { return file_->Sync(); }
+  Status Sync() { return direct_->Sync(); }
   // Frames before `next` are no longer needed; the last of them ends at `position`.
   void Release(uint64_t position, FrameSequence next);
+
+  // Whether more of the file is in use than a quarter, and it may grow.
+  bool WantsToGrow() const;
+  // Grows the file by one step, and so far that a frame of this size fits, up to its limit; Append
+  // may use each piece as soon as it is written. kOverloaded: the disk is full; what was grown
+  // stays.
+  Status Grow(uint64_t frame_bytes);
 
   uint64_t live_bytes() const;
   uint64_t file_bytes() const;
 
  private:
-  WriteAhead(std::unique_ptr<File> file, uint64_t size, uint64_t bytes_max)
-      : file_(std::move(file)), bytes_max_(bytes_max), size_(size) {}
+  WriteAhead(std::unique_ptr<File> file, std::unique_ptr<File> direct, uint64_t size,
+             uint64_t bytes_max)
+      : file_(std::move(file)), direct_(std::move(direct)), bytes_max_(bytes_max), size_(size) {}
 
   struct Found {
     uint64_t position = 0;
@@ -73,7 +81,8 @@ class WriteAhead {
   Result<std::optional<Found>> FindByFooter(const ReplayFrom& from) const;
   Result<std::shared_ptr<Frame>> ReadFrame(Found found) const;
 
-  const std::unique_ptr<File> file_;
+  const std::unique_ptr<File> file_;    // for Replay
+  const std::unique_ptr<File> direct_;  // for frames and zeros
   const uint64_t bytes_max_;
 
   mutable std::mutex mutex_;
