@@ -36,6 +36,14 @@ if [ -e build/dev/CTestTestfile.cmake ]; then
     suite "unit-$name" ctest --test-dir build/dev -R "^$name\$" --output-on-failure
   done
 fi
+# Races: the modules whose threads meet, without the long tests that run again and again on one thread.
+suite build-tsan tools/build.sh tsan log_test state_test stream_engine_test
+if [ -e build/tsan/CTestTestfile.cmake ]; then
+  export TSAN_OPTIONS=halt_on_error=1
+  suite unit-tsan-log build/tsan/src/log/log_test --gtest_filter='-LogModel.*:LogPowerLoss.*:LogFaults.*:LogDamage.*'
+  suite unit-tsan-state build/tsan/src/state/state_test --gtest_filter='-StoreFaultTest.*'
+  suite unit-tsan-stream build/tsan/src/stream/stream_engine_test
+fi
 suite slt-all-regimes build/release/bin/slt_runner tests/sql
 suite fuzz-views build/release/bin/fuzz_views --seconds "$fuzz_seconds"
 suite whole-program python3 -m pytest -q tests
