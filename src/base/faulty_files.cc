@@ -353,6 +353,7 @@ Result<std::vector<std::string>> FaultyFiles::List(const std::string& directory)
   TRY(CountCall("list", directory, false));
   const NodePtr node = Find(directory);
   if (!node) return Missing("list", directory);
+  if (!node->directory) return Error(Code::kIo, "list {}: not a directory", directory);
   std::vector<std::string> names;
   for (const auto& [name, child] : node->names) names.push_back(name);
   return names;

@@ -25,6 +25,12 @@ class BothFiles : public ::testing::TestWithParam<bool> {
   const std::string directory_ = GetParam() ? ::testing::TempDir() + "/millrace_files_test" : "dir";
 };
 
+TEST_P(BothFiles, AFileIsNoFolder) {
+  ASSERT_TRUE(files().Replace(directory_ + "/f", "x").ok());
+  EXPECT_EQ(files().List(directory_ + "/f").error().code(), Code::kIo);
+  EXPECT_EQ(files().List(directory_ + "/none").error().code(), Code::kNotFound);
+}
+
 TEST_P(BothFiles, WritesReadsAndCuts) {
   auto file = files().Open(directory_ + "/f", OpenMode::kCreate).value();
   ASSERT_TRUE(file->Write("hello", 0).ok());
