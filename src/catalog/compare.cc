@@ -72,7 +72,7 @@ Comparison Of(const StreamDefinition& a, const StreamDefinition& b) {
                           a.deduplicate->within == b.deduplicate->within));
   if (!same_keys) return Incompatible("its DEDUPLICATE ON changed");
   if (a.late != b.late) return Incompatible("its option late changed");
-  if (!SameChecks(a.checks, b.checks)) return InPlace("its CHECKs changed, for rows to come");
+  if (!SameChecks(a.checks, b.checks)) return InPlace("its CHECKs changed");
   if (a.on_invalid != b.on_invalid || a.retention != b.retention ||
       a.retention_bytes != b.retention_bytes || a.idle_after != b.idle_after ||
       a.future_max != b.future_max) {
@@ -86,7 +86,7 @@ Comparison Of(const TableDefinition& a, const TableDefinition& b) {
     return Incompatible(difference + " (ALTER TABLE is not available yet)");
   }
   if (!SameNames(a.primary_key, b.primary_key)) return Incompatible("its PRIMARY KEY changed");
-  if (!SameChecks(a.checks, b.checks)) return InPlace("its CHECKs changed, for rows to come");
+  if (!SameChecks(a.checks, b.checks)) return InPlace("its CHECKs changed");
   if (a.seed != b.seed) return InPlace("its seed changed");
   return {};
 }

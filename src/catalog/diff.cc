@@ -99,7 +99,9 @@ class Differ {
     const Comparison comparison = Compare(present->definition, object.definition);
     if (comparison.what == Comparison::What::kSame) return Ok();
     const std::string reason = "definition changed: " + comparison.reason;
-    if (comparison.what == Comparison::What::kInPlace) {
+    // A stream or table under the rows that it holds and the views that read it cannot be changed
+    // yet: it goes, and comes anew.
+    if (comparison.what == Comparison::What::kInPlace && !HoldsData(object.kind())) {
       makes_.emplace(&object, Make{What::kReplace, reason});
       if (object.kind() == Kind::kView) replaced_.insert(present);
     } else {
