@@ -191,6 +191,16 @@ Result<std::unique_ptr<Disk>> Disk::Open(const StoreOptions& options) {
   impl->files = std::make_shared<CarefulFiles>(base->GetFileSystem());
   impl->env = rocksdb::NewCompositeEnv(impl->files);
   impl->options = MakeOptions(options, impl->env.get());
+  if (options.read_only) {
+    rocksdb::DB* opened = nullptr;
+    impl->options.create_if_missing = false;
+    const auto status =
+        rocksdb::DB::OpenForReadOnly(impl->options, options.directory, &opened);
+    if (!status.ok()) return FromRocks(status, "read state in " + options.directory);
+    impl->db.reset(opened);
+    TRY(impl->Load());
+    return std::make_unique<Disk>(std::move(impl));
+  }
   std::error_code made;
   std::filesystem::create_directories(options.directory, made);
   if (made) {

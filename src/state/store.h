@@ -56,6 +56,8 @@ struct StoreOptions {
   // Memory for operator state over all workers; above it clean entries are evicted.
   size_t memory_bytes = size_t{4} << 30;
   rocksdb::Env* env = nullptr;  // tests: a faulty one
+  // Looks only: nothing in the directory changes. It must hold a store, and nothing may be flushed.
+  bool read_only = false;
 };
 
 // Thread-safe where not said otherwise.
