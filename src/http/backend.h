@@ -4,6 +4,7 @@
 
 #include "ingest/ingest.h"
 #include "runtime/node.h"
+#include "runtime/trace.h"
 
 namespace millrace::http {
 
@@ -32,6 +33,13 @@ class Backend {
   virtual Result<runtime::EndpointAnswer> AnswerEndpoint(
       const runtime::EndpointMatch& match, const std::map<std::string, std::string>& parameters,
       const runtime::StatementOptions& options) = 0;
+
+  virtual runtime::DecidedCounts Decided(const std::vector<ingest::Placed>& placed) const = 0;
+  virtual Result<runtime::ProjectPlan> PlanProject(
+      const std::vector<runtime::ProjectFile>& files) = 0;
+  virtual Result<runtime::RecordTrace> Trace(std::string_view stream, int32_t partition,
+                                             int64_t offset,
+                                             const runtime::StatementOptions& options) = 0;
 
   virtual catalog::CatalogPtr catalog() const = 0;
   virtual int64_t visible_step() const = 0;

@@ -1,6 +1,5 @@
 // GET of the paths that CREATE ENDPOINT defined: every path that no other route takes comes here.
 #include <algorithm>
-#include <ctime>
 
 #include "http/answer_rows.h"
 #include "http/service.h"
@@ -127,17 +126,6 @@ bool AnswerNotModified(const Backend& backend, const Plan& plan, Exchange& excha
   exchange.AddHeader("Vary", "Accept");
   exchange.Reply(304, {}, {});
   return true;
-}
-
-std::string IsoTime(Micros at) {
-  // Rounds towards the past, also before 1970.
-  const int64_t micros = ((at.value % 1'000'000) + 1'000'000) % 1'000'000;
-  const time_t seconds = static_cast<time_t>((at.value - micros) / 1'000'000);
-  tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", parts.tm_year + 1900,
-                     parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                     micros);
 }
 
 void AddAnswerHeaders(Exchange& exchange, const runtime::EndpointAnswer& answer) {

@@ -28,7 +28,8 @@ struct IngestTotal {
   ingest::Answer answer;  // tokens are in `tokens`
   std::vector<std::string> tokens;
   size_t rows = 0;  // of the body that were dealt with, one after the other from its first
-  std::optional<bool> visible;  // with ?wait=visible
+  std::optional<bool> visible;                    // with ?wait=visible
+  std::optional<runtime::DecidedCounts> decided;  // where all of it is visible and known
 };
 
 // {"accepted", "quarantined", "rejected", "rejected_count", "token", …}. With an error it comes

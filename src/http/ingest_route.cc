@@ -291,6 +291,9 @@ class Body {
     total.quarantined += answer.quarantined;
     total.rejected_count += answer.rejected_count + piece.rejected.size();
     total.repeated = total.repeated || answer.repeated;
+    if (request_.wait_visible) {
+      total.placed.insert(total.placed.end(), answer.placed.begin(), answer.placed.end());
+    }
     if (!answer.token.empty()) total_.tokens.push_back(std::move(answer.token));
     if (total_.tokens.size() > kTokensGathered) MergeTokens();
     // Ingest counts the rows that it was given: their indexes in the body are the piece's to tell.
@@ -316,7 +319,10 @@ class Body {
   asio::awaitable<void> WaitVisible() {
     const std::string token = MergeTokens();
     total_.visible = true;
-    if (token.empty()) co_return;
+    if (token.empty()) {
+      total_.decided.emplace();
+      co_return;
+    }
     net::Waiting<net::Done> waiting;
     backend_.WhenVisible(token, request_.timeout, [done = waiting.Callback()](Status status) {
       if (status.ok()) {
@@ -328,6 +334,9 @@ class Body {
     // The rows are appended: that they are not visible yet is no reason to send them again.
     auto visible = co_await exchange_.Wait(waiting);
     total_.visible = visible.ok();
+    if (visible.ok() && !total_.answer.repeated) {
+      total_.decided = backend_.Decided(total_.answer.placed);
+    }
   }
 
   void Answer(const Status& status) {

@@ -26,6 +26,17 @@ class NodeBackend final : public Backend {
   Result<runtime::EndpointAnswer> AnswerEndpoint(
       const runtime::EndpointMatch& match, const std::map<std::string, std::string>& parameters,
       const runtime::StatementOptions& options) override;
+  runtime::DecidedCounts Decided(const std::vector<ingest::Placed>& placed) const override {
+    return node_.Decided(placed);
+  }
+  Result<runtime::ProjectPlan> PlanProject(
+      const std::vector<runtime::ProjectFile>& files) override {
+    return node_.PlanProject(files);
+  }
+  Result<runtime::RecordTrace> Trace(std::string_view stream, int32_t partition, int64_t offset,
+                                     const runtime::StatementOptions& options) override {
+    return node_.Trace(stream, partition, offset, options);
+  }
   catalog::CatalogPtr catalog() const override { return node_.catalog(); }
   int64_t visible_step() const override { return node_.visible_step(); }
   std::vector<runtime::LedgerLine> Ledger() const override { return node_.Ledger(); }

@@ -25,6 +25,8 @@ Service::Service(ServiceOptions options) : context_(std::move(options)) {
   AddSystemRoutes(context_, router_);
   AddIngestRoute(context_, router_);
   AddSqlRoute(context_, router_);
+  AddProjectRoute(context_, router_);
+  AddTraceRoute(context_, router_);
   AddEndpointRoute(context_, router_);
 }
 

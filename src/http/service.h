@@ -83,6 +83,8 @@ void AddIngestRoute(ServiceContext& context, Router& router);
 void AddSqlRoute(ServiceContext& context, Router& router);
 void AddEndpointRoute(ServiceContext& context, Router& router);
 void AddSystemRoutes(ServiceContext& context, Router& router);
+void AddProjectRoute(ServiceContext& context, Router& router);
+void AddTraceRoute(ServiceContext& context, Router& router);
 
 // "5" and "5s" are seconds, "250ms" milliseconds, "2m" minutes. `fallback` where there is none.
 Result<std::chrono::milliseconds> ParseTimeout(const std::string* text,

@@ -134,11 +134,9 @@ TEST(IngestRoute, RejectsARowThatIsTooLargeAndTakesItsNeighbours) {
     const std::string body = lines ? "{}\n" + large + "\n{}\n" : "[{}," + large + ",{}]";
     auto answer = client.Send(Ingest(lines ? "application/x-ndjson" : "application/json", body));
     EXPECT_EQ(answer->status, 200);
-    EXPECT_NE(
-        answer->body.find(
-            R"("accepted": 2, "quarantined": 0, "rejected": [{"row": 1, )"
-            R"("column": "", "error": "the row is larger)"),
-        std::string::npos)
+    EXPECT_NE(answer->body.find(R"("accepted": 2, "quarantined": 0, "rejected": [{"row": 1, )"
+                                R"("column": "", "error": "the row is larger)"),
+              std::string::npos)
         << answer->body;
     net::ClientRequest whole = Ingest(lines ? "application/x-ndjson" : "application/json", body);
     whole.headers.emplace_back("Idempotency-Key", lines ? "k1" : "k2");
@@ -431,6 +429,27 @@ TEST(SystemRoutes, AnswerEverythingWith503UntilTheNodeIsThere) {
   }
   EXPECT_EQ(client.Post("/v1/sql", "application/sql", "rows 1")->status, 503);
   EXPECT_EQ(client.Send(Ingest("application/json", "{}"))->status, 503);
+}
+
+TEST(IngestRoute, SaysHowManyOfTheVisibleRowsAreDuplicates) {
+  TestServer test;
+  auto client = test.Client();
+  net::ClientRequest request =
+      Ingest("application/x-ndjson", "{\"twice\": 1}\n{\"twice\": 2}\n{\"once\": 3}\n");
+  request.target += "?wait=visible";
+  EXPECT_NE(client.Send(request)->body.find(R"("visible": true, "duplicates": 2, "late": 0)"),
+            std::string::npos);
+  // Without anything appended nothing is a duplicate.
+  request.body = "1\n";
+  EXPECT_NE(client.Send(request)->body.find(R"("visible": true, "duplicates": 0, "late": 0)"),
+            std::string::npos);
+  // Where a remembered request's rows stand is not remembered.
+  request.body = "{\"twice\": 1}\n";
+  request.headers.emplace_back("Idempotency-Key", "k");
+  EXPECT_NE(client.Send(request)->body.find(R"("duplicates": 1)"), std::string::npos);
+  const std::string repeated = client.Send(request)->body;
+  EXPECT_NE(repeated.find(R"("repeated": true)"), std::string::npos);
+  EXPECT_EQ(repeated.find(R"("duplicates")"), std::string::npos);
 }
 
 }  // namespace

@@ -108,6 +108,58 @@ class FakeBackend final : public Backend, public ingest::Ingest {
     return answer;
   }
 
+  // Every row whose text holds "twice" is a duplicate.
+  runtime::DecidedCounts Decided(const std::vector<ingest::Placed>& placed) const override {
+    runtime::DecidedCounts counts;
+    for (const ingest::Placed& place : placed) {
+      for (int64_t i = 0; i < place.records; ++i) {
+        const std::string& row = rows[static_cast<size_t>(place.first.value + i)];
+        if (row.find("twice") != std::string::npos) ++counts.duplicates;
+      }
+    }
+    return counts;
+  }
+  Result<runtime::ProjectPlan> PlanProject(
+      const std::vector<runtime::ProjectFile>& files) override {
+    runtime::ProjectPlan plan;
+    for (const runtime::ProjectFile& file : files) {
+      if (file.text == "wrong") {
+        return Error(Code::kInvalidArgument, "syntax error")
+            .At(PositionAt(file.text, 0, file.path));
+      }
+      runtime::ProjectPlan::Item item;
+      item.change = {catalog::Difference::What::kDrop,
+                     catalog::Kind::kStream,
+                     file.path,
+                     file.text,
+                     true,
+                     false};
+      item.rows_lost = 3;
+      item.bytes_lost = 400;
+      plan.items.push_back(item);
+    }
+    plan.notices = {"a \"note\""};
+    return plan;
+  }
+  Result<runtime::RecordTrace> Trace(std::string_view stream, int32_t partition, int64_t offset,
+                                     const runtime::StatementOptions&) override {
+    if (stream != "clicks") return Error(Code::kNotFound, "stream does not exist");
+    runtime::RecordTrace trace;
+    trace.stream = stream;
+    trace.topic = stream;
+    trace.partition = partition;
+    trace.offset = {offset};
+    trace.end = {offset + 1};
+    trace.key = "k\xff";
+    trace.outcome = runtime::RecordTrace::Outcome::kDuplicate;
+    trace.duplicate_of = {1, {2}};
+    trace.row = Rows(1);
+    trace.step = 7;
+    trace.visible_step = 9;
+    trace.views = {{"v", true}};
+    return trace;
+  }
+
   catalog::CatalogPtr catalog() const override { return catalog_; }
   int64_t visible_step() const override { return 7; }
   std::vector<runtime::LedgerLine> Ledger() const override {
@@ -124,6 +176,7 @@ class FakeBackend final : public Backend, public ingest::Ingest {
       return;
     }
     ingest::Answer answer;
+    const auto first = static_cast<int64_t>(rows.size());
     for (size_t i = 0; i < request.rows.size(); ++i) {
       if (!request.rows[i].starts_with('{')) {
         answer.rejected.push_back({i, "", "not an object"});
@@ -135,6 +188,7 @@ class FakeBackend final : public Backend, public ingest::Ingest {
       }
     }
     answer.token = std::to_string(rows.size());
+    answer.placed = {{{}, {first}, static_cast<int64_t>(rows.size()) - first}};
     answer.repeated =
         !request.idempotency_key.empty() && !keys.insert(request.idempotency_key).second;
     last = std::move(request);

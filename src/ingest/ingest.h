@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "log/types.h"
 #include "rows/decode.h"
 
 namespace millrace::ingest {
@@ -25,6 +26,13 @@ struct RejectedRow {
   std::string error;
 };
 
+// Where records of one append stand.
+struct Placed {
+  log::PartitionId partition;
+  log::Offset first;
+  int64_t records = 0;
+};
+
 struct Answer {
   size_t accepted = 0;      // records appended that are good rows (whether they are duplicates is decided in the step)
   size_t quarantined = 0;   // appended, but no rows of the stream: see "<stream>.quarantine"
@@ -32,6 +40,7 @@ struct Answer {
   size_t rejected_count = 0;
   bool repeated = false;    // the idempotency key was known: nothing was appended, this is the remembered answer
   std::string token;        // read your writes
+  std::vector<Placed> placed;  // what was appended; of a repeated request nothing is known
 };
 
 struct Request {

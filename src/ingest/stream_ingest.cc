@@ -234,9 +234,12 @@ void StreamIngest::Append(Request request, std::function<void(Result<Answer>)> d
 void StreamIngest::AppendSorted(std::shared_ptr<StreamDoor> door, Request request, Sorted sorted, Micros now,
                                 std::function<void(Result<Answer>)> done) {
   log::AppendRequest append;
+  std::vector<Placed> placed;  // in the order of `append`
   for (size_t i = 0; i < sorted.builders.size(); ++i) {
     if (sorted.builders[i].empty()) continue;
-    append.push_back({{door->topic, static_cast<int32_t>(i)}, sorted.builders[i].Finish()});
+    const log::PartitionId partition{door->topic, static_cast<int32_t>(i)};
+    placed.push_back({partition, {}, sorted.builders[i].record_count()});
+    append.push_back({partition, sorted.builders[i].Finish()});
   }
   const auto appended_rows = static_cast<int64_t>(sorted.answer.accepted + sorted.answer.quarantined);
   const DoorCounts counts{.sent = static_cast<int64_t>(request.rows.size()),
@@ -255,7 +258,7 @@ void StreamIngest::AppendSorted(std::shared_ptr<StreamDoor> door, Request reques
     return done(std::move(remembered.answer));
   }
   auto finish = [this, door, key, counts, source = std::move(request.source), remembered = std::move(remembered),
-                 done](Result<log::Appended> appended) mutable {
+                 placed = std::move(placed), done](Result<log::Appended> appended) mutable {
     if (!appended.ok()) {
       if (!key.empty()) idempotency_.Finish(key, appended.error());
       return done(std::move(appended).error().With("append to stream " + Quoted(door->definition.name)));
@@ -263,6 +266,8 @@ void StreamIngest::AppendSorted(std::shared_ptr<StreamDoor> door, Request reques
     remembered.answer.token = EncodeToken(appended->frame);
     context_.door->Add(door->definition.name, source, counts);
     if (!key.empty()) idempotency_.Finish(key, remembered);
+    for (size_t i = 0; i < placed.size(); ++i) placed[i].first = appended->base_offsets[i];
+    remembered.answer.placed = std::move(placed);
     done(std::move(remembered.answer));
   };
   // When Append itself fails it does not call back: then the same function tells.

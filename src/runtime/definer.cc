@@ -132,6 +132,16 @@ class Binder {
 
 }  // namespace
 
+Declared DeclaredFrom(const sql::Statement& statement, std::shared_ptr<const std::string> text, const std::string& file) {
+  Declared declared;
+  declared.create = std::get<sql::CreateStatement>(statement.statement);
+  declared.statement_text = statement.text;
+  declared.file = file;
+  declared.text = std::move(text);
+  declared.begin = statement.begin;
+  return declared;
+}
+
 Result<Defined> Define(sql::Database& database, const catalog::Catalog& base, const std::vector<Declared>& declared) {
   // What is declared shadows what is there, and with it whatever needs that.
   std::set<std::string> declared_names;

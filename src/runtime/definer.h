@@ -22,6 +22,9 @@ struct Declared {
   size_t begin = 0;                         // of the statement in it
 };
 
+// REQUIRES: the statement is a CREATE of `text`.
+Declared DeclaredFrom(const sql::Statement& statement, std::shared_ptr<const std::string> text, const std::string& file);
+
 // Binds all of them against `base` and each other, in the order that their dependencies ask for; objects of `base` with the same name are
 // shadowed. Returns them in an order in which each stands after what it needs. The error has the place in its file.
 // `notices`: things the user should know, as "ORDER BY without LIMIT is ignored".

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "runtime/definer.h"
+#include "runtime/project_plan.h"
 #include "runtime/statements.h"
 
 namespace millrace::runtime {
@@ -24,16 +25,6 @@ Status ApplyChanges(Node::Impl& node, std::vector<catalog::Change> changes) {
   return node.seeds->Apply(*node.publisher.newest()->catalog);
 }
 
-Result<Declared> DeclaredFrom(const sql::Statement& statement, std::shared_ptr<const std::string> text, const std::string& file) {
-  Declared declared;
-  declared.create = std::get<sql::CreateStatement>(statement.statement);
-  declared.statement_text = statement.text;
-  declared.file = file;
-  declared.text = std::move(text);
-  declared.begin = statement.begin;
-  return declared;
-}
-
 // "STREAM", as it stands in a statement.
 std::string Keyword(catalog::Kind kind) {
   std::string keyword(catalog::KindName(kind));
@@ -46,69 +37,26 @@ std::vector<const catalog::Object*> DependentsOf(const catalog::Catalog& catalog
   return catalog::IsRelation(kind) ? catalog.DependentObjects(name) : std::vector<const catalog::Object*>();
 }
 
-struct PlannedProject {
-  catalog::Difference difference;
-  ProjectPlan plan;
-};
-
-int64_t RowsOf(const Published& published, const std::string& name) {
-  const auto relation = published.relations->Find(name);
-  if (relation == nullptr) return 0;
-  if (relation->content != nullptr) return static_cast<int64_t>(relation->content->row_count());
+// A running node measures what it holds: rows as of the newest step, contents in memory, streams in the log's files.
+Result<RelationSize> SizeOf(const Node::Impl& node, const Published& published, const catalog::Object& object) {
+  RelationSize size;
+  const auto relation = published.relations->Find(object.name());
+  if (relation == nullptr) return size;
+  if (relation->content != nullptr) {
+    size.rows = static_cast<int64_t>(relation->content->row_count());
+    size.bytes = static_cast<int64_t>(relation->content->memory_bytes());
+    return size;
+  }
   const auto books = published.state.books.find(relation->internal_name);
-  return books == published.state.books.end() ? 0 : books->second.rows;
+  if (books != published.state.books.end()) size.rows = books->second.rows;
+  size.bytes = StreamBytes(Files::System(), *node.log, node.options.data_directory, relation->topic());
+  return size;
 }
 
 Result<PlannedProject> PlanFiles(Node::Impl& node, const std::vector<ProjectFile>& files) {
-  std::vector<Declared> declared;
-  for (const ProjectFile& file : files) {
-    const auto text = std::make_shared<const std::string>(file.text);
-    TRY(const std::vector<sql::Statement> statements, sql::Parse(*text, file.path));
-    for (const sql::Statement& statement : statements) {
-      if (!std::holds_alternative<sql::CreateStatement>(statement.statement)) {
-        return Error(Code::kInvalidArgument, "a project holds definitions only (CREATE …)")
-            .At(PositionAt(*text, statement.begin, file.path))
-            .Hint("run other statements with `millrace sql`");
-      }
-      TRY(Declared item, DeclaredFrom(statement, text, file.path));
-      declared.push_back(std::move(item));
-    }
-  }
   const PublishedPtr published = node.publisher.newest();
-  // What the project had before is its own to change; what was made by hand stays, and can be read.
-  std::set<const catalog::Object*> of_project;
-  for (const catalog::Object* object : published->catalog->InOrder()) {
-    if (!object->from_project) continue;
-    of_project.insert(object);
-    if (!catalog::IsRelation(object->kind())) continue;
-    for (const catalog::Object* dependent : published->catalog->DependentObjects(object->name())) of_project.insert(dependent);
-  }
-  std::vector<catalog::Change> by_hand;
-  for (const catalog::Object* object : published->catalog->InOrder()) {
-    if (!of_project.contains(object)) by_hand.push_back(catalog::Create{*object, false});
-  }
-  TRY(const catalog::CatalogPtr base, catalog::Catalog::Empty()->Apply(by_hand));
-  TRY(Defined defined, Define(*node.database, *base, declared));
-  for (catalog::Object& object : defined.objects) object.from_project = true;
-
-  PlannedProject planned;
-  TRY(planned.difference, catalog::Diff(*published->catalog, defined.objects));
-  planned.plan.notices = std::move(defined.notices);
-  for (const catalog::Difference::Item& item : planned.difference.items) {
-    ProjectPlan::Item shown{item, 0, 0};
-    if (item.loses_data) shown.rows_lost = RowsOf(*published, item.name);
-    if (item.backfill) {
-      const auto object = std::find_if(defined.objects.begin(), defined.objects.end(),
-                                       [&](const catalog::Object& other) {
-                                         return other.kind() == item.kind && rows::EqualNames(other.name(), item.name);
-                                       });
-      if (object != defined.objects.end()) {
-        for (const std::string& read : object->depends_on()) shown.rows_to_read += RowsOf(*published, read);
-      }
-    }
-    planned.plan.items.push_back(std::move(shown));
-  }
-  return planned;
+  return PlanProject(*node.database, *published->catalog,
+                     [&](const catalog::Object& object) { return SizeOf(node, *published, object); }, files);
 }
 
 }  // namespace
@@ -145,14 +93,12 @@ Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& st
   }
   const auto whole = std::make_shared<const std::string>(text);
   std::vector<Declared> declared;
-  TRY(Declared item, DeclaredFrom(statement, whole, ""));
-  declared.push_back(std::move(item));
+  declared.push_back(DeclaredFrom(statement, whole, ""));
   // What reads a replaced view is built anew on the new content.
   for (const catalog::Object* object : DependentsOf(*catalog, probe.kind(), name)) {
     const auto dependent_text = std::make_shared<const std::string>(object->text);
     TRY(const std::vector<sql::Statement> parsed, sql::Parse(*dependent_text, object->file));
-    TRY(Declared again, DeclaredFrom(parsed.at(0), dependent_text, object->file));
-    declared.push_back(std::move(again));
+    declared.push_back(DeclaredFrom(parsed.at(0), dependent_text, object->file));
   }
   TRY(Defined defined, Define(*node.database, *catalog, declared));
   std::vector<catalog::Change> changes;

@@ -60,6 +60,23 @@ std::vector<std::string> ResolveRelations(const std::vector<std::string>& reads,
   return out;
 }
 
+// The streams that the relations stand on, directly or through views; of "<stream>.late" and the like the stream.
+std::vector<std::string> ResolveStreams(const std::vector<std::string>& reads, const catalog::Catalog& catalog) {
+  std::vector<std::string> open = reads;
+  std::set<std::string> seen;
+  std::vector<std::string> out;
+  while (!open.empty()) {
+    const std::string name = catalog.DependencyOf(open.back());
+    open.pop_back();
+    const catalog::Object* object = catalog.FindRelation(name);
+    if (object == nullptr || !seen.insert(rows::LowerName(name)).second) continue;
+    if (object->kind() == catalog::Kind::kStream) out.push_back(InternalName(*object));
+    const std::vector<std::string> more = object->depends_on();
+    open.insert(open.end(), more.begin(), more.end());
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Endpoints>> Endpoints::Make(const catalog::Catalog& catalog, const Relations& relations,
@@ -71,6 +88,7 @@ Result<std::shared_ptr<const Endpoints>> Endpoints::Make(const catalog::Catalog&
     const catalog::EndpointDefinition& definition = endpoint->definition();
     endpoint->segments = Split(definition.path);
     endpoint->relations = ResolveRelations(definition.reads, catalog);
+    endpoint->streams = ResolveStreams(definition.reads, catalog);
     endpoint->keyed = RecogniseKeyedLookup(definition, relations);
     if (endpoint->keyed) endpoint->keyed->relation->content->AddIndex(endpoint->keyed->key_columns);
     for (const auto& parameter : definition.parameters) {
@@ -239,6 +257,16 @@ sql::QueryResult AnswerKeyed(const KeyedLookup& lookup, const std::map<std::stri
     result.chunks.push_back(std::move(chunk));
   }
   return result;
+}
+
+std::optional<Micros> WatermarkOf(const Endpoint& endpoint, const Published& published) {
+  std::optional<Micros> least;
+  for (const std::string& stream : endpoint.streams) {
+    const auto watermark = published.state.watermarks.find(stream);
+    if (watermark == published.state.watermarks.end()) continue;
+    if (!least || watermark->second < *least) least = watermark->second;
+  }
+  return least;
 }
 
 state::Step LastChangeOf(const Endpoint& endpoint, const Published& published) {

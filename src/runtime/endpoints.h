@@ -39,6 +39,7 @@ struct Endpoint {
   std::vector<std::string> segments;          // of the path; "{name}" for a parameter
   std::optional<KeyedLookup> keyed;
   std::vector<std::string> relations;         // it reads, plain views resolved
+  std::vector<std::string> streams;           // internal names of those behind all that, through views too
   struct ParameterCheck {
     rows::Schema schema;                      // one column
     std::unique_ptr<sql::Database::RowCondition> condition;
@@ -73,5 +74,8 @@ Result<std::map<std::string, duckdb::Value>> ParseParameters(const Endpoint& end
 sql::QueryResult AnswerKeyed(const KeyedLookup& lookup, const std::map<std::string, duckdb::Value>& values, state::Step step);
 // The step at which what the endpoint reads changed last, as of `published`.
 state::Step LastChangeOf(const Endpoint& endpoint, const Published& published);
+
+// How far event time has come in the streams behind the endpoint: the least of their watermarks; nullopt where none has one.
+std::optional<Micros> WatermarkOf(const Endpoint& endpoint, const Published& published);
 
 }  // namespace millrace::runtime

@@ -12,6 +12,7 @@
 #include "runtime/node_impl.h"
 #include "runtime/node_metrics.h"
 #include "runtime/statements.h"
+#include "runtime/trace.h"
 
 namespace millrace::runtime {
 
@@ -210,10 +211,7 @@ Result<EndpointAnswer> Node::AnswerEndpoint(const EndpointMatch& match, const st
     TRY(answer.rows, impl_->database->Query(snapshot, endpoint.definition().select, values, limits, options.cancel));
   }
   answer.step = LastChangeOf(endpoint, published).value;
-  for (const auto& [stream, watermark] : published.state.watermarks) {
-    if (answer.watermark && *answer.watermark <= watermark) continue;
-    answer.watermark = watermark;
-  }
+  answer.watermark = WatermarkOf(endpoint, published);
   return answer;
 }
 
@@ -227,6 +225,27 @@ void Node::WhenVisible(std::string_view token, std::chrono::milliseconds timeout
   const Result<log::FrameSequence> frame = ingest::DecodeToken(token);
   if (!frame.ok()) return done(frame.error());
   impl_->publisher.WhenVisible(*frame, timeout, std::move(done));
+}
+
+DecidedCounts Node::Decided(const std::vector<ingest::Placed>& placed) const {
+  const PublishedPtr published = impl_->publisher.newest();
+  DecidedCounts counts;
+  for (const ingest::Placed& place : placed) {
+    const auto relation = std::find_if(published->relations->by_name.begin(), published->relations->by_name.end(),
+                                       [&](const auto& item) { return item.second->topic() == place.partition.topic; });
+    if (relation == published->relations->by_name.end() || relation->second->exclusions == nullptr) continue;
+    for (const Exclusions::Item& item :
+         relation->second->exclusions->Read(place.partition.partition, place.first, place.first + place.records)) {
+      if (item.reason == Reason::kDuplicate) ++counts.duplicates;
+      if (item.reason == Reason::kLateKept || item.reason == Reason::kLateDiverted) ++counts.late;
+    }
+  }
+  return counts;
+}
+
+Result<RecordTrace> Node::Trace(std::string_view stream, int32_t partition, int64_t offset,
+                                const StatementOptions& options) {
+  return TraceRecord(*impl_, stream, partition, {offset}, options);
 }
 
 std::vector<LedgerLine> Node::Ledger() const { return LedgerOf(*impl_->publisher.newest()); }

@@ -56,6 +56,14 @@ struct StatementOptions {
   size_t rows_max = 0;
 };
 
+struct RecordTrace;  // trace.h
+
+// What the step decided about records that were appended.
+struct DecidedCounts {
+  int64_t duplicates = 0;
+  int64_t late = 0;  // kept or diverted, as the stream says
+};
+
 struct EndpointAnswer {
   sql::QueryResult rows;
   int64_t step = 0;                          // of the content: the ETag
@@ -79,7 +87,9 @@ struct ProjectPlan {
   struct Item {
     catalog::Difference::Item change;
     int64_t rows_lost = 0;       // of what would be dropped
+    int64_t bytes_lost = 0;
     int64_t rows_to_read = 0;    // of what would be built from history
+    int64_t bytes_to_read = 0;
   };
   std::vector<Item> items;       // none: nothing to do
   std::vector<std::string> notices;
@@ -122,6 +132,12 @@ class Node {
   Status WaitVisible(std::string_view token, std::chrono::milliseconds timeout);
   // The same without a thread: `done` is called once, from a thread of the node, maybe at once.
   void WhenVisible(std::string_view token, std::chrono::milliseconds timeout, std::function<void(Status)> done);
+
+  // Of records that are visible.
+  DecidedCounts Decided(const std::vector<ingest::Placed>& placed) const;
+  // One record's way (trace.h). May take long.
+  Result<RecordTrace> Trace(std::string_view stream, int32_t partition, int64_t offset,
+                            const StatementOptions& options);
 
   // The books of every hop as of the visible step, and whether they balance (the text names the edge that does not).
   std::vector<LedgerLine> Ledger() const;

@@ -75,6 +75,19 @@ Result<InternalTopics> OpenInternalTopics(log::Log& log) {
   return topics;
 }
 
+Result<catalog::CatalogPtr> ReadCatalog(const log::Log& log) {
+  catalog::CatalogPtr catalog = catalog::Catalog::Empty();
+  const auto topic = log.FindTopic(kCatalogTopic);
+  if (!topic) return catalog;
+  TRY(const std::deque<CatalogRecord> records, ReadCatalogRecords(log, topic->id));
+  for (const CatalogRecord& record : records) {
+    TRY(catalog, catalog->Apply(record.changes));
+    if (catalog->version() == record.version_after) continue;
+    return Error(Code::kCorruption, "catalog record of version {} gives version {}", record.version_after, catalog->version());
+  }
+  return catalog;
+}
+
 Status InstallCatalog(Pipeline& pipeline, const catalog::CatalogPtr& after, Pipeline::Entry entry) {
   // What goes is uninstalled before what comes, dependents first; what comes in order of dependency.
   const catalog::CatalogPtr before = pipeline.catalog();

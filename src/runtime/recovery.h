@@ -22,6 +22,9 @@ Result<InternalTopics> OpenInternalTopics(log::Log& log);
 // between making them and the record that names them) are deleted.
 Status Recover(log::Log& log, const state::Store& store, const InternalTopics& topics, Pipeline& pipeline, Publisher& publisher);
 
+// The catalog that the topic's records add up to; empty where there is no such topic yet.
+Result<catalog::CatalogPtr> ReadCatalog(const log::Log& log);
+
 // Brings the pipeline from its catalog to `after`: uninstalls what is gone or replaced, installs what is new, as `entry` says.
 Status InstallCatalog(Pipeline& pipeline, const catalog::CatalogPtr& after, Pipeline::Entry entry);
 
