@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -68,12 +69,22 @@ class Node:
         if os.environ.get("MILLRACE_HTTP") is None:
             command += ["--http", "127.0.0.1:0" if os.environ.get("CI") else "127.0.0.1:8080"]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        self.url = None
+        self.told = threading.Event()
+        threading.Thread(target=self.read_stderr, daemon=True).start()
+        self.told.wait()
+        if self.url is None:
+            sys.exit(f"the node did not start (exit status {self.process.wait()})")
+
+    def read_stderr(self):
+        """To the end, not only to the ready line: the node would wait for whoever does not read."""
         for line in self.process.stderr:
-            if line.startswith("ready"):
+            if line.startswith("ready "):
                 self.url = "http://" + line.split("http=")[1].split()[0]
-                return
-            sys.stderr.write(line)
-        sys.exit(f"the node did not start (exit status {self.process.wait()})")
+                self.told.set()
+            else:
+                sys.stderr.write(line)
+        self.told.set()
 
     def get(self, path):
         with urllib.request.urlopen(self.url + path, timeout=120) as answer:
@@ -88,8 +99,13 @@ class Node:
         return self.get("/v1/ledger")
 
     def stop(self):
+        """Ctrl-C on a terminal has reached the node already; a second one changes nothing."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait()
+        while True:
+            try:
+                return self.process.wait()
+            except KeyboardInterrupt:
+                pass  # it is ending
 
 
 def show(title, columns, rows):
@@ -111,8 +127,6 @@ def check_view(node, name):
 
 
 def main():
-    for tool in ("zstd",):
-        subprocess.run([tool, "--version"], check=True, capture_output=True)
     start = time.time()
     right = True
     with tempfile.TemporaryDirectory(prefix="millrace-demo-") as folder:
@@ -166,11 +180,14 @@ def main():
                 try:
                     node.process.wait()
                 except KeyboardInterrupt:
-                    pass
+                    print()
         finally:
             node.stop()
     return 0 if right else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
