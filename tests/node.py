@@ -23,6 +23,14 @@ class Refused(Exception):
         self.body = body
 
 
+def millrace(*arguments, stdin="", env=None, cwd=None, timeout=120):
+    """Runs a command to its end; whatever its exit status."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")}
+    return subprocess.run([str(BINARY), *map(str, arguments)], capture_output=True, timeout=timeout, cwd=cwd,
+                          env={**clean, **(env or {})}, **({"input": stdin} if isinstance(stdin, bytes) else
+                                                           {"input": stdin, "text": True}))
+
+
 class Node:
     def __init__(self, project, data, *flags):
         self.project, self.data, self.flags = str(project), str(data), flags
@@ -59,6 +67,10 @@ class Node:
             self.process.send_signal(signal.SIGTERM)
             assert self.process.wait(60) == 0, "".join(self.stderr)
 
+    def cli(self, command, *arguments, **kwargs):
+        """A command that talks to this node."""
+        return millrace(command, *arguments, "--url", self.url, **kwargs)
+
     def request(self, method, path, body=None, headers=None, timeout=60):
         """(status, headers, body). Raises Refused for 4xx and 5xx, OSError where nobody answers."""
         request = urllib.request.Request(self.url + path, data=body, headers=headers or {}, method=method)
@@ -93,6 +105,20 @@ class Node:
         while self.books(stream).get("records", 0) < count:
             assert time.monotonic() < deadline, f"{self.books(stream)} after {seconds} s, {count} records are expected"
             time.sleep(0.02)
+
+    def wait_for_flush(self):
+        """Until what is visible is in the state on disk, which is flushed about once a second."""
+        flushes = self.metric("millrace_state_flushes_total")
+        deadline = time.monotonic() + 3
+        # One may have been under way: the second is sure to have it. Where nothing is left to flush there is none.
+        while self.metric("millrace_state_flushes_total") < flushes + 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def metric(self, name):
+        for line in self.request("GET", "/metrics")[2].decode().splitlines():
+            if line.split(" ")[0] == name:
+                return float(line.split(" ")[1])
+        raise KeyError(name)
 
     def difference(self, view):
         """How many rows of the view differ from DuckDB's answer to its query over the stored rows."""

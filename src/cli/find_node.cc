@@ -10,7 +10,8 @@ namespace millrace::cli {
 
 Result<net::HttpClient> FindNode(const std::string& url) {
   if (!url.empty()) return net::HttpClient::ForUrl(url);
-  if (const char* environment = std::getenv("MILLRACE_URL"); environment != nullptr && *environment != '\0') {
+  if (const char* environment = std::getenv("MILLRACE_URL");
+      environment != nullptr && *environment != '\0') {
     return net::HttpClient::ForUrl(environment);
   }
   const auto noted = Files::System().ReadAll(std::string(".millrace/") + kAddressFile);
@@ -22,8 +23,9 @@ Error ErrorOfAnswer(const net::ClientAnswer& answer) {
   simdjson::dom::element document;
   const simdjson::padded_string padded(answer.body);
   std::string_view message;
-  if (parser.parse(padded).get(document) == simdjson::SUCCESS && document["error"]["message"].get(message) == simdjson::SUCCESS) {
-    const Code code = answer.status == 404 ? Code::kNotFound
+  if (parser.parse(padded).get(document) == simdjson::SUCCESS &&
+      document["error"]["message"].get(message) == simdjson::SUCCESS) {
+    const Code code = answer.status == 404   ? Code::kNotFound
                       : answer.status == 429 ? Code::kOverloaded
                       : answer.status == 503 ? Code::kUnavailable
                       : answer.status == 409 ? Code::kConflict
@@ -35,15 +37,34 @@ Error ErrorOfAnswer(const net::ClientAnswer& answer) {
     int64_t number = 0;
     if (document["error"]["position"]["line"].get(number) == simdjson::SUCCESS) {
       position.line = static_cast<int>(number);
-      if (document["error"]["position"]["column"].get(number) == simdjson::SUCCESS) position.column = static_cast<int>(number);
-      if (document["error"]["position"]["text"].get(text) == simdjson::SUCCESS) position.line_text = text;
-      if (document["error"]["position"]["file"].get(text) == simdjson::SUCCESS) position.file = text;
+      if (document["error"]["position"]["column"].get(number) == simdjson::SUCCESS)
+        position.column = static_cast<int>(number);
+      if (document["error"]["position"]["text"].get(text) == simdjson::SUCCESS)
+        position.line_text = text;
+      if (document["error"]["position"]["file"].get(text) == simdjson::SUCCESS)
+        position.file = text;
       error = std::move(error).At(std::move(position));
     }
-    if (document["error"]["hint"].get(text) == simdjson::SUCCESS) error = std::move(error).Hint(std::string(text));
+    if (document["error"]["hint"].get(text) == simdjson::SUCCESS)
+      error = std::move(error).Hint(std::string(text));
     return error;
   }
-  return Error(Code::kInternal, "the node answered {}: {}", answer.status, answer.body.substr(0, 500));
+  return Error(Code::kInternal, "the node answered {}: {}", answer.status,
+               answer.body.substr(0, 500));
+}
+
+std::string PercentEncoded(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+        c == '.' || c == '_' || c == '~') {
+      out += c;
+    } else {
+      out += fmt::format("%{:02X}", byte);
+    }
+  }
+  return out;
 }
 
 }  // namespace millrace::cli

@@ -1,18 +1,18 @@
 #include "cli/load.h"
 
-#include <fcntl.h>
 #include <simdjson.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 #include <thread>
 
 #include "base/clock.h"
-#include "base/coding.h"
-#include "base/decompress.h"
 #include "base/random.h"
 #include "cli/find_node.h"
+#include "cli/input.h"
+#include "cli/parquet_rows.h"
 #include "rows/csv_decode.h"
 #include "rows/json_split.h"
 
@@ -20,9 +20,9 @@ namespace millrace::cli {
 
 namespace {
 
-constexpr size_t kReadBytes = 1 << 20;
 constexpr size_t kBlockBytes = 2 << 20;
 constexpr int kTriesMax = 30;
+constexpr size_t kRejectedShown = 5;
 
 struct Totals {
   uint64_t rows = 0;
@@ -32,117 +32,62 @@ struct Totals {
   uint64_t repeated = 0;
 };
 
-// Unpacked bytes of a file or standard input, and how much of the packed ones was read.
-class Input {
- public:
-  static Result<std::unique_ptr<Input>> Open(const std::string& path) {
-    const int descriptor = path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return Error(Code::kNotFound, "open {}: {}", path, std::strerror(errno));
-    auto input = std::unique_ptr<Input>(new Input(path, descriptor));
-    const off_t size = ::lseek(descriptor, 0, SEEK_END);
-    if (size > 0 && ::lseek(descriptor, 0, SEEK_SET) == 0) input->size_ = static_cast<uint64_t>(size);
-    return input;
-  }
-  ~Input() {
-    if (descriptor_ != STDIN_FILENO) ::close(descriptor_);
-  }
-  // The next piece; empty at the end.
-  Result<std::string> Next() {
-    std::string out;
-    std::string raw(kReadBytes, '\0');
-    while (out.empty() && !ended_) {
-      const ssize_t got = ::read(descriptor_, raw.data(), raw.size());
-      if (got < 0) return Error(Code::kIo, "read {}: {}", path_, std::strerror(errno));
-      read_ += static_cast<uint64_t>(got);
-      const std::string_view piece(raw.data(), static_cast<size_t>(got));
-      if (got == 0) ended_ = true;
-      if (!unpacker_ && got > 0) unpacker_.emplace(DetectCompression(piece), UINT64_MAX);
-      const auto sink = [&](std::string_view bytes) -> Status {
-        out.append(bytes);
-        return Ok();
-      };
-      if (!unpacker_) break;
-      if (ended_) {
-        TRY(unpacker_->Finish().With(path_));
-      } else {
-        TRY(unpacker_->Feed(piece, sink).With(path_));
-      }
-    }
-    return out;
-  }
-  uint64_t read() const { return read_; }
-  uint64_t size() const { return size_; }
-
- private:
-  Input(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
-  const std::string path_;
-  const int descriptor_;
-  std::optional<Decompressor> unpacker_;
-  bool ended_ = false;
-  uint64_t read_ = 0;
-  uint64_t size_ = 0;
-};
-
-// The digest that names a file: of its packed bytes.
-Result<uint64_t> DigestOf(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return Error(Code::kNotFound, "open {}: {}", path, std::strerror(errno));
-  std::string buffer(kReadBytes, '\0');
-  uint64_t digest = 0;
-  while (true) {
-    const ssize_t got = ::read(descriptor, buffer.data(), buffer.size());
-    if (got < 0) {
-      ::close(descriptor);
-      return Error(Code::kIo, "read {}: {}", path, std::strerror(errno));
-    }
-    if (got == 0) break;
-    digest = StableHash(std::string_view(buffer.data(), static_cast<size_t>(got)), digest);
-  }
-  ::close(descriptor);
-  return digest;
-}
-
-std::string FormatOf(const std::string& path) {
-  std::string name = path;
-  for (const char* packed : {".zst", ".gz"}) {
-    if (name.ends_with(packed)) name.resize(name.size() - std::strlen(packed));
-  }
-  if (name.ends_with(".csv")) return "csv";
-  if (name.ends_with(".ndjson") || name.ends_with(".jsonl")) return "ndjson";
-  if (name.ends_with(".json")) return "json";
-  return "";
-}
-
 class Loader {
  public:
   Loader(const LoadOptions& options, net::HttpClient client)
-      : options_(options), client_(std::move(client)), show_(!options.quiet && isatty(STDERR_FILENO) == 1) {}
+      : options_(options),
+        client_(std::move(client)),
+        show_(!options.quiet && isatty(STDERR_FILENO) == 1) {}
+
+  // Before anything is read: the stream has to be there. Its columns are for notes.
+  Status FindStream() {
+    TRY(const net::ClientAnswer answer,
+        client_.Post("/v1/sql", "application/sql", "DESCRIBE " + Quoted(options_.stream)));
+    if (answer.status != 200) return ErrorOfAnswer(answer);
+    simdjson::dom::parser parser;
+    simdjson::dom::element document;
+    simdjson::dom::array rows;
+    const simdjson::padded_string padded(answer.body);
+    if (parser.parse(padded).get(document) != simdjson::SUCCESS ||
+        document["rows"].get(rows) != simdjson::SUCCESS) {
+      return ErrorOfAnswer(answer);
+    }
+    for (const simdjson::dom::element row : rows) {
+      std::string_view name;
+      if (row.at(0).get(name) == simdjson::SUCCESS) columns_.emplace_back(name);
+    }
+    return Ok();
+  }
 
   Status LoadFile(const std::string& path) {
     const std::string format = options_.format.empty() ? FormatOf(path) : options_.format;
-    if (format == "parquet") return Error(Code::kNotSupported, "{}: Parquet is not read by load yet", path);
-    if (format != "csv" && format != "json" && format != "ndjson") {
-      return Error(Code::kInvalidArgument, "{}: the format is not clear from the name", path).Hint("say --format csv, json or ndjson");
+    if (format.empty()) {
+      return Error(Code::kInvalidArgument, "the format is not clear from the name")
+          .Hint("say --format csv, json, ndjson or parquet");
     }
     if (path != "-") {
       TRY(const uint64_t digest, DigestOf(path));
       key_ = fmt::format("{:016x}", digest);
     } else {
       key_ = options_.id;
-      if (key_.empty()) std::fprintf(stderr, "note: standard input without --id is not remembered: loading it again adds it again\n");
+      if (format != "parquet" && key_.empty() && !noted_) {
+        noted_ = true;
+        std::fprintf(stderr,
+                     "note: standard input without --id is not remembered: loading it again adds "
+                     "it again\n");
+      }
     }
-    if (options_.again) key_ += fmt::format("/again-{:x}", static_cast<uint64_t>(Clock::System().Now().value));
+    if (options_.again) {
+      const auto now = static_cast<uint64_t>(Clock::System().Now().value);
+      key_ += fmt::format("/again-{:x}", now);
+    }
     block_ = 0;
     header_.clear();
     body_.clear();
+    rows_in_body_ = 0;
     start_ = Tick();
-    TRY(auto input, Input::Open(path));
-    input_ = input.get();
-    if (format == "csv") {
-      TRY(LoadCsv(*input));
-    } else {
-      TRY(LoadJson(*input, format));
-    }
+    rows_before_ = totals_.rows;
+    TRY(format == "parquet" ? LoadParquet(path) : LoadText(path, format));
     TRY(Send());
     if (show_) std::fprintf(stderr, "\r\033[K");
     return Ok();
@@ -151,6 +96,49 @@ class Loader {
   const Totals& totals() const { return totals_; }
 
  private:
+  Status LoadText(const std::string& path, const std::string& format) {
+    TRY(const auto input, Input::Open(path));
+    done_ = [&input = *input]() -> double {
+      return input.size() == 0
+                 ? -1
+                 : static_cast<double>(input.read()) / static_cast<double>(input.size());
+    };
+    return format == "csv" ? LoadCsv(*input) : LoadJson(*input, format);
+  }
+
+  Status LoadParquet(const std::string& path) {
+    if (path == "-") {
+      return Error(Code::kNotSupported, "Parquet is not read from standard input")
+          .Hint("a Parquet file begins at its end: write it to a file first");
+    }
+    content_type_ = "application/x-ndjson";
+    TRY(const auto rows, ParquetRows::Open(path));
+    NoteUnknown(rows->columns());
+    done_ = [this, &rows = *rows]() -> double {
+      return rows.row_count() == 0 ? -1
+                                   : static_cast<double>(totals_.rows - rows_before_) /
+                                         static_cast<double>(rows.row_count());
+    };
+    while (true) {
+      TRY(const std::vector<std::string> lines, rows->Next());
+      if (lines.empty()) return Ok();
+      for (const std::string& line : lines) TRY(Add(line + "\n"));
+    }
+  }
+
+  void NoteUnknown(const std::vector<std::string>& names) const {
+    for (const std::string& name : names) {
+      const bool known =
+          std::any_of(columns_.begin(), columns_.end(),
+                      [&](const std::string& column) { return rows::EqualNames(column, name); });
+      if (known) continue;
+      const std::string near = DidYouMean(name, columns_);
+      std::fprintf(stderr, "note: stream %s has no column %s; it is kept in the records%s%s\n",
+                   Quoted(options_.stream).c_str(), Quoted(name).c_str(), near.empty() ? "" : " - ",
+                   near.c_str());
+    }
+  }
+
   Status LoadCsv(Input& input) {
     content_type_ = "text/csv";
     rows::CsvReader reader{rows::CsvOptions{}};
@@ -159,7 +147,8 @@ class Loader {
       for (size_t i = 0; i < record.fields.size(); ++i) {
         if (i > 0) line += ',';
         const auto& field = record.fields[i];
-        const bool quote = field.quoted || field.text.find_first_of(",\"\r\n") != std::string_view::npos;
+        const bool quote =
+            field.quoted || field.text.find_first_of(",\"\r\n") != std::string_view::npos;
         if (!quote) {
           line += field.text;
           continue;
@@ -174,6 +163,9 @@ class Loader {
       line += '\n';
       if (header_.empty()) {
         header_ = std::move(line);
+        std::vector<std::string> names;
+        for (const auto& field : record.fields) names.emplace_back(field.text);
+        NoteUnknown(names);
         return Ok();
       }
       return Add(line);
@@ -218,7 +210,7 @@ class Loader {
     if (rows_in_body_ == 0) return Ok();
     net::ClientRequest request;
     request.method = "POST";
-    request.target = "/v1/streams/" + options_.stream;
+    request.target = "/v1/streams/" + PercentEncoded(options_.stream);
     request.headers = {{"Content-Type", content_type_}, {"X-Millrace-Source", "load"}};
     if (!key_.empty()) {
       request.headers.emplace_back("Idempotency-Key", fmt::format("{}/{}", key_, block_));
@@ -228,7 +220,8 @@ class Loader {
     Random jitter(static_cast<uint64_t>(Clock::System().Now().value));
     for (int attempt = 1;; ++attempt) {
       auto answer = client_.Send(request);
-      const bool again = answer.ok() ? (answer->status == 429 || answer->status == 503) : !key_.empty();
+      const bool again =
+          answer.ok() ? (answer->status == 429 || answer->status == 503) : !key_.empty();
       if (!again || attempt == kTriesMax) {
         if (!answer.ok()) return answer.error();
         if (answer->status != 200 && answer->status != 422) return ErrorOfAnswer(*answer);
@@ -237,7 +230,8 @@ class Loader {
       }
       // The key makes a repeat harmless, whatever became of the first try.
       client_.Close();
-      std::this_thread::sleep_for(std::chrono::milliseconds(std::min(2000, 50 << std::min(attempt, 6)) + jitter.Below(50)));
+      std::this_thread::sleep_for(
+          std::chrono::milliseconds(std::min(2000, 50 << std::min(attempt, 6)) + jitter.Below(50)));
     }
     ++block_;
     body_.clear();
@@ -251,7 +245,8 @@ class Loader {
     simdjson::dom::element document;
     const simdjson::padded_string padded(answer.body);
     uint64_t accepted = 0;
-    if (parser.parse(padded).get(document) != simdjson::SUCCESS || document["accepted"].get(accepted) != simdjson::SUCCESS) {
+    if (parser.parse(padded).get(document) != simdjson::SUCCESS ||
+        document["accepted"].get(accepted) != simdjson::SUCCESS) {
       return ErrorOfAnswer(answer);
     }
     const auto number = [&](const char* name) {
@@ -264,23 +259,43 @@ class Loader {
       totals_.repeated += rows_in_body_;
       return Ok();
     }
+    ShowRejected(document);
     totals_.accepted += accepted;
     totals_.quarantined += number("quarantined");
     totals_.rejected += number("rejected_count");
     return Ok();
   }
 
+  // The first few: where the row stands in its file, and what is wrong with it.
+  void ShowRejected(simdjson::dom::element document) {
+    simdjson::dom::array rejected;
+    if (document["rejected"].get(rejected) != simdjson::SUCCESS) return;
+    for (const simdjson::dom::element item : rejected) {
+      uint64_t row = 0;
+      std::string_view error;
+      if (rejected_shown_ == kRejectedShown || item["row"].get(row) != simdjson::SUCCESS ||
+          item["error"].get(error) != simdjson::SUCCESS) {
+        return;
+      }
+      ++rejected_shown_;
+      const uint64_t in_file = totals_.rows - rows_in_body_ - rows_before_ + row + 1;
+      std::fprintf(stderr, "%srejected: row %llu: %s\n", show_ ? "\r\033[K" : "",
+                   static_cast<unsigned long long>(in_file), std::string(error).c_str());
+    }
+  }
+
   void Progress() {
     if (!show_) return;
     const double seconds = SecondsSince(start_);
-    const double rate = static_cast<double>(totals_.rows) / std::max(seconds, 1e-3);
-    std::string line = fmt::format("\r\033[K{} rows  {:.0f} rows/s", totals_.rows, rate);
-    if (input_->size() > 0) {
-      const double done = static_cast<double>(input_->read()) / static_cast<double>(input_->size());
+    const double rate = static_cast<double>(totals_.rows - rows_before_) / std::max(seconds, 1e-3);
+    std::string line =
+        fmt::format("\r\033[K{} rows  {:.0f} rows/s", totals_.rows - rows_before_, rate);
+    if (const double done = std::min(done_(), 1.0); done >= 0) {
       constexpr int kWidth = 30;
-      const int filled = static_cast<int>(done * kWidth);
-      line += fmt::format("  [{}{}] {:3.0f} %  {:.0f} s left", std::string(static_cast<size_t>(filled), '#'),
-                          std::string(static_cast<size_t>(kWidth - filled), '.'), done * 100, seconds / std::max(done, 1e-3) - seconds);
+      const auto filled = static_cast<size_t>(done * kWidth);
+      line += fmt::format("  [{}{}] {:3.0f} %  {:.0f} s left", std::string(filled, '#'),
+                          std::string(kWidth - filled, '.'), done * 100,
+                          seconds / std::max(done, 1e-3) - seconds);
     }
     std::fputs(line.c_str(), stderr);
     std::fflush(stderr);
@@ -290,7 +305,11 @@ class Loader {
   net::HttpClient client_;
   const bool show_;
   Totals totals_;
-  Input* input_ = nullptr;
+  std::vector<std::string> columns_;  // of the stream
+  std::function<double()> done_;      // part of the file that is through, negative: not known
+  uint64_t rows_before_ = 0;          // of the files before
+  size_t rejected_shown_ = 0;
+  bool noted_ = false;
   std::chrono::steady_clock::time_point start_;
   std::string key_;
   uint64_t block_ = 0;
@@ -302,30 +321,50 @@ class Loader {
 
 }  // namespace
 
+namespace {
+
+std::string Summary(const Totals& totals, double seconds) {
+  std::string text = fmt::format("{} rows in {:.1f} s: {} new, {} known already", totals.rows,
+                                 seconds, totals.accepted + totals.quarantined, totals.repeated);
+  if (totals.quarantined > 0) {
+    text += fmt::format(", {} of the new ones in quarantine", totals.quarantined);
+  }
+  if (totals.rejected > 0) text += fmt::format(", {} rejected", totals.rejected);
+  return text;
+}
+
+}  // namespace
+
 Status Load(const LoadOptions& options) {
   TRY(net::HttpClient client, FindNode(options.url));
   Loader loader(options, std::move(client));
+  TRY(loader.FindStream());
   const auto start = Tick();
-  for (const std::string& path : options.files) TRY(loader.LoadFile(path).With("load " + path));
-  const Totals& totals = loader.totals();
-  std::string text = fmt::format("{} rows in {:.1f} s: {} new, {} known already", totals.rows, SecondsSince(start),
-                                 totals.accepted + totals.quarantined, totals.repeated);
-  if (totals.quarantined > 0) text += fmt::format(", {} of the new ones in quarantine", totals.quarantined);
-  if (totals.rejected > 0) text += fmt::format(", {} rejected", totals.rejected);
-  std::printf("%s\n", text.c_str());
+  for (const std::string& path : options.files) {
+    Status loaded = loader.LoadFile(path).With("load " + path);
+    if (loaded.ok()) continue;
+    if (loader.totals().rows > 0) {
+      std::fprintf(stderr, "stopped after %s\n",
+                   Summary(loader.totals(), SecondsSince(start)).c_str());
+    }
+    return loaded;
+  }
+  std::printf("%s\n", Summary(loader.totals(), SecondsSince(start)).c_str());
   return Ok();
 }
 
 Status Replay(const std::string& stream, const std::string& url) {
   TRY(net::HttpClient client, FindNode(url));
   std::string quoted = Quoted(stream);
-  TRY(const net::ClientAnswer answer, client.Post("/v1/sql", "application/sql", "REPLAY STREAM " + quoted));
+  TRY(const net::ClientAnswer answer,
+      client.Post("/v1/sql", "application/sql", "REPLAY STREAM " + quoted));
   if (answer.status != 200) return ErrorOfAnswer(answer);
   simdjson::dom::parser parser;
   simdjson::dom::element document;
   const simdjson::padded_string padded(answer.body);
   int64_t affected = 0;
-  if (parser.parse(padded).get(document) != simdjson::SUCCESS || document["affected"].get(affected) != simdjson::SUCCESS) {
+  if (parser.parse(padded).get(document) != simdjson::SUCCESS ||
+      document["affected"].get(affected) != simdjson::SUCCESS) {
     return ErrorOfAnswer(answer);
   }
   std::printf("%lld rows sent again\n", static_cast<long long>(affected));

@@ -1,5 +1,6 @@
-// `millrace load STREAM FILE…`: files into a stream, over HTTP, so that loading again or going on after an interruption adds nothing twice:
-// each block of rows is sent under the key (file digest, block number), which the node remembers as long as the stream.
+// `millrace load STREAM FILE…`: files into a stream, over HTTP, so that loading again or going on
+// after an interruption adds nothing twice: each block of rows is sent under the key (file digest,
+// block number), which the node remembers as long as the stream.
 #pragma once
 
 #include <string>
@@ -14,7 +15,7 @@ struct LoadOptions {
   std::vector<std::string> files;  // "-": standard input
   std::string format;              // csv, json, ndjson; empty: by the file's name
   std::string url;
-  std::string id;                  // of standard input
+  std::string id;  // of standard input
   bool again = false;
   bool quiet = false;
 };
