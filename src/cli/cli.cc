@@ -6,20 +6,28 @@
 #include <cstdio>
 
 #include "base/logging.h"
+#include "cli/config.h"
 #include "cli/load.h"
+#include "cli/plan.h"
 #include "cli/run.h"
 #include "cli/sql_client.h"
+#include "cli/trace.h"
 #include "cli/version.h"
 #include "sql/database.h"
 
 namespace millrace::cli {
 
 std::string VersionText() {
-  return fmt::format("millrace {} (DuckDB {}, RocksDB {}.{}.{})", kVersion, sql::Database::DuckDbVersion(), ROCKSDB_MAJOR, ROCKSDB_MINOR,
-                     ROCKSDB_PATCH);
+  return fmt::format("millrace {} (DuckDB {}, RocksDB {}.{}.{})", kVersion,
+                     sql::Database::DuckDbVersion(), ROCKSDB_MAJOR, ROCKSDB_MINOR, ROCKSDB_PATCH);
 }
 
 namespace {
+
+constexpr int kWrongCommandLine = 2;
+constexpr char kUrlHelp[] =
+    "Node to talk to (default: MILLRACE_URL, ./.millrace, http://127.0.0.1:8080)";
+constexpr char kProjectHelp[] = "Folder with *.sql files";
 
 int Report(const Status& status) {
   if (status.ok()) return 0;
@@ -29,13 +37,16 @@ int Report(const Status& status) {
 
 // The settings' flags of a command, by name.
 struct SettingFlags {
-  std::map<std::string, std::string> values{{"data", ""}, {"http", ""}, {"workers", ""}, {"memory", ""}};
+  std::map<std::string, std::string> values{
+      {"data", ""}, {"http", ""}, {"workers", ""}, {"memory", ""}};
 
   void AddTo(CLI::App& command) {
     command.add_option("--data", values["data"], "Data directory (default PROJECT/.millrace)");
-    command.add_option("--http", values["http"], "HTTP listener HOST:PORT, or off (default 127.0.0.1:8080)");
+    command.add_option("--http", values["http"],
+                       "HTTP listener HOST:PORT, or off (default 127.0.0.1:8080)");
     command.add_option("--workers", values["workers"], "Engine workers (default: one per core)");
-    command.add_option("--memory", values["memory"], "Memory of the node, as 2GiB (default: 70 % of the machine)");
+    command.add_option("--memory", values["memory"],
+                       "Memory of the node, as 2GiB (default: 70 % of the machine)");
   }
   std::map<std::string, std::string> Given() const {
     std::map<std::string, std::string> given;
@@ -46,87 +57,196 @@ struct SettingFlags {
   }
 };
 
+// The table of commands: what each takes, its help, and what it does.
+class Commands {
+ public:
+  Commands() {
+    app_.name("millrace");
+    app_.footer(
+        "Examples:\n"
+        "  millrace run examples/shop\n"
+        "  millrace load order_lines examples/shop/data/order_lines.csv.zst\n"
+        "  millrace sql 'SELECT * FROM revenue_by_day ORDER BY day LIMIT 3'\n"
+        "  millrace COMMAND --help");
+    // None is refused below: CLI11 would say so before it looks at what it does not know.
+    app_.require_subcommand(0, 1);
+    app_.set_version_flag("--version", VersionText(), "Print the versions");
+    app_.add_flag("-v,--verbose", verbose_, "Log what happens to standard error");
+    AddRun();
+    AddPlan();
+    AddConfig();
+    AddLoad();
+    AddReplay();
+    AddTrace();
+    AddSql();
+    Add("version", "Print the versions", "  millrace version",
+        [] { return std::printf("%s\n", VersionText().c_str()) < 0 ? 1 : 0; });
+  }
+
+  int Run(int argc, char** argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ExtrasError&) {
+      return ReportUnknown();
+    } catch (const CLI::ParseError& error) {
+      return app_.exit(error) == 0 ? 0 : kWrongCommandLine;
+    }
+    if (verbose_) SetLogLevel(LogLevel::kInfo);
+    for (const auto& [command, action] : actions_) {
+      if (command->parsed()) return action();
+    }
+    std::fputs("error: a command is needed\n  millrace --help lists what there is\n", stderr);
+    return kWrongCommandLine;
+  }
+
+ private:
+  CLI::App& Add(const std::string& name, const std::string& description,
+                const std::string& examples, std::function<int()> action) {
+    CLI::App* command = app_.add_subcommand(name, description);
+    command->footer("Examples:\n" + examples);
+    actions_.emplace_back(command, std::move(action));
+    return *command;
+  }
+
+  void AddRun() {
+    CLI::App& command = Add("run", "Apply a project and serve it until Ctrl-C",
+                            "  millrace run examples/shop\n"
+                            "  millrace run shop --data /var/lib/shop --http 127.0.0.1:9000",
+                            [this] {
+                              run_.flags = run_flags_.Given();
+                              return Report(cli::Run(run_));
+                            });
+    command.add_option("PROJECT", run_.project, kProjectHelp)->required();
+    run_flags_.AddTo(command);
+    command.add_option("--allow-drop", run_.allow_drop, "Objects whose data may be lost");
+    command
+        .add_option("--step-rows", run_.step_rows_max,
+                    "About how many records a step takes (default 200000)")
+        ->check(CLI::PositiveNumber);
+  }
+
+  void AddPlan() {
+    CLI::App& command =
+        Add("plan", "Show what run would change, and what it costs, without doing it",
+            "  millrace plan examples/shop", [this] {
+              plan_.flags = plan_flags_.Given();
+              return Report(Plan(plan_));
+            });
+    command.add_option("PROJECT", plan_.project, kProjectHelp)->required();
+    plan_flags_.AddTo(command);
+  }
+
+  void AddConfig() {
+    CLI::App& command = Add("config", "Print each setting and where it comes from",
+                            "  millrace config examples/shop\n"
+                            "  MILLRACE_HTTP=127.0.0.1:9000 millrace config examples/shop",
+                            [this] {
+                              config_.flags = config_flags_.Given();
+                              return Report(Config(config_));
+                            });
+    command.add_option("PROJECT", config_.project, "Folder of the project (default: this one)");
+    config_flags_.AddTo(command);
+  }
+
+  void AddLoad() {
+    CLI::App& command =
+        Add("load", "Send files into a stream; loading again adds nothing twice",
+            "  millrace load order_lines lines.csv.zst\n"
+            "  millrace load clicks 2024-05-*.parquet\n"
+            "  zcat clicks.gz | millrace load clicks - --format ndjson --id clicks-of-may",
+            [this] { return Report(Load(load_)); });
+    command.add_option("STREAM", load_.stream, "Stream to fill")->required();
+    command
+        .add_option("FILE", load_.files,
+                    "CSV with header, NDJSON or JSON, plain or packed with gzip or zstd; Parquet; "
+                    "- is standard input")
+        ->required();
+    command
+        .add_option("--format", load_.format,
+                    "csv, json, ndjson or parquet (default: by the file's name)")
+        ->check(CLI::IsMember({"csv", "json", "ndjson", "parquet"}));
+    command.add_option("--url", load_.url, kUrlHelp);
+    command.add_option("--id", load_.id, "Name of standard input, by which its rows are known");
+    command.add_flag("--again", load_.again, "Load rows that were loaded before a second time");
+    command.add_flag("--quiet", load_.quiet, "No progress");
+  }
+
+  void AddReplay() {
+    CLI::App& command =
+        Add("replay", "Send a stream's quarantined rows again", "  millrace replay order_lines",
+            [this] { return Report(Replay(replay_stream_, replay_url_)); });
+    command.add_option("STREAM", replay_stream_, "Stream whose quarantine is sent")->required();
+    command.add_option("--url", replay_url_, kUrlHelp);
+  }
+
+  void AddTrace() {
+    CLI::App& command =
+        Add("trace", "Show one record's way: where it lies, what became of it, who has it",
+            "  millrace trace order_lines/2/17", [this] { return Report(Trace(trace_)); });
+    command.add_option("RECORD", trace_.record, "STREAM/PARTITION/OFFSET")->required();
+    command.add_option("-f,--format", trace_.format, "text or json")
+        ->check(CLI::IsMember({"text", "json"}));
+    command.add_option("--url", trace_.url, kUrlHelp);
+  }
+
+  void AddSql() {
+    CLI::App& command = Add("sql", "Run a statement, or open a prompt",
+                            "  millrace sql 'SHOW VIEWS'\n"
+                            "  millrace sql -f csv 'FROM revenue_by_day' > days.csv\n"
+                            "  millrace sql",
+                            [this] { return Report(Sql(sql_)); });
+    command.add_option("STATEMENT", sql_.text, "SQL; none: a prompt, or standard input");
+    command.add_option("-f,--format", sql_.format, "table, json, csv or ndjson")
+        ->check(CLI::IsMember({"table", "json", "csv", "ndjson"}));
+    command.add_option("--url", sql_.url, kUrlHelp);
+  }
+
+  // Names the first argument that nobody takes, and the nearest that there is.
+  int ReportUnknown() {
+    const CLI::App* command = &app_;
+    for (const auto& [each, action] : actions_) {
+      if (each->parsed()) command = each;
+    }
+    std::string unknown;
+    for (const CLI::App* each : {command, static_cast<const CLI::App*>(&app_)}) {
+      if (unknown.empty() && !each->remaining().empty()) unknown = each->remaining().front();
+    }
+    const bool flag = unknown.starts_with("-");
+    std::vector<std::string> known;
+    if (flag) {
+      unknown = unknown.substr(0, unknown.find('='));
+      for (const CLI::App* each : {command, static_cast<const CLI::App*>(&app_)}) {
+        for (const CLI::Option* option : each->get_options()) {
+          for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+        }
+      }
+    } else if (command == &app_) {
+      for (const auto& [each, action] : actions_) known.push_back(each->get_name());
+    }
+    const char* what = flag ? "flag" : command == &app_ ? "command" : "argument";
+    std::fprintf(stderr, "error: unknown %s %s\n", what, Quoted(unknown).c_str());
+    std::string hint = DidYouMean(unknown, known);
+    if (!hint.empty()) std::fprintf(stderr, "  %s\n", hint.c_str());
+    const std::string name = command == &app_ ? "" : " " + command->get_name();
+    std::fprintf(stderr, "  millrace%s --help lists what there is\n", name.c_str());
+    return kWrongCommandLine;
+  }
+
+  CLI::App app_{"Millrace: streams, incremental SQL views and their APIs in one binary."};
+  std::vector<std::pair<CLI::App*, std::function<int()>>> actions_;
+  bool verbose_ = false;
+  RunOptions run_;
+  PlanOptions plan_;
+  ConfigOptions config_;
+  SettingFlags run_flags_, plan_flags_, config_flags_;
+  LoadOptions load_;
+  std::string replay_stream_, replay_url_;
+  TraceOptions trace_;
+  SqlOptions sql_;
+};
+
 }  // namespace
 
-int Main(int argc, char** argv) {
-  CLI::App app{"Millrace: streams, incremental SQL views and their APIs in one binary.\n\n"
-               "  millrace run examples/shop\n"
-               "  millrace load order_lines examples/shop/data/order_lines.csv.zst\n"
-               "  millrace sql 'SELECT * FROM revenue_by_day ORDER BY day LIMIT 3'"};
-  app.name("millrace");
-  app.require_subcommand(1);
-  bool verbose = false;
-  app.add_flag("-v,--verbose", verbose, "Log what happens to standard error");
-
-  RunOptions run;
-  SettingFlags run_flags;
-  CLI::App* run_command = app.add_subcommand("run", "Apply a project and serve it until Ctrl-C\n\n  millrace run examples/shop");
-  run_command->add_option("PROJECT", run.project, "Folder with *.sql files")->required();
-  run_flags.AddTo(*run_command);
-  run_command->add_option("--allow-drop", run.allow_drop, "Objects whose data may be lost");
-  run_command->add_option("--step-rows", run.step_rows_max, "About how many records a step takes (default 200000)")
-      ->check(CLI::PositiveNumber);
-
-  PlanOptions plan;
-  SettingFlags plan_flags;
-  CLI::App* plan_command = app.add_subcommand("plan", "Show what run would change, and what it costs\n\n  millrace plan examples/shop");
-  plan_command->add_option("PROJECT", plan.project, "Folder with *.sql files")->required();
-  plan_flags.AddTo(*plan_command);
-
-  PlanOptions config;
-  SettingFlags config_flags;
-  CLI::App* config_command = app.add_subcommand("config", "Print each setting and where it comes from\n\n  millrace config examples/shop");
-  config_command->add_option("PROJECT", config.project, "Folder with *.sql files")->required();
-  config_flags.AddTo(*config_command);
-
-  LoadOptions load;
-  CLI::App* load_command = app.add_subcommand(
-      "load", "Send files into a stream; loading again adds nothing twice\n\n  millrace load order_lines lines.csv.zst");
-  load_command->add_option("STREAM", load.stream, "Stream to fill")->required();
-  load_command->add_option("FILE", load.files, "CSV with header, NDJSON or JSON; plain, gzip or zstd; - is standard input")->required();
-  load_command->add_option("--format", load.format, "csv, json or ndjson (default: by the file's name)")
-      ->check(CLI::IsMember({"csv", "json", "ndjson", "parquet"}));
-  load_command->add_option("--url", load.url, "Node to talk to (default: MILLRACE_URL, ./.millrace, http://127.0.0.1:8080)");
-  load_command->add_option("--id", load.id, "Name of standard input, by which its rows are known again");
-  load_command->add_flag("--again", load.again, "Load rows that were loaded before a second time");
-  load_command->add_flag("--quiet", load.quiet, "No progress");
-
-  std::string replay_stream, replay_url;
-  CLI::App* replay_command = app.add_subcommand("replay", "Send a stream's quarantined rows again\n\n  millrace replay order_lines");
-  replay_command->add_option("STREAM", replay_stream, "Stream whose quarantine is sent")->required();
-  replay_command->add_option("--url", replay_url, "Node to talk to");
-
-  SqlOptions sql;
-  CLI::App* sql_command = app.add_subcommand("sql", "Run a statement, or open a prompt\n\n  millrace sql 'SHOW VIEWS'");
-  sql_command->add_option("STATEMENT", sql.text, "SQL; none: a prompt, or standard input");
-  sql_command->add_option("-f,--format", sql.format, "table, json, csv or ndjson")->check(CLI::IsMember({"table", "json", "csv", "ndjson"}));
-  sql_command->add_option("--url", sql.url, "Node to talk to");
-
-  CLI::App* version_command = app.add_subcommand("version", "Print the versions");
-
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  if (verbose) SetLogLevel(LogLevel::kInfo);
-  if (run_command->parsed()) {
-    run.flags = run_flags.Given();
-    return Report(Run(run));
-  }
-  if (plan_command->parsed()) {
-    plan.flags = plan_flags.Given();
-    return Report(Plan(plan));
-  }
-  if (config_command->parsed()) {
-    config.flags = config_flags.Given();
-    return Report(Config(config));
-  }
-  if (load_command->parsed()) return Report(Load(load));
-  if (replay_command->parsed()) return Report(Replay(replay_stream, replay_url));
-  if (sql_command->parsed()) return Report(Sql(sql));
-  if (version_command->parsed()) std::printf("%s\n", VersionText().c_str());
-  return 0;
-}
+int Main(int argc, char** argv) { return Commands().Run(argc, argv); }
 
 }  // namespace millrace::cli

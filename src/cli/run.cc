@@ -2,12 +2,12 @@
 
 #include <csignal>
 #include <cstdio>
-#include <filesystem>
-#include <future>
 
 #include "base/files.h"
 #include "base/logging.h"
 #include "cli/find_node.h"
+#include "cli/node_options.h"
+#include "cli/plan.h"
 #include "cli/project.h"
 #include "cli/settings.h"
 #include "cli/version.h"
@@ -22,39 +22,9 @@ namespace {
 
 constexpr std::chrono::seconds kDrain{5};
 
-Result<runtime::NodeOptions> NodeOptionsOf(const Project& project, const std::map<std::string, Setting>& settings) {
-  runtime::NodeOptions options;
-  options.data_directory = settings.at("data").value;
-  options.project_directory = project.folder;
-  options.allowed_files = {project.folder};
-  const std::string& workers = settings.at("workers").value;
-  if (workers.empty() || workers.size() > 3 || workers.find_first_not_of("0123456789") != std::string::npos) {
-    return Error(Code::kInvalidArgument, "workers = {}: a number from 1 to 256 is expected ({})", Quoted(workers),
-                 settings.at("workers").origin);
-  }
-  options.workers = std::stoi(workers);
-  if (options.workers > 256) return Error(Code::kInvalidArgument, "workers = {}: at most 256", options.workers);
-  TRY(options.memory_bytes, ParseSize(settings.at("memory").value).With("memory"));
-  return options;
-}
-
-// Prints what was or would be changed.
-void PrintPlan(const runtime::ProjectPlan& plan, const std::string& folder) {
-  if (plan.items.empty()) {
-    std::printf("%s: nothing to change\n", folder.c_str());
-  }
-  for (const auto& item : plan.items) {
-    const char* mark = item.change.what == catalog::Difference::What::kCreate    ? "+"
-                       : item.change.what == catalog::Difference::What::kReplace ? "~"
-                                                                                 : "-";
-    std::string line = fmt::format("  {} {} {}", mark, catalog::KindName(item.change.kind), item.change.name);
-    if (item.change.what != catalog::Difference::What::kCreate) line += fmt::format("  ({})", item.change.reason);
-    if (item.rows_to_read > 0) line += fmt::format("  [built from {} rows]", item.rows_to_read);
-    if (item.change.loses_data) line += fmt::format("  [loses {} rows: needs --allow-drop {}]", item.rows_lost, item.change.name);
-    std::printf("%s\n", line.c_str());
-  }
-  for (const std::string& notice : plan.notices) std::printf("  note: %s\n", notice.c_str());
-  std::fflush(stdout);
+Status ForgetAddress(const std::string& file) {
+  TRY(const bool exists, Files::System().Exists(file));
+  return exists ? Files::System().Remove(file) : Ok();
 }
 
 // Waits for SIGINT or SIGTERM, or for the node to fail.
@@ -72,8 +42,9 @@ Status WaitForEnd(const sigset_t& signals, const runtime::Node& node) {
 Status Run(const RunOptions& options) {
   TRY(const Project project, ReadProject(options.project));
   const auto settings = ResolveSettings(options.flags, project.settings, project.folder);
-  TRY(runtime::NodeOptions node_options, NodeOptionsOf(project, settings));
-  if (options.step_rows_max > 0) node_options.step_rows_max = static_cast<size_t>(options.step_rows_max);
+  TRY(runtime::NodeOptions node_options, NodeOptionsOf(project.folder, settings));
+  if (options.step_rows_max > 0)
+    node_options.step_rows_max = static_cast<size_t>(options.step_rows_max);
   if (!LogEnabled(LogLevel::kInfo)) SetLogLevel(LogLevel::kWarning);
 
   // Signals are taken by sigtimedwait alone, so threads started from here on must not get them.
@@ -107,50 +78,24 @@ Status Run(const RunOptions& options) {
   }
   std::unique_ptr<runtime::Node> node = std::move(*started);
   http::NodeBackend backend(*node);
+  const std::string address_file = node_options.data_directory + "/" + kAddressFile;
   const auto serve = [&]() -> Status {
+    TRY(ForgetAddress(address_file));  // a node before this one that was killed left its own
     TRY(const runtime::ProjectPlan plan, node->ApplyProject(project.files, options.allow_drop));
-    PrintPlan(plan, project.folder);
+    std::fputs(PlanText(plan, project.folder, /*done=*/true).c_str(), stdout);
+    std::fflush(stdout);
     service.SetBackend(&backend);
     const std::string address = server == nullptr ? "" : net::ToString(server->address());
-    if (!address.empty()) TRY(Files::System().Replace(node_options.data_directory + "/" + kAddressFile, address));
+    if (!address.empty()) TRY(Files::System().Replace(address_file, address));
     std::fprintf(stderr, "ready%s%s\n", address.empty() ? "" : " http=", address.c_str());
     return WaitForEnd(signals, *node);
   };
   const Status served = serve();
   stop_serving();
+  const Status forgotten = ForgetAddress(address_file);
   node->Stop();
-  return served;
-}
-
-Status Plan(const PlanOptions& options) {
-  TRY(const Project project, ReadProject(options.project));
-  const auto settings = ResolveSettings(options.flags, project.settings, project.folder);
-  TRY(runtime::NodeOptions node_options, NodeOptionsOf(project, settings));
-  TRY(const bool exists, Files::System().Exists(node_options.data_directory));
-  // Without data there is nothing to compare with: the project is planned against an empty directory, which goes away again.
-  std::string scratch;
-  if (!exists) {
-    scratch = (std::filesystem::temp_directory_path() / fmt::format("millrace-plan-{}", ::getpid())).string();
-    node_options.data_directory = scratch;
-  }
-  const auto plan = [&]() -> Status {
-    auto node = runtime::Node::Start(node_options);
-    if (!node.ok()) return node.error();
-    TRY(const runtime::ProjectPlan planned, (*node)->PlanProject(project.files));
-    PrintPlan(planned, project.folder);
-    return Ok();
-  };
-  const Status planned = plan();
-  if (!scratch.empty()) TRY(Files::System().RemoveAll(scratch));
-  return planned;
-}
-
-Status Config(const PlanOptions& options) {
-  TRY(const Project project, ReadProject(options.project));
-  for (const auto& [name, setting] : ResolveSettings(options.flags, project.settings, project.folder)) {
-    std::printf("%-8s %-40s %s\n", name.c_str(), setting.value.c_str(), setting.origin.c_str());
-  }
-  return Ok();
+  TRY(served);
+  return forgotten;
 }
 
 }  // namespace millrace::cli

@@ -1,4 +1,5 @@
-// `millrace run PROJECT`: starts a node on the project's data directory, applies the project, serves until SIGINT or SIGTERM.
+// `millrace run PROJECT`: starts a node on the project's data directory, applies the project,
+// serves until SIGINT or SIGTERM.
 #pragma once
 
 #include <map>
@@ -13,18 +14,8 @@ struct RunOptions {
   std::string project;
   std::map<std::string, std::string> flags;  // of the settings
   std::vector<std::string> allow_drop;
-  int64_t step_rows_max = 0;                 // 0: default
+  int64_t step_rows_max = 0;  // 0: default
 };
 Status Run(const RunOptions& options);
-
-struct PlanOptions {
-  std::string project;
-  std::map<std::string, std::string> flags;
-};
-// `millrace plan PROJECT`: what `run` would change.
-Status Plan(const PlanOptions& options);
-
-// `millrace config PROJECT`: each setting and where it comes from.
-Status Config(const PlanOptions& options);
 
 }  // namespace millrace::cli

@@ -1,31 +1,103 @@
 #include "cli/settings.h"
 
+#include <sys/sysinfo.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <thread>
+
+#include "net/address.h"
 
 namespace millrace::cli {
 
-std::map<std::string, Setting> ResolveSettings(const std::map<std::string, std::string>& flags,
-                                               const std::map<std::string, std::string>& toml, const std::string& project_folder) {
+namespace {
+
+constexpr int kWorkersMax = 256;
+constexpr uint64_t kMemoryBytesMin = 64ull << 20;
+constexpr double kMachineShare = 0.7;
+
+std::string DefaultMemory() {
+  struct sysinfo info {};
+  const uint64_t machine =
+      sysinfo(&info) == 0 ? static_cast<uint64_t>(info.totalram) * info.mem_unit : 4ull << 30;
+  return fmt::format("{}MiB",
+                     static_cast<uint64_t>(static_cast<double>(machine) * kMachineShare) >> 20);
+}
+
+std::string VariableOf(const std::string& name) {
+  std::string variable = "MILLRACE_" + name;
+  for (char& c : variable) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return variable;
+}
+
+Error Wrong(const char* name, const Setting& setting, std::string_view what) {
+  return Error(Code::kInvalidArgument, "{} = {} ({}): {}", name, Quoted(setting.value),
+               setting.origin, what);
+}
+
+}  // namespace
+
+const std::vector<std::string>& SettingNames() {
+  static const std::vector<std::string> names = {"data", "http", "memory", "name", "workers"};
+  return names;
+}
+
+Settings ResolveSettings(const std::map<std::string, std::string>& flags,
+                         const std::map<std::string, std::string>& toml,
+                         const std::string& project_folder) {
   const std::map<std::string, std::string> defaults = {
-      {"http", "127.0.0.1:8080"}, {"data", project_folder + "/.millrace"}, {"workers", "0"}, {"memory", "0"}};
-  std::map<std::string, Setting> settings;
+      {"http", "127.0.0.1:8080"},
+      {"data", project_folder + "/.millrace"},
+      {"workers",
+       std::to_string(std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kWorkersMax))},
+      {"memory", DefaultMemory()}};
+  Settings settings;
   for (const auto& [name, value] : defaults) {
-    std::string variable = "MILLRACE_" + name;
-    std::transform(variable.begin(), variable.end(), variable.begin(), [](unsigned char c) { return std::toupper(c); });
+    const std::string variable = VariableOf(name);
     const char* environment = std::getenv(variable.c_str());
     if (flags.contains(name)) {
       settings[name] = {flags.at(name), "flag --" + name};
     } else if (environment != nullptr && *environment != '\0') {
       settings[name] = {environment, "environment " + variable};
     } else if (toml.contains(name)) {
-      settings[name] = {toml.at(name), "millrace.toml"};
+      settings[name] = {toml.at(name), project_folder + "/millrace.toml"};
     } else {
       settings[name] = {value, "default"};
     }
   }
   return settings;
+}
+
+Result<int> WorkersOf(const Settings& settings) {
+  const Setting& workers = settings.at("workers");
+  const bool number = !workers.value.empty() && workers.value.size() <= 3 &&
+                      workers.value.find_first_not_of("0123456789") == std::string::npos;
+  const int count = number ? std::stoi(workers.value) : 0;
+  if (count < 1 || count > kWorkersMax) {
+    return Wrong("workers", workers, fmt::format("a number from 1 to {} is expected", kWorkersMax));
+  }
+  return count;
+}
+
+Result<uint64_t> MemoryOf(const Settings& settings) {
+  const Setting& memory = settings.at("memory");
+  const auto bytes = ParseSize(memory.value);
+  if (!bytes.ok()) return Wrong("memory", memory, "a size is expected, as 512MB or 2GiB");
+  if (*bytes < kMemoryBytesMin) {
+    return Wrong("memory", memory, fmt::format("at least {} MiB", kMemoryBytesMin >> 20));
+  }
+  return *bytes;
+}
+
+Status CheckSettings(const Settings& settings) {
+  TRY(WorkersOf(settings));
+  TRY(MemoryOf(settings));
+  const Setting& http = settings.at("http");
+  if (http.value == "off") return Ok();
+  const auto address = net::ParseAddress(http.value);
+  if (!address.ok()) return Wrong("http", http, address.error().message());
+  return Ok();
 }
 
 Result<uint64_t> ParseSize(const std::string& text) {
@@ -35,14 +107,26 @@ Result<uint64_t> ParseSize(const std::string& text) {
   for (char c : text.substr(digits)) {
     if (c != ' ') unit += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
-  static const std::map<std::string, uint64_t> units = {
-      {"", 1},           {"B", 1},          {"K", 1ull << 10},   {"KB", 1000},        {"KIB", 1ull << 10}, {"M", 1ull << 20},
-      {"MB", 1'000'000}, {"MIB", 1ull << 20}, {"G", 1ull << 30}, {"GB", 1'000'000'000}, {"GIB", 1ull << 30}};
+  static const std::map<std::string, uint64_t> units = {{"", 1},
+                                                        {"B", 1},
+                                                        {"K", 1ull << 10},
+                                                        {"KB", 1'000},
+                                                        {"KIB", 1ull << 10},
+                                                        {"M", 1ull << 20},
+                                                        {"MB", 1'000'000},
+                                                        {"MIB", 1ull << 20},
+                                                        {"G", 1ull << 30},
+                                                        {"GB", 1'000'000'000},
+                                                        {"GIB", 1ull << 30}};
   const auto found = units.find(unit);
-  if (digits == 0 || digits > 12 || found == units.end()) {
-    return Error(Code::kInvalidArgument, "{} is no size", Quoted(text)).Hint("as 512MB, 2GiB or a number of bytes");
+  const uint64_t number =
+      digits == 0 || digits > 18 ? UINT64_MAX : std::stoull(text.substr(0, digits));
+  if (number == UINT64_MAX || found == units.end() ||
+      number > static_cast<uint64_t>(INT64_MAX) / found->second) {
+    return Error(Code::kInvalidArgument, "{} is no size", Quoted(text))
+        .Hint("as 512MB, 2GiB or a number of bytes");
   }
-  return std::stoull(text.substr(0, digits)) * found->second;
+  return number * found->second;
 }
 
 }  // namespace millrace::cli

@@ -1,9 +1,9 @@
-// The settings of a node, and where each came from: flag over environment (MILLRACE_HTTP, …) over millrace.toml over default.
+// The settings of a node, and where each came from: flag over environment (MILLRACE_HTTP, …) over
+// millrace.toml over default.
 #pragma once
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,12 +13,24 @@ namespace millrace::cli {
 
 struct Setting {
   std::string value;
-  std::string origin;  // "flag", "environment MILLRACE_HTTP", "millrace.toml", "default"
+  std::string
+      origin;  // "flag --http", "environment MILLRACE_HTTP", "shop/millrace.toml", "default"
 };
+// By name: "http", "data", "workers", "memory".
+using Settings = std::map<std::string, Setting>;
 
-// By name: "http", "data", "workers", "memory". `flags` holds those that were given.
-std::map<std::string, Setting> ResolveSettings(const std::map<std::string, std::string>& flags,
-                                               const std::map<std::string, std::string>& toml, const std::string& project_folder);
+// Names that millrace.toml may have.
+const std::vector<std::string>& SettingNames();
+
+// `flags` holds those that were given, `toml` those of the project's millrace.toml.
+Settings ResolveSettings(const std::map<std::string, std::string>& flags,
+                         const std::map<std::string, std::string>& toml,
+                         const std::string& project_folder);
+
+// What each says is possible: kInvalidArgument names setting, value and origin.
+Status CheckSettings(const Settings& settings);
+Result<int> WorkersOf(const Settings& settings);
+Result<uint64_t> MemoryOf(const Settings& settings);
 
 // "512 MB", "2GiB", "1073741824" → bytes. kInvalidArgument.
 Result<uint64_t> ParseSize(const std::string& text);

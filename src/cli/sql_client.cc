@@ -22,7 +22,9 @@ constexpr size_t kCellWidthMax = 60;
 
 // Columns that a terminal shows for UTF-8 text: one a code point.
 size_t Width(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
 }
 
 std::string CellText(simdjson::dom::element value) {
@@ -37,9 +39,12 @@ void PrintTable(simdjson::dom::array columns, simdjson::dom::array rows) {
   std::vector<bool> numeric;
   for (simdjson::dom::element column : columns) {
     std::string_view name, type;
-    if (column["name"].get(name) != simdjson::SUCCESS || column["type"].get(type) != simdjson::SUCCESS) return;
+    if (column["name"].get(name) != simdjson::SUCCESS ||
+        column["type"].get(type) != simdjson::SUCCESS)
+      return;
     names.emplace_back(name);
-    numeric.push_back(type.find("INT") != std::string_view::npos || type.starts_with("DECIMAL") || type == "DOUBLE" || type == "FLOAT");
+    numeric.push_back(type.find("INT") != std::string_view::npos || type.starts_with("DECIMAL") ||
+                      type == "DOUBLE" || type == "FLOAT");
   }
   std::vector<std::vector<std::string>> cells;
   for (simdjson::dom::element row : rows) {
@@ -51,7 +56,8 @@ void PrintTable(simdjson::dom::array columns, simdjson::dom::array rows) {
   for (const std::string& name : names) widths.push_back(Width(name));
   for (const auto& line : cells) {
     for (size_t i = 0; i < line.size(); ++i) {
-      widths[i] = std::max(widths[i], wrap ? std::min(Width(line[i]), kCellWidthMax) : Width(line[i]));
+      widths[i] =
+          std::max(widths[i], wrap ? std::min(Width(line[i]), kCellWidthMax) : Width(line[i]));
     }
   }
   const auto print = [&](const std::vector<std::string>& line, bool header) {
@@ -60,13 +66,16 @@ void PrintTable(simdjson::dom::array columns, simdjson::dom::array rows) {
       const size_t width = Width(line[i]);
       const std::string padding(width < widths[i] ? widths[i] - width : 0, ' ');
       if (i > 0) out += " | ";
-      out += numeric[i] && !header ? padding + line[i] : i + 1 == line.size() ? line[i] : line[i] + padding;
+      out += numeric[i] && !header  ? padding + line[i]
+             : i + 1 == line.size() ? line[i]
+                                    : line[i] + padding;
     }
     std::printf("%s\n", out.c_str());
   };
   print(names, true);
   std::string rule;
-  for (size_t i = 0; i < widths.size(); ++i) rule += (i > 0 ? "-+-" : "") + std::string(widths[i], '-');
+  for (size_t i = 0; i < widths.size(); ++i)
+    rule += (i > 0 ? "-+-" : "") + std::string(widths[i], '-');
   std::printf("%s\n", rule.c_str());
   for (const auto& line : cells) print(line, false);
 }
@@ -77,15 +86,18 @@ Status PrintAnswer(const net::ClientAnswer& answer, double seconds, bool timing)
   const simdjson::padded_string padded(answer.body);
   if (parser.parse(padded).get(document) != simdjson::SUCCESS) return ErrorOfAnswer(answer);
   simdjson::dom::array columns, rows;
-  if (document["columns"].get(columns) == simdjson::SUCCESS && document["rows"].get(rows) == simdjson::SUCCESS && columns.size() > 0) {
+  if (document["columns"].get(columns) == simdjson::SUCCESS &&
+      document["rows"].get(rows) == simdjson::SUCCESS && columns.size() > 0) {
     PrintTable(columns, rows);
     std::printf("(%zu row%s)\n", rows.size(), rows.size() == 1 ? "" : "s");
   } else {
     std::string_view tag = "done";
     int64_t affected = 0;
     if (document["tag"].get(tag) != simdjson::SUCCESS) tag = "done";
-    if (document["affected"].get(affected) == simdjson::SUCCESS && (tag == "INSERT" || tag == "UPDATE" || tag == "DELETE")) {
-      std::printf("%.*s %lld\n", static_cast<int>(tag.size()), tag.data(), static_cast<long long>(affected));
+    if (document["affected"].get(affected) == simdjson::SUCCESS &&
+        (tag == "INSERT" || tag == "UPDATE" || tag == "DELETE")) {
+      std::printf("%.*s %lld\n", static_cast<int>(tag.size()), tag.data(),
+                  static_cast<long long>(affected));
     } else {
       std::printf("%.*s\n", static_cast<int>(tag.size()), tag.data());
     }
@@ -94,14 +106,16 @@ Status PrintAnswer(const net::ClientAnswer& answer, double seconds, bool timing)
   if (document["notices"].get(notices) == simdjson::SUCCESS) {
     for (simdjson::dom::element notice : notices) {
       std::string_view text;
-      if (notice.get(text) == simdjson::SUCCESS) std::printf("note: %.*s\n", static_cast<int>(text.size()), text.data());
+      if (notice.get(text) == simdjson::SUCCESS)
+        std::printf("note: %.*s\n", static_cast<int>(text.size()), text.data());
     }
   }
   if (timing) std::printf("Time: %.1f ms\n", seconds * 1000);
   return Ok();
 }
 
-Status RunOne(net::HttpClient& client, const std::string& text, const std::string& format, bool timing) {
+Status RunOne(net::HttpClient& client, const std::string& text, const std::string& format,
+              bool timing) {
   const auto start = Tick();
   net::ClientRequest request;
   request.method = "POST";
@@ -110,7 +124,9 @@ Status RunOne(net::HttpClient& client, const std::string& text, const std::strin
   const bool csv = format == "csv";
   const bool lines = format == "ndjson" || format == "json";
   request.headers = {{"Content-Type", "application/sql"},
-                     {"Accept", csv ? "text/csv" : format == "ndjson" ? "application/x-ndjson" : "application/json"}};
+                     {"Accept", csv                  ? "text/csv"
+                                : format == "ndjson" ? "application/x-ndjson"
+                                                     : "application/json"}};
   TRY(const net::ClientAnswer answer, client.Send(request));
   if (answer.status != 200) return ErrorOfAnswer(answer);
   if (csv || lines) {
@@ -179,7 +195,8 @@ Status Sql(const SqlOptions& options) {
   TRY(net::HttpClient client, FindNode(options.url));
   if (!options.text.empty()) return RunOne(client, options.text, options.format, false);
   if (isatty(STDIN_FILENO) == 1) return Prompt(client, options.format);
-  const std::string text((std::istreambuf_iterator<char>(std::cin)), std::istreambuf_iterator<char>());
+  const std::string text((std::istreambuf_iterator<char>(std::cin)),
+                         std::istreambuf_iterator<char>());
   return RunOne(client, text, options.format, false);
 }
 

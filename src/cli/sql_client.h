@@ -8,7 +8,7 @@
 namespace millrace::cli {
 
 struct SqlOptions {
-  std::string text;            // empty: a prompt
+  std::string text;              // empty: a prompt
   std::string format = "table";  // table, json, csv, ndjson
   std::string url;
 };

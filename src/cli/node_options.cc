@@ -1,0 +1,17 @@
+#include "cli/node_options.h"
+
+namespace millrace::cli {
+
+Result<runtime::NodeOptions> NodeOptionsOf(const std::string& project_folder,
+                                           const Settings& settings) {
+  TRY(CheckSettings(settings));
+  runtime::NodeOptions options;
+  options.data_directory = settings.at("data").value;
+  options.project_directory = project_folder;
+  options.allowed_files = {project_folder};
+  TRY(options.workers, WorkersOf(settings));
+  TRY(options.memory_bytes, MemoryOf(settings));
+  return options;
+}
+
+}  // namespace millrace::cli

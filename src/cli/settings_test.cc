@@ -1,0 +1,86 @@
+#include "cli/settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "cli/config.h"
+
+namespace millrace::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+class SettingsTest : public ::testing::Test {
+ protected:
+  void SetUp() override { ::unsetenv("MILLRACE_HTTP"); }
+  void TearDown() override { ::unsetenv("MILLRACE_HTTP"); }
+};
+
+TEST_F(SettingsTest, FlagGoesOverEnvironmentOverTomlOverDefault) {
+  EXPECT_EQ(ResolveSettings({}, {}, "shop")["http"].value, "127.0.0.1:8080");
+  EXPECT_EQ(ResolveSettings({}, {}, "shop")["http"].origin, "default");
+  const std::map<std::string, std::string> toml = {{"http", "127.0.0.1:1"}};
+  EXPECT_EQ(ResolveSettings({}, toml, "shop")["http"].value, "127.0.0.1:1");
+  EXPECT_EQ(ResolveSettings({}, toml, "shop")["http"].origin, "shop/millrace.toml");
+  ::setenv("MILLRACE_HTTP", "127.0.0.1:2", 1);
+  EXPECT_EQ(ResolveSettings({}, toml, "shop")["http"].value, "127.0.0.1:2");
+  EXPECT_EQ(ResolveSettings({}, toml, "shop")["http"].origin, "environment MILLRACE_HTTP");
+  EXPECT_EQ(ResolveSettings({{"http", "off"}}, toml, "shop")["http"].value, "off");
+  EXPECT_EQ(ResolveSettings({{"http", "off"}}, toml, "shop")["http"].origin, "flag --http");
+  ::setenv("MILLRACE_HTTP", "", 1);  // set to nothing is not set
+  EXPECT_EQ(ResolveSettings({}, toml, "shop")["http"].value, "127.0.0.1:1");
+}
+
+TEST_F(SettingsTest, DefaultsAreValuesThatPass) {
+  const Settings settings = ResolveSettings({}, {}, "shop");
+  EXPECT_EQ(settings.at("data").value, "shop/.millrace");
+  EXPECT_TRUE(CheckSettings(settings).ok());
+  EXPECT_GE(WorkersOf(settings).value(), 1);
+  EXPECT_GE(MemoryOf(settings).value(), 64u << 20);
+}
+
+TEST_F(SettingsTest, AWrongValueIsNamedWithWhereItCameFrom) {
+  const struct {
+    const char* name;
+    const char* value;
+  } wrong[] = {{"workers", "0"},   {"workers", "257"}, {"workers", "-1"},    {"workers", "two"},
+               {"workers", "1e2"}, {"memory", "much"}, {"memory", "1kB"},    {"memory", "1 TBB"},
+               {"http", "8080"},   {"http", "here"},   {"http", "1.1.1.1:x"}};
+  for (const auto& [name, value] : wrong) {
+    const Status status = CheckSettings(ResolveSettings({{name, value}}, {}, "shop"));
+    ASSERT_FALSE(status.ok()) << name << " = " << value;
+    EXPECT_THAT(status.error().message(), HasSubstr(std::string("flag --") + name));
+    EXPECT_THAT(status.error().message(), HasSubstr(value));
+  }
+}
+
+TEST_F(SettingsTest, TheTableHasAValueAndItsOriginInEachLine) {
+  const std::string text = SettingsText(ResolveSettings({{"workers", "3"}}, {}, "shop"));
+  EXPECT_THAT(text, HasSubstr("workers  3 "));
+  EXPECT_THAT(text, HasSubstr("  flag --workers\n"));
+  EXPECT_THAT(text, HasSubstr("data     shop/.millrace"));
+}
+
+TEST(ParseSize, TakesDecimalAndBinaryUnits) {
+  const struct {
+    const char* text;
+    uint64_t bytes;
+  } sizes[] = {{"0", 0},
+               {"1073741824", 1ull << 30},
+               {"512 MB", 512'000'000},
+               {"2GiB", 2ull << 30},
+               {"2g", 2ull << 30},
+               {"3K", 3 << 10},
+               {"1kb", 1000},
+               {"7b", 7}};
+  for (const auto& [text, bytes] : sizes) EXPECT_EQ(ParseSize(text).value(), bytes) << text;
+  for (const char* text :
+       {"", "GB", "1.5GB", "-1", "1TB", "99999999999999999999", "9999999999GB"}) {
+    EXPECT_FALSE(ParseSize(text).ok()) << text;
+  }
+}
+
+}  // namespace
+}  // namespace millrace::cli
