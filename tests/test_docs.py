@@ -24,6 +24,8 @@ def test_the_readmes_tour(make_node):
         if " run " in command:
             continue  # that is the node above
         command = command.replace("http://127.0.0.1:8080", node.url).replace("build/release/bin/millrace", str(BINARY))
+        if " plan " in command:
+            command += f" --data {node.data}"
         done = subprocess.run(["bash", "-ec", command.replace("curl ", "curl -sS --fail-with-body ")], cwd=ROOT, capture_output=True, text=True,
                               env={**os.environ, "MILLRACE_URL": node.url}, timeout=120)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
@@ -47,3 +49,28 @@ def test_the_sql_of_the_manual(make_node):
         except Refused as error:
             pytest.fail(f"{block}\n{error}")
     node.stop()
+
+
+def test_the_commands_of_the_http_manual(make_node):
+    node = make_node(SHOP)
+    node.start()
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "http.md").read_text(), re.S)
+    assert len(blocks) >= 8
+    for block in blocks:
+        done = subprocess.run(["bash", "-eo", "pipefail", "-c", block.replace("curl ", "curl -S --fail-with-body ")], cwd=ROOT, capture_output=True,
+                              text=True, env={**os.environ, "MILLRACE_URL": node.url}, timeout=120)
+        # head closes the pipe on zstd, which is none of ours.
+        assert done.returncode in (0, 141), (block, done.stdout, done.stderr)
+        assert '"error"' not in done.stdout, (block, done.stdout)
+    node.stop()
+
+
+def test_the_test_files_that_the_documentation_names_exist():
+    pages = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", *(ROOT / "src").glob("*/README.md")]
+    named = 0
+    for page in pages:
+        for name in re.findall(r"`((?:[a-z_]+/)*(?:test_[a-z_]+\.py|[a-z_]+_test\.cc))`", page.read_text()):
+            places = [ROOT / name, page.parent / name, *ROOT.glob(f"src/*/{name}")]
+            assert any(place.exists() for place in places), f"{page.relative_to(ROOT)} names {name}"
+            named += 1
+    assert named >= 10
