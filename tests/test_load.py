@@ -2,6 +2,7 @@
 import gzip
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -248,6 +249,33 @@ def test_unknown_columns_are_named(node, tmp_path):
     assert 'stream "s" has no column "nmae"' in done.stderr and 'did you mean "name"?' in done.stderr
     write_parquet(tmp_path / "a.parquet", "SELECT 1 AS id, 2 AS prise")
     assert 'did you mean "price"?' in load(node, "s", tmp_path / "a.parquet").stderr
+
+
+@pytest.mark.parametrize("format", ["csv", "ndjson", "parquet"])
+def test_a_terminal_sees_the_progress_to_its_end(node, tmp_path, format):
+    path = tmp_path / f"rows.{format}"
+    if format == "parquet":
+        write_parquet(path, "SELECT i AS id, repeat('x', 100) AS name FROM range(100000) r(i)")
+    else:
+        path.write_text({"csv": "id,name\n" + f"1,{'x' * 100}\n" * 100_000, "ndjson": f'{{"id": 1, "name": "{"x" * 100}"}}\n' * 100_000}[format])
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([str(BINARY), "load", "s", str(path), "--url", node.url], stdout=subprocess.PIPE, stderr=theirs, text=True)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        shown += piece
+    assert "100000 rows" in process.communicate()[0] and process.returncode == 0
+    lines = [line for line in shown.decode().split("\r\x1b[K") if line]
+    assert len(lines) >= 2, lines
+    assert all(re.fullmatch(r"\d+ rows  \d+ rows/s  \[#*\.*\] +\d+ %  \d+ s left", line) for line in lines), lines
+    assert lines[-1].startswith("100000 rows") and "100 %" in lines[-1], lines
+    assert "100 %" not in lines[0]
 
 
 def test_what_is_not_there(node, tmp_path):

@@ -88,7 +88,7 @@ class Loader {
     start_ = Tick();
     rows_before_ = totals_.rows;
     TRY(format == "parquet" ? LoadParquet(path) : LoadText(path, format));
-    TRY(Send());
+    done_ = {};
     if (show_) std::fprintf(stderr, "\r\033[K");
     return Ok();
   }
@@ -103,7 +103,8 @@ class Loader {
                  ? -1
                  : static_cast<double>(input.read()) / static_cast<double>(input.size());
     };
-    return format == "csv" ? LoadCsv(*input) : LoadJson(*input, format);
+    TRY(format == "csv" ? LoadCsv(*input) : LoadJson(*input, format));
+    return Send();
   }
 
   Status LoadParquet(const std::string& path) {
@@ -121,7 +122,7 @@ class Loader {
     };
     while (true) {
       TRY(const std::vector<std::string> lines, rows->Next());
-      if (lines.empty()) return Ok();
+      if (lines.empty()) return Send();
       for (const std::string& line : lines) TRY(Add(line + "\n"));
     }
   }
@@ -306,8 +307,10 @@ class Loader {
   const bool show_;
   Totals totals_;
   std::vector<std::string> columns_;  // of the stream
-  std::function<double()> done_;      // part of the file that is through, negative: not known
-  uint64_t rows_before_ = 0;          // of the files before
+  // Part of the file that is through, negative: not known. Looks at what reads the file, so it is
+  // there only while that is.
+  std::function<double()> done_;
+  uint64_t rows_before_ = 0;  // of the files before
   size_t rejected_shown_ = 0;
   bool noted_ = false;
   std::chrono::steady_clock::time_point start_;
