@@ -144,6 +144,12 @@ def test_a_holder_without_address_is_named(make_node):
     address.write_text("127.0.0.1:1")
     done = millrace("plan", node.project, "--data", node.data)
     assert done.returncode == 1 and "127.0.0.1:1" in done.stderr, done.stderr
+    other = make_node(STREAM)
+    other.start()
+    address.write_text(other.url.removeprefix("http://"))
+    done = millrace("plan", node.project, "--data", node.data)
+    assert done.returncode == 1 and "another node answers" in done.stderr, (done.stdout, done.stderr)
+    other.stop()
     address.write_text(noted)
     node.stop()
     assert not address.exists()  # nobody is there any more

@@ -34,6 +34,12 @@ Result<runtime::ProjectPlan> AskHolder(const std::string& directory, const Proje
       client.Post("/v1/project/plan", "application/json", http::ProjectFilesBody(project.files));
   if (!answer.ok()) return std::move(answer).error().With(holder + ", which was asked");
   if (answer->status != 200) return ErrorOfAnswer(*answer);
+  // The address may be that of a node before this one, and another's by now.
+  const std::string* answered = answer->Header("X-Millrace-Process");
+  if (process.ok() && (answered == nullptr || *answered != *process)) {
+    return Error(Code::kUnavailable, "{}, but at {} another node answers", holder, *address)
+        .Hint("it is just starting: plan again in a moment");
+  }
   return http::ParseProjectPlan(answer->body);
 }
 

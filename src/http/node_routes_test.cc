@@ -13,6 +13,8 @@ TEST(ProjectRoute, AnswersThePlanOfTheFiles) {
   const auto answer = client.Post("/v1/project/plan", "application/json",
                                   ProjectFilesBody({{"a \"b\".sql", "CREATE\n…"}}));
   ASSERT_EQ(answer->status, 200) << answer->body;
+  ASSERT_NE(answer->Header("X-Millrace-Process"), nullptr);
+  EXPECT_EQ(*answer->Header("X-Millrace-Process"), std::to_string(::getpid()));
   const auto plan = ParseProjectPlan(answer->body);
   ASSERT_TRUE(plan.ok()) << plan.error().ToString();
   ASSERT_EQ(plan->items.size(), 1u);

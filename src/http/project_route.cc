@@ -1,6 +1,7 @@
 // POST /v1/project/plan: what applying a project's files would change here, and what it costs.
 // Nothing is done.
 #include <simdjson.h>
+#include <unistd.h>
 
 #include "http/negotiation.h"
 #include "http/project_plan_json.h"
@@ -74,6 +75,8 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
   }
   auto plan = co_await exchange.Wait(waiting);
   if (plan.ok()) {
+    // So that who found the address in a data directory can tell whether this node holds it.
+    exchange.AddHeader("X-Millrace-Process", std::to_string(::getpid()));
     exchange.Reply(200, "application/json", ProjectPlanBody(*plan));
   } else {
     exchange.ReplyError(plan.error());
