@@ -107,9 +107,8 @@ struct Difference {
 // `wanted`: all objects of the project, `reads` filled in (sql::RelationsNamed is enough). Objects
 // that were made by hand are left alone (and a clash with one is an error), but a view made by hand
 // over something that is replaced is rebuilt with it. Definitions are compared as what they mean:
-// white space, comments and the case of keywords are no difference. Streams and tables are replaced
-// in place where only options and CHECKs changed; anything else is a drop and a create, which loses
-// data.
+// white space, comments and the case of keywords are no difference. Any change of a stream or table
+// is a drop and a create, which loses data.
 Result<Difference> Diff(const Catalog& catalog, const std::vector<Object>& wanted);
 
 }  // namespace millrace::catalog

@@ -9,6 +9,7 @@
 #include <deque>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <thread>
 
 #include "rows/key.h"
@@ -247,6 +248,42 @@ TEST_F(StoreTest, FlushesWhileItsWorkersRunOnTheirOwnThreads) {
                   })
                   .ok());
   EXPECT_EQ(entries, 8000u);
+}
+
+// Names, sizes and times of everything in the directory.
+std::string Listing(const std::string& directory) {
+  std::map<std::string, std::string> found;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    const auto time = entry.last_write_time().time_since_epoch().count();
+    const auto size = entry.is_regular_file() ? entry.file_size() : 0;
+    found[entry.path().string()] = fmt::format("{} {}", size, time);
+  }
+  std::string out;
+  for (const auto& [path, text] : found) out += path + " " + text + "\n";
+  return out;
+}
+
+TEST_F(StoreTest, OpenedForReadingOnlyItChangesNothing) {
+  Open();
+  ASSERT_TRUE(Count(Keys(0, 1000)).ok());
+  store_->BeginFlush(Step{++step_}, {{TableId{7}, "name", "value"}});
+  ASSERT_TRUE(store_->FinishFlush().ok());
+  store_.reset();
+  const std::string before = Listing(directory_);
+  const StoreOptions options{.directory = directory_, .read_only = true};
+  {
+    const auto opened = Store::Open(options);
+    ASSERT_TRUE(opened.ok()) << opened.error().ToString();
+    EXPECT_EQ((*opened)->flushed_step(), Step{step_});
+    EXPECT_EQ((*opened)->Get(TableId{7}, "name").value(), "value");
+    // Two may look at once.
+    EXPECT_TRUE(Store::Open(options).ok());
+  }
+  EXPECT_EQ(Listing(directory_), before);
+  Open();
+  EXPECT_EQ(Found(Keys(0, 1000)), 1000u);
+  EXPECT_FALSE(Store::Open({.directory = directory_ + "/none", .read_only = true}).ok());
+  EXPECT_FALSE(std::filesystem::exists(directory_ + "/none"));
 }
 
 }  // namespace
