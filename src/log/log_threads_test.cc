@@ -1,5 +1,6 @@
 // The log with its own threads: producers that wait, callbacks, failures and closing, all at once.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -264,7 +265,9 @@ TEST(LogThreads, AnswersEveryRequestOnceWhenThePowerGoes) {
 
 // With the real file system.
 TEST(LogThreads, ServesManyProducersAndReadersAtOnce) {
-  const std::string directory = ::testing::TempDir() + "/millrace_log_threads";
+  // Its own for each process: the same test may run in several builds at once.
+  const std::string directory =
+      ::testing::TempDir() + "/millrace_log_threads_" + std::to_string(::getpid());
   ASSERT_TRUE(Files::System().RemoveAll(directory).ok());
   LogOptions options;
   options.directory = directory;
