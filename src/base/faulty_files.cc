@@ -86,7 +86,6 @@ class FaultyFiles::OpenFile final : public File {
     return Ok();
   }
 
-  void StartWriteback(uint64_t, uint64_t) override {}
 
   Status Preallocate(uint64_t size) override {
     std::lock_guard lock(files_.mutex_);

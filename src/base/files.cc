@@ -92,10 +92,6 @@ class SystemFile final : public File {
     return Ok();
   }
 
-  void StartWriteback(uint64_t offset, uint64_t size) override {
-    ::sync_file_range(fd_, static_cast<off64_t>(offset), static_cast<off64_t>(size),
-                      SYNC_FILE_RANGE_WRITE);
-  }
 
   Status Preallocate(uint64_t size) override {
     const int result =

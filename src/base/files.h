@@ -36,8 +36,6 @@ class File {
   [[nodiscard]] virtual Result<size_t> Read(char* to, size_t size, uint64_t offset) const = 0;
   // fdatasync: content and size are on disk when it returns.
   [[nodiscard]] virtual Status Sync() = 0;
-  // Asks the system to begin writing these bytes out, without waiting and without any promise.
-  virtual void StartWriteback(uint64_t offset, uint64_t size) = 0;
   // Reserves blocks for [0, size) without changing the file's size. A file system that cannot does
   // nothing.
   [[nodiscard]] virtual Status Preallocate(uint64_t size) = 0;

@@ -132,7 +132,6 @@ class OverlayFiles::OpenFile final : public File {
     return content_->Read(to, size, offset);
   }
   Status Sync() override { return Ok(); }
-  void StartWriteback(uint64_t, uint64_t) override {}
   Status Preallocate(uint64_t) override { return Ok(); }
   Status Truncate(uint64_t size) override { return content_->Truncate(size); }
   Result<uint64_t> Size() const override { return content_->size(); }

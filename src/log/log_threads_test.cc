@@ -65,9 +65,6 @@ class HookedFiles final : public Files {
       TRY(files_.before_sync());
       return file_->Sync();
     }
-    void StartWriteback(uint64_t offset, uint64_t size) override {
-      file_->StartWriteback(offset, size);
-    }
     Status Preallocate(uint64_t size) override { return file_->Preallocate(size); }
     Status Truncate(uint64_t size) override { return file_->Truncate(size); }
     Result<uint64_t> Size() const override { return file_->Size(); }
