@@ -28,17 +28,22 @@ Status ApplyChanges(Node::Impl& node, std::vector<catalog::Change> changes) {
 // "STREAM", as it stands in a statement.
 std::string Keyword(catalog::Kind kind) {
   std::string keyword(catalog::KindName(kind));
-  std::transform(keyword.begin(), keyword.end(), keyword.begin(), [](unsigned char c) { return std::toupper(c); });
+  std::transform(keyword.begin(), keyword.end(), keyword.begin(),
+                 [](unsigned char c) { return std::toupper(c); });
   return keyword;
 }
 
 // What needs the object, nearest first. Only relations are needed by others.
-std::vector<const catalog::Object*> DependentsOf(const catalog::Catalog& catalog, catalog::Kind kind, const std::string& name) {
-  return catalog::IsRelation(kind) ? catalog.DependentObjects(name) : std::vector<const catalog::Object*>();
+std::vector<const catalog::Object*> DependentsOf(const catalog::Catalog& catalog,
+                                                 catalog::Kind kind, const std::string& name) {
+  return catalog::IsRelation(kind) ? catalog.DependentObjects(name)
+                                   : std::vector<const catalog::Object*>();
 }
 
-// A running node measures what it holds: rows as of the newest step, contents in memory, streams in the log's files.
-Result<RelationSize> SizeOf(const Node::Impl& node, const Published& published, const catalog::Object& object) {
+// A running node measures what it holds: rows as of the newest step, contents in memory, streams in
+// the log's files.
+Result<RelationSize> SizeOf(const Node::Impl& node, const Published& published,
+                            const catalog::Object& object) {
   RelationSize size;
   const auto relation = published.relations->Find(object.name());
   if (relation == nullptr) return size;
@@ -49,19 +54,22 @@ Result<RelationSize> SizeOf(const Node::Impl& node, const Published& published, 
   }
   const auto books = published.state.books.find(relation->internal_name);
   if (books != published.state.books.end()) size.rows = books->second.rows;
-  size.bytes = StreamBytes(Files::System(), *node.log, node.options.data_directory, relation->topic());
+  size.bytes =
+      StreamBytes(node.files(), *node.log, node.options.data_directory, relation->topic());
   return size;
 }
 
 Result<PlannedProject> PlanFiles(Node::Impl& node, const std::vector<ProjectFile>& files) {
   const PublishedPtr published = node.publisher.newest();
-  return PlanProject(*node.database, *published->catalog,
-                     [&](const catalog::Object& object) { return SizeOf(node, *published, object); }, files);
+  return PlanProject(
+      *node.database, *published->catalog,
+      [&](const catalog::Object& object) { return SizeOf(node, *published, object); }, files);
 }
 
 }  // namespace
 
-Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& statement, std::string_view text) {
+Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& statement,
+                                      std::string_view text) {
   const std::lock_guard lock(node.definition_mutex);
   const catalog::CatalogPtr catalog = node.publisher.newest()->catalog;
   const auto& create = std::get<sql::CreateStatement>(statement.statement);
@@ -75,20 +83,25 @@ Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& st
   const catalog::Object* existing = catalog->FindInNameSpace(probe.kind(), name);
   if (existing != nullptr && !create.or_replace) {
     if (create.if_not_exists && existing->kind() == probe.kind()) {
-      result.notices.push_back(fmt::format("{} {} exists already", catalog::KindName(existing->kind()), Quoted(name)));
+      result.notices.push_back(
+          fmt::format("{} {} exists already", catalog::KindName(existing->kind()), Quoted(name)));
       return result;
     }
-    return Error(Code::kAlreadyExists, "{} {} exists already", catalog::KindName(existing->kind()), Quoted(existing->name()))
+    return Error(Code::kAlreadyExists, "{} {} exists already", catalog::KindName(existing->kind()),
+                 Quoted(existing->name()))
         .Hint("CREATE OR REPLACE puts a new definition in its place")
         .SqlState("42P07");
   }
   if (existing != nullptr && existing->kind() != probe.kind()) {
-    return Error(Code::kConflict, "{} is a {}, which CREATE OR REPLACE cannot make a {}", Quoted(name),
-                 catalog::KindName(existing->kind()), catalog::KindName(probe.kind()));
+    return Error(Code::kConflict, "{} is a {}, which CREATE OR REPLACE cannot make a {}",
+                 Quoted(name), catalog::KindName(existing->kind()),
+                 catalog::KindName(probe.kind()));
   }
-  const bool holds_data = probe.kind() == catalog::Kind::kStream || probe.kind() == catalog::Kind::kTable;
+  const bool holds_data =
+      probe.kind() == catalog::Kind::kStream || probe.kind() == catalog::Kind::kTable;
   if (existing != nullptr && holds_data) {
-    return Error(Code::kConflict, "{} {} holds data and is not replaced", catalog::KindName(existing->kind()), Quoted(name))
+    return Error(Code::kConflict, "{} {} holds data and is not replaced",
+                 catalog::KindName(existing->kind()), Quoted(name))
         .Hint("DROP it first if its rows may go");
   }
   const auto whole = std::make_shared<const std::string>(text);
@@ -121,27 +134,32 @@ Result<StatementResult> ExecuteDrop(Node::Impl& node, const sql::DropStatement& 
   const catalog::Object* object = catalog->FindInNameSpace(drop.kind, drop.name);
   if (object == nullptr || object->kind() != drop.kind) {
     if (object == nullptr && drop.if_exists) {
-      result.notices.push_back(fmt::format("{} {} does not exist", catalog::KindName(drop.kind), Quoted(drop.name)));
+      result.notices.push_back(
+          fmt::format("{} {} does not exist", catalog::KindName(drop.kind), Quoted(drop.name)));
       return result;
     }
     if (object != nullptr) {
-      return Error(Code::kInvalidArgument, "{} is a {}, not a {}", Quoted(drop.name), catalog::KindName(object->kind()),
-                   catalog::KindName(drop.kind));
+      return Error(Code::kInvalidArgument, "{} is a {}, not a {}", Quoted(drop.name),
+                   catalog::KindName(object->kind()), catalog::KindName(drop.kind));
     }
     std::vector<std::string> names;
     for (const catalog::Object* other : catalog->OfKind(drop.kind)) names.push_back(other->name());
-    return Error(Code::kNotFound, "{} {} does not exist", catalog::KindName(drop.kind), Quoted(drop.name))
+    return Error(Code::kNotFound, "{} {} does not exist", catalog::KindName(drop.kind),
+                 Quoted(drop.name))
         .Hint(DidYouMean(drop.name, names));
   }
-  const std::vector<const catalog::Object*> dependents = DependentsOf(*catalog, drop.kind, drop.name);
+  const std::vector<const catalog::Object*> dependents =
+      DependentsOf(*catalog, drop.kind, drop.name);
   std::vector<std::string> names;
   for (const catalog::Object* dependent : dependents) names.push_back(dependent->name());
   if (!dependents.empty() && !drop.cascade) {
-    return Error(Code::kConflict, "{} {} is needed by {}", catalog::KindName(drop.kind), Quoted(drop.name), fmt::join(names, ", "))
+    return Error(Code::kConflict, "{} {} is needed by {}", catalog::KindName(drop.kind),
+                 Quoted(drop.name), fmt::join(names, ", "))
         .Hint("DROP … CASCADE drops these too");
   }
   std::vector<catalog::Change> changes;
-  for (auto it = dependents.rbegin(); it != dependents.rend(); ++it) changes.push_back(catalog::Drop{(*it)->name(), (*it)->kind()});
+  for (auto it = dependents.rbegin(); it != dependents.rend(); ++it)
+    changes.push_back(catalog::Drop{(*it)->name(), (*it)->kind()});
   changes.push_back(catalog::Drop{object->name(), drop.kind});
   TRY(ApplyChanges(node, std::move(changes)));
   for (const std::string& name : names) result.notices.push_back("dropped too: " + name);
@@ -160,11 +178,13 @@ Result<ProjectPlan> ApplyProjectFiles(Node::Impl& node, const std::vector<Projec
   const std::lock_guard lock(node.definition_mutex);
   TRY(PlannedProject planned, PlanFiles(node, files));
   for (const ProjectPlan::Item& item : planned.plan.items) {
-    const bool allowed = std::any_of(allow_drop.begin(), allow_drop.end(),
-                                     [&](const std::string& name) { return rows::EqualNames(name, item.change.name); });
+    const bool allowed = std::any_of(
+        allow_drop.begin(), allow_drop.end(),
+        [&](const std::string& name) { return rows::EqualNames(name, item.change.name); });
     if (!item.change.loses_data || allowed) continue;
-    return Error(Code::kConflict, "{} {} would lose its data ({} rows): {}", catalog::KindName(item.change.kind),
-                 Quoted(item.change.name), item.rows_lost, item.change.reason)
+    return Error(Code::kConflict, "{} {} would lose its data ({} rows): {}",
+                 catalog::KindName(item.change.kind), Quoted(item.change.name), item.rows_lost,
+                 item.change.reason)
         .Hint(fmt::format("run again with --allow-drop {} if it may go", item.change.name));
   }
   TRY(ApplyChanges(node, std::move(planned.difference.changes)));

@@ -44,10 +44,12 @@ struct Node::Impl {
   mutable std::mutex endpoints_mutex;
   std::shared_ptr<const Endpoints> endpoints;
   std::mutex sources_mutex;
-  std::map<std::string, std::pair<uint64_t, std::unique_ptr<connectors::Source>>> sources;  // by name, with generation
+  std::map<std::string, std::pair<uint64_t, std::unique_ptr<connectors::Source>>>
+      sources;  // by name, with generation
   std::atomic<bool> ready{false};
   std::atomic<bool> stopped{false};
 
+  Files& files() const { return options.files == nullptr ? Files::System() : *options.files; }
   std::shared_ptr<const NodeSnapshot> TakeSnapshot() {
     return std::make_shared<NodeSnapshot>(publisher.PinNewest(), *log, *database, system_tables);
   }
@@ -59,7 +61,8 @@ struct Node::Impl {
   std::vector<stream::OperatorStats> OperatorStats();
   // The health of the step loop, and turning producers away while it is too far behind.
   Status Admit() const;
-  // After the catalog has changed: endpoints and sources follow it. REQUIRES: definition_mutex is held.
+  // After the catalog has changed: endpoints and sources follow it. REQUIRES: definition_mutex is
+  // held.
   Status FollowCatalog();
   void Stop();
 };
