@@ -1,5 +1,5 @@
-// CHECK is for bugs: it is always on, and ends the process with file, line and message. What comes from disk,
-// network or a user is never CHECKed: that is an Error.
+// CHECK is for bugs: it is always on, and ends the process with file, line and message. What comes
+// from disk, network or a user is never CHECKed: that is an Error.
 #pragma once
 
 #include <sstream>
@@ -22,7 +22,7 @@ struct Voidify {
 
 }  // namespace millrace::internal
 
-#define CHECK(condition)                         \
-  (condition) ? (void)0                          \
+#define CHECK(condition)                          \
+  (condition) ? (void)0                           \
               : ::millrace::internal::Voidify() & \
                     ::millrace::internal::CheckFailure(__FILE__, __LINE__, #condition).stream()

@@ -1,4 +1,5 @@
-// Numbers and strings as bytes, and back with every length checked. Little-endian unless the name says Big.
+// Numbers and strings as bytes, and back with every length checked. Little-endian unless the name
+// says Big.
 #pragma once
 
 #include <bit>
@@ -11,7 +12,8 @@
 
 namespace millrace {
 
-static_assert(std::endian::native == std::endian::little, "on-disk formats assume a little-endian machine");
+static_assert(std::endian::native == std::endian::little,
+              "on-disk formats assume a little-endian machine");
 
 template <typename T>
 void PutFixed(std::string& out, T value) {
@@ -39,7 +41,8 @@ void PutVarint(std::string& out, uint64_t value);
 void PutZigzag(std::string& out, int64_t value);
 void PutBytes(std::string& out, std::string_view bytes);  // varint length, then the bytes
 
-// Reads from the front of a byte range. Every call fails with kCorruption when the range ends too early.
+// Reads from the front of a byte range. Every call fails with kCorruption when the range ends too
+// early.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : bytes_(bytes) {}
@@ -53,7 +56,7 @@ class Reader {
   }
   Result<uint64_t> Varint();
   Result<int64_t> Zigzag();
-  Result<std::string_view> Bytes();                // varint length, then the bytes
+  Result<std::string_view> Bytes();  // varint length, then the bytes
   Result<std::string_view> Raw(size_t size);
 
  private:

@@ -7,19 +7,32 @@ namespace millrace {
 
 std::string_view CodeName(Code code) {
   switch (code) {
-    case Code::kInvalidArgument: return "invalid_argument";
-    case Code::kNotFound: return "not_found";
-    case Code::kAlreadyExists: return "already_exists";
-    case Code::kConflict: return "conflict";
-    case Code::kNotSupported: return "not_supported";
-    case Code::kTooLarge: return "too_large";
-    case Code::kOverloaded: return "overloaded";
-    case Code::kUnavailable: return "unavailable";
-    case Code::kTimeout: return "timeout";
-    case Code::kCancelled: return "cancelled";
-    case Code::kCorruption: return "corruption";
-    case Code::kIo: return "io";
-    case Code::kInternal: return "internal";
+    case Code::kInvalidArgument:
+      return "invalid_argument";
+    case Code::kNotFound:
+      return "not_found";
+    case Code::kAlreadyExists:
+      return "already_exists";
+    case Code::kConflict:
+      return "conflict";
+    case Code::kNotSupported:
+      return "not_supported";
+    case Code::kTooLarge:
+      return "too_large";
+    case Code::kOverloaded:
+      return "overloaded";
+    case Code::kUnavailable:
+      return "unavailable";
+    case Code::kTimeout:
+      return "timeout";
+    case Code::kCancelled:
+      return "cancelled";
+    case Code::kCorruption:
+      return "corruption";
+    case Code::kIo:
+      return "io";
+    case Code::kInternal:
+      return "internal";
   }
   return "unknown";
 }
@@ -27,19 +40,32 @@ std::string_view CodeName(Code code) {
 std::string_view Error::sqlstate() const {
   if (!sqlstate_.empty()) return sqlstate_;
   switch (code_) {
-    case Code::kInvalidArgument: return "22023";
-    case Code::kNotFound: return "42704";
-    case Code::kAlreadyExists: return "42710";
-    case Code::kConflict: return "2BP01";
-    case Code::kNotSupported: return "0A000";
-    case Code::kTooLarge: return "54000";
-    case Code::kOverloaded: return "53400";
-    case Code::kUnavailable: return "57P03";
-    case Code::kTimeout: return "57014";
-    case Code::kCancelled: return "57014";
-    case Code::kCorruption: return "XX001";
-    case Code::kIo: return "58030";
-    case Code::kInternal: return "XX000";
+    case Code::kInvalidArgument:
+      return "22023";
+    case Code::kNotFound:
+      return "42704";
+    case Code::kAlreadyExists:
+      return "42710";
+    case Code::kConflict:
+      return "2BP01";
+    case Code::kNotSupported:
+      return "0A000";
+    case Code::kTooLarge:
+      return "54000";
+    case Code::kOverloaded:
+      return "53400";
+    case Code::kUnavailable:
+      return "57P03";
+    case Code::kTimeout:
+      return "57014";
+    case Code::kCancelled:
+      return "57014";
+    case Code::kCorruption:
+      return "XX001";
+    case Code::kIo:
+      return "58030";
+    case Code::kInternal:
+      return "XX000";
   }
   return "XX000";
 }
@@ -96,11 +122,13 @@ SourcePosition PositionAt(std::string_view text, size_t offset, std::string_view
   const size_t end = std::min(text.find('\n', offset), text.size());
   SourcePosition position;
   position.file = file;
-  position.line = 1 + static_cast<int>(std::count(text.begin(), text.begin() + static_cast<long>(offset), '\n'));
+  position.line = 1 + static_cast<int>(
+                          std::count(text.begin(), text.begin() + static_cast<long>(offset), '\n'));
   // UTF-8: continuation bytes are no columns of their own.
   const auto is_start = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
-  position.column = 1 + static_cast<int>(std::count_if(text.begin() + static_cast<long>(begin),
-                                                       text.begin() + static_cast<long>(offset), is_start));
+  position.column =
+      1 + static_cast<int>(std::count_if(text.begin() + static_cast<long>(begin),
+                                         text.begin() + static_cast<long>(offset), is_start));
   position.line_text = text.substr(begin, end - begin);
   return position;
 }

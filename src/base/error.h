@@ -1,4 +1,5 @@
-// What went wrong, for a person who can act on it: object, action, cause, place in the text, and the way out.
+// What went wrong, for a person who can act on it: object, action, cause, place in the text, and
+// the way out.
 #pragma once
 
 #include <fmt/format.h>
@@ -12,19 +13,19 @@
 namespace millrace {
 
 enum class Code {
-  kInvalidArgument,    // the request is wrong as it stands: syntax, type, value out of range
-  kNotFound,           // a named thing does not exist
-  kAlreadyExists,      // a name or key is taken
-  kConflict,           // it would break something that depends on it, or the state does not allow it
-  kNotSupported,       // understood, but Millrace does not do it
-  kTooLarge,           // a limit of size was hit; the message names the limit
-  kOverloaded,         // try again later: log or engine is behind, disk nearly full
-  kUnavailable,        // the node is starting, stopping, or the peer does not answer
-  kTimeout,            // a limit of time was hit
-  kCancelled,          // somebody asked to stop it
-  kCorruption,         // bytes on disk are not what was written
-  kIo,                 // the operating system refused
-  kInternal,           // a bug of ours that was caught before harm
+  kInvalidArgument,  // the request is wrong as it stands: syntax, type, value out of range
+  kNotFound,         // a named thing does not exist
+  kAlreadyExists,    // a name or key is taken
+  kConflict,         // it would break something that depends on it, or the state does not allow it
+  kNotSupported,     // understood, but Millrace does not do it
+  kTooLarge,         // a limit of size was hit; the message names the limit
+  kOverloaded,       // try again later: log or engine is behind, disk nearly full
+  kUnavailable,      // the node is starting, stopping, or the peer does not answer
+  kTimeout,          // a limit of time was hit
+  kCancelled,        // somebody asked to stop it
+  kCorruption,       // bytes on disk are not what was written
+  kIo,               // the operating system refused
+  kInternal,         // a bug of ours that was caught before harm
 };
 
 // "kNotFound" → "not_found": the code as protocols show it.
@@ -42,8 +43,7 @@ class [[nodiscard]] Error {
  public:
   Error(Code code, std::string message) : code_(code), message_(std::move(message)) {}
   template <typename... Args>
-  Error(Code code, fmt::format_string<Args...> format, Args&&... args)
-    requires(sizeof...(Args) > 0)
+  Error(Code code, fmt::format_string<Args...> format, Args&&... args) requires(sizeof...(Args) > 0)
       : code_(code), message_(fmt::format(format, std::forward<Args>(args)...)) {}
 
   Code code() const { return code_; }
@@ -51,7 +51,8 @@ class [[nodiscard]] Error {
   const std::string& message() const { return message_; }
   const std::string& hint() const { return hint_; }
   const std::optional<SourcePosition>& position() const { return position_; }
-  // A five-letter SQLSTATE where the code alone does not say it ("23505"); else derived from the code.
+  // A five-letter SQLSTATE where the code alone does not say it ("23505"); else derived from the
+  // code.
   std::string_view sqlstate() const;
 
   Error With(std::string_view context) &&;
@@ -59,7 +60,8 @@ class [[nodiscard]] Error {
   Error Hint(std::string hint) &&;
   Error SqlState(std::string_view sqlstate) &&;
 
-  // "CREATE VIEW v: column "x" does not exist (file.sql:3:9)", then the line with a caret, then the hint.
+  // "CREATE VIEW v: column "x" does not exist (file.sql:3:9)", then the line with a caret, then the
+  // hint.
   std::string ToString() const;
 
  private:

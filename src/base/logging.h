@@ -17,9 +17,10 @@ void WriteLog(LogLevel level, std::string_view message, std::string_view fields)
 
 }  // namespace millrace
 
-#define MILLRACE_LOG(level, message, ...)                                           \
-  do {                                                                              \
-    if (::millrace::LogEnabled(level)) ::millrace::WriteLog(level, message, fmt::format("" __VA_ARGS__)); \
+#define MILLRACE_LOG(level, message, ...)                                \
+  do {                                                                   \
+    if (::millrace::LogEnabled(level))                                   \
+      ::millrace::WriteLog(level, message, fmt::format("" __VA_ARGS__)); \
   } while (false)
 #define LOG_DEBUG(message, ...) MILLRACE_LOG(::millrace::LogLevel::kDebug, message, __VA_ARGS__)
 #define LOG_INFO(message, ...) MILLRACE_LOG(::millrace::LogLevel::kInfo, message, __VA_ARGS__)

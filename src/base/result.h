@@ -1,13 +1,13 @@
-// Errors are values: a function that can fail returns Result<T> (or Status), and the caller either handles the
-// error or passes it on with TRY. Bugs are not errors: see check.h.
+// Errors are values: a function that can fail returns Result<T> (or Status), and the caller either
+// handles the error or passes it on with TRY. Bugs are not errors: see check.h.
 //
 //   Result<Segment> segment = OpenSegment(path);
 //   if (!segment.ok()) return segment.error();
 //   TRY(auto batch, segment->Read(offset));       // passes the error on
 //   TRY(Flush());                                 // the same for a Status
 //
-// TRY is a whole statement, never part of an expression: on GCC 12 an early return from inside an initialiser
-// list would skip the destructors of the elements already made.
+// TRY is a whole statement, never part of an expression: on GCC 12 an early return from inside an
+// initialiser list would skip the destructors of the elements already made.
 #pragma once
 
 #include <optional>
@@ -95,22 +95,23 @@ Error TakeError(Result<T>&& result) {
 
 #define MILLRACE_CONCAT_(a, b) a##b
 #define MILLRACE_CONCAT(a, b) MILLRACE_CONCAT_(a, b)
-#define MILLRACE_TRY_STATUS(expr)                                                   \
-  do {                                                                              \
-    if (auto try_status = (expr); !try_status.ok())                                 \
-      return ::millrace::internal::TakeError(std::move(try_status));                \
+#define MILLRACE_TRY_STATUS(expr)                                    \
+  do {                                                               \
+    if (auto try_status = (expr); !try_status.ok())                  \
+      return ::millrace::internal::TakeError(std::move(try_status)); \
   } while (false)
-#define MILLRACE_TRY_VALUE_(tmp, declaration, expr)                                 \
-  auto tmp = (expr);                                                                \
-  if (!tmp.ok()) return ::millrace::internal::TakeError(std::move(tmp));            \
+#define MILLRACE_TRY_VALUE_(tmp, declaration, expr)                      \
+  auto tmp = (expr);                                                     \
+  if (!tmp.ok()) return ::millrace::internal::TakeError(std::move(tmp)); \
   declaration = std::move(tmp).value()
 #define MILLRACE_TRY_VALUE(declaration, ...) \
   MILLRACE_TRY_VALUE_(MILLRACE_CONCAT(try_result_, __COUNTER__), declaration, (__VA_ARGS__))
-// TRY(status) or TRY(declaration, result). A status call whose arguments hold top-level commas outside
-// parentheses does not occur; calls keep theirs inside parentheses.
+// TRY(status) or TRY(declaration, result). A status call whose arguments hold top-level commas
+// outside parentheses does not occur; calls keep theirs inside parentheses.
 #define MILLRACE_TRY_PICK(a, b, c, d, e, f, name, ...) name
-#define TRY(...)                                                                              \
+#define TRY(...)                                                                             \
   MILLRACE_TRY_PICK(__VA_ARGS__, MILLRACE_TRY_VALUE, MILLRACE_TRY_VALUE, MILLRACE_TRY_VALUE, \
-                    MILLRACE_TRY_VALUE, MILLRACE_TRY_VALUE, MILLRACE_TRY_STATUS)(__VA_ARGS__)
+                    MILLRACE_TRY_VALUE, MILLRACE_TRY_VALUE, MILLRACE_TRY_STATUS)             \
+  (__VA_ARGS__)
 
 }  // namespace millrace

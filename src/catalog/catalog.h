@@ -32,8 +32,9 @@ using Change = std::variant<Create, Drop>;
 // Streams, tables and views: what a query can name.
 bool IsRelation(Kind kind);
 
-// The name within its name space: streams, tables and views share one, the other kinds have one each (a source may be called
-// like the stream that it fills). Two objects of equal key cannot be in one catalog.
+// The name within its name space: streams, tables and views share one, the other kinds have one
+// each (a source may be called like the stream that it fills). Two objects of equal key cannot be
+// in one catalog.
 std::string NameKey(Kind kind, std::string_view name);
 
 class Catalog;
@@ -46,8 +47,8 @@ class Catalog {
   uint64_t version() const { return version_; }
   // The relation of this name; where there is none the source, endpoint or index.
   const Object* Find(std::string_view name) const;
-  const Object* Find(Kind kind, std::string_view name) const;  // of this kind exactly
-  const Object* FindRelation(std::string_view name) const;     // a stream, table or view
+  const Object* Find(Kind kind, std::string_view name) const;             // of this kind exactly
+  const Object* FindRelation(std::string_view name) const;                // a stream, table or view
   const Object* FindInNameSpace(Kind kind, std::string_view name) const;  // of equal NameKey
   const StreamDefinition* FindStream(std::string_view name) const;
   const TableDefinition* FindTable(std::string_view name) const;
@@ -55,7 +56,8 @@ class Catalog {
   // All objects, each after those it depends on; ties by name.
   std::vector<const Object*> InOrder() const;
   std::vector<const Object*> OfKind(Kind kind) const;
-  // What depends on the relation `name`, directly or not, nearest first. (Nothing depends on other kinds.)
+  // What depends on the relation `name`, directly or not, nearest first. (Nothing depends on other
+  // kinds.)
   std::vector<const Object*> DependentObjects(std::string_view name) const;
   // Their names.
   std::vector<std::string> DependentsOf(std::string_view name) const;

@@ -44,7 +44,8 @@ Result<Options> ParseOptions(const catalog::SourceDefinition& definition) {
     }
   }
   if (!(options.rows_per_second > 0 && options.rows_per_second <= kRowsPerSecondMax)) {
-    return Error(Code::kInvalidArgument, "datagen: rows_per_second must lie above 0 and at most at {}", kRowsPerSecondMax);
+    return Error(Code::kInvalidArgument,
+                 "datagen: rows_per_second must lie above 0 and at most at {}", kRowsPerSecondMax);
   }
   return options;
 }
@@ -52,21 +53,27 @@ Result<Options> ParseOptions(const catalog::SourceDefinition& definition) {
 // The JSON text of one random value of the column.
 std::string RandomValue(const rows::Column& column, Random& random, Micros now) {
   using Type = duckdb::LogicalTypeId;
-  static constexpr const char* kWords[] = {"alder", "birch", "cedar", "elm", "hazel", "larch", "maple", "oak", "rowan", "willow"};
+  static constexpr const char* kWords[] = {"alder", "birch", "cedar", "elm",   "hazel",
+                                           "larch", "maple", "oak",   "rowan", "willow"};
   switch (column.type.id()) {
-    case Type::BOOLEAN: return random.OneIn(2) ? "true" : "false";
+    case Type::BOOLEAN:
+      return random.OneIn(2) ? "true" : "false";
     case Type::TINYINT:
-    case Type::UTINYINT: return std::to_string(random.Below(100));
+    case Type::UTINYINT:
+      return std::to_string(random.Below(100));
     case Type::SMALLINT:
-    case Type::USMALLINT: return std::to_string(random.Below(1000));
+    case Type::USMALLINT:
+      return std::to_string(random.Below(1000));
     case Type::INTEGER:
     case Type::UINTEGER:
     case Type::BIGINT:
     case Type::UBIGINT:
     case Type::HUGEINT:
-    case Type::UHUGEINT: return std::to_string(random.Below(10'000));
+    case Type::UHUGEINT:
+      return std::to_string(random.Below(10'000));
     case Type::FLOAT:
-    case Type::DOUBLE: return fmt::format("{}.{:02}", random.Below(100), random.Below(100));
+    case Type::DOUBLE:
+      return fmt::format("{}.{:02}", random.Below(100), random.Below(100));
     case Type::DECIMAL: {
       const uint8_t scale = duckdb::DecimalType::GetScale(column.type);
       const uint8_t whole = duckdb::DecimalType::GetWidth(column.type) - scale;
@@ -75,17 +82,27 @@ std::string RandomValue(const rows::Column& column, Random& random, Micros now) 
       if (scale > 0) text += fmt::format(".{}", random.Below(10));
       return text;
     }
-    case Type::DATE: return '"' + duckdb::Date::ToString(duckdb::Timestamp::GetDate(duckdb::timestamp_t(now.value))) + '"';
+    case Type::DATE:
+      return '"' +
+             duckdb::Date::ToString(duckdb::Timestamp::GetDate(duckdb::timestamp_t(now.value))) +
+             '"';
     case Type::TIMESTAMP:
-    case Type::TIMESTAMP_TZ: return '"' + duckdb::Timestamp::ToString(duckdb::timestamp_t(now.value)) + '"';
+    case Type::TIMESTAMP_TZ:
+      return '"' + duckdb::Timestamp::ToString(duckdb::timestamp_t(now.value)) + '"';
     case Type::UUID: {
       const duckdb::hugeint_t value(static_cast<int64_t>(random.Next()), random.Next());
       return '"' + duckdb::UUID::ToString(value) + '"';
     }
     case Type::ENUM:
-      return '"' + duckdb::EnumType::GetString(column.type, random.Below(duckdb::EnumType::GetSize(column.type))).GetString() + '"';
-    case Type::VARCHAR: return fmt::format("\"{}\"", kWords[random.Below(std::size(kWords))]);
-    default: return "null";
+      return '"' +
+             duckdb::EnumType::GetString(column.type,
+                                         random.Below(duckdb::EnumType::GetSize(column.type)))
+                 .GetString() +
+             '"';
+    case Type::VARCHAR:
+      return fmt::format("\"{}\"", kWords[random.Below(std::size(kWords))]);
+    default:
+      return "null";
   }
 }
 
@@ -109,7 +126,8 @@ class Datagen final : public Source {
     auto last = Tick();
     std::unique_lock lock(mutex_);
     while (!wake_.wait_for(lock, kTick, [&] { return stop_; }) && options_.rows > 0) {
-      owed = std::min(owed + SecondsSince(last) * options_.rows_per_second, options_.rows_per_second);
+      owed =
+          std::min(owed + SecondsSince(last) * options_.rows_per_second, options_.rows_per_second);
       last = Tick();
       const auto count = std::min<uint64_t>(static_cast<uint64_t>(owed), options_.rows);
       if (count == 0) continue;
@@ -131,7 +149,8 @@ class Datagen final : public Source {
     for (uint64_t i = 0; i < count; ++i) {
       std::string text = "{";
       for (const rows::Column& column : stream_.schema.columns) {
-        text += fmt::format("{}\"{}\":{}", text.size() > 1 ? "," : "", column.name, RandomValue(column, random, now));
+        text += fmt::format("{}\"{}\":{}", text.size() > 1 ? "," : "", column.name,
+                            RandomValue(column, random, now));
       }
       texts->push_back(text + "}");
     }
@@ -139,7 +158,8 @@ class Datagen final : public Source {
     request.owner = texts;
     const Result<ingest::Answer> answer = ingest_.AppendAndWait(std::move(request));
     if (answer.ok()) return true;
-    LOG_WARNING("datagen could not send; it tries again", "stream={} error={}", stream_.name, answer.error().message());
+    LOG_WARNING("datagen could not send; it tries again", "stream={} error={}", stream_.name,
+                answer.error().message());
     return false;
   }
 
@@ -159,7 +179,8 @@ Status CheckDatagen(const catalog::SourceDefinition& definition) {
   return Ok();
 }
 
-Result<std::unique_ptr<Source>> StartDatagen(const catalog::SourceDefinition& definition, const catalog::StreamDefinition& stream,
+Result<std::unique_ptr<Source>> StartDatagen(const catalog::SourceDefinition& definition,
+                                             const catalog::StreamDefinition& stream,
                                              ingest::Ingest& ingest) {
   TRY(const Options options, ParseOptions(definition));
   return std::unique_ptr<Source>(std::make_unique<Datagen>(options, stream, ingest));

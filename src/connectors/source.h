@@ -15,11 +15,14 @@ class Source {
   virtual ~Source() = default;  // stops it, and waits for what is under way
 };
 
-// Whether the definition makes sense: known connector, known options, values in range. Without touching anything outside.
+// Whether the definition makes sense: known connector, known options, values in range. Without
+// touching anything outside.
 Status CheckSource(const catalog::SourceDefinition& definition);
 
-// Starts it. REQUIRES: CheckSource(definition).ok(). `stream` is the definition that it fills; `ingest` outlives it.
-Result<std::unique_ptr<Source>> StartSource(const catalog::SourceDefinition& definition, const catalog::StreamDefinition& stream,
+// Starts it. REQUIRES: CheckSource(definition).ok(). `stream` is the definition that it fills;
+// `ingest` outlives it.
+Result<std::unique_ptr<Source>> StartSource(const catalog::SourceDefinition& definition,
+                                            const catalog::StreamDefinition& stream,
                                             ingest::Ingest& ingest);
 
 }  // namespace millrace::connectors

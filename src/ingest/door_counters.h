@@ -1,6 +1,5 @@
-// What went through the door, by stream and source: the producers' side of the ledger. The runtime takes the counts with each step and
-// keeps them in the step's state.
-// Thread-safe.
+// What went through the door, by stream and source: the producers' side of the ledger. The runtime
+// takes the counts with each step and keeps them in the step's state. Thread-safe.
 #pragma once
 
 #include <cstdint>

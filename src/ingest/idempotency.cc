@@ -35,7 +35,8 @@ Result<RememberedAnswer> DecodeRemembered(std::string_view bytes) {
   Reader reader(bytes);
   RememberedAnswer out;
   TRY(const uint8_t version, reader.Fixed<uint8_t>());
-  if (version != kVersion) return Error(Code::kNotSupported, "idempotency record of version {}", version);
+  if (version != kVersion)
+    return Error(Code::kNotSupported, "idempotency record of version {}", version);
   TRY(out.body_hash, reader.Fixed<uint64_t>());
   TRY(out.topic_id, reader.Fixed<uint64_t>());
   TRY(out.at.value, reader.Fixed<int64_t>());
@@ -53,16 +54,19 @@ Result<RememberedAnswer> DecodeRemembered(std::string_view bytes) {
   return out;
 }
 
-IdempotencyIndex::Verdict IdempotencyIndex::Begin(const std::string& key, bool kept, uint64_t body_hash, uint64_t topic_id, Micros now,
+IdempotencyIndex::Verdict IdempotencyIndex::Begin(const std::string& key, bool kept,
+                                                  uint64_t body_hash, uint64_t topic_id, Micros now,
                                                   const Done& done) {
   std::optional<Result<Answer>> answer;
   {
     const std::lock_guard lock(mutex_);
     auto [it, inserted] = slots_.try_emplace(key);
     Slot& slot = it->second;
-    const bool stale =
-        slot.remembered && (slot.remembered->topic_id != topic_id ||
-                            (!slot.kept && slot.remembered->at.value + std::chrono::microseconds(kIdempotencyKept).count() < now.value));
+    const bool stale = slot.remembered &&
+                       (slot.remembered->topic_id != topic_id ||
+                        (!slot.kept && slot.remembered->at.value +
+                                               std::chrono::microseconds(kIdempotencyKept).count() <
+                                           now.value));
     if (inserted || stale) {
       slot = Slot{};
       slot.body_hash = body_hash;

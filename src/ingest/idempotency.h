@@ -1,8 +1,9 @@
-// Remembers the answers given under idempotency keys, so that a repeated request is answered and not appended again.
+// Remembers the answers given under idempotency keys, so that a repeated request is answered and
+// not appended again.
 //
-// Each answer is a record of the internal topic __idempotency (24 h) or __idempotency_kept (as long as the stream), written in the same
-// frame as the rows, so that both survive or neither. This is the index over them, in memory.
-// Thread-safe.
+// Each answer is a record of the internal topic __idempotency (24 h) or __idempotency_kept (as long
+// as the stream), written in the same frame as the rows, so that both survive or neither. This is
+// the index over them, in memory. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +26,9 @@ inline constexpr std::chrono::hours kIdempotencyKept{24};
 
 struct RememberedAnswer {
   uint64_t body_hash = 0;
-  uint64_t topic_id = 0;   // incarnation of the stream
+  uint64_t topic_id = 0;  // incarnation of the stream
   Micros at;
-  Answer answer;           // without the list of rejected rows' texts beyond their count
+  Answer answer;  // without the list of rejected rows' texts beyond their count
 };
 std::string EncodeRemembered(const RememberedAnswer& remembered);
 Result<RememberedAnswer> DecodeRemembered(std::string_view bytes);
@@ -37,12 +38,13 @@ class IdempotencyIndex {
   using Done = std::function<void(Result<Answer>)>;
 
   enum class Verdict {
-    kNew,        // the caller appends, then calls Finish
-    kAnswered,   // `done` was or will be called with the remembered answer or an error
+    kNew,       // the caller appends, then calls Finish
+    kAnswered,  // `done` was or will be called with the remembered answer or an error
   };
-  // `key` is stream name + key. A request under a key that is in flight waits for the first one's answer.
-  // `kept`: remembered as long as the stream exists.
-  Verdict Begin(const std::string& key, bool kept, uint64_t body_hash, uint64_t topic_id, Micros now, const Done& done);
+  // `key` is stream name + key. A request under a key that is in flight waits for the first one's
+  // answer. `kept`: remembered as long as the stream exists.
+  Verdict Begin(const std::string& key, bool kept, uint64_t body_hash, uint64_t topic_id,
+                Micros now, const Done& done);
   // The append's outcome. An error forgets the key.
   void Finish(const std::string& key, Result<RememberedAnswer> outcome);
   // At start: a record of the topics.

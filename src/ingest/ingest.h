@@ -1,5 +1,5 @@
-// The one way in: rows of any protocol become records of a stream. Decodes, checks, chooses key and partition, remembers idempotency
-// keys, appends. An answer is given when the records are on disk.
+// The one way in: rows of any protocol become records of a stream. Decodes, checks, chooses key and
+// partition, remembers idempotency keys, appends. An answer is given when the records are on disk.
 //
 // Thread-safe. Nothing here blocks but waiting for the disk, which the asynchronous form does not.
 #pragma once
@@ -21,7 +21,7 @@ namespace millrace::ingest {
 inline constexpr std::string_view kSourceHeader = "millrace.source";
 
 struct RejectedRow {
-  size_t row;            // index in the request, from 0
+  size_t row;  // index in the request, from 0
   std::string column;
   std::string error;
 };
@@ -34,12 +34,14 @@ struct Placed {
 };
 
 struct Answer {
-  size_t accepted = 0;      // records appended that are good rows (whether they are duplicates is decided in the step)
-  size_t quarantined = 0;   // appended, but no rows of the stream: see "<stream>.quarantine"
+  size_t accepted = 0;     // records appended that are good rows (whether they are duplicates is
+                           // decided in the step)
+  size_t quarantined = 0;  // appended, but no rows of the stream: see "<stream>.quarantine"
   std::vector<RejectedRow> rejected;  // at most 1,000 are listed
   size_t rejected_count = 0;
-  bool repeated = false;    // the idempotency key was known: nothing was appended, this is the remembered answer
-  std::string token;        // read your writes
+  bool repeated =
+      false;  // the idempotency key was known: nothing was appended, this is the remembered answer
+  std::string token;           // read your writes
   std::vector<Placed> placed;  // what was appended; of a repeated request nothing is known
 };
 
@@ -47,23 +49,25 @@ struct Request {
   std::string stream;
   // One JSON object per row, as it came. They need to stay valid until `done` is called.
   std::vector<std::string_view> rows;
-  std::shared_ptr<const void> owner;   // keeps the bytes of `rows` alive
-  std::string idempotency_key;         // empty: none
+  std::shared_ptr<const void> owner;  // keeps the bytes of `rows` alive
+  std::string idempotency_key;        // empty: none
   // With a key: digest of the whole body, to tell a repeat from another request under the same key.
   uint64_t body_hash = 0;
   // Remembered as long as the stream exists instead of 24 h (millrace load).
   bool remember_long = false;
-  // Append nothing when any row is wrong, and answer with an error that names the first one (SQL's INSERT).
+  // Append nothing when any row is wrong, and answer with an error that names the first one (SQL's
+  // INSERT).
   bool all_or_nothing = false;
-  std::string source;                  // for the ledger and quarantine: "http", "load", "sql", "datagen"
+  std::string source;  // for the ledger and quarantine: "http", "load", "sql", "datagen"
 };
 
 class Ingest {
  public:
   virtual ~Ingest() = default;
-  // Errors: kNotFound (stream, with the nearest name), kOverloaded (log or engine behind: try again later), kTooLarge, kConflict (same key,
-  // other body), kInvalidArgument. Rows that are wrong are no error: see Answer. `done` is called once, from any thread.
-  // Decoding runs on the calling thread (about 1 µs a row): send big bodies in pieces of a few thousand rows.
+  // Errors: kNotFound (stream, with the nearest name), kOverloaded (log or engine behind: try again
+  // later), kTooLarge, kConflict (same key, other body), kInvalidArgument. Rows that are wrong are
+  // no error: see Answer. `done` is called once, from any thread. Decoding runs on the calling
+  // thread (about 1 µs a row): send big bodies in pieces of a few thousand rows.
   virtual void Append(Request request, std::function<void(Result<Answer>)> done) = 0;
   Result<Answer> AppendAndWait(Request request);
 };

@@ -27,7 +27,8 @@ uint32_t Murmur2(std::string_view bytes) {
   return hash ^ (hash >> 15);
 }
 
-std::vector<std::optional<std::string>> RecordKeys(duckdb::DataChunk& rows, const std::vector<size_t>& columns) {
+std::vector<std::optional<std::string>> RecordKeys(duckdb::DataChunk& rows,
+                                                   const std::vector<size_t>& columns) {
   rows::Types types;
   duckdb::DataChunk key;
   for (size_t column : columns) types.push_back(rows.data[column].GetType());

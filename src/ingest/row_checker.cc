@@ -13,9 +13,11 @@ std::vector<size_t> AllColumns(const rows::Schema& schema) {
 }
 }  // namespace
 
-RowChecker::RowChecker(const rows::Schema& schema) : schema_(schema), decoder_(schema_, AllColumns(schema_)) {}
+RowChecker::RowChecker(const rows::Schema& schema)
+    : schema_(schema), decoder_(schema_, AllColumns(schema_)) {}
 
-Result<std::unique_ptr<RowChecker>> RowChecker::Make(const rows::Schema& schema, const std::vector<catalog::Check>& checks,
+Result<std::unique_ptr<RowChecker>> RowChecker::Make(const rows::Schema& schema,
+                                                     const std::vector<catalog::Check>& checks,
                                                      sql::Database& database) {
   std::unique_ptr<RowChecker> checker(new RowChecker(schema));
   for (const catalog::Check& check : checks) {
@@ -43,8 +45,9 @@ rows::Decoded RowChecker::Decode(std::span<const std::string_view> values) {
       for (size_t row = 0; row < count; ++row) {
         if (passes[row] || !keep[row]) continue;
         keep[row] = 0;
-        decoded.errors.push_back({decoded.inputs[first + row], "check", "",
-                                  fmt::format("the row does not satisfy CHECK ({})", check_texts_[i])});
+        decoded.errors.push_back(
+            {decoded.inputs[first + row], "check", "",
+             fmt::format("the row does not satisfy CHECK ({})", check_texts_[i])});
       }
     }
     duckdb::SelectionVector selection(count);

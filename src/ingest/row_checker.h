@@ -1,6 +1,7 @@
-// Decides for each record of a stream whether it is a row: decodes it by the schema and tries the CHECK conditions. Ingestion asks before
-// it answers a producer; the step asks again, and its decision is the one that counts. Both get the same answer from the same bytes.
-// Not thread-safe: one per thread.
+// Decides for each record of a stream whether it is a row: decodes it by the schema and tries the
+// CHECK conditions. Ingestion asks before it answers a producer; the step asks again, and its
+// decision is the one that counts. Both get the same answer from the same bytes. Not thread-safe:
+// one per thread.
 #pragma once
 
 #include <memory>
@@ -18,7 +19,8 @@ namespace millrace::ingest {
 class RowChecker {
  public:
   // The errors are those of the CHECK conditions' binding.
-  static Result<std::unique_ptr<RowChecker>> Make(const rows::Schema& schema, const std::vector<catalog::Check>& checks,
+  static Result<std::unique_ptr<RowChecker>> Make(const rows::Schema& schema,
+                                                  const std::vector<catalog::Check>& checks,
                                                   sql::Database& database);
   // As JsonDecoder::Decode, with the rows that fail a CHECK among the errors.
   rows::Decoded Decode(std::span<const std::string_view> values);

@@ -61,7 +61,8 @@ class StreamIngest final : public Ingest {
   std::unordered_map<std::string, std::shared_ptr<StreamDoor>> doors_;  // by lower-case name
 };
 
-Result<log::TopicId> FindOrCreateTopic(log::Log& log, const char* name, const log::TopicConfig& config) {
+Result<log::TopicId> FindOrCreateTopic(log::Log& log, const char* name,
+                                       const log::TopicConfig& config) {
   if (const auto found = log.FindTopic(name)) return found->id;
   TRY(const log::TopicInfo made, log.CreateTopic(name, config));
   return made.id;
@@ -106,11 +107,14 @@ Result<std::shared_ptr<StreamDoor>> StreamIngest::FindDoor(const std::string& na
   const catalog::StreamDefinition* stream = catalog->FindStream(name);
   if (stream == nullptr) {
     if (object != nullptr) {
-      return Error(Code::kInvalidArgument, "{} is a {}, not a stream", Quoted(name), catalog::KindName(object->kind()));
+      return Error(Code::kInvalidArgument, "{} is a {}, not a stream", Quoted(name),
+                   catalog::KindName(object->kind()));
     }
     std::vector<std::string> streams;
-    for (const catalog::Object* other : catalog->OfKind(catalog::Kind::kStream)) streams.push_back(other->name());
-    return Error(Code::kNotFound, "stream {} does not exist", Quoted(name)).Hint(DidYouMean(name, streams));
+    for (const catalog::Object* other : catalog->OfKind(catalog::Kind::kStream))
+      streams.push_back(other->name());
+    return Error(Code::kNotFound, "stream {} does not exist", Quoted(name))
+        .Hint(DidYouMean(name, streams));
   }
   const std::string key = rows::LowerName(name);
   {
@@ -122,7 +126,8 @@ Result<std::shared_ptr<StreamDoor>> StreamIngest::FindDoor(const std::string& na
   door->definition = *stream;
   door->generation = object->generation;
   door->topic = {object->topic_id};
-  for (const std::string& column : stream->partition_by) door->key_columns.push_back(*stream->schema.Find(column));
+  for (const std::string& column : stream->partition_by)
+    door->key_columns.push_back(*stream->schema.Find(column));
   const std::unique_lock lock(doors_mutex_);
   auto& slot = doors_[key];
   if (slot == nullptr || slot->generation != object->generation) slot = door;
@@ -141,7 +146,8 @@ Result<std::unique_ptr<RowChecker>> StreamIngest::TakeChecker(StreamDoor& door) 
   return RowChecker::Make(door.definition.schema, door.definition.checks, *context_.database);
 }
 
-// Decodes the rows, and sets the good ones (and the bad ones of a quarantining stream) into batches by partition.
+// Decodes the rows, and sets the good ones (and the bad ones of a quarantining stream) into batches
+// by partition.
 Result<Sorted> StreamIngest::Sort(StreamDoor& door, const Request& request, Micros now) {
   TRY(auto checker, TakeChecker(door));
   const rows::Decoded decoded = checker->Decode(request.rows);
@@ -159,8 +165,11 @@ Result<Sorted> StreamIngest::Sort(StreamDoor& door, const Request& request, Micr
   const bool reject = door.definition.on_invalid == catalog::StreamDefinition::OnInvalid::kReject;
   if (bad_count > 0 && request.all_or_nothing) {
     const rows::RowError& first = decoded.errors.front();
-    return Error(Code::kInvalidArgument, "row {} of stream {}: {}", first.row + 1, Quoted(door.definition.name), first.message)
-        .SqlState(first.kind == "check" ? "23514" : first.kind == "not_null" ? "23502" : "22P02");
+    return Error(Code::kInvalidArgument, "row {} of stream {}: {}", first.row + 1,
+                 Quoted(door.definition.name), first.message)
+        .SqlState(first.kind == "check"      ? "23514"
+                  : first.kind == "not_null" ? "23502"
+                                             : "22P02");
   }
   if (reject) {
     sorted.answer.rejected_count = bad_count;
@@ -173,15 +182,18 @@ Result<Sorted> StreamIngest::Sort(StreamDoor& door, const Request& request, Micr
   }
   sorted.answer.accepted = request.rows.size() - bad_count;
 
-  // Rows without a key go together to one partition per request, the next request's to the next one.
-  const auto spread = static_cast<int32_t>(door.next_partition.fetch_add(1, std::memory_order_relaxed) %
-                                           static_cast<uint32_t>(partitions));
+  // Rows without a key go together to one partition per request, the next request's to the next
+  // one.
+  const auto spread =
+      static_cast<int32_t>(door.next_partition.fetch_add(1, std::memory_order_relaxed) %
+                           static_cast<uint32_t>(partitions));
   std::vector<std::optional<std::string>> keys(request.rows.size());
   if (!door.key_columns.empty()) {
     size_t first = 0;
     for (const auto& chunk : decoded.chunks) {
       std::vector<std::optional<std::string>> chunk_keys = RecordKeys(*chunk, door.key_columns);
-      for (size_t i = 0; i < chunk_keys.size(); ++i) keys[decoded.inputs[first + i]] = std::move(chunk_keys[i]);
+      for (size_t i = 0; i < chunk_keys.size(); ++i)
+        keys[decoded.inputs[first + i]] = std::move(chunk_keys[i]);
       first += chunk->size();
     }
   }
@@ -192,7 +204,8 @@ Result<Sorted> StreamIngest::Sort(StreamDoor& door, const Request& request, Micr
     if (bad[row]) {  // whoever looks into the quarantine wants to know where it came from
       builder.Add(std::nullopt, request.rows[row], timestamp, {{kSourceHeader, request.source}});
     } else {
-      builder.Add(keys[row] ? std::optional<std::string_view>(*keys[row]) : std::nullopt, request.rows[row], timestamp);
+      builder.Add(keys[row] ? std::optional<std::string_view>(*keys[row]) : std::nullopt,
+                  request.rows[row], timestamp);
     }
   }
   const std::lock_guard lock(door.mutex);
@@ -206,19 +219,25 @@ void StreamIngest::Append(Request request, std::function<void(Result<Answer>)> d
   const Micros now = context_.clock->Now();
 
   const std::string idempotency_key =
-      request.idempotency_key.empty() ? "" : (*door)->definition.name + "\n" + request.idempotency_key;
+      request.idempotency_key.empty() ? ""
+                                      : (*door)->definition.name + "\n" + request.idempotency_key;
   if (!idempotency_key.empty()) {
     int64_t expired_at = expired_at_.load();
-    if (expired_at + kExpireEveryMicros < now.value && expired_at_.compare_exchange_strong(expired_at, now.value)) {
+    if (expired_at + kExpireEveryMicros < now.value &&
+        expired_at_.compare_exchange_strong(expired_at, now.value)) {
       idempotency_.Expire(Micros{now.value - std::chrono::microseconds(kIdempotencyKept).count()});
     }
     const auto count_repeated = [this, stream = (*door)->definition.name, source = request.source,
-                                 rows = static_cast<int64_t>(request.rows.size()), done](Result<Answer> answer) {
-      if (answer.ok()) context_.door->Add(stream, source, {.sent = rows, .appended = 0, .repeated = rows, .rejected = 0});
+                                 rows = static_cast<int64_t>(request.rows.size()),
+                                 done](Result<Answer> answer) {
+      if (answer.ok())
+        context_.door->Add(stream, source,
+                           {.sent = rows, .appended = 0, .repeated = rows, .rejected = 0});
       done(std::move(answer));
     };
-    const auto verdict = idempotency_.Begin(idempotency_key, request.remember_long, request.body_hash, (*door)->topic.value, now,
-                                            count_repeated);
+    const auto verdict =
+        idempotency_.Begin(idempotency_key, request.remember_long, request.body_hash,
+                           (*door)->topic.value, now, count_repeated);
     if (verdict == IdempotencyIndex::Verdict::kAnswered) return;
   }
   const auto fail = [&](Error error) {
@@ -231,8 +250,8 @@ void StreamIngest::Append(Request request, std::function<void(Result<Answer>)> d
   AppendSorted(*door, std::move(request), std::move(*sorted), now, std::move(done));
 }
 
-void StreamIngest::AppendSorted(std::shared_ptr<StreamDoor> door, Request request, Sorted sorted, Micros now,
-                                std::function<void(Result<Answer>)> done) {
+void StreamIngest::AppendSorted(std::shared_ptr<StreamDoor> door, Request request, Sorted sorted,
+                                Micros now, std::function<void(Result<Answer>)> done) {
   log::AppendRequest append;
   std::vector<Placed> placed;  // in the order of `append`
   for (size_t i = 0; i < sorted.builders.size(); ++i) {
@@ -241,27 +260,32 @@ void StreamIngest::AppendSorted(std::shared_ptr<StreamDoor> door, Request reques
     placed.push_back({partition, {}, sorted.builders[i].record_count()});
     append.push_back({partition, sorted.builders[i].Finish()});
   }
-  const auto appended_rows = static_cast<int64_t>(sorted.answer.accepted + sorted.answer.quarantined);
+  const auto appended_rows =
+      static_cast<int64_t>(sorted.answer.accepted + sorted.answer.quarantined);
   const DoorCounts counts{.sent = static_cast<int64_t>(request.rows.size()),
                           .appended = appended_rows,
                           .repeated = 0,
                           .rejected = static_cast<int64_t>(sorted.answer.rejected_count)};
   RememberedAnswer remembered{request.body_hash, door->topic.value, now, std::move(sorted.answer)};
-  std::string key = request.idempotency_key.empty() ? "" : door->definition.name + "\n" + request.idempotency_key;
+  std::string key =
+      request.idempotency_key.empty() ? "" : door->definition.name + "\n" + request.idempotency_key;
   if (!key.empty()) {
     log::RecordBatchBuilder record;
     record.Add(key, EncodeRemembered(remembered), log::Millis{now.value / 1000});
-    append.push_back({{request.remember_long ? kept_topic_ : idempotency_topic_, 0}, record.Finish()});
+    append.push_back(
+        {{request.remember_long ? kept_topic_ : idempotency_topic_, 0}, record.Finish()});
   }
   if (append.empty()) {  // every row was rejected, or there was none
     context_.door->Add(door->definition.name, request.source, counts);
     return done(std::move(remembered.answer));
   }
-  auto finish = [this, door, key, counts, source = std::move(request.source), remembered = std::move(remembered),
-                 placed = std::move(placed), done](Result<log::Appended> appended) mutable {
+  auto finish = [this, door, key, counts, source = std::move(request.source),
+                 remembered = std::move(remembered), placed = std::move(placed),
+                 done](Result<log::Appended> appended) mutable {
     if (!appended.ok()) {
       if (!key.empty()) idempotency_.Finish(key, appended.error());
-      return done(std::move(appended).error().With("append to stream " + Quoted(door->definition.name)));
+      return done(
+          std::move(appended).error().With("append to stream " + Quoted(door->definition.name)));
     }
     remembered.answer.token = EncodeToken(appended->frame);
     context_.door->Add(door->definition.name, source, counts);
@@ -272,8 +296,9 @@ void StreamIngest::AppendSorted(std::shared_ptr<StreamDoor> door, Request reques
   };
   // When Append itself fails it does not call back: then the same function tells.
   auto shared = std::make_shared<decltype(finish)>(std::move(finish));
-  const Status queued =
-      context_.log->Append(std::move(append), [shared](Result<log::Appended> appended) { (*shared)(std::move(appended)); });
+  const Status queued = context_.log->Append(
+      std::move(append),
+      [shared](Result<log::Appended> appended) { (*shared)(std::move(appended)); });
   if (!queued.ok()) (*shared)(queued.error());
 }
 
@@ -288,7 +313,8 @@ Result<std::unique_ptr<Ingest>> MakeIngest(IngestContext context) {
 Result<Answer> Ingest::AppendAndWait(Request request) {
   auto promise = std::make_shared<std::promise<Result<Answer>>>();
   auto answer = promise->get_future();
-  Append(std::move(request), [promise](Result<Answer> result) { promise->set_value(std::move(result)); });
+  Append(std::move(request),
+         [promise](Result<Answer> result) { promise->set_value(std::move(result)); });
   return answer.get();
 }
 

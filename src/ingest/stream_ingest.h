@@ -19,10 +19,11 @@ struct IngestContext {
   Clock* clock;
   DoorCounters* door;
   std::function<catalog::CatalogPtr()> catalog;  // the newest; any thread
-  std::function<Status()> admit;                 // kOverloaded while the engine is too far behind; any thread
+  std::function<Status()> admit;  // kOverloaded while the engine is too far behind; any thread
 };
 
-// Makes the internal topics where they are missing and reads the remembered answers. All of `context` outlives the result.
+// Makes the internal topics where they are missing and reads the remembered answers. All of
+// `context` outlives the result.
 Result<std::unique_ptr<Ingest>> MakeIngest(IngestContext context);
 
 }  // namespace millrace::ingest

@@ -11,7 +11,9 @@ namespace {
 constexpr std::string_view kPrefix = "f-";
 }
 
-std::string EncodeToken(log::FrameSequence frame) { return fmt::format("{}{:x}", kPrefix, frame.value); }
+std::string EncodeToken(log::FrameSequence frame) {
+  return fmt::format("{}{:x}", kPrefix, frame.value);
+}
 
 Result<log::FrameSequence> DecodeToken(std::string_view token) {
   log::FrameSequence frame;

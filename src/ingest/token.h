@@ -1,5 +1,5 @@
-// Tokens: "everything up to this frame of the log", as text. The log's frames are one order over all partitions, so one number says it.
-// To a user a token is opaque.
+// Tokens: "everything up to this frame of the log", as text. The log's frames are one order over
+// all partitions, so one number says it. To a user a token is opaque.
 #pragma once
 
 #include <string>

@@ -20,20 +20,24 @@ struct CatalogChanger::Undo {
     if (!armed) return;
     for (auto it = installed.rbegin(); it != installed.rend(); ++it) {
       if (Status status = pipeline.Uninstall(*it); !status.ok()) {
-        LOG_ERROR("undo of a failed change", "object={} error={}", it->name(), status.error().message());
+        LOG_ERROR("undo of a failed change", "object={} error={}", it->name(),
+                  status.error().message());
       }
     }
     for (log::TopicId topic : topics) {
       if (Status status = log.DeleteTopic(topic); !status.ok()) {
-        LOG_ERROR("undo of a failed change", "topic={} error={}", topic.value, status.error().message());
+        LOG_ERROR("undo of a failed change", "topic={} error={}", topic.value,
+                  status.error().message());
       }
     }
   }
 };
 
-// Unique for ever, so that state left behind by a change that a crash cut off is never taken for another's.
+// Unique for ever, so that state left behind by a change that a crash cut off is never taken for
+// another's.
 uint64_t CatalogChanger::NextGeneration() {
-  last_generation_ = std::max<uint64_t>(last_generation_ + 1, static_cast<uint64_t>(clock_.Now().value));
+  last_generation_ =
+      std::max<uint64_t>(last_generation_ + 1, static_cast<uint64_t>(clock_.Now().value));
   return last_generation_;
 }
 
@@ -57,15 +61,21 @@ Status CatalogChanger::CreateTopics(std::vector<catalog::Change>& changes, Undo&
     log::TopicConfig config;
     if (const auto* stream = std::get_if<catalog::StreamDefinition>(&object.definition)) {
       config.partitions = stream->partitions;
-      if (stream->retention) config.retention_time = std::chrono::duration_cast<std::chrono::milliseconds>(*stream->retention);
-      if (stream->retention_bytes) config.retention_bytes = static_cast<uint64_t>(*stream->retention_bytes);
+      if (stream->retention)
+        config.retention_time =
+            std::chrono::duration_cast<std::chrono::milliseconds>(*stream->retention);
+      if (stream->retention_bytes)
+        config.retention_bytes = static_cast<uint64_t>(*stream->retention_bytes);
     } else if (object.kind() != catalog::Kind::kTable) {
       continue;
     }
-    // A replaced stream or table of the same name is gone only when the change has happened; until then the new topic has a name of its own.
+    // A replaced stream or table of the same name is gone only when the change has happened; until
+    // then the new topic has a name of its own.
     std::string name = TopicName(object.name());
-    if (name != object.name() || log_.FindTopic(name)) name = fmt::format("{}.{}", name, object.generation);
-    TRY(const log::TopicInfo made, log_.CreateTopic(name, config).With("create topic " + Quoted(name)));
+    if (name != object.name() || log_.FindTopic(name))
+      name = fmt::format("{}.{}", name, object.generation);
+    TRY(const log::TopicInfo made,
+        log_.CreateTopic(name, config).With("create topic " + Quoted(name)));
     undo.topics.push_back(made.id);
     object.topic_id = made.id.value;
   }
@@ -74,9 +84,11 @@ Status CatalogChanger::CreateTopics(std::vector<catalog::Change>& changes, Undo&
 
 namespace {
 
-// True when nothing that the object reads, directly or not, has any record or row yet. `present`: the relations in force; one of another
-// generation than the catalog's is about to be replaced, so its rows say nothing.
-bool ReadsNothingYet(const catalog::Object& object, const catalog::Catalog& catalog, const NodeState& state, const Relations& present) {
+// True when nothing that the object reads, directly or not, has any record or row yet. `present`:
+// the relations in force; one of another generation than the catalog's is about to be replaced, so
+// its rows say nothing.
+bool ReadsNothingYet(const catalog::Object& object, const catalog::Catalog& catalog,
+                     const NodeState& state, const Relations& present) {
   std::set<std::string> seen;
   std::vector<std::string> open = object.depends_on();
   while (!open.empty()) {
@@ -84,14 +96,16 @@ bool ReadsNothingYet(const catalog::Object& object, const catalog::Catalog& cata
     open.pop_back();
     const catalog::Object* read = catalog.FindRelation(name);
     if (read == nullptr || !seen.insert(rows::LowerName(name)).second) continue;
-    const bool has_records = std::any_of(state.positions.begin(), state.positions.end(), [&](const auto& item) {
-      return read->topic_id != 0 && item.first.topic.value == read->topic_id && item.second.next.value > 0;
-    });
+    const bool has_records =
+        std::any_of(state.positions.begin(), state.positions.end(), [&](const auto& item) {
+          return read->topic_id != 0 && item.first.topic.value == read->topic_id &&
+                 item.second.next.value > 0;
+        });
     if (has_records) return false;
     // A view may have rows without any record: constants, aggregates over nothing.
     const auto relation = present.Find(name);
-    if (relation != nullptr && relation->object.generation == read->generation && relation->content != nullptr &&
-        relation->content->row_count() > 0) {
+    if (relation != nullptr && relation->object.generation == read->generation &&
+        relation->content != nullptr && relation->content->row_count() > 0) {
       return false;
     }
     const std::vector<std::string> more = read->depends_on();
@@ -104,24 +118,30 @@ bool ReadsNothingYet(const catalog::Object& object, const catalog::Catalog& cata
 
 // The order, and why a crash between any two lines is harmless:
 // 1. Topics are made. Recovery deletes topics that no object owns.
-// 2. New relations are installed beside the old ones, views over existing rows are built from history.
-// 3. If any were built, everything is flushed. State of a generation that no catalog record names is never read.
-// 4. One frame holds the catalog's record and the journal's: now the change has happened. Recovery repeats what follows.
+// 2. New relations are installed beside the old ones, views over existing rows are built from
+// history.
+// 3. If any were built, everything is flushed. State of a generation that no catalog record names
+// is never read.
+// 4. One frame holds the catalog's record and the journal's: now the change has happened. Recovery
+// repeats what follows.
 // 5. What was dropped or replaced is removed, the catalog is in force, its first step runs.
 // 6. Topics of dropped objects are deleted. Recovery does it where they are left.
 Status CatalogChanger::Apply(std::vector<catalog::Change> changes) {
   if (changes.empty()) return Ok();
   const catalog::CatalogPtr before = pipeline_.catalog();
-  // Objects that start together on empty inputs were fed the same history, so they can share circuits.
+  // Objects that start together on empty inputs were fed the same history, so they can share
+  // circuits.
   const uint64_t common_generation = NextGeneration();
   for (catalog::Change& change : changes) {
-    if (auto* create = std::get_if<catalog::Create>(&change)) create->object.generation = common_generation;
+    if (auto* create = std::get_if<catalog::Create>(&change))
+      create->object.generation = common_generation;
   }
   TRY(const catalog::CatalogPtr outline, before->Apply(changes));
   const PublishedPtr present = pipeline_.Publishable();
   for (catalog::Change& change : changes) {
     auto* create = std::get_if<catalog::Create>(&change);
-    if (create != nullptr && !ReadsNothingYet(create->object, *outline, pipeline_.state(), *present->relations)) {
+    if (create != nullptr &&
+        !ReadsNothingYet(create->object, *outline, pipeline_.state(), *present->relations)) {
       create->object.generation = NextGeneration();
     }
   }
@@ -135,20 +155,24 @@ Status CatalogChanger::Apply(std::vector<catalog::Change> changes) {
     if (old != nullptr && old->generation == object->generation) continue;
     const bool fresh = object->generation == common_generation;
     built = built || (!fresh && HoldsRows(*object));
-    TRY(pipeline_.Install(*object, *after, fresh ? Pipeline::Entry::kFresh : Pipeline::Entry::kBackfill));
+    TRY(pipeline_.Install(*object, *after,
+                          fresh ? Pipeline::Entry::kFresh : Pipeline::Entry::kBackfill));
     undo.installed.push_back(*object);
   }
   if (built) TRY(loop_.FlushNow());
-  // From here on what happened stays: an error ends the step loop, and recovery goes on from the records.
+  // From here on what happened stays: an error ends the step loop, and recovery goes on from the
+  // records.
   undo.armed = false;
-  TRY(loop_.CatalogStep(after->version(), catalog::EncodeChanges(after->version(), changes), [&]() -> Status {
-    const std::vector<const catalog::Object*> old_objects = before->InOrder();
-    for (auto it = old_objects.rbegin(); it != old_objects.rend(); ++it) {
-      const catalog::Object* now = after->FindInNameSpace((*it)->kind(), (*it)->name());
-      if (now == nullptr || now->generation != (*it)->generation) TRY(pipeline_.Uninstall(**it));
-    }
-    return pipeline_.SetCatalog(after);
-  }));
+  TRY(loop_.CatalogStep(
+      after->version(), catalog::EncodeChanges(after->version(), changes), [&]() -> Status {
+        const std::vector<const catalog::Object*> old_objects = before->InOrder();
+        for (auto it = old_objects.rbegin(); it != old_objects.rend(); ++it) {
+          const catalog::Object* now = after->FindInNameSpace((*it)->kind(), (*it)->name());
+          if (now == nullptr || now->generation != (*it)->generation)
+            TRY(pipeline_.Uninstall(**it));
+        }
+        return pipeline_.SetCatalog(after);
+      }));
   for (const catalog::Object* old : before->InOrder()) {
     const catalog::Object* now = after->FindInNameSpace(old->kind(), old->name());
     const bool gone = old->topic_id != 0 && (now == nullptr || now->topic_id != old->topic_id);

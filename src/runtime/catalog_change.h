@@ -1,5 +1,5 @@
-// Carries out a change of the catalog on a running node, all or nothing: topics, circuits, backfill, records, in the order that makes a crash
-// at any point harmless (comments in the .cc).
+// Carries out a change of the catalog on a running node, all or nothing: topics, circuits,
+// backfill, records, in the order that makes a crash at any point harmless (comments in the .cc).
 // Thread rule: Apply runs on the step loop's thread (StepLoop::AtBoundary).
 #pragma once
 

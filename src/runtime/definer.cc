@@ -16,9 +16,11 @@ Error AtStatement(Error error, const Declared& declared) {
   return std::move(error).At(PositionAt(*declared.text, declared.begin, declared.file));
 }
 
-Status RequireColumn(const rows::Schema& schema, const std::string& column, std::string_view clause, const std::string& object) {
+Status RequireColumn(const rows::Schema& schema, const std::string& column, std::string_view clause,
+                     const std::string& object) {
   if (schema.Find(column)) return Ok();
-  return Error(Code::kNotFound, "{}: column {} does not exist in {}", clause, Quoted(column), Quoted(object))
+  return Error(Code::kNotFound, "{}: column {} does not exist in {}", clause, Quoted(column),
+               Quoted(object))
       .Hint(DidYouMean(column, schema.names()))
       .SqlState("42703");
 }
@@ -27,28 +29,34 @@ Status RequireDistinctNames(const rows::Schema& schema, const std::string& objec
   std::set<std::string> seen;
   for (const rows::Column& column : schema.columns) {
     if (!seen.insert(rows::LowerName(column.name)).second) {
-      return Error(Code::kInvalidArgument, "{}: column {} is declared twice", Quoted(object), Quoted(column.name)).SqlState("42701");
+      return Error(Code::kInvalidArgument, "{}: column {} is declared twice", Quoted(object),
+                   Quoted(column.name))
+          .SqlState("42701");
     }
   }
   return Ok();
 }
 
-// What a statement's own text can be wrong in (names of its columns, types of its clauses) the parser has seen to; here comes what only the
-// catalog and DuckDB can tell.
+// What a statement's own text can be wrong in (names of its columns, types of its clauses) the
+// parser has seen to; here comes what only the catalog and DuckDB can tell.
 class Binder {
  public:
-  Binder(sql::Database& database, const catalog::Catalog& catalog, const Declared& declared, std::vector<std::string>& notices)
+  Binder(sql::Database& database, const catalog::Catalog& catalog, const Declared& declared,
+         std::vector<std::string>& notices)
       : database_(database), catalog_(catalog), declared_(declared), notices_(notices) {}
 
   Status operator()(catalog::StreamDefinition& stream) {
     if (stream.deduplicate && !stream.deduplicate->within) {
-      notices_.push_back(fmt::format("stream {}: DEDUPLICATE without WITHIN remembers every key for ever", Quoted(stream.name)));
+      notices_.push_back(
+          fmt::format("stream {}: DEDUPLICATE without WITHIN remembers every key for ever",
+                      Quoted(stream.name)));
     }
     return CheckConditions(stream.schema, stream.checks);
   }
 
   Status operator()(catalog::TableDefinition& table) {
-    for (const std::string& column : table.primary_key) table.schema.columns[*table.schema.Find(column)].not_null = true;
+    for (const std::string& column : table.primary_key)
+      table.schema.columns[*table.schema.Find(column)].not_null = true;
     return CheckConditions(table.schema, table.checks);
   }
 
@@ -57,7 +65,8 @@ class Binder {
       TRY(sql::ViewPlan plan, database_.PlanView(catalog_, view, SelectOrigin()));
       view.schema = std::move(plan.schema);
       view.reads = std::move(plan.reads);
-      for (const std::string& notice : plan.notices) notices_.push_back(fmt::format("view {}: {}", Quoted(view.name), notice));
+      for (const std::string& notice : plan.notices)
+        notices_.push_back(fmt::format("view {}: {}", Quoted(view.name), notice));
     } else {
       TRY(sql::Database::Bound bound, database_.Bind(catalog_, view.select, {}, SelectOrigin()));
       view.schema = std::move(bound.schema);
@@ -73,19 +82,25 @@ class Binder {
           .Hint(DidYouMean(index.relation, catalog_.RelationNames()));
     }
     if (!HoldsRows(*object) || object->kind() == catalog::Kind::kStream) {
-      return Error(Code::kInvalidArgument, "an index is on a materialized view or table; {} is a {}", Quoted(index.relation),
-                   object->kind() == catalog::Kind::kView ? "plain view" : catalog::KindName(object->kind()));
+      return Error(Code::kInvalidArgument,
+                   "an index is on a materialized view or table; {} is a {}",
+                   Quoted(index.relation),
+                   object->kind() == catalog::Kind::kView ? "plain view"
+                                                          : catalog::KindName(object->kind()));
     }
     const rows::Schema schema = catalog::ShapeOf(*object).schema;
-    for (const std::string& column : index.columns) TRY(RequireColumn(schema, column, "CREATE INDEX", index.relation));
+    for (const std::string& column : index.columns)
+      TRY(RequireColumn(schema, column, "CREATE INDEX", index.relation));
     return Ok();
   }
 
   Status operator()(catalog::SourceDefinition& source) {
     if (catalog_.FindStream(source.into) == nullptr) {
       std::vector<std::string> streams;
-      for (const catalog::Object* object : catalog_.OfKind(catalog::Kind::kStream)) streams.push_back(object->name());
-      return Error(Code::kNotFound, "stream {} does not exist", Quoted(source.into)).Hint(DidYouMean(source.into, streams));
+      for (const catalog::Object* object : catalog_.OfKind(catalog::Kind::kStream))
+        streams.push_back(object->name());
+      return Error(Code::kNotFound, "stream {} does not exist", Quoted(source.into))
+          .Hint(DidYouMean(source.into, streams));
     }
     return connectors::CheckSource(source);
   }
@@ -93,19 +108,25 @@ class Binder {
   Status operator()(catalog::EndpointDefinition& endpoint) {
     std::map<std::string, duckdb::LogicalType> types;
     for (const auto& parameter : endpoint.parameters) types[parameter.name] = parameter.type;
-    TRY(sql::Database::Bound bound, database_.Bind(catalog_, endpoint.select, types, SelectOrigin()));
+    TRY(sql::Database::Bound bound,
+        database_.Bind(catalog_, endpoint.select, types, SelectOrigin()));
     endpoint.reads = std::move(bound.reads);
-    for (size_t open = endpoint.path.find('{'); open != std::string::npos; open = endpoint.path.find('{', open + 1)) {
-      const std::string name = endpoint.path.substr(open + 1, endpoint.path.find('}', open) - open - 1);
+    for (size_t open = endpoint.path.find('{'); open != std::string::npos;
+         open = endpoint.path.find('{', open + 1)) {
+      const std::string name =
+          endpoint.path.substr(open + 1, endpoint.path.find('}', open) - open - 1);
       if (types.contains(name)) continue;
       std::vector<std::string> names;
       for (const auto& [known, type] : types) names.push_back(known);
-      return Error(Code::kInvalidArgument, "the path's parameter {{{}}} is not declared", name).Hint(DidYouMean(name, names));
+      return Error(Code::kInvalidArgument, "the path's parameter {{{}}} is not declared", name)
+          .Hint(DidYouMean(name, names));
     }
     for (const catalog::Object* other : catalog_.OfKind(catalog::Kind::kEndpoint)) {
       const auto& existing = std::get<catalog::EndpointDefinition>(other->definition);
-      if (existing.path == endpoint.path && existing.method == endpoint.method && !rows::EqualNames(existing.name, endpoint.name)) {
-        return Error(Code::kAlreadyExists, "endpoint {} serves {} {} already", Quoted(existing.name), endpoint.method, endpoint.path);
+      if (existing.path == endpoint.path && existing.method == endpoint.method &&
+          !rows::EqualNames(existing.name, endpoint.name)) {
+        return Error(Code::kAlreadyExists, "endpoint {} serves {} {} already",
+                     Quoted(existing.name), endpoint.method, endpoint.path);
       }
     }
     return Ok();
@@ -114,11 +135,14 @@ class Binder {
  private:
   // The place of the inner SELECT in the user's file.
   sql::Origin SelectOrigin() const {
-    return {declared_.file, *declared_.text, declared_.create.select_begin, declared_.begin + declared_.statement_text.size()};
+    return {declared_.file, *declared_.text, declared_.create.select_begin,
+            declared_.begin + declared_.statement_text.size()};
   }
   Status CheckConditions(const rows::Schema& schema, const std::vector<catalog::Check>& checks) {
     for (const catalog::Check& check : checks) {
-      TRY(database_.Condition(schema, check.expression, {"", check.expression, 0, check.expression.size()})
+      TRY(database_
+              .Condition(schema, check.expression,
+                         {"", check.expression, 0, check.expression.size()})
               .With(fmt::format("CHECK ({})", check.expression)));
     }
     return Ok();
@@ -132,7 +156,8 @@ class Binder {
 
 }  // namespace
 
-Declared DeclaredFrom(const sql::Statement& statement, std::shared_ptr<const std::string> text, const std::string& file) {
+Declared DeclaredFrom(const sql::Statement& statement, std::shared_ptr<const std::string> text,
+                      const std::string& file) {
   Declared declared;
   declared.create = std::get<sql::CreateStatement>(statement.statement);
   declared.statement_text = statement.text;
@@ -142,7 +167,8 @@ Declared DeclaredFrom(const sql::Statement& statement, std::shared_ptr<const std
   return declared;
 }
 
-Result<Defined> Define(sql::Database& database, const catalog::Catalog& base, const std::vector<Declared>& declared) {
+Result<Defined> Define(sql::Database& database, const catalog::Catalog& base,
+                       const std::vector<Declared>& declared) {
   // What is declared shadows what is there, and with it whatever needs that.
   std::set<std::string> declared_names;
   std::set<std::string> shadowed;
@@ -150,7 +176,8 @@ Result<Defined> Define(sql::Database& database, const catalog::Catalog& base, co
     catalog::Object object;
     object.definition = item.create.definition;
     if (!declared_names.insert(catalog::NameKey(object.kind(), object.name())).second) {
-      return AtStatement(Error(Code::kAlreadyExists, "{} is declared twice", Quoted(object.name())), item);
+      return AtStatement(Error(Code::kAlreadyExists, "{} is declared twice", Quoted(object.name())),
+                         item);
     }
     if (!catalog::IsRelation(object.kind())) continue;
     for (const catalog::Object* dependent : base.DependentObjects(object.name())) {
@@ -160,14 +187,16 @@ Result<Defined> Define(sql::Database& database, const catalog::Catalog& base, co
   shadowed.insert(declared_names.begin(), declared_names.end());
   std::vector<catalog::Change> kept;
   for (const catalog::Object* object : base.InOrder()) {
-    if (!shadowed.contains(catalog::NameKey(object->kind(), object->name()))) kept.push_back(catalog::Create{*object, false});
+    if (!shadowed.contains(catalog::NameKey(object->kind(), object->name())))
+      kept.push_back(catalog::Create{*object, false});
   }
   TRY(catalog::CatalogPtr catalog, catalog::Catalog::Empty()->Apply(kept));
 
   Defined defined;
   std::vector<const Declared*> waiting;
   for (const Declared& item : declared) waiting.push_back(&item);
-  // A statement may read what a later one declares: those that do not bind yet are tried again while others succeed.
+  // A statement may read what a later one declares: those that do not bind yet are tried again
+  // while others succeed.
   while (!waiting.empty()) {
     std::vector<const Declared*> failed;
     std::optional<Error> first_error;

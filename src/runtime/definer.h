@@ -1,6 +1,6 @@
-// From parsed CREATE statements to bound objects of the catalog: what each reads, its columns, and everything that can be wrong with it
-// is found out here, before anything changes.
-// Thread-safe: works on values.
+// From parsed CREATE statements to bound objects of the catalog: what each reads, its columns, and
+// everything that can be wrong with it is found out here, before anything changes. Thread-safe:
+// works on values.
 #pragma once
 
 #include <string>
@@ -23,15 +23,18 @@ struct Declared {
 };
 
 // REQUIRES: the statement is a CREATE of `text`.
-Declared DeclaredFrom(const sql::Statement& statement, std::shared_ptr<const std::string> text, const std::string& file);
+Declared DeclaredFrom(const sql::Statement& statement, std::shared_ptr<const std::string> text,
+                      const std::string& file);
 
-// Binds all of them against `base` and each other, in the order that their dependencies ask for; objects of `base` with the same name are
-// shadowed. Returns them in an order in which each stands after what it needs. The error has the place in its file.
-// `notices`: things the user should know, as "ORDER BY without LIMIT is ignored".
+// Binds all of them against `base` and each other, in the order that their dependencies ask for;
+// objects of `base` with the same name are shadowed. Returns them in an order in which each stands
+// after what it needs. The error has the place in its file. `notices`: things the user should know,
+// as "ORDER BY without LIMIT is ignored".
 struct Defined {
   std::vector<catalog::Object> objects;
   std::vector<std::string> notices;
 };
-Result<Defined> Define(sql::Database& database, const catalog::Catalog& base, const std::vector<Declared>& declared);
+Result<Defined> Define(sql::Database& database, const catalog::Catalog& base,
+                       const std::vector<Declared>& declared);
 
 }  // namespace millrace::runtime

@@ -22,7 +22,9 @@ std::vector<std::string> Split(std::string_view path) {
   return segments;
 }
 
-bool IsParameter(std::string_view segment) { return segment.size() > 2 && segment.front() == '{' && segment.back() == '}'; }
+bool IsParameter(std::string_view segment) {
+  return segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
+}
 
 std::optional<std::string> PercentDecoded(std::string_view text) {
   std::string out;
@@ -42,7 +44,8 @@ std::optional<std::string> PercentDecoded(std::string_view text) {
 }
 
 // The relations behind names, plain views followed to what they read.
-std::vector<std::string> ResolveRelations(const std::vector<std::string>& reads, const catalog::Catalog& catalog) {
+std::vector<std::string> ResolveRelations(const std::vector<std::string>& reads,
+                                          const catalog::Catalog& catalog) {
   std::vector<std::string> open = reads;
   std::set<std::string> seen;
   std::vector<std::string> out;
@@ -60,8 +63,10 @@ std::vector<std::string> ResolveRelations(const std::vector<std::string>& reads,
   return out;
 }
 
-// The streams that the relations stand on, directly or through views; of "<stream>.late" and the like the stream.
-std::vector<std::string> ResolveStreams(const std::vector<std::string>& reads, const catalog::Catalog& catalog) {
+// The streams that the relations stand on, directly or through views; of "<stream>.late" and the
+// like the stream.
+std::vector<std::string> ResolveStreams(const std::vector<std::string>& reads,
+                                        const catalog::Catalog& catalog) {
   std::vector<std::string> open = reads;
   std::set<std::string> seen;
   std::vector<std::string> out;
@@ -79,7 +84,8 @@ std::vector<std::string> ResolveStreams(const std::vector<std::string>& reads, c
 
 }  // namespace
 
-Result<std::shared_ptr<const Endpoints>> Endpoints::Make(const catalog::Catalog& catalog, const Relations& relations,
+Result<std::shared_ptr<const Endpoints>> Endpoints::Make(const catalog::Catalog& catalog,
+                                                         const Relations& relations,
                                                          sql::Database& database) {
   auto made = std::make_shared<Endpoints>();
   for (const catalog::Object* object : catalog.OfKind(catalog::Kind::kEndpoint)) {
@@ -98,9 +104,11 @@ Result<std::shared_ptr<const Endpoints>> Endpoints::Make(const catalog::Catalog&
       column.name = parameter.name;
       column.type = parameter.type;
       check.schema.columns.push_back(std::move(column));
-      TRY(check.condition,
-          database.Condition(check.schema, parameter.check, {"", parameter.check, 0, parameter.check.size()})
-              .With(fmt::format("endpoint {}: CHECK of parameter {}", Quoted(definition.name), Quoted(parameter.name))));
+      TRY(check.condition, database
+                               .Condition(check.schema, parameter.check,
+                                          {"", parameter.check, 0, parameter.check.size()})
+                               .With(fmt::format("endpoint {}: CHECK of parameter {}",
+                                                 Quoted(definition.name), Quoted(parameter.name))));
       endpoint->checks.emplace(parameter.name, std::move(check));
     }
     made->endpoints_.push_back(std::move(endpoint));
@@ -108,13 +116,15 @@ Result<std::shared_ptr<const Endpoints>> Endpoints::Make(const catalog::Catalog&
   return std::shared_ptr<const Endpoints>(std::move(made));
 }
 
-std::optional<Endpoints::Match> Endpoints::Find(std::string_view method, std::string_view path) const {
+std::optional<Endpoints::Match> Endpoints::Find(std::string_view method,
+                                                std::string_view path) const {
   const std::vector<std::string> segments = Split(path);
   // A literal segment goes before a parameter: /users/me before /users/{id}.
   std::optional<Match> best;
   size_t best_literals = 0;
   for (const auto& endpoint : endpoints_) {
-    const bool method_fits = endpoint->definition().method == method || (method == "HEAD" && endpoint->definition().method == "GET");
+    const bool method_fits = endpoint->definition().method == method ||
+                             (method == "HEAD" && endpoint->definition().method == "GET");
     if (!method_fits || endpoint->segments.size() != segments.size()) continue;
     Match match{endpoint, {}};
     size_t literals = 0;
@@ -144,28 +154,34 @@ std::shared_ptr<const Endpoint> Endpoints::FindByName(std::string_view name) con
   return nullptr;
 }
 
-Result<std::map<std::string, duckdb::Value>> ParseParameters(const Endpoint& endpoint,
-                                                             const std::map<std::string, std::string>& texts) {
+Result<std::map<std::string, duckdb::Value>> ParseParameters(
+    const Endpoint& endpoint, const std::map<std::string, std::string>& texts) {
   const catalog::EndpointDefinition& definition = endpoint.definition();
   std::vector<std::string> names;
   for (const auto& parameter : definition.parameters) names.push_back(parameter.name);
   for (const auto& [name, text] : texts) {
-    const bool known = std::any_of(names.begin(), names.end(), [&](const std::string& other) { return rows::EqualNames(other, name); });
+    const bool known = std::any_of(names.begin(), names.end(), [&](const std::string& other) {
+      return rows::EqualNames(other, name);
+    });
     if (!known) {
-      return Error(Code::kInvalidArgument, "endpoint {} has no parameter {}", Quoted(definition.name), Quoted(name))
+      return Error(Code::kInvalidArgument, "endpoint {} has no parameter {}",
+                   Quoted(definition.name), Quoted(name))
           .Hint(DidYouMean(name, names));
     }
   }
   std::map<std::string, duckdb::Value> values;
   for (const auto& parameter : definition.parameters) {
-    const auto text = std::find_if(texts.begin(), texts.end(), [&](const auto& item) { return rows::EqualNames(item.first, parameter.name); });
+    const auto text = std::find_if(texts.begin(), texts.end(), [&](const auto& item) {
+      return rows::EqualNames(item.first, parameter.name);
+    });
     if (text != texts.end()) {
       auto value = rows::ParseValue(text->second, parameter.type);
       TRY(values[parameter.name], std::move(value).With("parameter " + Quoted(parameter.name)));
     } else if (parameter.default_value) {
       values[parameter.name] = *parameter.default_value;
     } else {
-      return Error(Code::kInvalidArgument, "parameter {} ({}) is missing", Quoted(parameter.name), parameter.type.ToString());
+      return Error(Code::kInvalidArgument, "parameter {} ({}) is missing", Quoted(parameter.name),
+                   parameter.type.ToString());
     }
     const auto check = endpoint.checks.find(parameter.name);
     if (check == endpoint.checks.end()) continue;
@@ -179,14 +195,15 @@ Result<std::map<std::string, duckdb::Value>> ParseParameters(const Endpoint& end
       check->second.condition->Evaluate(chunk, passes);
     }
     if (!passes[0]) {
-      return Error(Code::kInvalidArgument, "parameter {} = {} does not satisfy CHECK ({})", Quoted(parameter.name),
-                   values[parameter.name].ToString(), parameter.check);
+      return Error(Code::kInvalidArgument, "parameter {} = {} does not satisfy CHECK ({})",
+                   Quoted(parameter.name), values[parameter.name].ToString(), parameter.check);
     }
   }
   return values;
 }
 
-sql::QueryResult AnswerKeyed(const KeyedLookup& lookup, const std::map<std::string, duckdb::Value>& values, state::Step step) {
+sql::QueryResult AnswerKeyed(const KeyedLookup& lookup,
+                             const std::map<std::string, duckdb::Value>& values, state::Step step) {
   const state::ViewTable& content = *lookup.relation->content;
   rows::Types key_types;
   for (size_t column : lookup.key_columns) key_types.push_back(content.types()[column]);
@@ -221,25 +238,30 @@ sql::QueryResult AnswerKeyed(const KeyedLookup& lookup, const std::map<std::stri
     duckdb::DataChunk order_columns;
     if (!lookup.orders.empty()) {
       rows::Types types;
-      for (const KeyedLookup::Order& order : lookup.orders) types.push_back(content.types()[order.column]);
+      for (const KeyedLookup::Order& order : lookup.orders)
+        types.push_back(content.types()[order.column]);
       order_columns.InitializeEmpty(types);
-      for (size_t i = 0; i < types.size(); ++i) order_columns.data[i].Reference(rows.data[lookup.orders[i].column]);
+      for (size_t i = 0; i < types.size(); ++i)
+        order_columns.data[i].Reference(rows.data[lookup.orders[i].column]);
       order_columns.SetCardinality(rows.size());
     }
-    const std::vector<std::string_view>* keys = lookup.orders.empty() ? nullptr : &order_encoder.Encode(order_columns);
+    const std::vector<std::string_view>* keys =
+        lookup.orders.empty() ? nullptr : &order_encoder.Encode(order_columns);
     for (size_t row = 0; row < rows.size(); ++row) {
       for (rows::Weight i = 0; i < found.parts[part].weight(row); ++i) {
         places.push_back({part, row, keys == nullptr ? std::string() : std::string((*keys)[row])});
       }
     }
   }
-  std::stable_sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.key < b.key; });
+  std::stable_sort(places.begin(), places.end(),
+                   [](const Place& a, const Place& b) { return a.key < b.key; });
   std::optional<int64_t> limit = lookup.limit;
   if (!lookup.limit_parameter.empty()) {
     const duckdb::Value& value = values.at(lookup.limit_parameter);
     if (!value.IsNull()) limit = value.GetValue<int64_t>();
   }
-  if (limit) places.resize(std::min(places.size(), static_cast<size_t>(std::max<int64_t>(0, *limit))));
+  if (limit)
+    places.resize(std::min(places.size(), static_cast<size_t>(std::max<int64_t>(0, *limit))));
 
   const rows::Types types = lookup.schema.types();
   for (size_t begin = 0; begin < places.size(); begin += STANDARD_VECTOR_SIZE) {
@@ -249,8 +271,8 @@ sql::QueryResult AnswerKeyed(const KeyedLookup& lookup, const std::map<std::stri
     for (size_t row = 0; row < count; ++row) {
       const Place& place = places[begin + row];
       for (size_t column = 0; column < types.size(); ++column) {
-        duckdb::VectorOperations::Copy(found.parts[place.part].rows->data[lookup.output[column]], chunk->data[column], place.row + 1,
-                                       place.row, row);
+        duckdb::VectorOperations::Copy(found.parts[place.part].rows->data[lookup.output[column]],
+                                       chunk->data[column], place.row + 1, place.row, row);
       }
     }
     chunk->SetCardinality(count);

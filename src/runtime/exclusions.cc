@@ -29,13 +29,17 @@ Status Exclusions::Load(const state::Store& store) {
   const std::unique_lock lock(mutex_);
   std::string prefix;
   PutBig(prefix, topic_.value);
-  TRY(store.Scan(kExclusionsTable, prefix, [&](std::string_view key, std::string_view value) -> Status {
-    if (key.size() != kKeyBytes || value.size() != 1) return Error(Code::kCorruption, "an exclusion is malformed");
-    const auto partition = static_cast<size_t>(GetBig<int32_t>(key.data() + 8));
-    if (partition >= partitions_.size()) return Error(Code::kCorruption, "an exclusion of partition {}", partition);
-    partitions_[partition].items.push_back({{GetBig<int64_t>(key.data() + 12)}, static_cast<Reason>(value[0])});
-    return Ok();
-  }));
+  TRY(store.Scan(kExclusionsTable, prefix,
+                 [&](std::string_view key, std::string_view value) -> Status {
+                   if (key.size() != kKeyBytes || value.size() != 1)
+                     return Error(Code::kCorruption, "an exclusion is malformed");
+                   const auto partition = static_cast<size_t>(GetBig<int32_t>(key.data() + 8));
+                   if (partition >= partitions_.size())
+                     return Error(Code::kCorruption, "an exclusion of partition {}", partition);
+                   partitions_[partition].items.push_back(
+                       {{GetBig<int64_t>(key.data() + 12)}, static_cast<Reason>(value[0])});
+                   return Ok();
+                 }));
   for (Partition& partition : partitions_) partition.clean = partition.items.size();
   return Ok();
 }
@@ -60,7 +64,8 @@ void Exclusions::TakeDirty(std::vector<state::Mutation>& out) {
   }
 }
 
-std::vector<Exclusions::Item> Exclusions::Read(int32_t partition, log::Offset from, log::Offset until) const {
+std::vector<Exclusions::Item> Exclusions::Read(int32_t partition, log::Offset from,
+                                               log::Offset until) const {
   const std::shared_lock lock(mutex_);
   const std::vector<Item>& items = partitions_[static_cast<size_t>(partition)].items;
   const auto begin = std::lower_bound(items.begin(), items.end(), from, Before);

@@ -1,8 +1,9 @@
-// Which records of a stream are no rows, and why: decided once, in the step, and part of the state. Every reader of the stream (views,
-// queries, backfill, the books) reads it through these, so they all see the same rows.
+// Which records of a stream are no rows, and why: decided once, in the step, and part of the state.
+// Every reader of the stream (views, queries, backfill, the books) reads it through these, so they
+// all see the same rows.
 //
-// Thread rule: one writer (the step loop); readers from any thread. Entries come in rising offsets within a partition, so what lies below an
-// offset that was published never changes.
+// Thread rule: one writer (the step loop); readers from any thread. Entries come in rising offsets
+// within a partition, so what lies below an offset that was published never changes.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
-// The step journal: one small record per step in the internal topic __steps, with everything that went into the step and is not a
-// function of the log and the state before it. A step can be computed again from it, bit for bit. Step s is the record at offset s - 1.
-// Format: docs/formats/journal.md.
-// Thread rule: owned by the step loop.
+// The step journal: one small record per step in the internal topic __steps, with everything that
+// went into the step and is not a function of the log and the state before it. A step can be
+// computed again from it, bit for bit. Step s is the record at offset s - 1. Format:
+// docs/formats/journal.md. Thread rule: owned by the step loop.
 #pragma once
 
 #include <functional>
@@ -18,17 +18,18 @@ namespace millrace::runtime {
 
 inline constexpr char kJournalTopic[] = "__steps";
 inline constexpr char kCatalogTopic[] = "__catalog";
-// Rises whenever the same journal would give another result than with the build before: steps of another number are not replayed.
+// Rises whenever the same journal would give another result than with the build before: steps of
+// another number are not replayed.
 inline constexpr uint32_t kSemantics = 1;
 
 struct StepRecord {
   uint32_t semantics = kSemantics;
   state::Step step;
   Micros clock;
-  log::FrameSequence frame;                                  // of the cut
-  uint64_t catalog_version = 0;                              // in force in this step
+  log::FrameSequence frame;                                    // of the cut
+  uint64_t catalog_version = 0;                                // in force in this step
   std::vector<std::pair<log::PartitionId, log::Offset>> ends;  // of the partitions that moved
-  ingest::DoorCountMap door;                                 // what was counted since the last step
+  ingest::DoorCountMap door;  // what was counted since the last step
 };
 
 inline log::Offset JournalOffset(state::Step step) { return {step.value - 1}; }
@@ -36,7 +37,8 @@ inline log::Offset JournalOffset(state::Step step) { return {step.value - 1}; }
 std::string EncodeStepRecord(const StepRecord& record);
 Result<StepRecord> DecodeStepRecord(std::string_view bytes);
 
-// Reads the journal from `from` to its durable end, in order. kCorruption where a record is damaged or missing.
+// Reads the journal from `from` to its durable end, in order. kCorruption where a record is damaged
+// or missing.
 Status ReadJournal(const log::Log& log, log::TopicId topic, log::Offset from,
                    const std::function<Status(log::Offset offset, StepRecord record)>& visit);
 

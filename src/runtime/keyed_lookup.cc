@@ -22,15 +22,18 @@ using duckdb::ParsedExpression;
 
 class Recogniser {
  public:
-  Recogniser(const catalog::EndpointDefinition& endpoint, const Relations& relations) : endpoint_(endpoint), relations_(relations) {}
+  Recogniser(const catalog::EndpointDefinition& endpoint, const Relations& relations)
+      : endpoint_(endpoint), relations_(relations) {}
 
   std::optional<KeyedLookup> Recognise(const duckdb::SelectNode& select) {
-    if (!select.groups.group_expressions.empty() || select.having || select.qualify || select.sample || !select.cte_map.map.empty() ||
-        !select.where_clause || !select.from_table || select.from_table->type != duckdb::TableReferenceType::BASE_TABLE) {
+    if (!select.groups.group_expressions.empty() || select.having || select.qualify ||
+        select.sample || !select.cte_map.map.empty() || !select.where_clause ||
+        !select.from_table || select.from_table->type != duckdb::TableReferenceType::BASE_TABLE) {
       return std::nullopt;
     }
     const auto& table = select.from_table->Cast<duckdb::BaseTableRef>();
-    if (!table.schema_name.empty() || !table.catalog_name.empty() || table.sample || !table.column_name_alias.empty()) {
+    if (!table.schema_name.empty() || !table.catalog_name.empty() || table.sample ||
+        !table.column_name_alias.empty()) {
       return std::nullopt;
     }
     alias_ = table.alias.empty() ? table.table_name : table.alias;
@@ -46,22 +49,26 @@ class Recogniser {
   std::optional<size_t> Column(const ParsedExpression& expression) const {
     if (expression.type != ExpressionType::COLUMN_REF) return std::nullopt;
     const auto& names = expression.Cast<duckdb::ColumnRefExpression>().column_names;
-    if (names.size() > 2 || (names.size() == 2 && !rows::EqualNames(names[0], alias_))) return std::nullopt;
+    if (names.size() > 2 || (names.size() == 2 && !rows::EqualNames(names[0], alias_)))
+      return std::nullopt;
     return lookup_.relation->shape.schema.Find(names.back());
   }
 
-  const catalog::EndpointDefinition::Parameter* Parameter(const ParsedExpression& expression) const {
+  const catalog::EndpointDefinition::Parameter* Parameter(
+      const ParsedExpression& expression) const {
     if (expression.type != ExpressionType::VALUE_PARAMETER) return nullptr;
     const std::string& name = expression.Cast<duckdb::ParameterExpression>().identifier;
-    const auto found = std::find_if(endpoint_.parameters.begin(), endpoint_.parameters.end(),
-                                    [&](const auto& parameter) { return rows::EqualNames(parameter.name, name); });
+    const auto found =
+        std::find_if(endpoint_.parameters.begin(), endpoint_.parameters.end(),
+                     [&](const auto& parameter) { return rows::EqualNames(parameter.name, name); });
     return found == endpoint_.parameters.end() ? nullptr : &*found;
   }
 
   bool Where(const ParsedExpression& condition) {
     if (condition.type == ExpressionType::CONJUNCTION_AND) {
       const auto& children = condition.Cast<duckdb::ConjunctionExpression>().children;
-      return std::all_of(children.begin(), children.end(), [&](const auto& child) { return Where(*child); });
+      return std::all_of(children.begin(), children.end(),
+                         [&](const auto& child) { return Where(*child); });
     }
     if (condition.type != ExpressionType::COMPARE_EQUAL) return false;
     const auto& comparison = condition.Cast<duckdb::ComparisonExpression>();
@@ -72,8 +79,12 @@ class Recogniser {
       parameter = Parameter(*comparison.left);
     }
     // Of another type the comparison would cast one side, which the key cannot.
-    if (!column || parameter == nullptr || lookup_.relation->shape.schema.columns[*column].type != parameter->type) return false;
-    if (std::find(lookup_.key_columns.begin(), lookup_.key_columns.end(), *column) != lookup_.key_columns.end()) return false;
+    if (!column || parameter == nullptr ||
+        lookup_.relation->shape.schema.columns[*column].type != parameter->type)
+      return false;
+    if (std::find(lookup_.key_columns.begin(), lookup_.key_columns.end(), *column) !=
+        lookup_.key_columns.end())
+      return false;
     lookup_.key_columns.push_back(*column);
     lookup_.key_parameters.push_back(parameter->name);
     return true;
@@ -84,16 +95,19 @@ class Recogniser {
     for (const auto& expression : select.select_list) {
       if (expression->type == ExpressionType::STAR) {
         const auto& star = expression->Cast<duckdb::StarExpression>();
-        if (star.columns || star.expr || !star.exclude_list.empty() || !star.replace_list.empty() || !star.rename_list.empty() ||
+        if (star.columns || star.expr || !star.exclude_list.empty() || !star.replace_list.empty() ||
+            !star.rename_list.empty() ||
             (!star.relation_name.empty() && !rows::EqualNames(star.relation_name, alias_))) {
           return false;
         }
-        for (size_t i = 0; i < lookup_.relation->shape.visible; ++i) AddOutput(i, schema.columns[i].name);
+        for (size_t i = 0; i < lookup_.relation->shape.visible; ++i)
+          AddOutput(i, schema.columns[i].name);
         continue;
       }
       const auto column = Column(*expression);
       if (!column) return false;
-      AddOutput(*column, expression->HasAlias() ? expression->GetAlias() : schema.columns[*column].name);
+      AddOutput(*column,
+                expression->HasAlias() ? expression->GetAlias() : schema.columns[*column].name);
     }
     return true;
   }
@@ -111,9 +125,10 @@ class Recogniser {
         for (const auto& order : modifier->Cast<duckdb::OrderModifier>().orders) {
           const auto column = Column(*order.expression);
           if (!column) return false;
-          lookup_.orders.push_back({*column,
-                                    {.descending = order.type == duckdb::OrderType::DESCENDING,
-                                     .nulls_first = order.null_order == duckdb::OrderByNullType::NULLS_FIRST}});
+          lookup_.orders.push_back(
+              {*column,
+               {.descending = order.type == duckdb::OrderType::DESCENDING,
+                .nulls_first = order.null_order == duckdb::OrderByNullType::NULLS_FIRST}});
         }
       } else if (modifier->type == duckdb::ResultModifierType::LIMIT_MODIFIER) {
         const auto& limit = modifier->Cast<duckdb::LimitModifier>();
@@ -134,10 +149,12 @@ class Recogniser {
     return true;
   }
 
-  // Indexes are by columns in rising order, so that WHERE a = … AND b = … and the other way round share one.
+  // Indexes are by columns in rising order, so that WHERE a = … AND b = … and the other way round
+  // share one.
   void SortKey() {
     std::vector<std::pair<size_t, std::string>> key;
-    for (size_t i = 0; i < lookup_.key_columns.size(); ++i) key.emplace_back(lookup_.key_columns[i], lookup_.key_parameters[i]);
+    for (size_t i = 0; i < lookup_.key_columns.size(); ++i)
+      key.emplace_back(lookup_.key_columns[i], lookup_.key_parameters[i]);
     std::sort(key.begin(), key.end());
     for (size_t i = 0; i < key.size(); ++i) {
       lookup_.key_columns[i] = key[i].first;
@@ -153,14 +170,17 @@ class Recogniser {
 
 }  // namespace
 
-std::optional<KeyedLookup> RecogniseKeyedLookup(const catalog::EndpointDefinition& endpoint, const Relations& relations) {
+std::optional<KeyedLookup> RecogniseKeyedLookup(const catalog::EndpointDefinition& endpoint,
+                                                const Relations& relations) {
   duckdb::Parser parser;
   try {
     parser.ParseQuery(endpoint.select);
   } catch (const std::exception&) {
     return std::nullopt;  // whatever it is, it was bound, so DuckDB can answer it
   }
-  if (parser.statements.size() != 1 || parser.statements[0]->type != duckdb::StatementType::SELECT_STATEMENT) return std::nullopt;
+  if (parser.statements.size() != 1 ||
+      parser.statements[0]->type != duckdb::StatementType::SELECT_STATEMENT)
+    return std::nullopt;
   const auto& node = *parser.statements[0]->Cast<duckdb::SelectStatement>().node;
   if (node.type != duckdb::QueryNodeType::SELECT_NODE) return std::nullopt;
   return Recogniser(endpoint, relations).Recognise(node.Cast<duckdb::SelectNode>());

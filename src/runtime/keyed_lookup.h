@@ -9,6 +9,7 @@
 namespace millrace::runtime {
 
 // nullopt: something else, which DuckDB answers. REQUIRES: the SELECT was bound without error.
-std::optional<KeyedLookup> RecogniseKeyedLookup(const catalog::EndpointDefinition& endpoint, const Relations& relations);
+std::optional<KeyedLookup> RecogniseKeyedLookup(const catalog::EndpointDefinition& endpoint,
+                                                const Relations& relations);
 
 }  // namespace millrace::runtime

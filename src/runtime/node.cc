@@ -53,12 +53,17 @@ void Node::Stop() { impl_->Stop(); }
 
 Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   if (sql::Database::DuckDbVersion() != MILLRACE_DUCKDB_VERSION) {
-    return Error(Code::kInternal, "built with the headers of DuckDB {}, but the library is {}", MILLRACE_DUCKDB_VERSION,
-                 sql::Database::DuckDbVersion());
+    return Error(Code::kInternal, "built with the headers of DuckDB {}, but the library is {}",
+                 MILLRACE_DUCKDB_VERSION, sql::Database::DuckDbVersion());
   }
-  if (options.workers <= 0) options.workers = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  if (options.memory_bytes == 0) options.memory_bytes = static_cast<size_t>(static_cast<double>(MachineMemory()) * kMachineShare);
-  const auto share = [&](double part) { return static_cast<size_t>(static_cast<double>(options.memory_bytes) * part); };
+  if (options.workers <= 0)
+    options.workers = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  if (options.memory_bytes == 0)
+    options.memory_bytes =
+        static_cast<size_t>(static_cast<double>(MachineMemory()) * kMachineShare);
+  const auto share = [&](double part) {
+    return static_cast<size_t>(static_cast<double>(options.memory_bytes) * part);
+  };
   const std::string& directory = options.data_directory;
   Files& files = options.files == nullptr ? Files::System() : *options.files;
 
@@ -83,25 +88,32 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   database_options.allowed_files = options.allowed_files;
   TRY(Files::System().CreateDirectories(database_options.temp_directory));  // DuckDB's own
   TRY(impl->database, sql::Database::Open(database_options));
-  TRY(impl->pipeline, Pipeline::Make({impl->log.get(), impl->store.get(), impl->database.get(), &impl->publisher, options.workers}));
+  TRY(impl->pipeline, Pipeline::Make({impl->log.get(), impl->store.get(), impl->database.get(),
+                                      &impl->publisher, options.workers}));
 
   TRY(const InternalTopics topics, OpenInternalTopics(*impl->log));
   TRY(Recover(*impl->log, *impl->store, topics, *impl->pipeline, impl->publisher));
 
-  impl->loop = std::make_unique<StepLoop>(StepLoopContext{impl->log.get(), impl->store.get(), impl->pipeline.get(), &impl->publisher,
-                                                          &impl->door, &Clock::System(), topics.journal, topics.catalog,
-                                                          static_cast<int64_t>(options.step_rows_max)});
-  impl->changer = std::make_unique<CatalogChanger>(*impl->log, *impl->pipeline, *impl->loop, Clock::System());
+  impl->loop = std::make_unique<StepLoop>(
+      StepLoopContext{impl->log.get(), impl->store.get(), impl->pipeline.get(), &impl->publisher,
+                      &impl->door, &Clock::System(), topics.journal, topics.catalog,
+                      static_cast<int64_t>(options.step_rows_max)});
+  impl->changer =
+      std::make_unique<CatalogChanger>(*impl->log, *impl->pipeline, *impl->loop, Clock::System());
   Impl* node = impl.get();
-  TRY(impl->ingest, ingest::MakeIngest({impl->log.get(), impl->database.get(), &Clock::System(), &impl->door,
-                                        [node] { return node->publisher.newest()->catalog; }, [node] { return node->Admit(); }}));
-  impl->system_tables = MakeSystemTables({[node] { return node->OperatorStats(); },
-                                          [node] { return node->log->Topics(); }, [node] { return node->log->DurableCut(); },
-                                          impl->pipeline->failures(), [node] { return node->log->damage(); }});
-  impl->table_writer = std::make_unique<TableWriter>(*impl->log, impl->publisher, *impl->database, Clock::System(),
-                                                     [node] { return node->TakeSnapshot(); });
-  impl->seeds = std::make_unique<Seeds>(files, directory + "/seeds", options.project_directory, *impl->database,
-                                        *impl->table_writer);
+  TRY(impl->ingest,
+      ingest::MakeIngest({impl->log.get(), impl->database.get(), &Clock::System(), &impl->door,
+                          [node] { return node->publisher.newest()->catalog; },
+                          [node] { return node->Admit(); }}));
+  impl->system_tables = MakeSystemTables(
+      {[node] { return node->OperatorStats(); }, [node] { return node->log->Topics(); },
+       [node] { return node->log->DurableCut(); }, impl->pipeline->failures(),
+       [node] { return node->log->damage(); }});
+  impl->table_writer =
+      std::make_unique<TableWriter>(*impl->log, impl->publisher, *impl->database, Clock::System(),
+                                    [node] { return node->TakeSnapshot(); });
+  impl->seeds = std::make_unique<Seeds>(files, directory + "/seeds", options.project_directory,
+                                        *impl->database, *impl->table_writer);
   impl->loop->Start();
   {
     const std::lock_guard lock(impl->definition_mutex);
@@ -121,18 +133,21 @@ void Node::Impl::Stop() {
   if (loop != nullptr) loop->Stop();
   if (store != nullptr) {
     // The loop has flushed; what it reports is all there is to say.
-    if (const Status health = loop->health(); !health.ok()) LOG_ERROR("stopped after an error", "error={}", health.error().message());
+    if (const Status health = loop->health(); !health.ok())
+      LOG_ERROR("stopped after an error", "error={}", health.error().message());
   }
   pipeline.reset();
   if (log != nullptr) {
-    if (Status closed = log->Close(); !closed.ok()) LOG_ERROR("close of the log", "error={}", closed.error().message());
+    if (Status closed = log->Close(); !closed.ok())
+      LOG_ERROR("close of the log", "error={}", closed.error().message());
   }
 }
 
 Status Node::Impl::Admit() const {
   TRY(loop->health());
   if (loop->lag_records() > kLagRecordsMax) {
-    return Error(Code::kOverloaded, "the engine is {} records behind; the limit is {}", loop->lag_records(), kLagRecordsMax)
+    return Error(Code::kOverloaded, "the engine is {} records behind; the limit is {}",
+                 loop->lag_records(), kLagRecordsMax)
         .Hint("send again a little later");
   }
   return Ok();
@@ -179,22 +194,29 @@ int64_t Node::visible_step() const { return impl_->publisher.newest()->state.ste
 Result<StatementResult> Node::Execute(std::string_view text, const StatementOptions& options) {
   return ExecuteStatement(*impl_, text, options);
 }
-Result<ProjectPlan> Node::PlanProject(const std::vector<ProjectFile>& files) { return PlanProjectFiles(*impl_, files); }
-Result<ProjectPlan> Node::ApplyProject(const std::vector<ProjectFile>& files, const std::vector<std::string>& allow_drop) {
+Result<ProjectPlan> Node::PlanProject(const std::vector<ProjectFile>& files) {
+  return PlanProjectFiles(*impl_, files);
+}
+Result<ProjectPlan> Node::ApplyProject(const std::vector<ProjectFile>& files,
+                                       const std::vector<std::string>& allow_drop) {
   return ApplyProjectFiles(*impl_, files, allow_drop);
 }
 
-std::optional<EndpointMatch> Node::MatchEndpoint(std::string_view method, std::string_view path) const {
+std::optional<EndpointMatch> Node::MatchEndpoint(std::string_view method,
+                                                 std::string_view path) const {
   const auto match = impl_->CurrentEndpoints()->Find(method, path);
   if (!match) return std::nullopt;
   return EndpointMatch{match->endpoint->object, match->path_values, match->endpoint};
 }
-bool Node::EndpointIsFast(const EndpointMatch& match) const { return match.compiled->keyed.has_value(); }
+bool Node::EndpointIsFast(const EndpointMatch& match) const {
+  return match.compiled->keyed.has_value();
+}
 int64_t Node::EndpointStep(const EndpointMatch& match) const {
   return LastChangeOf(*match.compiled, *impl_->publisher.newest()).value;
 }
 
-Result<EndpointAnswer> Node::AnswerEndpoint(const EndpointMatch& match, const std::map<std::string, std::string>& parameters,
+Result<EndpointAnswer> Node::AnswerEndpoint(const EndpointMatch& match,
+                                            const std::map<std::string, std::string>& parameters,
                                             const StatementOptions& options) {
   if (!options.after.empty()) TRY(WaitVisible(options.after, options.timeout));
   const Endpoint& endpoint = *match.compiled;
@@ -208,7 +230,8 @@ Result<EndpointAnswer> Node::AnswerEndpoint(const EndpointMatch& match, const st
     answer.rows = AnswerKeyed(*endpoint.keyed, values, published.state.step);
   } else {
     const sql::QueryLimits limits{options.timeout, options.rows_max};
-    TRY(answer.rows, impl_->database->Query(snapshot, endpoint.definition().select, values, limits, options.cancel));
+    TRY(answer.rows, impl_->database->Query(snapshot, endpoint.definition().select, values, limits,
+                                            options.cancel));
   }
   answer.step = LastChangeOf(endpoint, published).value;
   answer.watermark = WatermarkOf(endpoint, published);
@@ -221,7 +244,8 @@ Status Node::WaitVisible(std::string_view token, std::chrono::milliseconds timeo
   return visible.get_future().get();
 }
 
-void Node::WhenVisible(std::string_view token, std::chrono::milliseconds timeout, std::function<void(Status)> done) {
+void Node::WhenVisible(std::string_view token, std::chrono::milliseconds timeout,
+                       std::function<void(Status)> done) {
   const Result<log::FrameSequence> frame = ingest::DecodeToken(token);
   if (!frame.ok()) return done(frame.error());
   impl_->publisher.WhenVisible(*frame, timeout, std::move(done));
@@ -231,11 +255,13 @@ DecidedCounts Node::Decided(const std::vector<ingest::Placed>& placed) const {
   const PublishedPtr published = impl_->publisher.newest();
   DecidedCounts counts;
   for (const ingest::Placed& place : placed) {
-    const auto relation = std::find_if(published->relations->by_name.begin(), published->relations->by_name.end(),
-                                       [&](const auto& item) { return item.second->topic() == place.partition.topic; });
-    if (relation == published->relations->by_name.end() || relation->second->exclusions == nullptr) continue;
-    for (const Exclusions::Item& item :
-         relation->second->exclusions->Read(place.partition.partition, place.first, place.first + place.records)) {
+    const auto relation = std::find_if(
+        published->relations->by_name.begin(), published->relations->by_name.end(),
+        [&](const auto& item) { return item.second->topic() == place.partition.topic; });
+    if (relation == published->relations->by_name.end() || relation->second->exclusions == nullptr)
+      continue;
+    for (const Exclusions::Item& item : relation->second->exclusions->Read(
+             place.partition.partition, place.first, place.first + place.records)) {
       if (item.reason == Reason::kDuplicate) ++counts.duplicates;
       if (item.reason == Reason::kLateKept || item.reason == Reason::kLateDiverted) ++counts.late;
     }

@@ -1,5 +1,6 @@
-// A running node: log → source → circuit → views, and what protocols (http, later kafka and pgwire) and the command line ask of it.
-// Everything here is thread-safe. Calls that may take long say so and belong on a pool thread, never on an I/O thread.
+// A running node: log → source → circuit → views, and what protocols (http, later kafka and pgwire)
+// and the command line ask of it. Everything here is thread-safe. Calls that may take long say so
+// and belong on a pool thread, never on an I/O thread.
 #pragma once
 
 #include <atomic>
@@ -28,30 +29,31 @@ namespace millrace::runtime {
 
 struct NodeOptions {
   std::string data_directory;
-  int workers = 0;                 // 0: number of cores
-  size_t memory_bytes = 0;         // 0: 70 % of the machine
+  int workers = 0;          // 0: number of cores
+  size_t memory_bytes = 0;  // 0: 70 % of the machine
   std::vector<std::string> allowed_files;
   size_t step_rows_max = 200'000;  // a step takes no more than this; tests: 1
   std::string project_directory;   // for relative paths of seeds; empty: none
   // For tests: disks that fail. `files` holds the log and the lock, `state_env` the state.
-  Files* files = nullptr;              // default: Files::System()
-  rocksdb::Env* state_env = nullptr;   // default: RocksDB's own
+  Files* files = nullptr;             // default: Files::System()
+  rocksdb::Env* state_env = nullptr;  // default: RocksDB's own
 };
 
-// A result of any statement: rows for a query, SHOW, DESCRIBE, EXPLAIN, RETURNING; a tag and a count for the rest.
+// A result of any statement: rows for a query, SHOW, DESCRIBE, EXPLAIN, RETURNING; a tag and a
+// count for the rest.
 struct StatementResult {
-  std::string tag;                 // "SELECT", "CREATE STREAM", "INSERT", …
+  std::string tag;  // "SELECT", "CREATE STREAM", "INSERT", …
   std::optional<sql::QueryResult> rows;
-  size_t affected = 0;             // rows inserted, updated, deleted
+  size_t affected = 0;  // rows inserted, updated, deleted
   std::vector<std::string> notices;
-  std::string token;               // of a write: read-your-writes
-  int64_t step = 0;                // at which it was answered or became visible
+  std::string token;  // of a write: read-your-writes
+  int64_t step = 0;   // at which it was answered or became visible
 };
 
 struct StatementOptions {
   std::map<std::string, duckdb::Value> parameters;
   std::chrono::milliseconds timeout{60'000};
-  std::string after;               // token: wait until it is visible first
+  std::string after;  // token: wait until it is visible first
   std::shared_ptr<std::atomic<bool>> cancel;
   size_t rows_max = 0;
 };
@@ -66,8 +68,8 @@ struct DecidedCounts {
 
 struct EndpointAnswer {
   sql::QueryResult rows;
-  int64_t step = 0;                          // of the content: the ETag
-  std::optional<Micros> watermark;           // of the streams read: X-Data-Timestamp
+  int64_t step = 0;                 // of the content: the ETag
+  std::optional<Micros> watermark;  // of the streams read: X-Data-Timestamp
 };
 
 // What a request wants of an endpoint, worked out by MatchEndpoint.
@@ -79,32 +81,34 @@ struct EndpointMatch {
 };
 
 struct ProjectFile {
-  std::string path;   // as errors name it
+  std::string path;  // as errors name it
   std::string text;
 };
 
 struct ProjectPlan {
   struct Item {
     catalog::Difference::Item change;
-    int64_t rows_lost = 0;       // of what would be dropped
+    int64_t rows_lost = 0;  // of what would be dropped
     int64_t bytes_lost = 0;
-    int64_t rows_to_read = 0;    // of what would be built from history
+    int64_t rows_to_read = 0;  // of what would be built from history
     int64_t bytes_to_read = 0;
   };
-  std::vector<Item> items;       // none: nothing to do
+  std::vector<Item> items;  // none: nothing to do
   std::vector<std::string> notices;
 };
 
 class Node {
  public:
-  // Recovers, then runs. The error says what to do: directory held by process N, damaged files, no permission.
+  // Recovers, then runs. The error says what to do: directory held by process N, damaged files, no
+  // permission.
   static Result<std::unique_ptr<Node>> Start(NodeOptions options);
   // Graceful: no new requests, a last flush, everything closed.
   ~Node();
   void Stop();
 
-  bool ready() const;              // recovery is over
-  // Not ok: the node met an error after which it cannot go on (a failed fsync, damaged state); the text says which.
+  bool ready() const;  // recovery is over
+  // Not ok: the node met an error after which it cannot go on (a failed fsync, damaged state); the
+  // text says which.
   Status health() const;
 
   ingest::Ingest& ingest();
@@ -112,18 +116,22 @@ class Node {
   // Any one statement. May take long.
   Result<StatementResult> Execute(std::string_view text, const StatementOptions& options);
 
-  // What `millrace plan` and `run` do with a project's files: the difference between what they declare and what the catalog has of the
-  // project, and its application, all or nothing. What would lose data is refused unless its name is in `allow_drop`. May take long.
+  // What `millrace plan` and `run` do with a project's files: the difference between what they
+  // declare and what the catalog has of the project, and its application, all or nothing. What
+  // would lose data is refused unless its name is in `allow_drop`. May take long.
   Result<ProjectPlan> PlanProject(const std::vector<ProjectFile>& files);
-  Result<ProjectPlan> ApplyProject(const std::vector<ProjectFile>& files, const std::vector<std::string>& allow_drop);
+  Result<ProjectPlan> ApplyProject(const std::vector<ProjectFile>& files,
+                                   const std::vector<std::string>& allow_drop);
 
-  // Endpoints. Match: cheap, any thread. Answer: with the parameters' texts (path and query string merged); keyed look-ups are answered on
-  // the calling thread in microseconds (`fast` says so beforehand), others may take long.
+  // Endpoints. Match: cheap, any thread. Answer: with the parameters' texts (path and query string
+  // merged); keyed look-ups are answered on the calling thread in microseconds (`fast` says so
+  // beforehand), others may take long.
   std::optional<EndpointMatch> MatchEndpoint(std::string_view method, std::string_view path) const;
   bool EndpointIsFast(const EndpointMatch& match) const;
   // The step at which the endpoint's relations last changed: for If-None-Match, cheap.
   int64_t EndpointStep(const EndpointMatch& match) const;
-  Result<EndpointAnswer> AnswerEndpoint(const EndpointMatch& match, const std::map<std::string, std::string>& parameters,
+  Result<EndpointAnswer> AnswerEndpoint(const EndpointMatch& match,
+                                        const std::map<std::string, std::string>& parameters,
                                         const StatementOptions& options);
 
   catalog::CatalogPtr catalog() const;
@@ -131,7 +139,8 @@ class Node {
   // Waits until everything that `token` stands for is visible. kTimeout.
   Status WaitVisible(std::string_view token, std::chrono::milliseconds timeout);
   // The same without a thread: `done` is called once, from a thread of the node, maybe at once.
-  void WhenVisible(std::string_view token, std::chrono::milliseconds timeout, std::function<void(Status)> done);
+  void WhenVisible(std::string_view token, std::chrono::milliseconds timeout,
+                   std::function<void(Status)> done);
 
   // Of records that are visible.
   DecidedCounts Decided(const std::vector<ingest::Placed>& placed) const;
@@ -139,7 +148,8 @@ class Node {
   Result<RecordTrace> Trace(std::string_view stream, int32_t partition, int64_t offset,
                             const StatementOptions& options);
 
-  // The books of every hop as of the visible step, and whether they balance (the text names the edge that does not).
+  // The books of every hop as of the visible step, and whether they balance (the text names the
+  // edge that does not).
   std::vector<LedgerLine> Ledger() const;
   Status CheckBooks() const;
 

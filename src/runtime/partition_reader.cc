@@ -11,15 +11,18 @@ int64_t Records(const log::ReadBatch& batch) { return batch.last_offset - batch.
 }  // namespace
 
 Status PartitionReader::Fill(log::Offset end, size_t bytes_max, int64_t records_max) {
-  while (read_next_ < end && (buffered_.empty() || (buffered_bytes_ < bytes_max && buffered_records_ < records_max))) {
+  while (read_next_ < end &&
+         (buffered_.empty() || (buffered_bytes_ < bytes_max && buffered_records_ < records_max))) {
     const size_t room = bytes_max > buffered_bytes_ ? bytes_max - buffered_bytes_ : 1;
-    TRY(log::ReadResult read, log_.Read(partition_, {.from = read_next_, .until = end, .bytes_max = room}));
+    TRY(log::ReadResult read,
+        log_.Read(partition_, {.from = read_next_, .until = end, .bytes_max = room}));
     if (read.next <= read_next_) break;
     for (const log::DamagedRange& damaged : read.damaged) {
       const int64_t count = damaged.last - damaged.first + 1;
       damaged_records_ += count;
-      LOG_ERROR("records lost to damage on disk are passed over", "partition={} first={} last={} reason={}",
-                partition_.partition, damaged.first.value, damaged.last.value, damaged.reason);
+      LOG_ERROR("records lost to damage on disk are passed over",
+                "partition={} first={} last={} reason={}", partition_.partition,
+                damaged.first.value, damaged.last.value, damaged.reason);
     }
     for (const log::ReadBatch& batch : read.batches) {
       buffered_bytes_ += batch.bytes.size();
@@ -47,7 +50,8 @@ PartitionSlice PartitionReader::Take(log::FrameSequence frame, std::optional<log
   if (end && buffered_.empty()) next_ = std::max(next_, *end);
   slice.end = next_;
   // The step shares the memory; what holds nothing buffered any more goes with it.
-  for (const Hold& hold : holds_) slice.holds.insert(slice.holds.end(), hold.memory.begin(), hold.memory.end());
+  for (const Hold& hold : holds_)
+    slice.holds.insert(slice.holds.end(), hold.memory.begin(), hold.memory.end());
   while (!holds_.empty() && holds_.front().until <= next_) holds_.pop_front();
   return slice;
 }

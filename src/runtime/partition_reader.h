@@ -1,5 +1,6 @@
-// Reads one partition ahead of the steps, so that a step can take whole frames of it: what was read and not taken waits for the next one.
-// Thread rule: owned by the step loop; the batches it gives may be read by workers while the step runs.
+// Reads one partition ahead of the steps, so that a step can take whole frames of it: what was read
+// and not taken waits for the next one. Thread rule: owned by the step loop; the batches it gives
+// may be read by workers while the step runs.
 #pragma once
 
 #include <deque>
@@ -16,7 +17,7 @@ struct PartitionSlice {
   log::PartitionId partition;
   std::vector<log::ReadBatch> batches;
   std::vector<std::shared_ptr<const void>> holds;
-  log::Offset end;                  // one after the last record taken; damaged ranges are passed over
+  log::Offset end;  // one after the last record taken; damaged ranges are passed over
   int64_t records = 0;
 };
 
@@ -25,7 +26,8 @@ class PartitionReader {
   PartitionReader(const log::Log& log, log::PartitionId partition, log::Offset next)
       : log_(log), partition_(partition), next_(next), read_next_(next) {}
 
-  // Reads ahead until `bytes_max` or `records_max` are buffered or `end` is reached; at least one batch where there is one.
+  // Reads ahead until `bytes_max` or `records_max` are buffered or `end` is reached; at least one
+  // batch where there is one.
   Status Fill(log::Offset end, size_t bytes_max, int64_t records_max);
   bool empty() const { return buffered_.empty(); }
   // True when everything below `end` is buffered or taken.
@@ -38,7 +40,8 @@ class PartitionReader {
   // Damaged ranges below what is buffered were passed over.
   int64_t damaged_records() const { return damaged_records_; }
 
-  // Takes the buffered batches of frames up to `frame`. With `end`: everything below it is then taken, damage at its edge too.
+  // Takes the buffered batches of frames up to `frame`. With `end`: everything below it is then
+  // taken, damage at its edge too.
   PartitionSlice Take(log::FrameSequence frame, std::optional<log::Offset> end);
 
   log::Offset next() const { return next_; }
@@ -51,8 +54,8 @@ class PartitionReader {
 
   const log::Log& log_;
   const log::PartitionId partition_;
-  log::Offset next_;        // first record not taken
-  log::Offset read_next_;   // first record not read
+  log::Offset next_;       // first record not taken
+  log::Offset read_next_;  // first record not read
   std::deque<log::ReadBatch> buffered_;
   std::deque<Hold> holds_;
   size_t buffered_bytes_ = 0;

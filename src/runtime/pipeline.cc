@@ -16,7 +16,8 @@ Result<std::unique_ptr<Pipeline>> Pipeline::Make(PipelineContext context) {
   std::unique_ptr<Pipeline> pipeline(new Pipeline(context));
   stream::Engine::Options options;
   options.workers = context.workers;
-  TRY(pipeline->engine_, stream::Engine::Start(options, *context.store, context.database->duckdb()));
+  TRY(pipeline->engine_,
+      stream::Engine::Start(options, *context.store, context.database->duckdb()));
   pipeline->failures_ = std::make_shared<state::ViewTable>(kFailuresTable, FailureTypes());
   TRY(pipeline->failures_->Load(*context.store));
   return pipeline;
@@ -24,7 +25,8 @@ Result<std::unique_ptr<Pipeline>> Pipeline::Make(PipelineContext context) {
 
 void Pipeline::AddReader(log::PartitionId partition) {
   const auto position = state_.positions.find(partition);
-  const log::Offset next = position == state_.positions.end() ? log::Offset{0} : position->second.next;
+  const log::Offset next =
+      position == state_.positions.end() ? log::Offset{0} : position->second.next;
   readers_.erase(partition);
   readers_.emplace(std::piecewise_construct, std::forward_as_tuple(partition),
                    std::forward_as_tuple(*context_.log, partition, next));
@@ -74,7 +76,8 @@ Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slice
     const Relation& relation = source->relation();
     for (size_t i = 0; i < source->findings().size(); ++i) {
       const auto position = state_.positions.find({relation.topic(), static_cast<int32_t>(i)});
-      if (position != state_.positions.end()) position->second.event_time_max = source->findings()[i].event_time_max;
+      if (position != state_.positions.end())
+        position->second.event_time_max = source->findings()[i].event_time_max;
     }
   }
   for (const TableSource* source : tables) {
@@ -87,9 +90,9 @@ Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slice
   // A stream's partitions fall idle as time passes, so its watermark may move without rows.
   for (const auto& [name, source] : stream_sources_) {
     const auto before = state_.watermarks.find(name);
-    const auto watermark =
-        WatermarkOf(*source->relation().stream(), source->relation().topic(), state_,
-                    before == state_.watermarks.end() ? std::nullopt : std::optional<Micros>(before->second));
+    const auto watermark = WatermarkOf(
+        *source->relation().stream(), source->relation().topic(), state_,
+        before == state_.watermarks.end() ? std::nullopt : std::optional<Micros>(before->second));
     if (watermark) state_.watermarks[name] = *watermark;
   }
   return Ok();
@@ -102,7 +105,8 @@ Status Pipeline::ApplyChanges(state::Step step, const stream::StepResult& result
     if (relation == relations_.end() || relation->second->content == nullptr) {
       return Error(Code::kInternal, "the engine changed {}, which has no content", Quoted(name));
     }
-    TRY(relation->second->content->Apply(step, change, oldest_needed).With("apply step to " + Quoted(name)));
+    TRY(relation->second->content->Apply(step, change, oldest_needed)
+            .With("apply step to " + Quoted(name)));
   }
   return Ok();
 }
@@ -111,21 +115,24 @@ Status Pipeline::ApplyChanges(state::Step step, const stream::StepResult& result
 void Pipeline::ApplyFindings(const StreamSource& source, const stream::StepResult& result) {
   const Relation& relation = source.relation();
   std::vector<std::vector<Exclusions::Item>> items;
-  for (const StreamSource::PartitionFindings& found : source.findings()) items.push_back(found.exclusions);
+  for (const StreamSource::PartitionFindings& found : source.findings())
+    items.push_back(found.exclusions);
   StreamBooks& books = state_.books[relation.internal_name];
   const auto duplicates = result.exclusions.find(relation.internal_name);
   if (duplicates != result.exclusions.end()) {
     for (const stream::Exclusion& duplicate : duplicates->second) {
-      items[static_cast<size_t>(duplicate.partition)].push_back({{duplicate.offset}, Reason::kDuplicate});
+      items[static_cast<size_t>(duplicate.partition)].push_back(
+          {{duplicate.offset}, Reason::kDuplicate});
     }
   }
   for (size_t i = 0; i < items.size(); ++i) {
     const StreamSource::PartitionFindings& found = source.findings()[i];
     std::vector<Exclusions::Item>& of_partition = items[i];
     // A late row that is also a duplicate is a duplicate: it comes first, and the other goes.
-    std::sort(of_partition.begin(), of_partition.end(), [](const Exclusions::Item& a, const Exclusions::Item& b) {
-      return a.offset != b.offset ? a.offset < b.offset : a.reason < b.reason;
-    });
+    std::sort(of_partition.begin(), of_partition.end(),
+              [](const Exclusions::Item& a, const Exclusions::Item& b) {
+                return a.offset != b.offset ? a.offset < b.offset : a.reason < b.reason;
+              });
     int64_t duplicate_count = 0;
     int64_t late_kept = found.late_kept;
     size_t kept = 0;
@@ -166,7 +173,8 @@ Status Pipeline::ApplyFailures(state::Step step, const stream::StepResult& resul
     }
   }
   const rows::Batch change = rows::ConsolidateSorted(builder.Finish(), FailureTypes());
-  return failures_->Apply(step, change, context_.publisher->OldestNeeded()).With("note failed rows");
+  return failures_->Apply(step, change, context_.publisher->OldestNeeded())
+      .With("note failed rows");
 }
 
 // Only of streams: what comes from tables and views is changes, not records.

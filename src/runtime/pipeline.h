@@ -1,7 +1,9 @@
-// The Pipeline is the node's computation without its threads: sources, circuit, contents and the runtime's own state, moved on one step at a
-// time. The step loop drives it live, recovery drives it from the journal; both give the same.
+// The Pipeline is the node's computation without its threads: sources, circuit, contents and the
+// runtime's own state, moved on one step at a time. The step loop drives it live, recovery drives
+// it from the journal; both give the same.
 //
-// Thread rule: one driver thread (recovery's, then the step loop's). What it publishes is shared with readers through Published.
+// Thread rule: one driver thread (recovery's, then the step loop's). What it publishes is shared
+// with readers through Published.
 #pragma once
 
 #include <chrono>
@@ -49,7 +51,8 @@ class Pipeline {
     kRestart,   // the Store has its state
     kBackfill,  // built now from the history of what it reads, up to the present step
   };
-  // Adds relations and their circuits; endpoints, indexes and plain views need nothing but the catalog. `catalog` holds the object.
+  // Adds relations and their circuits; endpoints, indexes and plain views need nothing but the
+  // catalog. `catalog` holds the object.
   Status Install(const catalog::Object& object, const catalog::Catalog& catalog, Entry entry);
   // Removes a relation with its state. REQUIRES: it was installed, nothing installed reads it.
   Status Uninstall(const catalog::Object& object);
@@ -64,7 +67,8 @@ class Pipeline {
   void SetState(NodeState state) { state_ = std::move(state); }
   // The partitions that feed the circuit, with their readers.
   std::map<log::PartitionId, PartitionReader>& readers() { return readers_; }
-  // Computes the step of `record` from the slices. An error leaves the pipeline unusable: the node stops, and recovery starts it again.
+  // Computes the step of `record` from the slices. An error leaves the pipeline unusable: the node
+  // stops, and recovery starts it again.
   Status Run(const StepRecord& record, std::vector<PartitionSlice> slices);
   // What readers see after the last step.
   PublishedPtr Publishable() const;
@@ -79,7 +83,8 @@ class Pipeline {
 
   Status InstallStream(const std::shared_ptr<Relation>& relation, Entry entry);
   Status InstallTable(const std::shared_ptr<Relation>& relation, Entry entry);
-  Status InstallView(const std::shared_ptr<Relation>& relation, const catalog::Catalog& catalog, Entry entry);
+  Status InstallView(const std::shared_ptr<Relation>& relation, const catalog::Catalog& catalog,
+                     Entry entry);
   Status Backfill(const Relation& view, const std::vector<std::string>& reads);
   void AddReader(log::PartitionId partition);
   Status ApplyChanges(state::Step step, const stream::StepResult& result);
@@ -91,8 +96,8 @@ class Pipeline {
   std::unique_ptr<stream::Engine> engine_;
   NodeState state_;
   catalog::CatalogPtr catalog_ = catalog::Catalog::Empty();
-  std::map<std::string, std::shared_ptr<const Relation>> relations_;   // by internal name
-  RelationsPtr visible_relations_ = std::make_shared<Relations>();     // by user's name, of catalog_
+  std::map<std::string, std::shared_ptr<const Relation>> relations_;  // by internal name
+  RelationsPtr visible_relations_ = std::make_shared<Relations>();    // by user's name, of catalog_
   std::map<std::string, std::unique_ptr<StreamSource>> stream_sources_;  // by internal name
   std::map<std::string, std::unique_ptr<TableSource>> table_sources_;    // by internal name
   std::map<log::PartitionId, PartitionReader> readers_;

@@ -16,11 +16,13 @@ constexpr size_t kBackfillChunks = 64;
 
 class StreamHistoryReader final : public stream::SourceReader {
  public:
-  StreamHistoryReader(const log::Log& log, const std::shared_ptr<const Relation>& relation, const NodeState& until, int workers) {
+  StreamHistoryReader(const log::Log& log, const std::shared_ptr<const Relation>& relation,
+                      const NodeState& until, int workers) {
     std::vector<size_t> columns(relation->shape.schema.columns.size());
     for (size_t i = 0; i < columns.size(); ++i) columns[i] = i;
     for (int i = 0; i < workers; ++i) {
-      shares_.push_back({std::make_unique<StreamHistory>(log, relation, columns, until, i, workers), false});
+      shares_.push_back(
+          {std::make_unique<StreamHistory>(log, relation, columns, until, i, workers), false});
     }
   }
   Result<rows::Batch> Read(int worker) override {
@@ -41,11 +43,13 @@ class StreamHistoryReader final : public stream::SourceReader {
   // REQUIRES: ended().
   std::vector<std::string> lost() const {
     std::vector<std::string> out;
-    for (const Share& share : shares_) out.insert(out.end(), share.history->lost().begin(), share.history->lost().end());
+    for (const Share& share : shares_)
+      out.insert(out.end(), share.history->lost().begin(), share.history->lost().end());
     return out;
   }
   bool ended() const {
-    return std::all_of(shares_.begin(), shares_.end(), [](const Share& share) { return share.ended; });
+    return std::all_of(shares_.begin(), shares_.end(),
+                       [](const Share& share) { return share.ended; });
   }
 
  private:
@@ -59,18 +63,22 @@ class StreamHistoryReader final : public stream::SourceReader {
 
 class ContentReader final : public stream::SourceReader {
  public:
-  ContentReader(const state::ViewTable& content, state::Step step) : content_(content), step_(step) {}
+  ContentReader(const state::ViewTable& content, state::Step step)
+      : content_(content), step_(step) {}
   Result<rows::Batch> Read(int worker) override {
     reads_.fetch_add(1, std::memory_order_relaxed);
     rows::Batch out;
     if (worker != 0) return out;
     rows::RowDecoder decoder(content_.types());
     while (position_ != state::ViewTable::kEnd && out.parts.size() < kBackfillChunks) {
-      std::vector<std::string_view> encoded;  // stays where it is: nothing is applied while a step reads
-      position_ = content_.Scan(step_, position_, STANDARD_VECTOR_SIZE, [&](std::string_view row, rows::Weight weight) {
-        // As often as it stands: operators take an insert-only input as rows of weight 1.
-        encoded.insert(encoded.end(), static_cast<size_t>(weight), row);
-      });
+      std::vector<std::string_view>
+          encoded;  // stays where it is: nothing is applied while a step reads
+      position_ = content_.Scan(step_, position_, STANDARD_VECTOR_SIZE,
+                                [&](std::string_view row, rows::Weight weight) {
+                                  // As often as it stands: operators take an insert-only input as
+                                  // rows of weight 1.
+                                  encoded.insert(encoded.end(), static_cast<size_t>(weight), row);
+                                });
       for (size_t begin = 0; begin < encoded.size(); begin += STANDARD_VECTOR_SIZE) {
         const size_t count = std::min<size_t>(STANDARD_VECTOR_SIZE, encoded.size() - begin);
         auto chunk = std::make_shared<duckdb::DataChunk>();
@@ -94,16 +102,20 @@ class ContentReader final : public stream::SourceReader {
 
 }  // namespace
 
-Status Pipeline::Install(const catalog::Object& object, const catalog::Catalog& catalog, Entry entry) {
+Status Pipeline::Install(const catalog::Object& object, const catalog::Catalog& catalog,
+                         Entry entry) {
   if (!HoldsRows(object)) return Ok();
   auto relation = std::make_shared<Relation>();
   relation->object = object;
   relation->shape = catalog::ShapeOf(object);
   relation->internal_name = InternalName(object);
   switch (object.kind()) {
-    case catalog::Kind::kStream: return InstallStream(relation, entry);
-    case catalog::Kind::kTable: return InstallTable(relation, entry);
-    default: return InstallView(relation, catalog, entry);
+    case catalog::Kind::kStream:
+      return InstallStream(relation, entry);
+    case catalog::Kind::kTable:
+      return InstallTable(relation, entry);
+    default:
+      return InstallView(relation, catalog, entry);
   }
 }
 
@@ -119,10 +131,12 @@ Status Pipeline::InstallStream(const std::shared_ptr<Relation>& relation, Entry 
 }
 
 Status Pipeline::InstallTable(const std::shared_ptr<Relation>& relation, Entry entry) {
-  relation->content = std::make_shared<state::ViewTable>(ContentTable(relation->object), relation->shape.schema.types());
+  relation->content = std::make_shared<state::ViewTable>(ContentTable(relation->object),
+                                                         relation->shape.schema.types());
   if (entry == Entry::kRestart) TRY(relation->content->Load(*context_.store));
   std::vector<size_t> key;
-  for (const std::string& column : relation->table()->primary_key) key.push_back(*relation->shape.schema.Find(column));
+  for (const std::string& column : relation->table()->primary_key)
+    key.push_back(*relation->shape.schema.Find(column));
   if (!key.empty()) relation->content->AddIndex(std::move(key));
   TRY(engine_->Add(TablePlan(*relation), relation->object.generation, /*from_history=*/false));
   relations_[relation->internal_name] = relation;
@@ -131,7 +145,8 @@ Status Pipeline::InstallTable(const std::shared_ptr<Relation>& relation, Entry e
   return Ok();
 }
 
-Status Pipeline::InstallView(const std::shared_ptr<Relation>& relation, const catalog::Catalog& catalog, Entry entry) {
+Status Pipeline::InstallView(const std::shared_ptr<Relation>& relation,
+                             const catalog::Catalog& catalog, Entry entry) {
   const catalog::ViewDefinition& view = *relation->view();
   const sql::Origin origin{relation->object.file, view.select, 0, view.select.size()};
   TRY(sql::ViewPlan planned, context_.database->PlanView(catalog, view, origin));
@@ -140,14 +155,17 @@ Status Pipeline::InstallView(const std::shared_ptr<Relation>& relation, const ca
   for (stream::Node& node : planned.plan.nodes) {
     if (auto* read = std::get_if<stream::Relation>(&node.op)) {
       const catalog::Object* object = catalog.FindRelation(read->name);
-      if (object == nullptr) return Error(Code::kInternal, "view {} reads {}, which is gone", Quoted(view.name), Quoted(read->name));
+      if (object == nullptr)
+        return Error(Code::kInternal, "view {} reads {}, which is gone", Quoted(view.name),
+                     Quoted(read->name));
       read->name = InternalName(*object);
       reads.push_back(read->name);
     } else if (auto* output = std::get_if<stream::Output>(&node.op)) {
       output->name = relation->internal_name;
     }
   }
-  relation->content = std::make_shared<state::ViewTable>(ContentTable(relation->object), relation->shape.schema.types());
+  relation->content = std::make_shared<state::ViewTable>(ContentTable(relation->object),
+                                                         relation->shape.schema.types());
   if (entry == Entry::kRestart) TRY(relation->content->Load(*context_.store));
   if (!planned.key.empty()) relation->content->AddIndex(planned.key);
   TRY(engine_->Add(planned.plan, relation->object.generation, entry == Entry::kBackfill));
@@ -178,7 +196,8 @@ Status Pipeline::Backfill(const Relation& view, const std::vector<std::string>& 
     while (!reader.ended()) {
       const uint64_t before = reader.reads();
       TRY(step());
-      if (reader.reads() == before) return Error(Code::kInternal, "no operator reads the history of {}", Quoted(name));
+      if (reader.reads() == before)
+        return Error(Code::kInternal, "no operator reads the history of {}", Quoted(name));
     }
     return Ok();
   };
@@ -188,14 +207,15 @@ Status Pipeline::Backfill(const Relation& view, const std::vector<std::string>& 
     if (read->stream() != nullptr) {
       StreamHistoryReader reader(*context_.log, read, state_, context_.workers);
       TRY(feed(name, reader));
-      for (const std::string& lost : reader.lost()) LOG_ERROR("view built without lost records", "view={} {}", view.object.name(), lost);
+      for (const std::string& lost : reader.lost())
+        LOG_ERROR("view built without lost records", "view={} {}", view.object.name(), lost);
     } else {
       ContentReader reader(*read->content, input.step);
       TRY(feed(name, reader));
     }
   }
-  LOG_INFO("view built from history", "view={} rows={} seconds={:.3f}", view.object.name(), view.content->row_count(),
-           SecondsSince(start));
+  LOG_INFO("view built from history", "view={} rows={} seconds={:.3f}", view.object.name(),
+           view.content->row_count(), SecondsSince(start));
   return Ok();
 }
 
@@ -211,8 +231,12 @@ Status Pipeline::Uninstall(const catalog::Object& object) {
   table_sources_.erase(name);
   state_.watermarks.erase(name);
   state_.books.erase(name);
-  std::erase_if(state_.reads, [&](const auto& item) { return item.first.first == name || item.first.second == name; });
-  std::erase_if(state_.door, [&](const auto& item) { return rows::EqualNames(item.first.first, object.name()); });
+  std::erase_if(state_.reads, [&](const auto& item) {
+    return item.first.first == name || item.first.second == name;
+  });
+  std::erase_if(state_.door, [&](const auto& item) {
+    return rows::EqualNames(item.first.first, object.name());
+  });
   if (relation->object.topic_id != 0) {
     for (int32_t i = 0; i < relation->partitions(); ++i) {
       readers_.erase({relation->topic(), i});
@@ -226,16 +250,19 @@ Status Pipeline::Uninstall(const catalog::Object& object) {
 Status Pipeline::SetCatalog(catalog::CatalogPtr catalog) {
   auto visible = std::make_shared<Relations>();
   for (const catalog::Object* object : catalog->InOrder()) {
-    if (HoldsRows(*object)) visible->by_name[rows::LowerName(object->name())] = relations_.at(InternalName(*object));
+    if (HoldsRows(*object))
+      visible->by_name[rows::LowerName(object->name())] = relations_.at(InternalName(*object));
   }
   for (const catalog::Object* object : catalog->OfKind(catalog::Kind::kIndex)) {
     const auto& index = std::get<catalog::IndexDefinition>(object->definition);
     const std::shared_ptr<const Relation> relation = visible->Find(index.relation);
     if (relation == nullptr || relation->content == nullptr) {
-      return Error(Code::kInternal, "index {} is on {}, which has no content", Quoted(index.name), Quoted(index.relation));
+      return Error(Code::kInternal, "index {} is on {}, which has no content", Quoted(index.name),
+                   Quoted(index.relation));
     }
     std::vector<size_t> columns;
-    for (const std::string& column : index.columns) columns.push_back(*relation->shape.schema.Find(column));
+    for (const std::string& column : index.columns)
+      columns.push_back(*relation->shape.schema.Find(column));
     relation->content->AddIndex(std::move(columns));
   }
   catalog_ = std::move(catalog);

@@ -10,7 +10,8 @@ void Publisher::Publish(PublishedPtr published) {
     const std::lock_guard lock(mutex_);
     newest_ = std::move(published);
     const auto end = waiters_.upper_bound(newest_->state.frame);
-    for (auto it = waiters_.begin(); it != end; it = waiters_.erase(it)) ready.push_back(std::move(it->second));
+    for (auto it = waiters_.begin(); it != end; it = waiters_.erase(it))
+      ready.push_back(std::move(it->second));
   }
   for (Waiter& waiter : ready) waiter.done(Ok());
 }
@@ -38,13 +39,15 @@ state::Step Publisher::OldestNeeded() const {
   return oldest;
 }
 
-void Publisher::WhenVisible(log::FrameSequence frame, std::chrono::milliseconds timeout, std::function<void(Status)> done) {
+void Publisher::WhenVisible(log::FrameSequence frame, std::chrono::milliseconds timeout,
+                            std::function<void(Status)> done) {
   std::optional<Error> error;
   {
     const std::lock_guard lock(mutex_);
     if (newest_ == nullptr || newest_->state.frame < frame) {
       if (!closed_) {
-        waiters_.emplace(frame, Waiter{std::chrono::steady_clock::now() + timeout, std::move(done)});
+        waiters_.emplace(frame,
+                         Waiter{std::chrono::steady_clock::now() + timeout, std::move(done)});
         return;
       }
       error = closed_;
@@ -68,7 +71,8 @@ void Publisher::ExpireWaiters() {
     }
   }
   for (Waiter& waiter : expired) {
-    waiter.done(Error(Code::kTimeout, "what the token stands for is not visible yet").Hint("wait longer: ?timeout=30s"));
+    waiter.done(Error(Code::kTimeout, "what the token stands for is not visible yet")
+                    .Hint("wait longer: ?timeout=30s"));
   }
 }
 

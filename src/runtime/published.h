@@ -1,4 +1,5 @@
-// What readers may see: the newest step whose journal record is durable, with everything as of it. And the pins that keep old versions.
+// What readers may see: the newest step whose journal record is durable, with everything as of it.
+// And the pins that keep old versions.
 #pragma once
 
 #include <condition_variable>
@@ -29,8 +30,10 @@ class Publisher {
   // Keeps the versions of its step from being dropped as long as it lives. Movable.
   class Pin {
    public:
-    Pin(Publisher& publisher, PublishedPtr published) : publisher_(&publisher), published_(std::move(published)) {}
-    Pin(Pin&& other) noexcept : publisher_(other.publisher_), published_(std::move(other.published_)) {}
+    Pin(Publisher& publisher, PublishedPtr published)
+        : publisher_(&publisher), published_(std::move(published)) {}
+    Pin(Pin&& other) noexcept
+        : publisher_(other.publisher_), published_(std::move(other.published_)) {}
     Pin& operator=(Pin&&) = delete;
     ~Pin() {
       if (published_ != nullptr) publisher_->Unpin(published_->state.step);
@@ -49,8 +52,10 @@ class Publisher {
   // No reader is pinned, or will pin, before it.
   state::Step OldestNeeded() const;
 
-  // Calls `done` once when everything up to `frame` is visible, or with kTimeout, or with kUnavailable after Close.
-  void WhenVisible(log::FrameSequence frame, std::chrono::milliseconds timeout, std::function<void(Status)> done);
+  // Calls `done` once when everything up to `frame` is visible, or with kTimeout, or with
+  // kUnavailable after Close.
+  void WhenVisible(log::FrameSequence frame, std::chrono::milliseconds timeout,
+                   std::function<void(Status)> done);
   // Fails the waiters whose time is over; to be called now and then.
   void ExpireWaiters();
   void Close(const Error& reason);

@@ -30,15 +30,16 @@ Result<std::deque<CatalogRecord>> ReadCatalogRecords(const log::Log& log, log::T
   for (log::Offset at = end->start; at < end->end;) {
     TRY(const log::ReadResult read, log.Read(partition, {.from = at, .until = end->end}));
     if (!read.damaged.empty()) {
-      return Error(Code::kCorruption, "catalog: records {} to {} are damaged: {}", read.damaged[0].first.value,
-                   read.damaged[0].last.value, read.damaged[0].reason);
+      return Error(Code::kCorruption, "catalog: records {} to {} are damaged: {}",
+                   read.damaged[0].first.value, read.damaged[0].last.value, read.damaged[0].reason);
     }
     for (const log::ReadBatch& batch : read.batches) {
       log::RecordCursor records = batch.view().records();
       while (records.Next()) {
         if (!records.record().value) continue;
         auto decoded = catalog::DecodeChanges(*records.record().value);
-        TRY(auto changes, std::move(decoded).With(fmt::format("catalog record {}", records.record().offset.value)));
+        TRY(auto changes, std::move(decoded).With(
+                              fmt::format("catalog record {}", records.record().offset.value)));
         out.push_back({changes.first, std::move(changes.second)});
       }
     }
@@ -83,13 +84,15 @@ Result<catalog::CatalogPtr> ReadCatalog(const log::Log& log) {
   for (const CatalogRecord& record : records) {
     TRY(catalog, catalog->Apply(record.changes));
     if (catalog->version() == record.version_after) continue;
-    return Error(Code::kCorruption, "catalog record of version {} gives version {}", record.version_after, catalog->version());
+    return Error(Code::kCorruption, "catalog record of version {} gives version {}",
+                 record.version_after, catalog->version());
   }
   return catalog;
 }
 
 Status InstallCatalog(Pipeline& pipeline, const catalog::CatalogPtr& after, Pipeline::Entry entry) {
-  // What goes is uninstalled before what comes, dependents first; what comes in order of dependency.
+  // What goes is uninstalled before what comes, dependents first; what comes in order of
+  // dependency.
   const catalog::CatalogPtr before = pipeline.catalog();
   const std::vector<const catalog::Object*> old_objects = before->InOrder();
   for (auto it = old_objects.rbegin(); it != old_objects.rend(); ++it) {
@@ -98,12 +101,14 @@ Status InstallCatalog(Pipeline& pipeline, const catalog::CatalogPtr& after, Pipe
   }
   for (const catalog::Object* object : after->InOrder()) {
     const catalog::Object* old = before->FindInNameSpace(object->kind(), object->name());
-    if (old == nullptr || old->generation != object->generation) TRY(pipeline.Install(*object, *after, entry));
+    if (old == nullptr || old->generation != object->generation)
+      TRY(pipeline.Install(*object, *after, entry));
   }
   return pipeline.SetCatalog(after);
 }
 
-Status Recover(log::Log& log, const state::Store& store, const InternalTopics& topics, Pipeline& pipeline, Publisher& publisher) {
+Status Recover(log::Log& log, const state::Store& store, const InternalTopics& topics,
+               Pipeline& pipeline, Publisher& publisher) {
   const auto start = Tick();
   NodeState state;
   TRY(const auto saved, store.Get(kNodeStateTable, kNodeStateKey));
@@ -112,18 +117,19 @@ Status Recover(log::Log& log, const state::Store& store, const InternalTopics& t
     TRY(state, std::move(decoded).With("read the node's state"));
   }
   if (state.step != store.flushed_step()) {
-    return Error(Code::kCorruption, "the state is of step {}, the node's part of it of step {}", store.flushed_step().value,
-                 state.step.value);
+    return Error(Code::kCorruption, "the state is of step {}, the node's part of it of step {}",
+                 store.flushed_step().value, state.step.value);
   }
   TRY(std::deque<CatalogRecord> records, ReadCatalogRecords(log, topics.catalog));
   catalog::CatalogPtr catalog = catalog::Catalog::Empty();
   const auto advance_to = [&](uint64_t version) -> Status {
     while (catalog->version() < version) {
-      if (records.empty()) return Error(Code::kCorruption, "the catalog's record of version {} is missing", version);
+      if (records.empty())
+        return Error(Code::kCorruption, "the catalog's record of version {} is missing", version);
       TRY(catalog, catalog->Apply(records.front().changes));
       if (catalog->version() != records.front().version_after) {
-        return Error(Code::kCorruption, "catalog record of version {} gives version {}", records.front().version_after,
-                     catalog->version());
+        return Error(Code::kCorruption, "catalog record of version {} gives version {}",
+                     records.front().version_after, catalog->version());
       }
       records.pop_front();
     }
@@ -134,28 +140,33 @@ Status Recover(log::Log& log, const state::Store& store, const InternalTopics& t
   TRY(InstallCatalog(pipeline, catalog, Pipeline::Entry::kRestart));
 
   int64_t replayed = 0;
-  TRY(ReadJournal(log, topics.journal, JournalOffset(state.step) + 1, [&](log::Offset offset, StepRecord record) -> Status {
-    if (offset != JournalOffset(record.step) || record.step.value != pipeline.state().step.value + 1) {
-      return Error(Code::kCorruption, "journal: step {} stands at offset {} after step {}", record.step.value, offset.value,
-                   pipeline.state().step.value);
-    }
-    if (record.catalog_version != catalog->version()) {
-      TRY(advance_to(record.catalog_version));
-      TRY(InstallCatalog(pipeline, catalog, Pipeline::Entry::kRestart));
-    }
-    std::vector<PartitionSlice> slices;
-    for (const auto& [partition, end] : record.ends) {
-      const auto reader = pipeline.readers().find(partition);
-      if (reader == pipeline.readers().end()) continue;  // of a stream that was dropped since
-      TRY(reader->second.Fill(end, SIZE_MAX, INT64_MAX));
-      slices.push_back(reader->second.Take({UINT64_MAX}, end));
-    }
-    ++replayed;
-    return pipeline.Run(record, std::move(slices));
-  }));
+  TRY(ReadJournal(log, topics.journal, JournalOffset(state.step) + 1,
+                  [&](log::Offset offset, StepRecord record) -> Status {
+                    if (offset != JournalOffset(record.step) ||
+                        record.step.value != pipeline.state().step.value + 1) {
+                      return Error(Code::kCorruption,
+                                   "journal: step {} stands at offset {} after step {}",
+                                   record.step.value, offset.value, pipeline.state().step.value);
+                    }
+                    if (record.catalog_version != catalog->version()) {
+                      TRY(advance_to(record.catalog_version));
+                      TRY(InstallCatalog(pipeline, catalog, Pipeline::Entry::kRestart));
+                    }
+                    std::vector<PartitionSlice> slices;
+                    for (const auto& [partition, end] : record.ends) {
+                      const auto reader = pipeline.readers().find(partition);
+                      if (reader == pipeline.readers().end())
+                        continue;  // of a stream that was dropped since
+                      TRY(reader->second.Fill(end, SIZE_MAX, INT64_MAX));
+                      slices.push_back(reader->second.Take({UINT64_MAX}, end));
+                    }
+                    ++replayed;
+                    return pipeline.Run(record, std::move(slices));
+                  }));
   TRY(DeleteOrphans(log, *catalog));
   publisher.Publish(pipeline.Publishable());
-  LOG_INFO("recovered", "flushed_step={} replayed_steps={} seconds={:.3f}", state.step.value, replayed, SecondsSince(start));
+  LOG_INFO("recovered", "flushed_step={} replayed_steps={} seconds={:.3f}", state.step.value,
+           replayed, SecondsSince(start));
   return Ok();
 }
 

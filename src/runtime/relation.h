@@ -1,6 +1,7 @@
-// A Relation is a stream, table or materialized view of the running node: its definition and where its content is.
-// Relations is the set of them in force at a step, an immutable value behind a shared_ptr; what a Relation points to is shared by
-// the sets that hold it, and has thread rules of its own.
+// A Relation is a stream, table or materialized view of the running node: its definition and where
+// its content is. Relations is the set of them in force at a step, an immutable value behind a
+// shared_ptr; what a Relation points to is shared by the sets that hold it, and has thread rules of
+// its own.
 #pragma once
 
 #include <map>
@@ -19,15 +20,22 @@ namespace millrace::runtime {
 struct Relation {
   catalog::Object object;
   catalog::RelationShape shape;
-  // Its name inside the engine: a replaced view runs beside the new one for a while, so the user's name is not enough.
+  // Its name inside the engine: a replaced view runs beside the new one for a while, so the user's
+  // name is not enough.
   std::string internal_name;
 
-  std::shared_ptr<state::ViewTable> content;   // tables and views
-  std::shared_ptr<Exclusions> exclusions;      // streams
+  std::shared_ptr<state::ViewTable> content;  // tables and views
+  std::shared_ptr<Exclusions> exclusions;     // streams
 
-  const catalog::StreamDefinition* stream() const { return std::get_if<catalog::StreamDefinition>(&object.definition); }
-  const catalog::TableDefinition* table() const { return std::get_if<catalog::TableDefinition>(&object.definition); }
-  const catalog::ViewDefinition* view() const { return std::get_if<catalog::ViewDefinition>(&object.definition); }
+  const catalog::StreamDefinition* stream() const {
+    return std::get_if<catalog::StreamDefinition>(&object.definition);
+  }
+  const catalog::TableDefinition* table() const {
+    return std::get_if<catalog::TableDefinition>(&object.definition);
+  }
+  const catalog::ViewDefinition* view() const {
+    return std::get_if<catalog::ViewDefinition>(&object.definition);
+  }
   log::TopicId topic() const { return {object.topic_id}; }
   int32_t partitions() const { return stream() != nullptr ? stream()->partitions : 1; }
 };
@@ -45,7 +53,8 @@ state::TableId ContentTable(const catalog::Object& object);
 // Plain views are no relations of the engine: they are expanded where they are read.
 inline bool HoldsRows(const catalog::Object& object) {
   const auto* view = std::get_if<catalog::ViewDefinition>(&object.definition);
-  return object.kind() == catalog::Kind::kStream || object.kind() == catalog::Kind::kTable || (view != nullptr && view->materialized);
+  return object.kind() == catalog::Kind::kStream || object.kind() == catalog::Kind::kTable ||
+         (view != nullptr && view->materialized);
 }
 
 }  // namespace millrace::runtime

@@ -4,7 +4,8 @@
 
 namespace millrace::runtime {
 
-std::vector<std::string> RowsAsJson(const rows::Schema& schema, duckdb::DataChunk& rows, const std::vector<size_t>& columns) {
+std::vector<std::string> RowsAsJson(const rows::Schema& schema, duckdb::DataChunk& rows,
+                                    const std::vector<size_t>& columns) {
   std::vector<std::string> names;
   rows::Types types;
   duckdb::DataChunk selected;
@@ -17,7 +18,8 @@ std::vector<std::string> RowsAsJson(const rows::Schema& schema, duckdb::DataChun
     types.push_back(schema.columns[column].type);
   }
   selected.InitializeEmpty(types);
-  for (size_t i = 0; i < types.size(); ++i) selected.data[i].Reference(rows.data[columns.empty() ? i : columns[i]]);
+  for (size_t i = 0; i < types.size(); ++i)
+    selected.data[i].Reference(rows.data[columns.empty() ? i : columns[i]]);
   selected.SetCardinality(rows.size());
   rows::RowWriter writer(std::move(names), types);
   writer.Bind(selected);

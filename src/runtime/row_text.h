@@ -9,7 +9,9 @@
 
 namespace millrace::runtime {
 
-// One JSON object per row of the chunk, of the schema's `columns` (all of them where empty), which stand in the chunk in the schema's order.
-std::vector<std::string> RowsAsJson(const rows::Schema& schema, duckdb::DataChunk& rows, const std::vector<size_t>& columns = {});
+// One JSON object per row of the chunk, of the schema's `columns` (all of them where empty), which
+// stand in the chunk in the schema's order.
+std::vector<std::string> RowsAsJson(const rows::Schema& schema, duckdb::DataChunk& rows,
+                                    const std::vector<size_t>& columns = {});
 
 }  // namespace millrace::runtime

@@ -15,10 +15,14 @@ constexpr size_t kReadBytes = 256 << 10;
 
 std::string_view ReasonName(Reason reason) {
   switch (reason) {
-    case Reason::kDuplicate: return "duplicate";
-    case Reason::kInvalid: return "invalid";
-    case Reason::kLateDiverted: return "late, diverted";
-    case Reason::kLateKept: return "late, kept";
+    case Reason::kDuplicate:
+      return "duplicate";
+    case Reason::kInvalid:
+      return "invalid";
+    case Reason::kLateDiverted:
+      return "late, diverted";
+    case Reason::kLateKept:
+      return "late, kept";
   }
   return "unknown";
 }
@@ -31,7 +35,8 @@ bool Belongs(Reason reason, SetAside what) {
 duckdb::Value SourceOf(const log::RecordView& record) {
   for (log::HeaderCursor headers = record.headers(); headers.Next();) {
     const log::Header& header = headers.header();
-    if (header.key == ingest::kSourceHeader && header.value) return duckdb::Value(std::string(*header.value));
+    if (header.key == ingest::kSourceHeader && header.value)
+      return duckdb::Value(std::string(*header.value));
   }
   return duckdb::Value(duckdb::LogicalType::VARCHAR);
 }
@@ -42,8 +47,9 @@ rows::Schema SetAsideSchema() {
   using duckdb::LogicalType;
   rows::Schema schema;
   const std::pair<const char*, LogicalType> columns[] = {
-      {"_partition", LogicalType::INTEGER}, {"_offset", LogicalType::BIGINT}, {"_reason", LogicalType::VARCHAR},
-      {"_error", LogicalType::VARCHAR},     {"_column", LogicalType::VARCHAR}, {"_source", LogicalType::VARCHAR},
+      {"_partition", LogicalType::INTEGER}, {"_offset", LogicalType::BIGINT},
+      {"_reason", LogicalType::VARCHAR},    {"_error", LogicalType::VARCHAR},
+      {"_column", LogicalType::VARCHAR},    {"_source", LogicalType::VARCHAR},
       {"_bytes", LogicalType::BLOB},        {"_ingested_at", LogicalType::TIMESTAMP}};
   for (const auto& [name, type] : columns) {
     rows::Column column;
@@ -54,9 +60,12 @@ rows::Schema SetAsideSchema() {
   return schema;
 }
 
-Result<std::vector<std::vector<duckdb::Value>>> ReadSetAside(const log::Log& log, const Relation& stream, SetAside what,
-                                                             const NodeState& until, sql::Database& database) {
-  TRY(const auto checker, ingest::RowChecker::Make(stream.stream()->schema, stream.stream()->checks, database));
+Result<std::vector<std::vector<duckdb::Value>>> ReadSetAside(const log::Log& log,
+                                                             const Relation& stream, SetAside what,
+                                                             const NodeState& until,
+                                                             sql::Database& database) {
+  TRY(const auto checker,
+      ingest::RowChecker::Make(stream.stream()->schema, stream.stream()->checks, database));
   std::vector<std::vector<duckdb::Value>> out;
   const auto cut = log.DurableCut();
   for (int32_t partition = 0; partition < stream.partitions(); ++partition) {
@@ -64,11 +73,13 @@ Result<std::vector<std::vector<duckdb::Value>>> ReadSetAside(const log::Log& log
     const auto position = until.positions.find(id);
     const log::Cut::End* available = cut->Find(id);
     if (position == until.positions.end() || available == nullptr) continue;
-    std::vector<Exclusions::Item> items = stream.exclusions->Read(partition, available->start, position->second.next);
+    std::vector<Exclusions::Item> items =
+        stream.exclusions->Read(partition, available->start, position->second.next);
     std::erase_if(items, [&](const Exclusions::Item& item) { return !Belongs(item.reason, what); });
     for (size_t next = 0; next < items.size();) {
-      TRY(const log::ReadResult read,
-          log.Read(id, {.from = items[next].offset, .until = position->second.next, .bytes_max = kReadBytes}));
+      TRY(const log::ReadResult read, log.Read(id, {.from = items[next].offset,
+                                                    .until = position->second.next,
+                                                    .bytes_max = kReadBytes}));
       for (const log::ReadBatch& batch : read.batches) {
         if (next >= items.size() || items[next].offset > batch.last_offset) continue;
         log::RecordCursor records = batch.view().records();
@@ -82,13 +93,16 @@ Result<std::vector<std::vector<duckdb::Value>>> ReadSetAside(const log::Log& log
             const rows::Decoded decoded = checker->Decode(std::span(&bytes, 1));
             if (!decoded.errors.empty()) {
               error = duckdb::Value(decoded.errors[0].message);
-              if (!decoded.errors[0].column.empty()) column = duckdb::Value(decoded.errors[0].column);
+              if (!decoded.errors[0].column.empty())
+                column = duckdb::Value(decoded.errors[0].column);
             }
           }
-          out.push_back({duckdb::Value::INTEGER(partition), duckdb::Value::BIGINT(record.offset.value),
-                         duckdb::Value(std::string(ReasonName(items[next].reason))), error, column, SourceOf(record),
-                         duckdb::Value::BLOB(duckdb::const_data_ptr_cast(bytes.data()), bytes.size()),
-                         duckdb::Value::TIMESTAMP(duckdb::timestamp_t(batch.clock.value))});
+          out.push_back(
+              {duckdb::Value::INTEGER(partition), duckdb::Value::BIGINT(record.offset.value),
+               duckdb::Value(std::string(ReasonName(items[next].reason))), error, column,
+               SourceOf(record),
+               duckdb::Value::BLOB(duckdb::const_data_ptr_cast(bytes.data()), bytes.size()),
+               duckdb::Value::TIMESTAMP(duckdb::timestamp_t(batch.clock.value))});
           ++next;
         }
       }

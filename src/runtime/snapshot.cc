@@ -43,7 +43,8 @@ class BatchScan final : public sql::RelationScan {
     // A row of weight n stands n times.
     std::vector<duckdb::sel_t> selected;
     for (size_t row = 0; row < part.rows->size(); ++row) {
-      for (rows::Weight i = 0; i < part.weight(row); ++i) selected.push_back(static_cast<duckdb::sel_t>(row));
+      for (rows::Weight i = 0; i < part.weight(row); ++i)
+        selected.push_back(static_cast<duckdb::sel_t>(row));
     }
     CHECK(selected.size() <= STANDARD_VECTOR_SIZE) << "callers split heavier rows";
     duckdb::SelectionVector selection(selected.data());
@@ -64,7 +65,8 @@ class BatchScan final : public sql::RelationScan {
 
 class ContentScan final : public sql::RelationScan {
  public:
-  ContentScan(std::shared_ptr<const NodeSnapshot> snapshot, std::shared_ptr<const Relation> relation, std::vector<size_t> columns)
+  ContentScan(std::shared_ptr<const NodeSnapshot> snapshot,
+              std::shared_ptr<const Relation> relation, std::vector<size_t> columns)
       : snapshot_(std::move(snapshot)),
         relation_(std::move(relation)),
         columns_(std::move(columns)),
@@ -87,8 +89,9 @@ class ContentScan final : public sql::RelationScan {
         entries_.clear();
         next_ = 0;
         // The rows' bytes stay where they are as long as the step is pinned.
-        position_ = relation_->content->Scan({snapshot_->step()}, position_, STANDARD_VECTOR_SIZE,
-                                             [&](std::string_view row, rows::Weight weight) { entries_.emplace_back(row, weight); });
+        position_ = relation_->content->Scan(
+            {snapshot_->step()}, position_, STANDARD_VECTOR_SIZE,
+            [&](std::string_view row, rows::Weight weight) { entries_.emplace_back(row, weight); });
       }
     }
     if (!encoded.empty() && !columns_.empty()) {
@@ -116,7 +119,8 @@ class ContentScan final : public sql::RelationScan {
   rows::Weight again_ = 0;
 };
 
-std::unique_ptr<sql::RelationScan> ScanValues(const std::vector<std::vector<duckdb::Value>>& values, const rows::Types& types,
+std::unique_ptr<sql::RelationScan> ScanValues(const std::vector<std::vector<duckdb::Value>>& values,
+                                              const rows::Types& types,
                                               const std::vector<size_t>& columns) {
   rows::Batch batch;
   for (size_t begin = 0; begin < values.size(); begin += STANDARD_VECTOR_SIZE) {
@@ -124,7 +128,8 @@ std::unique_ptr<sql::RelationScan> ScanValues(const std::vector<std::vector<duck
     auto chunk = std::make_shared<duckdb::DataChunk>();
     chunk->Initialize(duckdb::Allocator::DefaultAllocator(), types);
     for (size_t row = 0; row < count; ++row) {
-      for (size_t column = 0; column < types.size(); ++column) chunk->SetValue(column, row, values[begin + row][column]);
+      for (size_t column = 0; column < types.size(); ++column)
+        chunk->SetValue(column, row, values[begin + row][column]);
     }
     chunk->SetCardinality(count);
     batch.parts.push_back({std::move(chunk), {}});
@@ -156,7 +161,8 @@ Result<NodeSnapshot::RelationShape> NodeSnapshot::Shape(std::string_view name) c
   }
   if (const auto relation = published().relations->Find(name)) return relation->shape;
   // A plain view has no content: its query stands in its place.
-  if (const catalog::ViewDefinition* view = catalog().FindView(name); view != nullptr && !view->materialized) {
+  if (const catalog::ViewDefinition* view = catalog().FindView(name);
+      view != nullptr && !view->materialized) {
     return RelationShape{view->schema, view->schema.columns.size()};
   }
   if (FindSetAside(published(), name)) {
@@ -166,28 +172,35 @@ Result<NodeSnapshot::RelationShape> NodeSnapshot::Shape(std::string_view name) c
   std::vector<std::string> names = catalog().RelationNames();
   const std::vector<std::string> system = system_tables_.names();
   names.insert(names.end(), system.begin(), system.end());
-  return Error(Code::kNotFound, "table {} does not exist", Quoted(name)).Hint(DidYouMean(name, names)).SqlState("42P01");
+  return Error(Code::kNotFound, "table {} does not exist", Quoted(name))
+      .Hint(DidYouMean(name, names))
+      .SqlState("42P01");
 }
 
-Result<std::unique_ptr<sql::RelationScan>> NodeSnapshot::Scan(std::string_view name, const std::vector<size_t>& columns,
-                                                              const std::vector<Equality>& equalities) const {
+Result<std::unique_ptr<sql::RelationScan>> NodeSnapshot::Scan(
+    std::string_view name, const std::vector<size_t>& columns,
+    const std::vector<Equality>& equalities) const {
   if (const SystemTable* table = system_tables_.Find(name)) {
     return ScanValues(table->rows(published()), table->schema.types(), columns);
   }
   const auto relation = published().relations->Find(name);
   if (relation == nullptr) {
     const auto set_aside = FindSetAside(published(), name);
-    if (!set_aside) return Error(Code::kNotFound, "table {} does not exist", Quoted(name)).SqlState("42P01");
-    TRY(const auto values, ReadSetAside(log_, *set_aside->stream, set_aside->what, published().state, database_));
+    if (!set_aside)
+      return Error(Code::kNotFound, "table {} does not exist", Quoted(name)).SqlState("42P01");
+    TRY(const auto values,
+        ReadSetAside(log_, *set_aside->stream, set_aside->what, published().state, database_));
     return ScanValues(values, SetAsideSchema().types(), columns);
   }
   if (relation->stream() != nullptr) {
-    return std::unique_ptr<sql::RelationScan>(
-        std::make_unique<StreamScan>(shared_from_this(), StreamHistory(log_, relation, columns, published().state)));
+    return std::unique_ptr<sql::RelationScan>(std::make_unique<StreamScan>(
+        shared_from_this(), StreamHistory(log_, relation, columns, published().state)));
   }
   const rows::Types& types = relation->content->types();
   for (const Equality& equality : equalities) {
-    if (!relation->content->HasIndex({equality.column}) || equality.value.type() != types[equality.column]) continue;
+    if (!relation->content->HasIndex({equality.column}) ||
+        equality.value.type() != types[equality.column])
+      continue;
     duckdb::DataChunk key;
     key.Initialize(duckdb::Allocator::DefaultAllocator(), {types[equality.column]}, 1);
     key.SetValue(0, 0, equality.value);
@@ -196,10 +209,14 @@ Result<std::unique_ptr<sql::RelationScan>> NodeSnapshot::Scan(std::string_view n
     rows::BatchBuilder found(types);
     relation->content->Lookup({equality.column}, encoder.Encode(key)[0], {step()}, found);
     rows::Batch batch = found.Finish();
-    const bool light = std::all_of(batch.parts.begin(), batch.parts.end(), [](const auto& part) { return part.weights.empty(); });
-    if (light) return std::unique_ptr<sql::RelationScan>(std::make_unique<BatchScan>(std::move(batch), types, columns));
+    const bool light = std::all_of(batch.parts.begin(), batch.parts.end(),
+                                   [](const auto& part) { return part.weights.empty(); });
+    if (light)
+      return std::unique_ptr<sql::RelationScan>(
+          std::make_unique<BatchScan>(std::move(batch), types, columns));
   }
-  return std::unique_ptr<sql::RelationScan>(std::make_unique<ContentScan>(shared_from_this(), relation, columns));
+  return std::unique_ptr<sql::RelationScan>(
+      std::make_unique<ContentScan>(shared_from_this(), relation, columns));
 }
 
 std::vector<std::string> NodeSnapshot::notices() const {

@@ -1,5 +1,5 @@
-// What a query reads: all relations, the quarantine and late rows of streams, and the system tables, at one pinned step.
-// Thread-safe; the scans that it gives are not.
+// What a query reads: all relations, the quarantine and late rows of streams, and the system
+// tables, at one pinned step. Thread-safe; the scans that it gives are not.
 #pragma once
 
 #include <functional>
@@ -19,15 +19,17 @@ namespace millrace::runtime {
 
 class NodeSnapshot final : public sql::Snapshot, public std::enable_shared_from_this<NodeSnapshot> {
  public:
-  NodeSnapshot(Publisher::Pin pin, const log::Log& log, sql::Database& database, const SystemTables& system_tables)
+  NodeSnapshot(Publisher::Pin pin, const log::Log& log, sql::Database& database,
+               const SystemTables& system_tables)
       : pin_(std::move(pin)), log_(log), database_(database), system_tables_(system_tables) {}
 
   int64_t step() const override { return published().state.step.value; }
   const catalog::Catalog& catalog() const override { return *published().catalog; }
   const Published& published() const { return pin_.published(); }
   Result<RelationShape> Shape(std::string_view name) const override;
-  Result<std::unique_ptr<sql::RelationScan>> Scan(std::string_view name, const std::vector<size_t>& columns,
-                                                  const std::vector<Equality>& equalities) const override;
+  Result<std::unique_ptr<sql::RelationScan>> Scan(
+      std::string_view name, const std::vector<size_t>& columns,
+      const std::vector<Equality>& equalities) const override;
 
   // What the scans so far could not give, for the reader to know: records lost to damage on disk.
   std::vector<std::string> notices() const;

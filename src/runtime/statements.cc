@@ -14,7 +14,6 @@ namespace {
 using duckdb::LogicalType;
 using duckdb::Value;
 
-
 rows::Schema TextSchema(const std::vector<const char*>& names) {
   rows::Schema schema;
   for (const char* name : names) {
@@ -26,7 +25,8 @@ rows::Schema TextSchema(const std::vector<const char*>& names) {
   return schema;
 }
 
-sql::QueryResult TextResult(const std::vector<const char*>& names, const std::vector<std::vector<Value>>& rows) {
+sql::QueryResult TextResult(const std::vector<const char*>& names,
+                            const std::vector<std::vector<Value>>& rows) {
   sql::QueryResult result;
   result.schema = TextSchema(names);
   for (size_t begin = 0; begin < rows.size(); begin += STANDARD_VECTOR_SIZE) {
@@ -34,7 +34,8 @@ sql::QueryResult TextResult(const std::vector<const char*>& names, const std::ve
     auto chunk = std::make_shared<duckdb::DataChunk>();
     chunk->Initialize(duckdb::Allocator::DefaultAllocator(), result.schema.types());
     for (size_t row = 0; row < count; ++row) {
-      for (size_t column = 0; column < names.size(); ++column) chunk->SetValue(column, row, rows[begin + row][column]);
+      for (size_t column = 0; column < names.size(); ++column)
+        chunk->SetValue(column, row, rows[begin + row][column]);
     }
     chunk->SetCardinality(count);
     result.chunks.push_back(std::move(chunk));
@@ -54,19 +55,32 @@ std::vector<std::vector<Value>> Lines(const std::string& text) {
 
 class Executor {
  public:
-  Executor(Node::Impl& node, const sql::Statement& statement, std::string_view text, const StatementOptions& options)
-      : node_(node), whole_(statement), text_(text), options_(options), limits_{options.timeout, options.rows_max} {}
+  Executor(Node::Impl& node, const sql::Statement& statement, std::string_view text,
+           const StatementOptions& options)
+      : node_(node),
+        whole_(statement),
+        text_(text),
+        options_(options),
+        limits_{options.timeout, options.rows_max} {}
 
-  Result<StatementResult> operator()(const sql::SelectStatement& select) { return Select(select.text); }
+  Result<StatementResult> operator()(const sql::SelectStatement& select) {
+    return Select(select.text);
+  }
 
   Result<StatementResult> operator()(const sql::ShowStatement& show) {
     switch (show.kind) {
-      case catalog::Kind::kStream: return Select("SELECT * FROM millrace.streams", "SHOW");
-      case catalog::Kind::kTable: return Select("SELECT * FROM millrace.tables", "SHOW");
-      case catalog::Kind::kView: return Select("SELECT * FROM millrace.views", "SHOW");
-      case catalog::Kind::kIndex: return Select("SELECT * FROM millrace.indexes", "SHOW");
-      case catalog::Kind::kSource: return Select("SELECT * FROM millrace.sources", "SHOW");
-      case catalog::Kind::kEndpoint: return Select("SELECT * FROM millrace.endpoints", "SHOW");
+      case catalog::Kind::kStream:
+        return Select("SELECT * FROM millrace.streams", "SHOW");
+      case catalog::Kind::kTable:
+        return Select("SELECT * FROM millrace.tables", "SHOW");
+      case catalog::Kind::kView:
+        return Select("SELECT * FROM millrace.views", "SHOW");
+      case catalog::Kind::kIndex:
+        return Select("SELECT * FROM millrace.indexes", "SHOW");
+      case catalog::Kind::kSource:
+        return Select("SELECT * FROM millrace.sources", "SHOW");
+      case catalog::Kind::kEndpoint:
+        return Select("SELECT * FROM millrace.endpoints", "SHOW");
     }
     return Error(Code::kInternal, "SHOW of an unknown kind");
   }
@@ -87,10 +101,13 @@ class Executor {
     std::vector<std::vector<Value>> rows;
     for (size_t i = 0; i < visible; ++i) {
       const rows::Column& column = schema.columns[i];
-      rows.push_back({Value(column.name), Value(column.type.ToString()), Value(column.not_null ? "NO" : "YES"),
-                      column.default_value ? Value(column.default_value->ToSQLString()) : Value(LogicalType::VARCHAR)});
+      rows.push_back({Value(column.name), Value(column.type.ToString()),
+                      Value(column.not_null ? "NO" : "YES"),
+                      column.default_value ? Value(column.default_value->ToSQLString())
+                                           : Value(LogicalType::VARCHAR)});
     }
-    return Rows("DESCRIBE", TextResult({"column", "type", "null", "default"}, rows), snapshot->step());
+    return Rows("DESCRIBE", TextResult({"column", "type", "null", "default"}, rows),
+                snapshot->step());
   }
 
   Result<StatementResult> operator()(const sql::ExplainStatement& explain) {
@@ -102,7 +119,8 @@ class Executor {
             .Hint(DidYouMean(explain.view, snapshot->catalog().RelationNames()));
       }
       if (!view->materialized) return ExplainSelect(snapshot, view->select);
-      return ExplainView(snapshot, *view, {"", view->select, 0, view->select.size()}, explain.analyze);
+      return ExplainView(snapshot, *view, {"", view->select, 0, view->select.size()},
+                         explain.analyze);
     }
     auto parsed = sql::Parse(explain.text);
     TRY(const std::vector<sql::Statement> inner, std::move(parsed));
@@ -110,20 +128,25 @@ class Executor {
     if (const auto* create = std::get_if<sql::CreateStatement>(&inner[0].statement)) {
       const auto* view = std::get_if<catalog::ViewDefinition>(&create->definition);
       if (view != nullptr && view->materialized) {
-        return ExplainView(snapshot, *view, {"", text_, explain.text_begin + create->select_begin, text_.size()}, false);
+        return ExplainView(snapshot, *view,
+                           {"", text_, explain.text_begin + create->select_begin, text_.size()},
+                           false);
       }
     }
-    if (const auto* select = std::get_if<sql::SelectStatement>(&inner[0].statement)) return ExplainSelect(snapshot, select->text);
-    return Error(Code::kNotSupported, "EXPLAIN of this statement").Hint("EXPLAIN VIEW name, EXPLAIN CREATE MATERIALIZED VIEW …, EXPLAIN SELECT …");
+    if (const auto* select = std::get_if<sql::SelectStatement>(&inner[0].statement))
+      return ExplainSelect(snapshot, select->text);
+    return Error(Code::kNotSupported, "EXPLAIN of this statement")
+        .Hint("EXPLAIN VIEW name, EXPLAIN CREATE MATERIALIZED VIEW …, EXPLAIN SELECT …");
   }
 
   Result<StatementResult> operator()(const sql::WriteStatement& write) {
     const catalog::CatalogPtr catalog = node_.publisher.newest()->catalog;
     const catalog::Object* target = catalog->FindRelation(write.target);
-    if (target == nullptr || (target->kind() != catalog::Kind::kStream && target->kind() != catalog::Kind::kTable)) {
+    if (target == nullptr ||
+        (target->kind() != catalog::Kind::kStream && target->kind() != catalog::Kind::kTable)) {
       if (target != nullptr) {
-        return Error(Code::kInvalidArgument, "{} is a {}; rows go into streams and tables", Quoted(write.target),
-                     catalog::KindName(target->kind()));
+        return Error(Code::kInvalidArgument, "{} is a {}; rows go into streams and tables",
+                     Quoted(write.target), catalog::KindName(target->kind()));
       }
       return Error(Code::kNotFound, "table {} does not exist", Quoted(write.target))
           .Hint(DidYouMean(write.target, catalog->RelationNames()))
@@ -144,10 +167,15 @@ class Executor {
     return result;
   }
 
-  Result<StatementResult> operator()(const sql::CreateStatement&) { return ExecuteCreate(node_, whole_, text_); }
-  Result<StatementResult> operator()(const sql::DropStatement& drop) { return ExecuteDrop(node_, drop); }
+  Result<StatementResult> operator()(const sql::CreateStatement&) {
+    return ExecuteCreate(node_, whole_, text_);
+  }
+  Result<StatementResult> operator()(const sql::DropStatement& drop) {
+    return ExecuteDrop(node_, drop);
+  }
 
-  // Sends the quarantined rows again; each under a key of its own, so that doing it twice adds nothing twice.
+  // Sends the quarantined rows again; each under a key of its own, so that doing it twice adds
+  // nothing twice.
   Result<StatementResult> operator()(const sql::ReplayStatement& replay) {
     const auto snapshot = node_.TakeSnapshot();
     const auto relation = snapshot->published().relations->Find(replay.stream);
@@ -155,12 +183,14 @@ class Executor {
       return Error(Code::kNotFound, "stream {} does not exist", Quoted(replay.stream))
           .Hint(DidYouMean(replay.stream, snapshot->catalog().RelationNames()));
     }
-    TRY(const auto rows, ReadSetAside(*node_.log, *relation, SetAside::kQuarantine, snapshot->published().state, *node_.database));
+    TRY(const auto rows, ReadSetAside(*node_.log, *relation, SetAside::kQuarantine,
+                                      snapshot->published().state, *node_.database));
     StatementResult result;
     result.tag = "REPLAY";
     std::vector<std::string> tokens;
     size_t still_bad = 0;
-    TRY(const auto checker, ingest::RowChecker::Make(relation->stream()->schema, relation->stream()->checks, *node_.database));
+    TRY(const auto checker, ingest::RowChecker::Make(relation->stream()->schema,
+                                                     relation->stream()->checks, *node_.database));
     for (const std::vector<Value>& row : rows) {
       const std::string bytes = duckdb::StringValue::Get(row[6]);
       const std::string_view view = bytes;
@@ -173,14 +203,17 @@ class Executor {
       request.stream = replay.stream;
       request.rows = {view};
       request.source = "replay";
-      request.idempotency_key = fmt::format("replay/{}/{}", row[0].GetValue<int32_t>(), row[1].GetValue<int64_t>());
+      request.idempotency_key =
+          fmt::format("replay/{}/{}", row[0].GetValue<int32_t>(), row[1].GetValue<int64_t>());
       request.remember_long = true;
       TRY(const ingest::Answer answer, node_.ingest->AppendAndWait(std::move(request)));
       if (!answer.repeated) ++result.affected;
       tokens.push_back(answer.token);
     }
     result.token = ingest::MergeTokens(tokens);
-    if (still_bad > 0) result.notices.push_back(fmt::format("{} rows are still invalid and stay in quarantine", still_bad));
+    if (still_bad > 0)
+      result.notices.push_back(
+          fmt::format("{} rows are still invalid and stay in quarantine", still_bad));
     result.step = snapshot->step();
     return result;
   }
@@ -188,7 +221,8 @@ class Executor {
  private:
   Result<StatementResult> Select(const std::string& select, const char* tag = "SELECT") {
     const auto snapshot = node_.TakeSnapshot();
-    TRY(sql::QueryResult rows, node_.database->Query(snapshot, select, options_.parameters, limits_, options_.cancel));
+    TRY(sql::QueryResult rows,
+        node_.database->Query(snapshot, select, options_.parameters, limits_, options_.cancel));
     TRY(StatementResult result, Rows(tag, std::move(rows), snapshot->step()));
     result.notices = snapshot->notices();
     return result;
@@ -204,12 +238,14 @@ class Executor {
     return result;
   }
 
-  Result<StatementResult> ExplainSelect(const std::shared_ptr<const NodeSnapshot>& snapshot, const std::string& select) {
+  Result<StatementResult> ExplainSelect(const std::shared_ptr<const NodeSnapshot>& snapshot,
+                                        const std::string& select) {
     TRY(const std::string plan, node_.database->ExplainQuery(snapshot, select));
     return Rows("EXPLAIN", TextResult({"plan"}, Lines(plan)), snapshot->step());
   }
 
-  Result<StatementResult> ExplainView(const std::shared_ptr<const NodeSnapshot>& snapshot, const catalog::ViewDefinition& view,
+  Result<StatementResult> ExplainView(const std::shared_ptr<const NodeSnapshot>& snapshot,
+                                      const catalog::ViewDefinition& view,
                                       const sql::Origin& origin, bool analyze) {
     TRY(const sql::ViewPlan planned, node_.database->PlanView(snapshot->catalog(), view, origin));
     std::string text = stream::Explain(planned.plan);
@@ -219,20 +255,23 @@ class Executor {
       text += "\n";
       for (const stream::OperatorStats& stats : node_.OperatorStats()) {
         if (stats.output != internal) continue;
-        text += fmt::format("{}: {} rows in, {} rows out, {} steps, {:.3f} s\n", stats.description, stats.rows_in, stats.rows_out,
-                            stats.steps, stats.seconds);
+        text += fmt::format("{}: {} rows in, {} rows out, {} steps, {:.3f} s\n", stats.description,
+                            stats.rows_in, stats.rows_out, stats.steps, stats.seconds);
       }
     }
     for (const std::string& notice : planned.notices) text += "\nnotice: " + notice + "\n";
     return Rows("EXPLAIN", TextResult({"plan"}, Lines(text)), snapshot->step());
   }
 
-  Status InsertIntoStream(const sql::WriteStatement& write, const catalog::StreamDefinition& stream, StatementResult& result) {
+  Status InsertIntoStream(const sql::WriteStatement& write, const catalog::StreamDefinition& stream,
+                          StatementResult& result) {
     const auto snapshot = node_.TakeSnapshot();
-    TRY(sql::Database::WriteRows rows, node_.database->EvaluateWrite(snapshot, write, options_.parameters, limits_));
+    TRY(sql::Database::WriteRows rows,
+        node_.database->EvaluateWrite(snapshot, write, options_.parameters, limits_));
     auto texts = std::make_shared<std::vector<std::string>>();
     for (const rows::Batch::Part& part : rows.insert.parts) {
-      for (std::string& text : RowsAsJson(stream.schema, *part.rows)) texts->push_back(std::move(text));
+      for (std::string& text : RowsAsJson(stream.schema, *part.rows))
+        texts->push_back(std::move(text));
     }
     ingest::Request request;
     request.stream = stream.name;
@@ -247,7 +286,8 @@ class Executor {
     if (!rows.returning.schema.columns.empty()) result.rows = std::move(rows.returning);
     TRY(const log::FrameSequence frame, ingest::DecodeToken(answer.token));
     std::promise<Status> visible;
-    node_.publisher.WhenVisible(frame, options_.timeout, [&](Status status) { visible.set_value(std::move(status)); });
+    node_.publisher.WhenVisible(frame, options_.timeout,
+                                [&](Status status) { visible.set_value(std::move(status)); });
     return visible.get_future().get();
   }
 
@@ -260,15 +300,18 @@ class Executor {
 
 }  // namespace
 
-Result<StatementResult> ExecuteStatement(Node::Impl& node, std::string_view text, const StatementOptions& options) {
+Result<StatementResult> ExecuteStatement(Node::Impl& node, std::string_view text,
+                                         const StatementOptions& options) {
   TRY(const std::vector<sql::Statement> statements, sql::Parse(text));
   if (statements.size() != 1) {
-    return Error(Code::kInvalidArgument, "one statement is expected, there are {}", statements.size());
+    return Error(Code::kInvalidArgument, "one statement is expected, there are {}",
+                 statements.size());
   }
   if (!options.after.empty()) {
     TRY(const log::FrameSequence frame, ingest::DecodeToken(options.after));
     std::promise<Status> visible;
-    node.publisher.WhenVisible(frame, options.timeout, [&](Status status) { visible.set_value(std::move(status)); });
+    node.publisher.WhenVisible(frame, options.timeout,
+                               [&](Status status) { visible.set_value(std::move(status)); });
     TRY(visible.get_future().get());
   }
   return std::visit(Executor(node, statements[0], text, options), statements[0].statement);

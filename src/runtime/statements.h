@@ -7,10 +7,12 @@
 
 namespace millrace::runtime {
 
-Result<StatementResult> ExecuteStatement(Node::Impl& node, std::string_view text, const StatementOptions& options);
+Result<StatementResult> ExecuteStatement(Node::Impl& node, std::string_view text,
+                                         const StatementOptions& options);
 
 // Definitions, from statements or a project's files (definitions.cc).
-Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& statement, std::string_view text);
+Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& statement,
+                                      std::string_view text);
 Result<StatementResult> ExecuteDrop(Node::Impl& node, const sql::DropStatement& drop);
 Result<ProjectPlan> PlanProjectFiles(Node::Impl& node, const std::vector<ProjectFile>& files);
 Result<ProjectPlan> ApplyProjectFiles(Node::Impl& node, const std::vector<ProjectFile>& files,

@@ -12,11 +12,13 @@ using std::chrono::steady_clock;
 
 // A step reads at most about this many bytes of all partitions together (whole frames in any case).
 constexpr size_t kStepBytesMax = 32 << 20;
-// Replay after a crash takes about as long as the steps since the last flush took: design/engine: <= 1 s.
+// Replay after a crash takes about as long as the steps since the last flush took: design/engine:
+// <= 1 s.
 constexpr double kFlushAfterBusySeconds = 0.7;
 // State that nothing changes any more is flushed too, so that a quiet node restarts at once.
 constexpr std::chrono::seconds kFlushIdleAfter{2};
-// Steps that were computed and wait for their journal record. More would only hide that the disk is slow.
+// Steps that were computed and wait for their journal record. More would only hide that the disk is
+// slow.
 constexpr size_t kComputedMax = 16;
 // With nothing to do the loop looks at its timers this often.
 constexpr std::chrono::milliseconds kIdleTick{100};
@@ -68,7 +70,8 @@ Status StepLoop::AtBoundary(std::function<Status()> work) {
   std::future<Status> outcome = task.outcome.get_future();
   {
     const std::lock_guard lock(mutex_);
-    if (!accepting_work_) return failed_ ? Status(*failed_) : Status(Error(Code::kUnavailable, "the node is stopping"));
+    if (!accepting_work_)
+      return failed_ ? Status(*failed_) : Status(Error(Code::kUnavailable, "the node is stopping"));
     boundary_work_.push_back(std::move(task));
     wake_.notify_one();
   }
@@ -83,7 +86,9 @@ void StepLoop::Loop() {
       break;
     }
     std::unique_lock lock(mutex_);
-    const auto has_news = [&] { return stop_ || !boundary_work_.empty() || durable_frame_ > seen_frame_; };
+    const auto has_news = [&] {
+      return stop_ || !boundary_work_.empty() || durable_frame_ > seen_frame_;
+    };
     if (stop_ && !worked && boundary_work_.empty()) break;
     if (!worked && !has_news()) wake_.wait_for(lock, kIdleTick, has_news);
   }
@@ -97,7 +102,8 @@ void StepLoop::Loop() {
     accepting_work_ = false;
     left.swap(boundary_work_);
   }
-  const Status reason = health().ok() ? Status(Error(Code::kUnavailable, "the node is stopping")) : health();
+  const Status reason =
+      health().ok() ? Status(Error(Code::kUnavailable, "the node is stopping")) : health();
   for (BoundaryWork& task : left) task.outcome.set_value(reason);
   context_.publisher->Close(reason.error());
 }
@@ -138,13 +144,16 @@ void StepLoop::RunBoundaryWork() {
   }
 }
 
-// Takes everything up to the newest durable frame where that is little enough, else up to an earlier frame: a step ends on a boundary of
-// frames, so that nothing that was appended together is ever half visible.
+// Takes everything up to the newest durable frame where that is little enough, else up to an
+// earlier frame: a step ends on a boundary of frames, so that nothing that was appended together is
+// ever half visible.
 Result<StepLoop::Chosen> StepLoop::Choose() {
   const std::shared_ptr<const log::Cut> cut = context_.log->DurableCut();
   auto& readers = context_.pipeline->readers();
-  size_t bytes_max = std::max<size_t>(kStepBytesMax / std::max<size_t>(readers.size(), 1), 64 << 10);
-  int64_t records_max = std::max<int64_t>(context_.step_records_max / static_cast<int64_t>(std::max<size_t>(readers.size(), 1)), 1);
+  size_t bytes_max =
+      std::max<size_t>(kStepBytesMax / std::max<size_t>(readers.size(), 1), 64 << 10);
+  int64_t records_max = std::max<int64_t>(
+      context_.step_records_max / static_cast<int64_t>(std::max<size_t>(readers.size(), 1)), 1);
 
   Chosen chosen;
   bool any = false;
@@ -160,8 +169,10 @@ Result<StepLoop::Chosen> StepLoop::Choose() {
       TRY(reader.Fill(end->end, bytes_max, records_max));
       if (reader.empty()) continue;
       any = true;
-      // What is not read yet may begin with the frame of the last batch read, so that frame is not whole.
-      if (!reader.Reached(end->end)) chosen.frame = std::min(chosen.frame, {reader.last_frame().value - 1});
+      // What is not read yet may begin with the frame of the last batch read, so that frame is not
+      // whole.
+      if (!reader.Reached(end->end))
+        chosen.frame = std::min(chosen.frame, {reader.last_frame().value - 1});
     }
     if (!any) break;
     const bool progress = std::any_of(readers.begin(), readers.end(), [&](const auto& item) {
@@ -191,7 +202,8 @@ StepRecord StepLoop::MakeRecord(const Chosen& chosen) {
   record.clock = std::max(state.clock, context_.clock->Now());
   record.frame = chosen.frame;
   record.catalog_version = context_.pipeline->catalog()->version();
-  for (const PartitionSlice& slice : chosen.slices) record.ends.emplace_back(slice.partition, slice.end);
+  for (const PartitionSlice& slice : chosen.slices)
+    record.ends.emplace_back(slice.partition, slice.end);
   record.door = context_.door->Take();
   return record;
 }
@@ -272,11 +284,14 @@ Status StepLoop::WaitJournal() {
   return Ok();
 }
 
-Status StepLoop::CatalogStep(uint64_t catalog_version, std::string catalog_record, const std::function<Status()>& install) {
+Status StepLoop::CatalogStep(uint64_t catalog_version, std::string catalog_record,
+                             const std::function<Status()>& install) {
   log::RecordBatchBuilder builder;
-  StepRecord record = MakeRecord({.frame = context_.pipeline->state().frame, .slices = {}, .records = 0});
+  StepRecord record =
+      MakeRecord({.frame = context_.pipeline->state().frame, .slices = {}, .records = 0});
   record.catalog_version = catalog_version;
-  builder.Add(std::to_string(catalog_version), catalog_record, log::Millis{record.clock.value / 1000});
+  builder.Add(std::to_string(catalog_version), catalog_record,
+              log::Millis{record.clock.value / 1000});
   log::AppendRequest more;
   more.push_back({{context_.catalog_topic, 0}, builder.Finish()});
   TRY(WaitJournal());
@@ -302,7 +317,8 @@ Status StepLoop::CatalogStep(uint64_t catalog_version, std::string catalog_recor
 
 Status StepLoop::MaybeFlush(bool idle) {
   if (context_.store->flushing()) {
-    // With steps running, the workers write the frozen entries a slice at a time; without, nobody would.
+    // With steps running, the workers write the frozen entries a slice at a time; without, nobody
+    // would.
     if (idle) TRY(context_.store->FinishFlush());
     if (context_.store->flushing()) return context_.store->health();
     return AfterFlush();

@@ -1,7 +1,8 @@
-// The step loop: chooses what each step takes, journals it, has the pipeline compute it, publishes it when its record is durable, and
-// flushes the state from time to time.
+// The step loop: chooses what each step takes, journals it, has the pipeline compute it, publishes
+// it when its record is durable, and flushes the state from time to time.
 //
-// Thread rule: one thread of its own drives everything; the methods here may be called from any thread unless they say otherwise.
+// Thread rule: one thread of its own drives everything; the methods here may be called from any
+// thread unless they say otherwise.
 #pragma once
 
 #include <atomic>
@@ -34,7 +35,7 @@ struct StepLoopContext {
   Clock* clock;
   log::TopicId journal;
   log::TopicId catalog_topic;
-  int64_t step_records_max;   // about how many records a step takes; whole frames in any case
+  int64_t step_records_max;  // about how many records a step takes; whole frames in any case
 };
 
 class StepLoop {
@@ -57,9 +58,11 @@ class StepLoop {
 
   // ---- For work given to AtBoundary, on the loop's thread ----
 
-  // A step that changes the catalog: its record and the catalog's stand in one frame. When it returns both are durable and the step was
-  // computed and published. `install` runs after the records are durable and before the step is computed.
-  Status CatalogStep(uint64_t catalog_version, std::string catalog_record, const std::function<Status()>& install);
+  // A step that changes the catalog: its record and the catalog's stand in one frame. When it
+  // returns both are durable and the step was computed and published. `install` runs after the
+  // records are durable and before the step is computed.
+  Status CatalogStep(uint64_t catalog_version, std::string catalog_record,
+                     const std::function<Status()>& install);
   // Writes the whole state as of the last step. When it returns it is on disk.
   Status FlushNow();
 
@@ -85,7 +88,8 @@ class StepLoop {
   Result<Chosen> Choose();
   StepRecord MakeRecord(const Chosen& chosen);
   Status RunStep(Chosen chosen);
-  // Appends the step's record (and `more` in the same frame); the step is published once it is durable.
+  // Appends the step's record (and `more` in the same frame); the step is published once it is
+  // durable.
   Status Journal(const StepRecord& record, log::AppendRequest more);
   void PublishDurable();
   Status WaitJournal();
@@ -106,13 +110,14 @@ class StepLoop {
   std::deque<BoundaryWork> boundary_work_;
   bool stop_ = false;
   bool accepting_work_ = false;
-  log::FrameSequence durable_frame_;    // newest seen by the listener
-  state::Step journal_durable_;         // records up to it are durable
+  log::FrameSequence durable_frame_;  // newest seen by the listener
+  state::Step journal_durable_;       // records up to it are durable
   std::optional<Error> journal_error_;
-  std::deque<PublishedPtr> computed_;   // not published yet
+  std::deque<PublishedPtr> computed_;  // not published yet
   Stats stats_;
   std::optional<Error> failed_;
-  std::mutex publish_mutex_;            // held while steps are handed to the publisher, in order; taken before mutex_
+  std::mutex publish_mutex_;  // held while steps are handed to the publisher, in order; taken
+                              // before mutex_
 
   // The loop's own.
   log::FrameSequence seen_frame_;

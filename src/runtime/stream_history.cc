@@ -8,8 +8,9 @@ namespace {
 constexpr size_t kReadBytes = 1 << 20;
 }
 
-StreamHistory::StreamHistory(const log::Log& log, std::shared_ptr<const Relation> relation, const std::vector<size_t>& columns,
-                             const NodeState& until, int share, int shares)
+StreamHistory::StreamHistory(const log::Log& log, std::shared_ptr<const Relation> relation,
+                             const std::vector<size_t>& columns, const NodeState& until, int share,
+                             int shares)
     : log_(log), relation_(std::move(relation)), columns_(columns) {
   const catalog::RelationShape& shape = relation_->shape;
   for (size_t column : columns_) {
@@ -46,11 +47,14 @@ Status StreamHistory::Decode() {
     return Ok();
   }
   const log::PartitionId partition{relation_->topic(), range.partition};
-  TRY(const log::ReadResult read, log_.Read(partition, {.from = range.next, .until = range.end, .bytes_max = kReadBytes}));
+  TRY(const log::ReadResult read,
+      log_.Read(partition, {.from = range.next, .until = range.end, .bytes_max = kReadBytes}));
   for (const log::DamagedRange& damaged : read.damaged) {
     if (damaged.first >= range.end) continue;
-    lost_.push_back(fmt::format("stream {}: records {} to {} of partition {} are lost to damage on disk ({})",
-                                relation_->object.name(), damaged.first.value, damaged.last.value, range.partition, damaged.reason));
+    lost_.push_back(
+        fmt::format("stream {}: records {} to {} of partition {} are lost to damage on disk ({})",
+                    relation_->object.name(), damaged.first.value, damaged.last.value,
+                    range.partition, damaged.reason));
   }
   const std::vector<Exclusions::Item> excluded =
       relation_->exclusions->Read(range.partition, range.next, std::min(read.next, range.end));
@@ -68,8 +72,10 @@ Status StreamHistory::Decode() {
       const log::RecordView& record = records.record();
       if (record.offset < range.next) continue;
       if (record.offset >= range.end) break;
-      while (next_excluded != excluded.end() && next_excluded->offset < record.offset) ++next_excluded;
-      const bool out = next_excluded != excluded.end() && next_excluded->offset == record.offset && Excludes(next_excluded->reason);
+      while (next_excluded != excluded.end() && next_excluded->offset < record.offset)
+        ++next_excluded;
+      const bool out = next_excluded != excluded.end() && next_excluded->offset == record.offset &&
+                       Excludes(next_excluded->reason);
       if (out) continue;
       values.push_back(record.value.value_or(std::string_view()));
       places.push_back({record.offset.value, record.timestamp.value * 1000, batch.clock.value});
@@ -77,20 +83,23 @@ Status StreamHistory::Decode() {
   }
   range.next = std::max(read.next, range.next + 1);
 
-  // A query may ask for hidden columns only, or none at all (count(*)): then nothing needs decoding.
+  // A query may ask for hidden columns only, or none at all (count(*)): then nothing needs
+  // decoding.
   rows::Decoded decoded;
   if (!wanted_.empty()) {
     decoded = decoder_->Decode(values);
     if (!decoded.errors.empty()) {
-      return Error(Code::kCorruption, "stream {}: a record at partition {} that was a row cannot be decoded: {}",
+      return Error(Code::kCorruption,
+                   "stream {}: a record at partition {} that was a row cannot be decoded: {}",
                    Quoted(relation_->object.name()), range.partition, decoded.errors[0].message);
     }
   }
   const size_t visible = relation_->shape.visible;
   size_t chunk_index = 0;
   for (size_t first = 0; first < values.size(); ++chunk_index) {
-    const size_t count = wanted_.empty() ? std::min<size_t>(STANDARD_VECTOR_SIZE, values.size() - first)
-                                         : decoded.chunks[chunk_index]->size();
+    const size_t count = wanted_.empty()
+                             ? std::min<size_t>(STANDARD_VECTOR_SIZE, values.size() - first)
+                             : decoded.chunks[chunk_index]->size();
     auto rows = std::make_shared<duckdb::DataChunk>();
     rows->InitializeEmpty(types_);
     for (size_t i = 0; i < columns_.size(); ++i) {
@@ -105,7 +114,9 @@ Status StreamHistory::Decode() {
         auto* data = duckdb::FlatVector::GetData<int64_t>(vector);
         for (size_t row = 0; row < count; ++row) {
           const Place& place = places[first + row];
-          data[row] = column == visible + 1 ? place.offset : column == visible + 2 ? place.ingested_micros : place.timestamp_micros;
+          data[row] = column == visible + 1   ? place.offset
+                      : column == visible + 2 ? place.ingested_micros
+                                              : place.timestamp_micros;
         }
         rows->data[i].Reference(vector);
       }

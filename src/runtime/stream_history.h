@@ -1,5 +1,6 @@
-// Reads what a stream holds up to a step: the log's records below the step's ends, less the exclusions. Queries and backfill read through it.
-// Not thread-safe; several may read the same stream at once.
+// Reads what a stream holds up to a step: the log's records below the step's ends, less the
+// exclusions. Queries and backfill read through it. Not thread-safe; several may read the same
+// stream at once.
 #pragma once
 
 #include <map>
@@ -17,9 +18,11 @@ namespace millrace::runtime {
 
 class StreamHistory {
  public:
-  // `columns`: of the relation's shape, in the order wanted. `share` of `shares`: reads only the partitions of that share.
-  StreamHistory(const log::Log& log, std::shared_ptr<const Relation> relation, const std::vector<size_t>& columns,
-                const NodeState& until, int share = 0, int shares = 1);
+  // `columns`: of the relation's shape, in the order wanted. `share` of `shares`: reads only the
+  // partitions of that share.
+  StreamHistory(const log::Log& log, std::shared_ptr<const Relation> relation,
+                const std::vector<size_t>& columns, const NodeState& until, int share = 0,
+                int shares = 1);
 
   // The next rows; nullptr at the end. Rows of one partition come in order of offset.
   Result<std::shared_ptr<duckdb::DataChunk>> Next();
@@ -33,7 +36,7 @@ class StreamHistory {
   const log::Log& log_;
   const std::shared_ptr<const Relation> relation_;
   const std::vector<size_t> columns_;
-  std::vector<size_t> wanted_;                 // declared columns to decode, ascending
+  std::vector<size_t> wanted_;  // declared columns to decode, ascending
   std::unique_ptr<rows::JsonDecoder> decoder_;
   rows::Types types_;
 

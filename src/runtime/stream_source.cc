@@ -42,14 +42,18 @@ stream::Plan StreamPlan(const Relation& relation) {
   names.push_back("_order");
 
   stream::Plan plan;
-  size_t top = plan.Add({stream::Source{relation.internal_name, /*insert_only=*/true}, {}, StreamSourceTypes(relation.shape), names});
+  size_t top = plan.Add({stream::Source{relation.internal_name, /*insert_only=*/true},
+                         {},
+                         StreamSourceTypes(relation.shape),
+                         names});
   if (definition.deduplicate) {
     stream::Deduplicate deduplicate;
     for (const std::string& column : definition.deduplicate->columns) {
       deduplicate.keys.push_back(*definition.schema.Find(column));
     }
     deduplicate.within = definition.deduplicate->within;
-    if (deduplicate.within && definition.watermark) deduplicate.time = definition.schema.Find(definition.watermark->column);
+    if (deduplicate.within && definition.watermark)
+      deduplicate.time = definition.schema.Find(definition.watermark->column);
     deduplicate.partition = visible;
     deduplicate.offset = visible + 1;
     deduplicate.order = columns;
@@ -59,43 +63,53 @@ stream::Plan StreamPlan(const Relation& relation) {
   stream::Project project;
   for (size_t i = 0; i < columns; ++i) {
     const rows::Column& column = relation.shape.schema.columns[i];
-    project.expressions.push_back(std::make_shared<duckdb::BoundReferenceExpression>(column.name, column.type, i));
+    project.expressions.push_back(
+        std::make_shared<duckdb::BoundReferenceExpression>(column.name, column.type, i));
   }
   names.pop_back();
   top = plan.Add({std::move(project), {top}, relation.shape.schema.types(), names});
-  plan.Add({stream::Output{relation.internal_name, /*gathered=*/false}, {top}, relation.shape.schema.types(), names});
+  plan.Add({stream::Output{relation.internal_name, /*gathered=*/false},
+            {top},
+            relation.shape.schema.types(),
+            names});
   return plan;
 }
 
-Result<std::unique_ptr<StreamSource>> StreamSource::Make(std::shared_ptr<const Relation> relation, int workers,
-                                                         sql::Database& database) {
+Result<std::unique_ptr<StreamSource>> StreamSource::Make(std::shared_ptr<const Relation> relation,
+                                                         int workers, sql::Database& database) {
   std::vector<std::unique_ptr<ingest::RowChecker>> checkers;
   for (int i = 0; i < workers; ++i) {
-    TRY(auto checker, ingest::RowChecker::Make(relation->stream()->schema, relation->stream()->checks, database));
+    TRY(auto checker,
+        ingest::RowChecker::Make(relation->stream()->schema, relation->stream()->checks, database));
     checkers.push_back(std::move(checker));
   }
   return std::unique_ptr<StreamSource>(new StreamSource(std::move(relation), std::move(checkers)));
 }
 
-StreamSource::StreamSource(std::shared_ptr<const Relation> relation, std::vector<std::unique_ptr<ingest::RowChecker>> checkers)
+StreamSource::StreamSource(std::shared_ptr<const Relation> relation,
+                           std::vector<std::unique_ptr<ingest::RowChecker>> checkers)
     : relation_(std::move(relation)), checkers_(std::move(checkers)) {
-  if (relation_->stream()->watermark) time_column_ = relation_->stream()->schema.Find(relation_->stream()->watermark->column);
+  if (relation_->stream()->watermark)
+    time_column_ = relation_->stream()->schema.Find(relation_->stream()->watermark->column);
 }
 
-void StreamSource::Prepare(std::vector<PartitionSlice> slices, const NodeState& state, Micros clock) {
+void StreamSource::Prepare(std::vector<PartitionSlice> slices, const NodeState& state,
+                           Micros clock) {
   const catalog::StreamDefinition& stream = *relation_->stream();
   const auto partitions = static_cast<size_t>(stream.partitions);
   slices_.assign(partitions, {});
   findings_.assign(partitions, {});
   late_below_.assign(partitions, INT64_MIN);
   future_limit_ = clock.value + stream.future_max.count();
-  for (PartitionSlice& slice : slices) slices_[static_cast<size_t>(slice.partition.partition)] = std::move(slice);
+  for (PartitionSlice& slice : slices)
+    slices_[static_cast<size_t>(slice.partition.partition)] = std::move(slice);
   const auto watermark = state.watermarks.find(relation_->internal_name);
   for (size_t i = 0; i < partitions; ++i) {
     const Position* position = FindPosition(state, {relation_->topic(), static_cast<int32_t>(i)});
     PartitionFindings& found = findings_[i];
     found.event_time_max = position == nullptr ? kNoEventTime : position->event_time_max;
-    found.moved = !slices_[i].batches.empty() || (position != nullptr && position->next < slices_[i].end);
+    found.moved =
+        !slices_[i].batches.empty() || (position != nullptr && position->next < slices_[i].end);
     found.end = slices_[i].end;
     if (!stream.watermark) continue;
     if (IsIdle(stream, position, clock)) {
@@ -110,12 +124,14 @@ Result<rows::Batch> StreamSource::Read(int worker) {
   rows::Batch out;
   const size_t workers = checkers_.size();
   for (size_t i = static_cast<size_t>(worker); i < slices_.size(); i += workers) {
-    if (!slices_[i].batches.empty()) ReadPartition(*checkers_[static_cast<size_t>(worker)], slices_[i], out);
+    if (!slices_[i].batches.empty())
+      ReadPartition(*checkers_[static_cast<size_t>(worker)], slices_[i], out);
   }
   return out;
 }
 
-void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSlice& slice, rows::Batch& out) {
+void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSlice& slice,
+                                 rows::Batch& out) {
   const catalog::StreamDefinition& stream = *relation_->stream();
   const auto partition = static_cast<size_t>(slice.partition.partition);
   PartitionFindings& found = findings_[partition];
@@ -175,8 +191,8 @@ void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSli
           const bool diverted = late && stream.late == catalog::StreamDefinition::Late::kDivert;
           if (late) {
             ++(diverted ? found.late_diverted : found.late_kept);
-            found.exclusions.push_back(
-                {places[decoded.inputs[first + i]].offset, diverted ? Reason::kLateDiverted : Reason::kLateKept});
+            found.exclusions.push_back({places[decoded.inputs[first + i]].offset,
+                                        diverted ? Reason::kLateDiverted : Reason::kLateKept});
           }
           if (!diverted) kept.set_index(kept_count++, i);
         }
@@ -203,18 +219,20 @@ void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSli
     }
   }
   if (!values.empty()) decode();
-  std::sort(found.exclusions.begin(), found.exclusions.end(),
-            [](const Exclusions::Item& a, const Exclusions::Item& b) { return a.offset < b.offset; });
+  std::sort(
+      found.exclusions.begin(), found.exclusions.end(),
+      [](const Exclusions::Item& a, const Exclusions::Item& b) { return a.offset < b.offset; });
 }
 
-std::optional<Micros> WatermarkOf(const catalog::StreamDefinition& stream, log::TopicId topic, const NodeState& state,
-                                  std::optional<Micros> before) {
+std::optional<Micros> WatermarkOf(const catalog::StreamDefinition& stream, log::TopicId topic,
+                                  const NodeState& state, std::optional<Micros> before) {
   if (!stream.watermark) return std::nullopt;
   std::optional<int64_t> least;
   for (int32_t i = 0; i < stream.partitions; ++i) {
     const Position* position = FindPosition(state, {topic, i});
     if (IsIdle(stream, position, state.clock)) continue;
-    least = std::min(least.value_or(INT64_MAX), position->event_time_max - stream.watermark->delay.count());
+    least = std::min(least.value_or(INT64_MAX),
+                     position->event_time_max - stream.watermark->delay.count());
   }
   if (!least) return before;
   return Micros{before ? std::max(before->value, *least) : *least};

@@ -1,8 +1,8 @@
-// The source of a stream inside a step: records → rows with their hidden columns, less the invalid and (where the stream says so) the
-// late ones. Workers share it by partition.
+// The source of a stream inside a step: records → rows with their hidden columns, less the invalid
+// and (where the stream says so) the late ones. Workers share it by partition.
 //
-// Rows: the declared columns, then the hidden ones (catalog::ShapeOf), then the append order BIGINT, by which what depends on order is
-// decided: frame sequence, then place in the frame.
+// Rows: the declared columns, then the hidden ones (catalog::ShapeOf), then the append order
+// BIGINT, by which what depends on order is decided: frame sequence, then place in the frame.
 #pragma once
 
 #include <memory>
@@ -42,10 +42,11 @@ class StreamSource final : public stream::SourceReader {
     std::vector<Exclusions::Item> exclusions;  // ascending; duplicates come from the engine
   };
 
-  static Result<std::unique_ptr<StreamSource>> Make(std::shared_ptr<const Relation> relation, int workers,
-                                                    sql::Database& database);
+  static Result<std::unique_ptr<StreamSource>> Make(std::shared_ptr<const Relation> relation,
+                                                    int workers, sql::Database& database);
 
-  // Sets what the next step reads. `state` is the state before the step. REQUIRES: no step is running.
+  // Sets what the next step reads. `state` is the state before the step. REQUIRES: no step is
+  // running.
   void Prepare(std::vector<PartitionSlice> slices, const NodeState& state, Micros clock);
   Result<rows::Batch> Read(int worker) override;
   // After the step: by partition.
@@ -53,21 +54,23 @@ class StreamSource final : public stream::SourceReader {
   const Relation& relation() const { return *relation_; }
 
  private:
-  StreamSource(std::shared_ptr<const Relation> relation, std::vector<std::unique_ptr<ingest::RowChecker>> checkers);
+  StreamSource(std::shared_ptr<const Relation> relation,
+               std::vector<std::unique_ptr<ingest::RowChecker>> checkers);
   void ReadPartition(ingest::RowChecker& checker, const PartitionSlice& slice, rows::Batch& out);
 
   const std::shared_ptr<const Relation> relation_;
   const std::vector<std::unique_ptr<ingest::RowChecker>> checkers_;  // one per worker
   std::optional<size_t> time_column_;
-  std::vector<PartitionSlice> slices_;                 // by partition; empty ones have no batches
+  std::vector<PartitionSlice> slices_;  // by partition; empty ones have no batches
   std::vector<PartitionFindings> findings_;
-  std::vector<int64_t> late_below_;                    // by partition: what lies below is late, at the start of the step
-  int64_t future_limit_ = INT64_MAX;                   // event times beyond do not move the watermark
+  std::vector<int64_t>
+      late_below_;  // by partition: what lies below is late, at the start of the step
+  int64_t future_limit_ = INT64_MAX;  // event times beyond do not move the watermark
 };
 
-// The stream's watermark after a step, from its partitions: the least of (greatest event time - delay) over those that are not idle; never below
-// `before`.
-std::optional<Micros> WatermarkOf(const catalog::StreamDefinition& stream, log::TopicId topic, const NodeState& state,
-                                  std::optional<Micros> before);
+// The stream's watermark after a step, from its partitions: the least of (greatest event time -
+// delay) over those that are not idle; never below `before`.
+std::optional<Micros> WatermarkOf(const catalog::StreamDefinition& stream, log::TopicId topic,
+                                  const NodeState& state, std::optional<Micros> before);
 
 }  // namespace millrace::runtime

@@ -30,7 +30,7 @@ rows::Types KeyedSourceTypes(const rows::Schema& schema) {
 }
 
 struct Change {
-  std::string_view text;   // JSON of the row, or of the key where it is deleted
+  std::string_view text;  // JSON of the row, or of the key where it is deleted
   int64_t order;
 };
 
@@ -47,7 +47,8 @@ stream::Plan TablePlan(const Relation& relation) {
   } else {
     std::vector<std::string> source_names = names;
     source_names.insert(source_names.end(), {"_deleted", "_order"});
-    top = plan.Add({stream::Source{relation.internal_name}, {}, KeyedSourceTypes(table.schema), source_names});
+    top = plan.Add(
+        {stream::Source{relation.internal_name}, {}, KeyedSourceTypes(table.schema), source_names});
     stream::Upsert upsert;
     upsert.keys = KeyColumns(table);
     upsert.columns = types.size();
@@ -64,7 +65,8 @@ TableSource::TableSource(std::shared_ptr<const Relation> relation)
       keyed_(!relation_->table()->primary_key.empty()),
       key_columns_(KeyColumns(*relation_->table())),
       row_decoder_(relation_->table()->schema, AllColumns(relation_->table()->schema)),
-      key_decoder_(relation_->table()->schema, keyed_ ? key_columns_ : AllColumns(relation_->table()->schema)),
+      key_decoder_(relation_->table()->schema,
+                   keyed_ ? key_columns_ : AllColumns(relation_->table()->schema)),
       encoder_(relation_->table()->schema.types()) {}
 
 void TableSource::Prepare(PartitionSlice slice) {
@@ -94,7 +96,8 @@ Result<rows::Batch> TableSource::ReadKeyed() {
   const rows::Types types = KeyedSourceTypes(relation_->table()->schema);
   const size_t columns = types.size() - 2;
   rows::Batch out;
-  const auto decode = [&](rows::JsonDecoder& decoder, const std::vector<Change>& changes, bool deleted) {
+  const auto decode = [&](rows::JsonDecoder& decoder, const std::vector<Change>& changes,
+                          bool deleted) {
     std::vector<std::string_view> texts;
     for (const Change& change : changes) texts.push_back(change.text);
     const rows::Decoded decoded = decoder.Decode(texts);
@@ -140,8 +143,10 @@ Result<rows::Batch> TableSource::ReadBag() {
       const log::RecordView& record = records.record();
       int64_t count = 0;
       if (record.value) {
-        const auto [at, error] = std::from_chars(record.value->data(), record.value->data() + record.value->size(), count);
-        if (error != std::errc() || at != record.value->data() + record.value->size() || count < 0) {
+        const auto [at, error] = std::from_chars(
+            record.value->data(), record.value->data() + record.value->size(), count);
+        if (error != std::errc() || at != record.value->data() + record.value->size() ||
+            count < 0) {
           ++invalid_;
           continue;
         }
@@ -152,7 +157,8 @@ Result<rows::Batch> TableSource::ReadBag() {
   }
   const rows::Decoded decoded = row_decoder_.Decode(texts);
   invalid_ += static_cast<int64_t>(texts.size() - decoded.inputs.size());
-  // Counts are absolute, so the change of a row is against what the table held, and then against the record before.
+  // Counts are absolute, so the change of a row is against what the table held, and then against
+  // the record before.
   std::map<std::string, int64_t> seen;
   rows::Batch out;
   size_t first = 0;

@@ -1,8 +1,9 @@
 // The source of a table inside a step: records of its changelog → changes of its content.
 //
-// A record of a keyed table: key = the primary key as a JSON object, value = the whole row as a JSON object, or null when it is gone.
-// Of a table without key (a bag): key = the row as a JSON object, value = how often it stands in the table, or null for not at all.
-// A table has one partition, so one worker reads it.
+// A record of a keyed table: key = the primary key as a JSON object, value = the whole row as a
+// JSON object, or null when it is gone. Of a table without key (a bag): key = the row as a JSON
+// object, value = how often it stands in the table, or null for not at all. A table has one
+// partition, so one worker reads it.
 #pragma once
 
 #include <map>

@@ -25,13 +25,15 @@ std::vector<size_t> KeyColumns(const catalog::TableDefinition& table) {
 
 Status CheckSize(const log::RecordBatchBuilder& records) {
   if (records.size() <= kStatementBytesMax) return Ok();
-  return Error(Code::kTooLarge, "the statement changes {} MiB of rows, more than request_bytes_max (16 MiB)", records.size() >> 20)
+  return Error(Code::kTooLarge,
+               "the statement changes {} MiB of rows, more than request_bytes_max (16 MiB)",
+               records.size() >> 20)
       .Hint("change the table in several statements");
 }
 
 // Deletes of rows whose key no inserted row has, then the inserted rows.
-void AddKeyedRecords(const catalog::TableDefinition& table, const sql::Database::WriteRows& rows, log::Millis now,
-                     log::RecordBatchBuilder& out) {
+void AddKeyedRecords(const catalog::TableDefinition& table, const sql::Database::WriteRows& rows,
+                     log::Millis now, log::RecordBatchBuilder& out) {
   const std::vector<size_t> key_columns = KeyColumns(table);
   std::vector<std::pair<std::string, std::string>> inserted;
   std::set<std::string> inserted_keys;
@@ -52,7 +54,8 @@ void AddKeyedRecords(const catalog::TableDefinition& table, const sql::Database:
 }
 
 // For each row that changes, how often it stands in the table now.
-void AddBagRecords(const Relation& relation, const sql::Database::WriteRows& rows, log::Millis now, log::RecordBatchBuilder& out) {
+void AddBagRecords(const Relation& relation, const sql::Database::WriteRows& rows, log::Millis now,
+                   log::RecordBatchBuilder& out) {
   const rows::Types& types = relation.content->types();
   rows::Batch change = rows.insert;
   change.Append(rows::Negate(rows.remove));
@@ -80,22 +83,26 @@ std::shared_ptr<std::mutex> TableWriter::LockOf(log::TopicId topic) {
   return slot;
 }
 
-Result<std::string> TableWriter::AppendAndWait(const Relation& table, log::RecordBatchBuilder& records) {
+Result<std::string> TableWriter::AppendAndWait(const Relation& table,
+                                               log::RecordBatchBuilder& records) {
   log::AppendRequest request;
   request.push_back({{table.topic(), 0}, records.Finish()});
-  TRY(const log::Appended appended,
-      log_.AppendAndWait(std::move(request)).With("append to table " + Quoted(table.object.name())));
+  TRY(const log::Appended appended, log_.AppendAndWait(std::move(request))
+                                        .With("append to table " + Quoted(table.object.name())));
   std::promise<Status> visible;
-  publisher_.WhenVisible(appended.frame, kVisibleTimeout, [&](Status status) { visible.set_value(std::move(status)); });
+  publisher_.WhenVisible(appended.frame, kVisibleTimeout,
+                         [&](Status status) { visible.set_value(std::move(status)); });
   TRY(visible.get_future().get());
   return ingest::EncodeToken(appended.frame);
 }
 
-Result<WriteOutcome> TableWriter::Execute(const sql::WriteStatement& statement, const std::map<std::string, duckdb::Value>& parameters,
+Result<WriteOutcome> TableWriter::Execute(const sql::WriteStatement& statement,
+                                          const std::map<std::string, duckdb::Value>& parameters,
                                           const sql::QueryLimits& limits) {
   const auto found = publisher_.newest()->relations->Find(statement.target);
   if (found == nullptr || found->table() == nullptr) {
-    return Error(Code::kNotFound, "table {} does not exist", Quoted(statement.target)).SqlState("42P01");
+    return Error(Code::kNotFound, "table {} does not exist", Quoted(statement.target))
+        .SqlState("42P01");
   }
   const auto table_lock = LockOf(found->topic());
   const std::lock_guard lock(*table_lock);
@@ -104,7 +111,8 @@ Result<WriteOutcome> TableWriter::Execute(const sql::WriteStatement& statement, 
   if (relation == nullptr || relation->topic() != found->topic()) {
     return Error(Code::kConflict, "table {} was dropped meanwhile", Quoted(statement.target));
   }
-  TRY(sql::Database::WriteRows rows, database_.EvaluateWrite(snapshot, statement, parameters, limits));
+  TRY(sql::Database::WriteRows rows,
+      database_.EvaluateWrite(snapshot, statement, parameters, limits));
   WriteOutcome outcome;
   outcome.affected = rows.affected;
   outcome.returning = std::move(rows.returning);

@@ -1,6 +1,6 @@
-// Changes to tables: INSERT, UPDATE, DELETE → records of the changelog. Changes to one table run one after another: read the newest state,
-// append the changed rows as one frame, wait until the step has them.
-// Thread-safe. Calls wait for disk and step.
+// Changes to tables: INSERT, UPDATE, DELETE → records of the changelog. Changes to one table run
+// one after another: read the newest state, append the changed rows as one frame, wait until the
+// step has them. Thread-safe. Calls wait for disk and step.
 #pragma once
 
 #include <map>
@@ -26,10 +26,16 @@ struct WriteOutcome {
 class TableWriter {
  public:
   using TakeSnapshot = std::function<std::shared_ptr<const NodeSnapshot>()>;
-  TableWriter(log::Log& log, Publisher& publisher, sql::Database& database, Clock& clock, TakeSnapshot take_snapshot)
-      : log_(log), publisher_(publisher), database_(database), clock_(clock), take_snapshot_(std::move(take_snapshot)) {}
+  TableWriter(log::Log& log, Publisher& publisher, sql::Database& database, Clock& clock,
+              TakeSnapshot take_snapshot)
+      : log_(log),
+        publisher_(publisher),
+        database_(database),
+        clock_(clock),
+        take_snapshot_(std::move(take_snapshot)) {}
 
-  Result<WriteOutcome> Execute(const sql::WriteStatement& statement, const std::map<std::string, duckdb::Value>& parameters,
+  Result<WriteOutcome> Execute(const sql::WriteStatement& statement,
+                               const std::map<std::string, duckdb::Value>& parameters,
                                const sql::QueryLimits& limits);
   // Puts rows of the table's columns into it, each in the place of the row with its key. Many go in
   // several appends, one after the other. REQUIRES: the table has a primary key.

@@ -1,4 +1,5 @@
-// The runtime's own tables in the Store, by fixed id. Ids of operators and relations are fingerprints and never this small.
+// The runtime's own tables in the Store, by fixed id. Ids of operators and relations are
+// fingerprints and never this small.
 #pragma once
 
 #include "state/store.h"

@@ -62,10 +62,11 @@ Result<ViewPlan> MapView(duckdb::ClientContext& client, const catalog::ViewDefin
   duckdb::Optimizer optimizer(*planner.binder, client);
   auto plan = optimizer.Optimize(std::move(planner.plan));
   if (const auto call = FindConnectionBound(*plan)) {
-    return place.Mark(Error(Code::kNotSupported,
-                            "{}() cannot be maintained in a materialized view: lists are not sorted there yet",
-                            call->function),
-                      call->location);
+    return place.Mark(
+        Error(Code::kNotSupported,
+              "{}() cannot be maintained in a materialized view: lists are not sorted there yet",
+              call->function),
+        call->location);
   }
   duckdb::ColumnBindingResolver resolver;
   plan->ResolveOperatorTypes();

@@ -1,6 +1,6 @@
-// Our statements, parsed: text → Statement. What is inside AS SELECT …, and every plain DuckDB SELECT/INSERT/UPDATE/DELETE, is kept
-// as text with its place, and bound by the planner.
-// Pure functions, thread-safe.
+// Our statements, parsed: text → Statement. What is inside AS SELECT …, and every plain DuckDB
+// SELECT/INSERT/UPDATE/DELETE, is kept as text with its place, and bound by the planner. Pure
+// functions, thread-safe.
 #pragma once
 
 #include <string>
@@ -13,10 +13,11 @@
 
 namespace millrace::sql {
 
-// Where a statement stands, so that an error inside it can point at line and column of the user's file.
+// Where a statement stands, so that an error inside it can point at line and column of the user's
+// file.
 struct Origin {
-  std::string file;        // empty: typed or sent
-  std::string_view text;   // the whole text that was parsed
+  std::string file;           // empty: typed or sent
+  std::string_view text;      // the whole text that was parsed
   size_t begin = 0, end = 0;  // of this statement within it
 };
 
@@ -24,7 +25,7 @@ struct CreateStatement {
   catalog::Definition definition;  // views: schema and reads still empty, filled by the binder
   bool or_replace = false;
   bool if_not_exists = false;
-  size_t select_begin = 0;         // byte in the whole text where the inner SELECT begins
+  size_t select_begin = 0;  // byte in the whole text where the inner SELECT begins
 };
 struct DropStatement {
   catalog::Kind kind;
@@ -40,8 +41,9 @@ struct DescribeStatement {
 };
 struct ExplainStatement {
   bool analyze = false;
-  std::string view;                // EXPLAIN VIEW name; else empty
-  std::string text;                // EXPLAIN CREATE MATERIALIZED VIEW … / EXPLAIN SELECT …: the text after EXPLAIN
+  std::string view;  // EXPLAIN VIEW name; else empty
+  std::string
+      text;  // EXPLAIN CREATE MATERIALIZED VIEW … / EXPLAIN SELECT …: the text after EXPLAIN
   size_t text_begin = 0;
 };
 // INSERT, UPDATE, DELETE: the target and the DuckDB text.
@@ -51,31 +53,33 @@ struct WriteStatement {
   std::string target;
   std::string text;
 };
-struct SelectStatement {           // anything that DuckDB answers: SELECT, WITH, VALUES, FROM …
+struct SelectStatement {  // anything that DuckDB answers: SELECT, WITH, VALUES, FROM …
   std::string text;
 };
-struct ReplayStatement {           // internal form of `millrace replay STREAM`
+struct ReplayStatement {  // internal form of `millrace replay STREAM`
   std::string stream;
 };
 
 struct Statement {
-  std::variant<CreateStatement, DropStatement, ShowStatement, DescribeStatement, ExplainStatement, WriteStatement, SelectStatement,
-               ReplayStatement>
+  std::variant<CreateStatement, DropStatement, ShowStatement, DescribeStatement, ExplainStatement,
+               WriteStatement, SelectStatement, ReplayStatement>
       statement;
-  std::string text;                // of this statement alone, without the semicolon
-  size_t begin = 0;                // byte where it begins in the whole text
+  std::string text;  // of this statement alone, without the semicolon
+  size_t begin = 0;  // byte where it begins in the whole text
 };
 
-// Splits and parses a text of any number of statements. An error carries file, line, column and caret, says what was expected, and
-// hints at the nearest keyword or type where one is near. `file` is for errors only.
+// Splits and parses a text of any number of statements. An error carries file, line, column and
+// caret, says what was expected, and hints at the nearest keyword or type where one is near. `file`
+// is for errors only.
 Result<std::vector<Statement>> Parse(std::string_view text, std::string_view file = {});
 
-// The relations that a SELECT names anywhere, each once, as written ("public." and "main." taken off, other schemas kept); names that
-// its WITH defines are none. Does not bind: a name may not exist. Enough to order the views of a project before they are bound.
+// The relations that a SELECT names anywhere, each once, as written ("public." and "main." taken
+// off, other schemas kept); names that its WITH defines are none. Does not bind: a name may not
+// exist. Enough to order the views of a project before they are bound.
 Result<std::vector<std::string>> RelationsNamed(std::string_view select);
 
-// A statement's text on one line: comments gone, white space outside quotes a single space. For catalog::Object::text.
-// A text that cannot be lexed comes back as it is.
+// A statement's text on one line: comments gone, white space outside quotes a single space. For
+// catalog::Object::text. A text that cannot be lexed comes back as it is.
 std::string NormaliseText(std::string_view text);
 
 }  // namespace millrace::sql

@@ -25,8 +25,9 @@ bool IsVolatile(const duckdb::BoundFunctionExpression& call) {
 }
 
 bool IsConnectionBound(const duckdb::BoundFunctionExpression& call) {
-  static const std::set<std::string> names = {"list_sort",     "array_sort",     "list_reverse_sort", "array_reverse_sort",
-                                              "list_grade_up", "array_grade_up", "grade_up"};
+  static const std::set<std::string> names = {
+      "list_sort",     "array_sort",     "list_reverse_sort", "array_reverse_sort",
+      "list_grade_up", "array_grade_up", "grade_up"};
   return names.contains(call.function.name);
 }
 

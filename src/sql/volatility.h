@@ -15,8 +15,9 @@ struct VolatileCall {
   duckdb::optional_idx location;  // in the text that was bound
 };
 
-// The first call in a plan of a function that DuckDB ties to the connection that planned it (list_sort and its kin, which
-// `list(x ORDER BY y)` becomes too): it cannot run on the workers' connections.
+// The first call in a plan of a function that DuckDB ties to the connection that planned it
+// (list_sort and its kin, which `list(x ORDER BY y)` becomes too): it cannot run on the workers'
+// connections.
 std::optional<VolatileCall> FindConnectionBound(duckdb::LogicalOperator& plan);
 
 // The first such call in a plan. REQUIRES: no optimiser rule has run, since one would fold now()

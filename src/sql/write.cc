@@ -247,7 +247,8 @@ Result<Database::WriteRows> WriteEvaluation::InsertIntoTable(duckdb::InsertState
       }
       for (size_t c = 0; c < merge.replacing.size(); ++c) {
         for (size_t column = 0; column < merge.replacing[c]->ColumnCount(); ++column) {
-          if (!named.contains(column)) merge.replacing[c]->data[column].Reference(merge.present[c]->data[column]);
+          if (!named.contains(column))
+            merge.replacing[c]->data[column].Reference(merge.present[c]->data[column]);
         }
       }
     }

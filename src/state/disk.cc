@@ -194,8 +194,7 @@ Result<std::unique_ptr<Disk>> Disk::Open(const StoreOptions& options) {
   if (options.read_only) {
     rocksdb::DB* opened = nullptr;
     impl->options.create_if_missing = false;
-    const auto status =
-        rocksdb::DB::OpenForReadOnly(impl->options, options.directory, &opened);
+    const auto status = rocksdb::DB::OpenForReadOnly(impl->options, options.directory, &opened);
     if (!status.ok()) return FromRocks(status, "read state in " + options.directory);
     impl->db.reset(opened);
     TRY(impl->Load());

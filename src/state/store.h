@@ -1,12 +1,14 @@
-// The Store keeps what the operators of a node remember: in memory first, on disk (one RocksDB) from time to time.
+// The Store keeps what the operators of a node remember: in memory first, on disk (one RocksDB)
+// from time to time.
 //
-// Each worker owns its WorkerState and the tables in it; nobody else touches them. About once a second, at a step
-// boundary n, the runtime calls BeginFlush(n): each worker's dirty entries are frozen, which costs nothing by itself. From
-// then on the worker writes frozen entries into a buffer, a slice at the end of each step (WorkerState::AfterStep), and
-// before it changes a frozen entry it writes that one first. So the buffers hold exactly the values of step n, without
-// locks and without a pause. When all workers are through, the flush thread sorts the buffers, writes sorted files and
-// has RocksDB ingest them in one atomic call together with `flushed step = n`. After a crash the store is at flushed_step()
-// and the journal's later steps run again.
+// Each worker owns its WorkerState and the tables in it; nobody else touches them. About once a
+// second, at a step boundary n, the runtime calls BeginFlush(n): each worker's dirty entries are
+// frozen, which costs nothing by itself. From then on the worker writes frozen entries into a
+// buffer, a slice at the end of each step (WorkerState::AfterStep), and before it changes a frozen
+// entry it writes that one first. So the buffers hold exactly the values of step n, without locks
+// and without a pause. When all workers are through, the flush thread sorts the buffers, writes
+// sorted files and has RocksDB ingest them in one atomic call together with `flushed step = n`.
+// After a crash the store is at flushed_step() and the journal's later steps run again.
 //
 // Clean entries may be evicted when memory runs over the budget; a later look-up reads them back.
 #pragma once
@@ -42,8 +44,8 @@ struct TableId {
   auto operator<=>(const TableId&) const = default;
 };
 
-// A change of an entry of one of the runtime's own tables (views, exclusions, ledger), which live outside the workers and
-// are handed over whole at a flush.
+// A change of an entry of one of the runtime's own tables (views, exclusions, ledger), which live
+// outside the workers and are handed over whole at a flush.
 struct Mutation {
   TableId table;
   std::string key;
@@ -63,7 +65,8 @@ struct StoreOptions {
 // Thread-safe where not said otherwise.
 class Store {
  public:
-  // Opens or creates. kCorruption where the files are damaged, kConflict where they were written with other encodings.
+  // Opens or creates. kCorruption where the files are damaged, kConflict where they were written
+  // with other encodings.
   static Result<std::unique_ptr<Store>> Open(const StoreOptions& options);
   ~Store();
 
@@ -73,31 +76,34 @@ class Store {
   // A worker's tables. Owned by the Store, used by that worker's thread only.
   WorkerState& worker(int index);
 
-  // Freezes the dirty entries of all workers at `step`, together with `mutations`, written atomically with them.
-  // REQUIRES: no worker is in a step; no flush is under way.
+  // Freezes the dirty entries of all workers at `step`, together with `mutations`, written
+  // atomically with them. REQUIRES: no worker is in a step; no flush is under way.
   void BeginFlush(Step step, std::vector<Mutation> mutations);
   bool flushing() const;
-  // Ends a flush that is under way, doing the workers' share itself. REQUIRES: no worker is in a step.
+  // Ends a flush that is under way, doing the workers' share itself. REQUIRES: no worker is in a
+  // step.
   Status FinishFlush();
   // Memory is over the budget and what fills it is dirty: only a flush makes room.
   bool wants_flush() const;
   // The error that made a flush fail; from then on nothing is flushed, and the node has to stop.
   Status health() const;
 
-  // The entries of a runtime table as of flushed_step(), in key order. REQUIRES: no flush is under way.
-  Status Scan(TableId table, std::string_view prefix,
-              const std::function<Status(std::string_view key, std::string_view value)>& visit) const;
+  // The entries of a runtime table as of flushed_step(), in key order. REQUIRES: no flush is under
+  // way.
+  Status Scan(
+      TableId table, std::string_view prefix,
+      const std::function<Status(std::string_view key, std::string_view value)>& visit) const;
   Result<std::optional<std::string>> Get(TableId table, std::string_view key) const;
 
   // Forgets a table in memory and, with the next flush, on disk. REQUIRES: no worker is in a step.
   void Drop(TableId table);
 
   struct Stats {
-    size_t memory_bytes = 0;       // of all tables
-    size_t flushed_entries = 0;    // since the start
+    size_t memory_bytes = 0;     // of all tables
+    size_t flushed_entries = 0;  // since the start
     size_t flushed_bytes = 0;
     size_t evicted_entries = 0;
-    size_t misses = 0;             // look-ups that had to ask the disk
+    size_t misses = 0;  // look-ups that had to ask the disk
     double last_flush_seconds = 0;
   };
   Stats stats() const;

@@ -22,12 +22,12 @@ struct Version {
 
 // A row with its versions, newest first. The row's bytes follow the struct.
 struct ViewTable::Entry {
-  Entry* next;        // in the hash chain
+  Entry* next;  // in the hash chain
   Version newest;
   uint64_t hash;
   size_t slot;
   uint32_t size;
-  bool dirty;         // since the last TakeDirty
+  bool dirty;  // since the last TakeDirty
   bool in_garbage;
   std::string_view row() const { return {reinterpret_cast<const char*>(this + 1), size}; }
 };
@@ -69,7 +69,8 @@ Status ViewTable::Load(const Store& store) {
 }
 
 ViewTable::Entry* ViewTable::Find(std::string_view row, uint64_t hash) const {
-  for (Entry* entry = buckets_[hash & (buckets_.size() - 1)]; entry != nullptr; entry = entry->next) {
+  for (Entry* entry = buckets_[hash & (buckets_.size() - 1)]; entry != nullptr;
+       entry = entry->next) {
     if (entry->hash == hash && entry->row() == row) return entry;
   }
   return nullptr;
@@ -137,7 +138,8 @@ Status ViewTable::Apply(Step step, const rows::Batch& change, Step oldest_needed
       if (entry->newest.step == step) {
         entry->newest.weight = weight;
       } else {
-        // A weight of 0 in the newest version is history as any other: an older reader still sees the row.
+        // A weight of 0 in the newest version is history as any other: an older reader still sees
+        // the row.
         entry->newest = Version{step, weight, new Version(entry->newest)};
         memory_bytes_ += sizeof(Version);
         if (!entry->in_garbage) {
@@ -151,10 +153,12 @@ Status ViewTable::Apply(Step step, const rows::Batch& change, Step oldest_needed
       }
     }
   }
-  // Weights may pass through negative values within one unconsolidated batch, so they are judged at the end.
+  // Weights may pass through negative values within one unconsolidated batch, so they are judged at
+  // the end.
   for (const Entry* entry : negative) {
     if (entry->newest.weight < 0) {
-      return Error(Code::kInternal, "a row was taken away that is not there (weight {})", entry->newest.weight);
+      return Error(Code::kInternal, "a row was taken away that is not there (weight {})",
+                   entry->newest.weight);
     }
   }
   AddToIndexes(created);
@@ -178,11 +182,13 @@ void ViewTable::Collect(Step oldest_needed) {
   }
 }
 
-// Drops the versions that nobody can see: all that are older than the newest one at or before `oldest_needed`.
+// Drops the versions that nobody can see: all that are older than the newest one at or before
+// `oldest_needed`.
 void ViewTable::Prune(Entry* entry, Step oldest_needed) {
   entry->in_garbage = false;
   Version* last_needed = &entry->newest;
-  while (last_needed->step > oldest_needed && last_needed->older != nullptr) last_needed = last_needed->older;
+  while (last_needed->step > oldest_needed && last_needed->older != nullptr)
+    last_needed = last_needed->older;
   for (Version* version = std::exchange(last_needed->older, nullptr); version != nullptr;) {
     memory_bytes_ -= sizeof(Version);
     delete std::exchange(version, version->older);
@@ -206,18 +212,21 @@ void ViewTable::Remove(Entry* entry) {
     chunk.Initialize(duckdb::Allocator::DefaultAllocator(), types_, 1);
     rows::RowDecoder decoder(types_);
     const std::string_view row = entry->row();
-    CHECK(decoder.Decode(std::span(&row, 1), chunk, 0).ok()) << "a row of our own memory does not decode";
+    CHECK(decoder.Decode(std::span(&row, 1), chunk, 0).ok())
+        << "a row of our own memory does not decode";
     chunk.SetCardinality(1);
     for (const auto& index : indexes_) {
       duckdb::DataChunk columns;
       rows::Types types;
       for (size_t column : index->columns) types.push_back(types_[column]);
       columns.InitializeEmpty(types);
-      for (size_t i = 0; i < index->columns.size(); ++i) columns.data[i].Reference(chunk.data[index->columns[i]]);
+      for (size_t i = 0; i < index->columns.size(); ++i)
+        columns.data[i].Reference(chunk.data[index->columns[i]]);
       columns.SetCardinality(1);
       rows::KeyEncoder keys;
       const auto [begin, end] = index->entries.equal_range(rows::KeyHash(keys.Encode(columns)[0]));
-      const auto found = std::find_if(begin, end, [&](const auto& item) { return item.second == entry; });
+      const auto found =
+          std::find_if(begin, end, [&](const auto& item) { return item.second == entry; });
       CHECK(found != end) << "an entry is missing from its index";
       index->entries.erase(found);
     }
@@ -246,7 +255,8 @@ void DecodeInChunks(const rows::Types& types, const Entries& entries, const Visi
 }
 
 // The key columns of a chunk, by reference.
-void SelectColumns(duckdb::DataChunk& rows, const std::vector<size_t>& columns, duckdb::DataChunk& out) {
+void SelectColumns(duckdb::DataChunk& rows, const std::vector<size_t>& columns,
+                   duckdb::DataChunk& out) {
   rows::Types types;
   for (size_t column : columns) types.push_back(rows.data[column].GetType());
   out.InitializeEmpty(types);
@@ -288,13 +298,15 @@ void ViewTable::AddIndex(std::vector<size_t> columns) {
 
 bool ViewTable::HasIndex(const std::vector<size_t>& columns) const {
   const std::shared_lock lock(mutex_);
-  return std::any_of(indexes_.begin(), indexes_.end(), [&](const auto& index) { return index->columns == columns; });
+  return std::any_of(indexes_.begin(), indexes_.end(),
+                     [&](const auto& index) { return index->columns == columns; });
 }
 
 void ViewTable::Lookup(const std::vector<size_t>& columns, std::string_view key, Step step,
                        rows::BatchBuilder& out) const {
   const std::shared_lock lock(mutex_);
-  const auto index = std::find_if(indexes_.begin(), indexes_.end(), [&](const auto& i) { return i->columns == columns; });
+  const auto index = std::find_if(indexes_.begin(), indexes_.end(),
+                                  [&](const auto& i) { return i->columns == columns; });
   CHECK(index != indexes_.end()) << "Lookup without index";
   std::vector<const Entry*> found;
   const auto [begin, end] = (*index)->entries.equal_range(rows::KeyHash(key));
@@ -302,7 +314,8 @@ void ViewTable::Lookup(const std::vector<size_t>& columns, std::string_view key,
     if (WeightAt(*it->second, step) > 0) found.push_back(it->second);
   }
   // The same rows in the same order at every look-up, whatever the hash table does.
-  std::sort(found.begin(), found.end(), [](const Entry* a, const Entry* b) { return a->row() < b->row(); });
+  std::sort(found.begin(), found.end(),
+            [](const Entry* a, const Entry* b) { return a->row() < b->row(); });
   rows::KeyEncoder keys;
   DecodeInChunks(types_, found, [&](duckdb::DataChunk& chunk, size_t begin_entry, size_t count) {
     duckdb::DataChunk key_columns;
@@ -315,8 +328,9 @@ void ViewTable::Lookup(const std::vector<size_t>& columns, std::string_view key,
   });
 }
 
-size_t ViewTable::Scan(Step step, size_t position, size_t rows_max,
-                       const std::function<void(std::string_view row, rows::Weight weight)>& visit) const {
+size_t ViewTable::Scan(
+    Step step, size_t position, size_t rows_max,
+    const std::function<void(std::string_view row, rows::Weight weight)>& visit) const {
   const std::shared_lock lock(mutex_);
   size_t visited = 0;
   for (; position < slots_.size() && visited < rows_max; ++position) {
@@ -349,7 +363,8 @@ void ViewTable::TakeDirty(std::vector<Mutation>& out) {
     if (entry->newest.weight != 0) {
       value.emplace();
       PutZigzag(*value, entry->newest.weight);
-    } else if (!entry->in_garbage) {  // its turn came while it was dirty: try again at the next Apply
+    } else if (!entry->in_garbage) {  // its turn came while it was dirty: try again at the next
+                                      // Apply
       entry->in_garbage = true;
       garbage_.emplace_back(entry->newest.step, entry);
     }

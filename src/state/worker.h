@@ -79,7 +79,7 @@ class Worker final : public WorkerState {
   FlushBuffer buffer_;
   std::vector<Table*> unwritten_;  // tables with frozen entries
   std::chrono::steady_clock::time_point last_step_end_ = std::chrono::steady_clock::now();
-  bool share_open_ = false;        // frozen, and not yet handed over
+  bool share_open_ = false;  // frozen, and not yet handed over
   uint64_t ingested_ = 0;
   size_t evict_table_ = 0;
   size_t evict_again_bytes_ = 0;  // no sweep before memory has reached this

@@ -34,7 +34,8 @@ Result<std::vector<Record>> ParseFile(const std::string& path) {
         record.kind = Record::Kind::kError;
         std::getline(head >> std::ws, record.error_pattern);
       } else if (what != "ok") {
-        return Error(Code::kInvalidArgument, "{}:{}: statement {} is not known", path, number, what);
+        return Error(Code::kInvalidArgument, "{}:{}: statement {} is not known", path, number,
+                     what);
       }
     } else if (word == "query") {
       record.kind = Record::Kind::kQuery;
