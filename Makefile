@@ -1,7 +1,7 @@
 # make demo   installs what is missing, builds, runs examples/shop on real data and prints its answers
 # make test   installs what the tests need and runs them
 # make bench  builds the benchmarks to build/release/bin/bench_*
-.PHONY: demo test test-all bench build format tidy clean
+.PHONY: demo test test-all bench build format check-format tidy clean
 
 demo:
 	@tools/setup.sh
@@ -23,8 +23,13 @@ bench:
 build:
 	@tools/build.sh release millrace
 
+sources = $$(git ls-files 'src/*.h' 'src/*.cc' 'tests/*.h' 'tests/*.cc' 'bench/*.cc')
+
 format:
-	@clang-format-14 -i $$(git ls-files 'src/*.h' 'src/*.cc' 'tests/*.cc' 'bench/*.cc')
+	@clang-format-14 -i $(sources)
+
+check-format:
+	@clang-format-14 --dry-run -Werror $(sources)
 
 tidy:
 	@tools/tidy.py

@@ -7,7 +7,7 @@ failed=0
 fuzz_seconds=120
 if [ "${1:-}" = --all ]; then
   fuzz_seconds=1800
-  export MILLRACE_KILLS=100 MILLRACE_LINES=500000
+  export MILLRACE_KILLS=100 MILLRACE_LINES=500000 MILLRACE_LIVES=400
 fi
 # Runs one suite; its output goes to build/test-logs and is shown when it fails.
 suite() {
@@ -26,6 +26,7 @@ suite() {
 }
 
 suite structure tools/check_structure.py
+suite format make -s check-format
 suite build-release tools/build.sh release millrace slt_runner fuzz_views
 suite build-dev tools/build.sh dev all
 if [ -e build/dev/CTestTestfile.cmake ]; then

@@ -86,7 +86,6 @@ class FaultyFiles::OpenFile final : public File {
     return Ok();
   }
 
-
   Status Preallocate(uint64_t size) override {
     std::lock_guard lock(files_.mutex_);
     TRY(files_.CountCall("allocate", path_, true));

@@ -92,7 +92,6 @@ class SystemFile final : public File {
     return Ok();
   }
 
-
   Status Preallocate(uint64_t size) override {
     const int result =
         Retry([&] { return ::fallocate(fd_, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size)); });

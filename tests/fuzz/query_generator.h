@@ -1,4 +1,5 @@
-// Random schemas, rows and queries out of what views support. All from one seed, so that a case can be made again.
+// Random schemas, rows and queries out of what views support. All from one seed, so that a case can
+// be made again.
 #pragma once
 
 #include <string>
@@ -36,7 +37,8 @@ class Generator {
   Random& random() { return random_; }
 
  private:
-  std::string Scalar(const std::vector<ColumnSpec>& columns, const std::string& prefix, const std::string& type, int depth);
+  std::string Scalar(const std::vector<ColumnSpec>& columns, const std::string& prefix,
+                     const std::string& type, int depth);
   std::string Condition(const std::vector<ColumnSpec>& columns, const std::string& prefix);
   const ColumnSpec& Pick(const std::vector<ColumnSpec>& columns);
   std::string AggregateCall(const std::vector<ColumnSpec>& columns, const std::string& prefix);
