@@ -53,6 +53,9 @@ void Log::Impl::RunBackground(uint64_t room_wanted, bool force_checkpoint) {
     status = Error(Code::kOverloaded, "the write-ahead file cannot grow to {} bytes", room_wanted);
   }
   const bool full = !status.ok() && status.error().code() == Code::kOverloaded;
+  if (full && housekeeping) {
+    if (const Status freed = FreeByRetention(); !freed.ok()) status = freed;
+  }
   if (full && !stalled_) {
     LOG_ERROR("no space left on the disk: appends are refused until there is", "error={}",
               status.error().ToString());
@@ -266,14 +269,16 @@ void Log::Impl::WatchDisk() {
   disk_full_ = full;
 }
 
-Status Log::Impl::ApplyRetention() {
+std::vector<std::shared_ptr<const Log::Impl::Topic>> Log::Impl::AllTopics() const {
   std::vector<std::shared_ptr<const Topic>> topics;
-  {
-    std::shared_lock lock(topics_mutex_);
-    for (const auto& [id, topic] : topics_) topics.push_back(topic);
-  }
+  std::shared_lock lock(topics_mutex_);
+  for (const auto& [id, topic] : topics_) topics.push_back(topic);
+  return topics;
+}
+
+Status Log::Impl::ApplyRetention() {
   const Micros now = clock_.Now();
-  for (const auto& topic : topics) {
+  for (const auto& topic : AllTopics()) {
     const TopicConfig& config = topic->info.config;
     std::chrono::microseconds age_max = options_.segment_age_max;
     std::optional<Micros> append_time_min;
@@ -283,7 +288,8 @@ Status Log::Impl::ApplyRetention() {
           Micros{now.value - std::chrono::microseconds(*config.retention_time).count()};
     }
     for (const auto& partition : topic->partitions) {
-      TRY(partition->RollIfOlder(Micros{now.value - age_max.count()}));
+      const Status rolled = partition->RollIfOlder(Micros{now.value - age_max.count()});
+      if (!rolled.ok() && rolled.error().code() != Code::kOverloaded) return rolled;
       if (!config.retention_time && !config.retention_bytes) continue;
       TRY(const Offset start, partition->RetentionStart(append_time_min, config.retention_bytes));
       if (start <= partition->range().start) continue;
@@ -292,6 +298,21 @@ Status Log::Impl::ApplyRetention() {
       request.control = Control{EntryKind::kLogStart, partition->id(), start, ""};
       // Refused by a log that is being closed only: the next start frees it.
       queue_.TryPush(request, 0, {.always = true});
+    }
+  }
+  return Ok();
+}
+
+// With no space left the segments cannot be filled up to the frame that moves a partition's start,
+// after which its files would go. What lies below a start that is durable goes at once.
+Status Log::Impl::FreeByRetention() {
+  TRY(ApplyRetention());
+  for (const auto& topic : AllTopics()) {
+    for (const auto& partition : topic->partitions) {
+      TRY(const uint64_t removed, partition->RemoveSegmentsBelowStart());
+      if (removed == 0) continue;
+      std::lock_guard lock(stats_mutex_);
+      stats_.segments_deleted += removed;
     }
   }
   return Ok();

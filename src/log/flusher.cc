@@ -4,6 +4,11 @@
 #include "log/log_impl.h"
 
 namespace millrace::log {
+namespace {
+
+constexpr std::chrono::milliseconds kFullRetryInterval{100};
+
+}  // namespace
 
 void Log::Impl::FlusherLoop() {
   while (queue_.AwaitLead()) RunFrame();
@@ -27,6 +32,29 @@ bool Log::Impl::RunFrame() {
   std::deque<Request> requests;
   queue_.Take(requests, options_.frame_bytes_target);
   if (requests.empty()) return false;
+  Result<std::shared_ptr<Frame>> frame = MakeFrame(requests, /*patient=*/false);
+  while (!frame.ok()) {
+    const bool full = frame.error().code() == Code::kOverloaded && !options_.manual && !closed_;
+    Refuse(requests, frame.error(), /*all=*/!full);
+    if (requests.empty()) return true;
+    frame = MakeFrame(requests, /*patient=*/true);  // what must get in goes on alone
+  }
+  if (*frame != nullptr) {
+    last_sequence_ = (*frame)->meta.sequence;
+    last_clock_ = (*frame)->meta.clock;
+    Publish(*frame);
+    Complete(requests, **frame);
+    return true;
+  }
+  for (Request& request : requests) {
+    if (request.done) request.done(*std::move(request.error));
+  }
+  return true;
+}
+
+// Writes the requests as one frame, durably; null where each of them has its own error. When it
+// fails nothing of the frame counts as written: offsets that nobody was told are given again.
+Result<std::shared_ptr<Frame>> Log::Impl::MakeFrame(std::deque<Request>& requests, bool patient) {
   FrameBuilder builder;
   std::vector<std::pair<Partition*, Offset>> undo;
   for (Request& request : requests) Stage(request, builder, undo);
@@ -39,29 +67,27 @@ bool Log::Impl::RunFrame() {
     meta.durable = last_sequence_;
     meta.clock = std::max(last_clock_, clock_.Now());
     frame = builder.Build(std::move(meta), leader_epoch_, *frame_buffers_);
-    status = WaitForRoom(*frame);
-    if (status.ok()) status = WriteFrame(*frame);
+    status = WaitForRoom(*frame, patient);
+    if (status.ok()) status = WriteFrame(*frame, patient);
   }
-  if (!status.ok()) {
-    // Offsets that nobody was told are given again: nothing of the frame counts as written.
-    for (auto it = undo.rbegin(); it != undo.rend(); ++it) it->first->next_offset = it->second;
-    for (Request& request : requests) {
-      if (!request.error) request.error = status.error();
-      if (request.done) request.done(*std::move(request.error));
-    }
-    return true;
-  }
-  if (frame) {
-    last_sequence_ = frame->meta.sequence;
-    last_clock_ = frame->meta.clock;
-    Publish(frame);
-    Complete(requests, *frame);
-    return true;
-  }
+  if (status.ok()) return frame;
+  for (auto it = undo.rbegin(); it != undo.rend(); ++it) it->first->next_offset = it->second;
+  for (Request& request : requests) request.appended = {};
+  return status.error();
+}
+
+// Answers the requests with the error; unless `all`, those stay that wait where others are refused.
+void Log::Impl::Refuse(std::deque<Request>& requests, const Error& error, bool all) {
+  std::deque<Request> kept;
   for (Request& request : requests) {
+    if (!all && request.always && !request.error) {
+      kept.push_back(std::move(request));
+      continue;
+    }
+    if (!request.error) request.error = error;
     if (request.done) request.done(*std::move(request.error));
   }
-  return true;
+  requests = std::move(kept);
 }
 
 // Gives the request its offsets and puts it into the frame, or notes why not.
@@ -95,8 +121,8 @@ void Log::Impl::Stage(Request& request, FrameBuilder& builder,
 }
 
 // Memory for the tail and blocks in the write-ahead file; both are given back by the background
-// thread.
-Status Log::Impl::WaitForRoom(const Frame& frame) {
+// thread. The patient wait on while the disk is full, until Close.
+Status Log::Impl::WaitForRoom(const Frame& frame, bool patient) {
   const auto has_room = [&] {
     const bool all_filled = filled_count_ == frames_.size();
     return (all_filled || tail_bytes_ + frame.memory_bytes() <= options_.tail_bytes_max) &&
@@ -111,7 +137,8 @@ Status Log::Impl::WaitForRoom(const Frame& frame) {
   } else {
     room_wanted_ = frame.meta.frame_bytes;
     background_wakes_.notify_one();
-    room_made_.wait(lock, [&] { return has_room() || failed_ || stalled_; });
+    room_made_.wait(lock,
+                    [&] { return has_room() || failed_ || (stalled_ && (!patient || closed_)); });
     room_wanted_ = 0;
   }
   if (has_room()) return Ok();
@@ -120,8 +147,12 @@ Status Log::Impl::WaitForRoom(const Frame& frame) {
   return Error(Code::kOverloaded, "append: no space left on the disk of {}", options_.directory);
 }
 
-Status Log::Impl::WriteFrame(Frame& frame) {
-  const Status written = write_ahead_->Append(frame);
+Status Log::Impl::WriteFrame(Frame& frame, bool patient) {
+  Status written = write_ahead_->Append(frame);
+  while (patient && !closed_ && !written.ok() && written.error().code() == Code::kOverloaded) {
+    std::this_thread::sleep_for(kFullRetryInterval);
+    written = write_ahead_->Append(frame);
+  }
   if (!written.ok()) {
     // A full disk may have space again for the next frame. Nothing else heals by itself.
     if (written.error().code() != Code::kOverloaded) Fail(written.error());

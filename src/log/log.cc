@@ -60,6 +60,9 @@ std::optional<TopicInfo> Log::FindTopic(std::string_view name) const {
 Status Log::Append(AppendRequest request, AppendDone done) {
   return impl_->Append(std::move(request), std::move(done));
 }
+Status Log::AppendAlways(AppendRequest request, AppendDone done) {
+  return impl_->AppendAlways(std::move(request), std::move(done));
+}
 Result<Appended> Log::AppendAndWait(AppendRequest request) {
   return impl_->AppendAndWait(std::move(request));
 }
@@ -111,6 +114,8 @@ Log::Impl::~Impl() {
 Status Log::Impl::Close() {
   if (closed_.exchange(true)) return Ok();
   queue_.Close();
+  { std::lock_guard lock(frames_mutex_); }
+  room_made_.notify_all();
   if (options_.manual) {
     while (RunFrame()) {
     }
@@ -187,24 +192,29 @@ Result<Log::Impl::Request> Log::Impl::MakeRequest(AppendRequest appends, AppendD
 }
 
 Status Log::Impl::Append(AppendRequest appends, AppendDone done) {
-  TRY(Enqueue(std::move(appends), std::move(done), /*waits=*/false));
+  TRY(Enqueue(std::move(appends), std::move(done), {}));
+  return Ok();
+}
+
+Status Log::Impl::AppendAlways(AppendRequest appends, AppendDone done) {
+  TRY(Enqueue(std::move(appends), std::move(done), {.always = true}));
   return Ok();
 }
 
 Result<Appended> Log::Impl::AppendAndWait(AppendRequest appends) {
   auto promise = std::make_shared<std::promise<Result<Appended>>>();
   TRY(const auto pushed,
-      Enqueue(
-          std::move(appends),
-          [promise](Result<Appended> result) { promise->set_value(std::move(result)); },
-          /*waits=*/true));
+      Enqueue(std::move(appends),
+              [promise](Result<Appended> result) { promise->set_value(std::move(result)); },
+              {.waits = true}));
   return WaitFor(promise->get_future(), pushed);
 }
 
 Result<CommitQueue<Log::Impl::Request>::Push> Log::Impl::Enqueue(AppendRequest appends,
-                                                                 AppendDone done, bool waits) {
+                                                                 AppendDone done,
+                                                                 CommitQueue<Request>::How how) {
   TRY(CheckWritable());
-  if (disk_full_ || stalled_) {
+  if (!how.always && (disk_full_ || stalled_)) {
     refused_.fetch_add(1, std::memory_order_relaxed);
     return Error(Code::kOverloaded,
                  "append: the disk is above its high mark ({:.0f} % used or "
@@ -213,8 +223,9 @@ Result<CommitQueue<Log::Impl::Request>::Push> Log::Impl::Enqueue(AppendRequest a
         .Hint("free space or shorten retention; appends go on by themselves");
   }
   TRY(Request request, MakeRequest(std::move(appends), std::move(done)));
+  request.always = how.always;
   const uint64_t weight = request.bytes + kRequestOverheadBytes;
-  const auto pushed = queue_.TryPush(request, weight, {.waits = waits});
+  const auto pushed = queue_.TryPush(request, weight, how);
   if (pushed == CommitQueue<Request>::Push::kClosed) {
     return Error(Code::kUnavailable, "the log is closed");
   }

@@ -206,6 +206,10 @@ class Log {
   // The same, waiting. Writes the frame in the calling thread when nobody else is at it, which
   // saves two hand-overs. Must not be called by a completion or the listener.
   Result<Appended> AppendAndWait(AppendRequest request);
+  // For the few records of the node itself, without which what is already acknowledged could not be
+  // processed: like Append, but never kOverloaded. Neither a full queue nor the disk's high mark
+  // turns it away, and without any space on the disk it waits for some, until Close.
+  Status AppendAlways(AppendRequest request, AppendDone done);
 
   // ---- Reading ----
 

@@ -47,6 +47,7 @@ class Log::Impl {
   Status Close();
   Status Append(AppendRequest request, AppendDone done);
   Result<Appended> AppendAndWait(AppendRequest request);
+  Status AppendAlways(AppendRequest request, AppendDone done);
   std::shared_ptr<const Cut> DurableCut();
   FrameSequence DurableFrame() const { return {durable_frame_.load(std::memory_order_acquire)}; }
   void SetDurableListener(std::function<void(FrameSequence)> listener);
@@ -84,13 +85,15 @@ class Log::Impl {
     std::optional<Control> control;
     AppendDone done;
     uint64_t bytes = 0;
+    bool always = false;  // waits for space where others are refused
     Appended appended;
     std::optional<Error> error;
   };
 
   // log.cc
   // kQueued or kLead; see CommitQueue.
-  Result<CommitQueue<Request>::Push> Enqueue(AppendRequest appends, AppendDone done, bool waits);
+  Result<CommitQueue<Request>::Push> Enqueue(AppendRequest appends, AppendDone done,
+                                             CommitQueue<Request>::How how);
   Result<Request> MakeRequest(AppendRequest appends, AppendDone done) const;
   Status CheckWritable() const;
   void ReportDamage(const Partition& partition, const std::vector<DamagedRange>& ranges);
@@ -115,10 +118,12 @@ class Log::Impl {
   void FlusherLoop();
   Result<Appended> WaitFor(std::future<Result<Appended>> answer, CommitQueue<Request>::Push pushed);
   bool RunFrame();
+  Result<std::shared_ptr<Frame>> MakeFrame(std::deque<Request>& requests, bool patient);
+  void Refuse(std::deque<Request>& requests, const Error& error, bool all);
   void Stage(Request& request, FrameBuilder& builder,
              std::vector<std::pair<Partition*, Offset>>& undo);
-  Status WaitForRoom(const Frame& frame);
-  Status WriteFrame(Frame& frame);
+  Status WaitForRoom(const Frame& frame, bool patient);
+  Status WriteFrame(Frame& frame, bool patient);
   void Publish(const std::shared_ptr<const Frame>& frame);
   void Complete(std::deque<Request>& requests, const Frame& frame);
   void Fail(const Error& error);
@@ -136,7 +141,9 @@ class Log::Impl {
   void Evict(uint64_t bytes_max);
   Status Checkpoint(bool clean);
   void WatchDisk();
+  std::vector<std::shared_ptr<const Topic>> AllTopics() const;
   Status ApplyRetention();
+  Status FreeByRetention();
   bool CheckpointIsDue() const;
 
   // recovery.cc

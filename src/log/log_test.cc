@@ -360,6 +360,31 @@ TEST_F(LogTest, RefusesAppendsOnAFullDiskServesReadersAndHeals) {
   EXPECT_FALSE(log_->Stats().disk_above_high_mark);
 }
 
+TEST_F(LogTest, FreesWhatRetentionAllowsWhenTheDiskIsFullToTheLastByte) {
+  TopicConfig config;
+  config.retention_time = std::chrono::seconds(10);
+  const PartitionId p = MakeTopic("t", config);
+  ASSERT_TRUE(log_->SetFreeFloor(p, kOffsetMax).ok());
+  for (int i = 0; i < 100; ++i) Append(p, "value " + std::to_string(i));
+  log_->RunOnce(true);
+  clock_.Advance(std::chrono::seconds(60));
+  uint64_t used = 0;
+  for (const std::string& path : files_.Paths()) used += files_.ReadAll(path).value().size();
+  files_.SetTotalBytes(used);
+  // These frames find no room in segments until the old ones are gone.
+  bool refused = false;
+  for (int i = 0; i < 40; ++i) {
+    refused |= !log_->AppendAndWait({{p, MakeBatch("full " + std::to_string(i))}}).ok();
+    log_->RunOnce(true);
+  }
+  EXPECT_TRUE(refused);
+  EXPECT_GT(log_->DurableCut()->Find(p)->start, Offset{90});
+  EXPECT_FALSE(log_->Stats().disk_above_high_mark);
+  Append(p, "after");
+  Reopen();
+  EXPECT_EQ(ReadAllValues(*log_, p, log_->DurableCut()->Find(p)->start).value().back(), "after/0");
+}
+
 TEST_F(LogTest, LosesNothingWhenTheDiskIsFullToTheLastByte) {
   const PartitionId p = MakeTopic("t");
   for (int i = 0; i < 100; ++i) Append(p, "value " + std::to_string(i));

@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "base/logging.h"
 #include "log/testing.h"
 
 namespace millrace::log {
@@ -258,6 +259,65 @@ TEST(LogThreads, AnswersEveryRequestOnceWhenThePowerGoes) {
     for (const std::string& value : acknowledged) EXPECT_TRUE(there.contains(value)) << value;
     EXPECT_GE(acknowledged.size(), 25u);
   }
+}
+
+// Requests that must get in, on a disk that is full to the last byte.
+class LogOnFullDisk : public ::testing::Test {
+ protected:
+  static constexpr int kRequests = 300;  // more than find room without new segments
+
+  void SetUp() override {
+    SetLogLevel(LogLevel::kOff);
+    LogOptions options = SmallOptions(files_, clock_);
+    options.manual = false;
+    log_ = Log::Open(options).value();
+    partition_ = {log_->CreateTopic("t", {}).value().id, 0};
+    uint64_t used = 0;
+    for (const std::string& path : files_.Paths()) used += files_.ReadAll(path).value().size();
+    files_.SetTotalBytes(used);
+    for (int i = 0; i < kRequests; ++i) {
+      ASSERT_TRUE(
+          log_->AppendAlways({{partition_, MakeBatch("must " + std::to_string(i))}}, Answer())
+              .ok());
+    }
+    while (!log_->Stats().disk_above_high_mark) std::this_thread::yield();
+    ASSERT_LT(answered_, kRequests);
+  }
+  void TearDown() override { SetLogLevel(LogLevel::kWarning); }
+  AppendDone Answer() {
+    return [this](Result<Appended> result) {
+      acknowledged_ += result.ok();
+      ++answered_;
+    };
+  }
+  std::vector<std::string> AfterReopening() {
+    log_.reset();
+    return ReadAllValues(*Log::Open(SmallOptions(files_, clock_)).value(), partition_).value();
+  }
+
+  FaultyFiles files_;
+  ManualClock clock_{Micros{1'000'000}};
+  std::unique_ptr<Log> log_;
+  PartitionId partition_;
+  std::atomic<int> answered_{0}, acknowledged_{0};
+};
+
+TEST_F(LogOnFullDisk, WhatMustGetInWaitsForSpaceWhileOthersAreRefused) {
+  EXPECT_EQ(log_->AppendAndWait({{partition_, MakeBatch("x")}}).error().code(), Code::kOverloaded);
+  files_.SetTotalBytes(64 << 20);
+  while (answered_ < kRequests) std::this_thread::yield();
+  EXPECT_EQ(acknowledged_, kRequests);
+  std::vector<std::string> expected;
+  for (int i = 0; i < kRequests; ++i) expected.push_back("must " + std::to_string(i) + "/0");
+  EXPECT_EQ(AfterReopening(), expected);
+}
+
+TEST_F(LogOnFullDisk, CloseEndsTheWait) {
+  EXPECT_FALSE(log_->Close().ok()) << "the segments cannot be filled";
+  EXPECT_EQ(answered_, kRequests);
+  EXPECT_LT(acknowledged_, kRequests);
+  files_.SetTotalBytes(64 << 20);
+  EXPECT_EQ(AfterReopening().size(), static_cast<size_t>(acknowledged_));
 }
 
 // With the real file system.

@@ -3,6 +3,22 @@
 #include <algorithm>
 
 namespace millrace::runtime {
+namespace {
+
+constexpr std::chrono::seconds kLookInterval{10};
+
+}  // namespace
+
+Publisher::Publisher() : expire_thread_([this] { ExpireLoop(); }) {}
+
+Publisher::~Publisher() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  deadlines_changed_.notify_one();
+  expire_thread_.join();
+}
 
 void Publisher::Publish(PublishedPtr published) {
   std::vector<Waiter> ready;
@@ -46,8 +62,9 @@ void Publisher::WhenVisible(log::FrameSequence frame, std::chrono::milliseconds 
     const std::lock_guard lock(mutex_);
     if (newest_ == nullptr || newest_->state.frame < frame) {
       if (!closed_) {
-        waiters_.emplace(frame,
-                         Waiter{std::chrono::steady_clock::now() + timeout, std::move(done)});
+        const TimePoint deadline = std::chrono::steady_clock::now() + timeout;
+        waiters_.emplace(frame, Waiter{deadline, std::move(done)});
+        if (deadline < next_look_) deadlines_changed_.notify_one();
         return;
       }
       error = closed_;
@@ -56,23 +73,33 @@ void Publisher::WhenVisible(log::FrameSequence frame, std::chrono::milliseconds 
   done(error ? Status(*error) : Ok());
 }
 
-void Publisher::ExpireWaiters() {
-  std::vector<Waiter> expired;
-  {
-    const std::lock_guard lock(mutex_);
+// Fails the waiters whose time is over, and sleeps until the next one's is.
+void Publisher::ExpireLoop() {
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
     const TimePoint now = std::chrono::steady_clock::now();
+    TimePoint next = TimePoint::max();
+    std::vector<Waiter> expired;
     for (auto it = waiters_.begin(); it != waiters_.end();) {
       if (it->second.deadline > now) {
+        next = std::min(next, it->second.deadline);
         ++it;
         continue;
       }
       expired.push_back(std::move(it->second));
       it = waiters_.erase(it);
     }
-  }
-  for (Waiter& waiter : expired) {
-    waiter.done(Error(Code::kTimeout, "what the token stands for is not visible yet")
-                    .Hint("wait longer: ?timeout=30s"));
+    if (!expired.empty()) {
+      lock.unlock();
+      for (Waiter& waiter : expired) {
+        waiter.done(Error(Code::kTimeout, "what was written is stored, and not visible yet")
+                        .Hint("wait longer: ?timeout=30s"));
+      }
+      lock.lock();
+      continue;
+    }
+    next_look_ = std::min(next, now + kLookInterval);
+    deadlines_changed_.wait_until(lock, next_look_);
   }
 }
 

@@ -7,7 +7,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "catalog/catalog.h"
@@ -24,9 +26,15 @@ struct Published {
 };
 using PublishedPtr = std::shared_ptr<const Published>;
 
-// Thread-safe.
+// Thread-safe. A thread of its own looks at the waiters' deadlines: who waits is told in time,
+// whatever the step loop is at.
 class Publisher {
  public:
+  Publisher();
+  ~Publisher();
+  Publisher(const Publisher&) = delete;
+  Publisher& operator=(const Publisher&) = delete;
+
   // Keeps the versions of its step from being dropped as long as it lives. Movable.
   class Pin {
    public:
@@ -52,16 +60,15 @@ class Publisher {
   // No reader is pinned, or will pin, before it.
   state::Step OldestNeeded() const;
 
-  // Calls `done` once when everything up to `frame` is visible, or with kTimeout, or with
-  // kUnavailable after Close.
+  // Calls `done` once, on any thread, when everything up to `frame` is visible, or with kTimeout,
+  // or with kUnavailable after Close.
   void WhenVisible(log::FrameSequence frame, std::chrono::milliseconds timeout,
                    std::function<void(Status)> done);
-  // Fails the waiters whose time is over; to be called now and then.
-  void ExpireWaiters();
   void Close(const Error& reason);
 
  private:
   void Unpin(state::Step step);
+  void ExpireLoop();
   using TimePoint = std::chrono::steady_clock::time_point;
   struct Waiter {
     TimePoint deadline;
@@ -73,6 +80,10 @@ class Publisher {
   std::multiset<state::Step> pins_;
   std::multimap<log::FrameSequence, Waiter> waiters_;
   std::optional<Error> closed_;
+  bool stop_ = false;
+  TimePoint next_look_ = TimePoint::max();  // when the thread wakes by itself
+  std::condition_variable deadlines_changed_;
+  std::thread expire_thread_;
 };
 
 }  // namespace millrace::runtime

@@ -20,6 +20,8 @@ constexpr std::chrono::seconds kFlushIdleAfter{2};
 // Steps that were computed and wait for their journal record. More would only hide that the disk is
 // slow.
 constexpr size_t kComputedMax = 16;
+// How long a node that stops waits for a disk that is full to take their records.
+constexpr std::chrono::seconds kStopWait{2};
 // With nothing to do the loop looks at its timers this often.
 constexpr std::chrono::milliseconds kIdleTick{100};
 
@@ -47,7 +49,7 @@ void StepLoop::Stop() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
-    wake_.notify_one();
+    wake_.notify_all();
   }
   if (!thread_.joinable()) return;
   thread_.join();
@@ -127,7 +129,6 @@ Status StepLoop::LoopOnce(bool& worked) {
     TRY(RunStep(std::move(chosen)));
   }
   PublishDurable();
-  context_.publisher->ExpireWaiters();
   return MaybeFlush(/*idle=*/!worked);
 }
 
@@ -224,17 +225,7 @@ Status StepLoop::Journal(const StepRecord& record, log::AppendRequest more) {
     }
     PublishDurable();
   };
-  Status queued = context_.log->Append(more, done);
-  // The node's own records are few and must get in: they wait where producers are turned away.
-  while (!queued.ok() && queued.error().code() == Code::kOverloaded) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    {
-      const std::lock_guard lock(mutex_);
-      if (stop_) return queued.error();
-    }
-    queued = context_.log->Append(more, done);
-  }
-  return queued;
+  return context_.log->AppendAlways(std::move(more), done);
 }
 
 Status StepLoop::RunStep(Chosen chosen) {
@@ -255,7 +246,7 @@ Status StepLoop::RunStep(Chosen chosen) {
   }
   PublishDurable();
   std::unique_lock lock(mutex_);
-  wake_.wait(lock, [&] { return computed_.size() < kComputedMax || journal_error_; });
+  wake_.wait(lock, [&] { return computed_.size() < kComputedMax || journal_error_ || stop_; });
   return Ok();
 }
 
@@ -279,9 +270,13 @@ void StepLoop::PublishDurable() {
 Status StepLoop::WaitJournal() {
   PublishDurable();
   std::unique_lock lock(mutex_);
-  wake_.wait(lock, [&] { return computed_.empty() || journal_error_; });
-  if (journal_error_) return *journal_error_;
-  return Ok();
+  const auto written = [&] { return computed_.empty() || journal_error_; };
+  wake_.wait(lock, [&] { return written() || stop_; });
+  if (!wake_.wait_for(lock, kStopWait, written)) {
+    return Error(Code::kOverloaded, "the disk takes no records of the last steps")
+        .Hint("no rows are lost: the next start computes the steps anew");
+  }
+  return journal_error_ ? Status(*journal_error_) : Ok();
 }
 
 Status StepLoop::CatalogStep(uint64_t catalog_version, std::string catalog_record,
@@ -298,7 +293,16 @@ Status StepLoop::CatalogStep(uint64_t catalog_version, std::string catalog_recor
   TRY(Journal(record, std::move(more)));
   {
     std::unique_lock lock(mutex_);
-    wake_.wait(lock, [&] { return journal_durable_ >= record.step || journal_error_; });
+    const auto written = [&] { return journal_durable_ >= record.step || journal_error_; };
+    wake_.wait(lock, [&] { return written() || stop_; });
+    if (!wake_.wait_for(lock, kStopWait, written)) {
+      lock.unlock();
+      // No step may follow one whose outcome is open.
+      const auto error = Error(Code::kUnavailable, "the disk did not take the change")
+                             .Hint("whether it happened shows at the next start");
+      Fail(error);
+      return error;
+    }
     if (journal_error_) return *journal_error_;
   }
   // From here on the change has happened: an error below ends the loop, and recovery completes it.

@@ -1,0 +1,61 @@
+#include "runtime/published.h"
+
+#include <gtest/gtest.h>
+
+#include <future>
+
+namespace millrace::runtime {
+namespace {
+
+using std::chrono::milliseconds;
+
+PublishedPtr UpTo(int64_t step, uint64_t frame) {
+  auto published = std::make_shared<Published>();
+  published->state.step = {static_cast<decltype(state::Step::value)>(step)};
+  published->state.frame = {frame};
+  return published;
+}
+
+class PublisherTest : public testing::Test {
+ protected:
+  std::future<Status> When(uint64_t frame, milliseconds timeout) {
+    auto promise = std::make_shared<std::promise<Status>>();
+    publisher_.WhenVisible({frame}, timeout,
+                           [promise](Status status) { promise->set_value(std::move(status)); });
+    return promise->get_future();
+  }
+  Publisher publisher_;
+};
+
+TEST_F(PublisherTest, WaitersAreToldInTimeThoughNothingIsPublished) {
+  auto late = When(2, milliseconds(30'000));
+  auto soon = When(2, milliseconds(10));
+  EXPECT_EQ(soon.get().error().code(), Code::kTimeout);
+  EXPECT_EQ(late.wait_for(milliseconds(0)), std::future_status::timeout);
+  publisher_.Publish(UpTo(1, 1));
+  EXPECT_EQ(late.wait_for(milliseconds(0)), std::future_status::timeout);
+  publisher_.Publish(UpTo(2, 2));
+  EXPECT_TRUE(late.get().ok());
+  EXPECT_TRUE(When(2, milliseconds(0)).get().ok());
+}
+
+TEST_F(PublisherTest, CloseTellsAllWhoWait) {
+  auto waiter = When(1, milliseconds(30'000));
+  publisher_.Close(Error(Code::kUnavailable, "the node is stopping"));
+  EXPECT_EQ(waiter.get().error().code(), Code::kUnavailable);
+  EXPECT_EQ(When(1, milliseconds(30'000)).get().error().code(), Code::kUnavailable);
+}
+
+TEST_F(PublisherTest, WhatAReaderPinsIsNeeded) {
+  publisher_.Publish(UpTo(1, 1));
+  {
+    const Publisher::Pin pin = publisher_.PinNewest();
+    publisher_.Publish(UpTo(2, 2));
+    EXPECT_EQ(pin.published().state.step.value, 1u);
+    EXPECT_EQ(publisher_.OldestNeeded().value, 1u);
+  }
+  EXPECT_EQ(publisher_.OldestNeeded().value, 2u);
+}
+
+}  // namespace
+}  // namespace millrace::runtime
