@@ -52,7 +52,7 @@ struct LogOptions {
   uint64_t segment_bytes = 64ull << 20;
   std::chrono::seconds segment_age_max{7 * 24 * 3600};  // an older active segment is rolled
   uint64_t request_bytes_max = 16ull << 20;             // one append, all partitions together
-  uint64_t frame_bytes_target = 4ull << 20;  // a frame takes no further request beyond it
+  uint64_t frame_bytes_target = 1ull << 20;  // a frame takes no further request beyond it
   uint64_t queue_bytes_max = 64ull << 20;    // waiting to be written
   // Newest frames, kept in memory for readers; half as much again is kept for the next frames.
   uint64_t tail_bytes_max = 64ull << 20;

@@ -1,6 +1,8 @@
 #include "runtime/step_loop.h"
 
 #include <algorithm>
+#include <limits>
+#include <map>
 
 #include "base/logging.h"
 
@@ -12,11 +14,16 @@ using std::chrono::steady_clock;
 
 // A step reads at most about this many bytes of all partitions together (whole frames in any case).
 constexpr size_t kStepBytesMax = 32 << 20;
+// What a step aims at when there is more to do than fits in; never fewer records than these.
+constexpr double kStepSeconds = 0.2;
+constexpr int64_t kStepRecordsMin = 2000;
 // Replay after a crash takes about as long as the steps since the last flush took: design/engine:
 // <= 1 s.
 constexpr double kFlushAfterBusySeconds = 0.7;
-// State that nothing changes any more is flushed too, so that a quiet node restarts at once.
+// State that nothing changes any more is flushed too, so that a quiet node restarts at once: soon
+// where replay would take a while.
 constexpr std::chrono::seconds kFlushIdleAfter{2};
+constexpr double kFlushIdleBusySeconds = 0.1;
 // Steps that were computed and wait for their journal record. More would only hide that the disk is
 // slow.
 constexpr size_t kComputedMax = 16;
@@ -27,7 +34,10 @@ constexpr std::chrono::milliseconds kIdleTick{100};
 
 }  // namespace
 
-StepLoop::StepLoop(StepLoopContext context) : context_(context), last_flush_(steady_clock::now()) {}
+StepLoop::StepLoop(StepLoopContext context)
+    : context_(context),
+      last_flush_(steady_clock::now()),
+      records_target_(context.step_records_max) {}
 
 StepLoop::~StepLoop() { Stop(); }
 
@@ -184,6 +194,7 @@ Result<StepLoop::Chosen> StepLoop::Choose() {
     records_max *= 2;
   }
   lag_records_.store(lag, std::memory_order_relaxed);
+  chosen.frame = std::min(chosen.frame, LastFrameThatFits());
   const bool all = chosen.frame == cut->frame;
   for (auto& [partition, reader] : readers) {
     const log::Cut::End* end = cut->Find(partition);
@@ -194,6 +205,23 @@ Result<StepLoop::Chosen> StepLoop::Choose() {
     chosen.slices.push_back(std::move(slice));
   }
   return chosen;
+}
+
+// The frame up to which what was read is about records_target_ records; at least the first one.
+log::FrameSequence StepLoop::LastFrameThatFits() const {
+  std::map<log::FrameSequence, int64_t> records;
+  for (const auto& [partition, reader] : context_.pipeline->readers()) {
+    for (const log::ReadBatch& batch : reader.buffered())
+      records[batch.frame] += batch.last_offset - batch.base_offset + 1;
+  }
+  int64_t sum = 0;
+  log::FrameSequence last{std::numeric_limits<uint64_t>::max()};
+  for (const auto& [frame, count] : records) {
+    if (sum > 0 && sum + count > records_target_) return last;
+    sum += count;
+    last = frame;
+  }
+  return {std::numeric_limits<uint64_t>::max()};
 }
 
 StepRecord StepLoop::MakeRecord(const Chosen& chosen) {
@@ -235,7 +263,9 @@ Status StepLoop::RunStep(Chosen chosen) {
   TRY(context_.pipeline->Run(record, std::move(chosen.slices)));
   dirty_ = true;
   const double seconds = SecondsSince(start);
+  AdaptSteps(chosen.records, seconds);
   busy_since_flush_ += seconds;
+  last_step_ = steady_clock::now();
   {
     std::unique_lock lock(mutex_);
     computed_.push_back(context_.pipeline->Publishable());
@@ -248,6 +278,16 @@ Status StepLoop::RunStep(Chosen chosen) {
   std::unique_lock lock(mutex_);
   wake_.wait(lock, [&] { return computed_.size() < kComputedMax || journal_error_ || stop_; });
   return Ok();
+}
+
+// The next step may take as many records as fit into kStepSeconds, if they cost what the last ones
+// did: long steps delay what is visible, and a crash has whole steps to do again.
+void StepLoop::AdaptSteps(int64_t records, double seconds) {
+  if (records < kStepRecordsMin && seconds < kStepSeconds) return;  // too few to learn from
+  const double fitting = static_cast<double>(records) * kStepSeconds / std::max(seconds, 1e-6);
+  const int64_t least = std::min(kStepRecordsMin, context_.step_records_max);
+  records_target_ =
+      std::clamp(static_cast<int64_t>(std::min(fitting, 1e15)), least, context_.step_records_max);
 }
 
 // Called by the loop and by the log's flusher, whichever of compute and fdatasync ends later.
@@ -330,7 +370,9 @@ Status StepLoop::MaybeFlush(bool idle) {
   if (flushing_) TRY(AfterFlush());
   if (!dirty_) return Ok();
   const bool due = busy_since_flush_ >= kFlushAfterBusySeconds || context_.store->wants_flush() ||
-                   (idle && steady_clock::now() - last_flush_ >= kFlushIdleAfter);
+                   (idle && (steady_clock::now() - last_flush_ >= kFlushIdleAfter ||
+                             (busy_since_flush_ >= kFlushIdleBusySeconds &&
+                              steady_clock::now() - last_step_ >= kIdleTick)));
   return due ? BeginFlush() : Ok();
 }
 

@@ -35,7 +35,7 @@ struct StepLoopContext {
   Clock* clock;
   log::TopicId journal;
   log::TopicId catalog_topic;
-  int64_t step_records_max;  // about how many records a step takes; whole frames in any case
+  int64_t step_records_max;  // a step takes no more, but for whole frames
 };
 
 class StepLoop {
@@ -86,8 +86,10 @@ class StepLoop {
   Status LoopOnce(bool& worked);
   void RunBoundaryWork();
   Result<Chosen> Choose();
+  log::FrameSequence LastFrameThatFits() const;
   StepRecord MakeRecord(const Chosen& chosen);
   Status RunStep(Chosen chosen);
+  void AdaptSteps(int64_t records, double seconds);
   // Appends the step's record (and `more` in the same frame); the step is published once it is
   // durable.
   Status Journal(const StepRecord& record, log::AppendRequest more);
@@ -123,8 +125,10 @@ class StepLoop {
   log::FrameSequence seen_frame_;
   double busy_since_flush_ = 0;
   std::chrono::steady_clock::time_point last_flush_;
+  std::chrono::steady_clock::time_point last_step_;
   std::optional<NodeState> flushing_;
   bool dirty_ = false;
+  int64_t records_target_;  // of the next step
   std::atomic<int64_t> lag_records_{0};
 };
 

@@ -13,8 +13,8 @@ namespace {
 // beside the 10 ms that a step may take.
 constexpr double kSliceSeconds = 0.0015;
 // After a longer step: this share of the time it took, up to a bound.
-constexpr double kSliceShareOfStep = 0.3;
-constexpr double kSliceSecondsMax = 0.2;
+constexpr double kSliceShareOfStep = 0.5;
+constexpr double kSliceSecondsMax = 1.0;
 constexpr size_t kEntriesPerLookAtTheClock = 128;
 constexpr size_t kSlotsPerLook = 1024;
 
