@@ -20,8 +20,6 @@ std::string Construct(const duckdb::LogicalOperator& op) {
   switch (op.type) {
     case LogicalOperatorType::LOGICAL_RECURSIVE_CTE:
       return "a recursive common table expression";
-    case LogicalOperatorType::LOGICAL_UNNEST:
-      return "unnest()";
     case LogicalOperatorType::LOGICAL_SAMPLE:
       return "a sample (USING SAMPLE, TABLESAMPLE)";
     case LogicalOperatorType::LOGICAL_PIVOT:
@@ -35,14 +33,6 @@ std::string Construct(const duckdb::LogicalOperator& op) {
     default:
       return "the operator " + op.GetName();
   }
-}
-
-// The function that a window expression is, as it was written.
-std::string WindowName(const duckdb::BoundWindowExpression& window) {
-  if (window.aggregate) return window.aggregate->name;
-  std::string name = duckdb::ExpressionTypeToString(window.GetExpressionType());
-  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return name;
 }
 
 }  // namespace
@@ -119,14 +109,10 @@ Result<NodeId> ViewPlanner::Map(duckdb::LogicalOperator& op) {
       TRY(const NodeId input, Map(*op.children[0]));
       return Narrow(input, order.projection_map);
     }
-    case LogicalOperatorType::LOGICAL_WINDOW: {
-      for (const auto& expression : op.expressions) {
-        const auto& window = expression->Cast<duckdb::BoundWindowExpression>();
-        if (window.GetExpressionType() == duckdb::ExpressionType::WINDOW_ROW_NUMBER) continue;
-        return Refuse(fmt::format("the window function {}()", WindowName(window)), window);
-      }
-      return Refuse("row_number() without a bound such as \"row_number() OVER (…) <= 10\"", op);
-    }
+    case LogicalOperatorType::LOGICAL_WINDOW:
+      return MapWindow(op.Cast<duckdb::LogicalWindow>());
+    case LogicalOperatorType::LOGICAL_UNNEST:
+      return MapUnnest(op.Cast<duckdb::LogicalUnnest>());
     case LogicalOperatorType::LOGICAL_UNION:
     case LogicalOperatorType::LOGICAL_INTERSECT:
     case LogicalOperatorType::LOGICAL_EXCEPT:

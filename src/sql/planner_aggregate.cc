@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <numeric>
+
 #include "sql/view_planner.h"
 
 namespace millrace::sql {
@@ -12,11 +15,64 @@ bool IsRandom(const duckdb::BoundAggregateExpression& call) {
 }  // namespace
 
 Result<NodeId> ViewPlanner::MapAggregate(duckdb::LogicalAggregate& op) {
-  const bool plain = op.grouping_sets.empty() || (op.grouping_sets.size() == 1 &&
-                                                  op.grouping_sets[0].size() == op.groups.size());
-  if (!plain || !op.grouping_functions.empty()) return Refuse("GROUPING SETS, ROLLUP or CUBE", op);
   TRY(const NodeId input, Map(*op.children[0]));
+  Columns all(op.groups.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  const bool plain = op.grouping_sets.empty() ||
+                     (op.grouping_sets.size() == 1 && op.grouping_sets[0].size() == all.size());
+  if (plain && op.grouping_functions.empty()) return MapGroups(op, input, all);
+  return MapGroupingSets(op, input);
+}
 
+// One aggregate per grouping set; a group column that is not in the set is NULL, and GROUPING()
+// says so.
+Result<NodeId> ViewPlanner::MapGroupingSets(duckdb::LogicalAggregate& op, NodeId input) {
+  std::vector<NodeId> parts;
+  duckdb::vector<duckdb::GroupingSet> sets = op.grouping_sets;
+  if (sets.empty()) {
+    duckdb::GroupingSet all;
+    for (size_t i = 0; i < op.groups.size(); ++i) all.insert(i);
+    sets.push_back(std::move(all));
+  }
+  for (const duckdb::GroupingSet& set : sets) {
+    const Columns groups(set.begin(), set.end());
+    TRY(const NodeId aggregate, MapGroups(op, input, groups));
+    std::vector<stream::Expression> expressions;
+    std::vector<std::string> names;
+    const auto constant = [&](duckdb::Value value, const std::string& name) {
+      expressions.push_back(
+          Share(duckdb::make_uniq<duckdb::BoundConstantExpression>(std::move(value))));
+      names.push_back(name);
+    };
+    for (size_t i = 0; i < op.groups.size(); ++i) {
+      const auto at = std::find(groups.begin(), groups.end(), i);
+      if (at == groups.end()) {
+        constant(duckdb::Value(op.groups[i]->return_type), op.groups[i]->GetName());
+        continue;
+      }
+      expressions.push_back(plan_.Column(aggregate, static_cast<size_t>(at - groups.begin())));
+      names.push_back(op.groups[i]->GetName());
+    }
+    for (size_t i = groups.size(); i < plan_.width(aggregate); ++i) {
+      expressions.push_back(plan_.Column(aggregate, i));
+      names.push_back(plan_.names(aggregate)[i]);
+    }
+    for (const auto& function : op.grouping_functions) {
+      int64_t bits = 0;
+      for (const auto column : function)
+        bits = bits * 2 + (std::find(groups.begin(), groups.end(), column) == groups.end() ? 1 : 0);
+      constant(duckdb::Value::BIGINT(bits), "grouping");
+    }
+    parts.push_back(plan_.Project(aggregate, std::move(expressions), std::move(names)));
+  }
+  if (parts.size() == 1) return parts[0];
+  return plan_.Add({stream::UnionAll{}, parts, plan_.types(parts[0]), plan_.names(parts[0])},
+                   std::nullopt);
+}
+
+// `groups`: which of the operator's group expressions, in this order.
+Result<NodeId> ViewPlanner::MapGroups(duckdb::LogicalAggregate& op, NodeId input,
+                                      const Columns& groups) {
   // One list of everything that the operator reads: each a column of a projection below.
   std::vector<stream::Expression> inputs;
   std::vector<std::string> names;
@@ -32,9 +88,10 @@ Result<NodeId> ViewPlanner::MapAggregate(duckdb::LogicalAggregate& op) {
 
   stream::Aggregate aggregate;
   stream::Node node;
-  for (const auto& group : op.groups) {
-    aggregate.groups.push_back(need(*group));
-    node.types.push_back(group->return_type);
+  for (const stream::ColumnIndex index : groups) {
+    const duckdb::Expression& group = *op.groups[index];
+    aggregate.groups.push_back(need(group));
+    node.types.push_back(group.return_type);
     node.names.push_back(names[aggregate.groups.back()]);
   }
   for (const auto& expression : op.expressions) {

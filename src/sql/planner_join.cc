@@ -1,3 +1,5 @@
+#include <numeric>
+
 #include "base/check.h"
 #include "duckdb/planner/expression/list.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
@@ -41,7 +43,49 @@ void SplitConjunction(const duckdb::Expression& condition,
     SplitConjunction(*child, out);
 }
 
+stream::Expression ConstantOf(duckdb::Value value) {
+  return Share(duckdb::make_uniq<duckdb::BoundConstantExpression>(std::move(value)));
+}
+stream::Expression BooleanConstant(bool value) {
+  return ConstantOf(duckdb::Value::BOOLEAN(value));
+}
+
+stream::Expression NullTest(ExpressionType type, const duckdb::Expression& of) {
+  auto test =
+      duckdb::make_uniq<duckdb::BoundOperatorExpression>(type, duckdb::LogicalType::BOOLEAN);
+  test->children.push_back(of.Copy());
+  return Share(std::move(test));
+}
+stream::Expression IsNull(const duckdb::Expression& of) {
+  return NullTest(ExpressionType::OPERATOR_IS_NULL, of);
+}
+
+// AND or OR of the terms; there is at least one.
+stream::Expression Conjunction(ExpressionType type, const std::vector<stream::Expression>& terms) {
+  if (terms.size() == 1) return terms[0];
+  auto out = duckdb::make_uniq<duckdb::BoundConjunctionExpression>(type);
+  for (const auto& term : terms) out->children.push_back(term->Copy());
+  return Share(std::move(out));
+}
+
+Columns FirstColumns(size_t count) {
+  Columns columns(count);
+  std::iota(columns.begin(), columns.end(), size_t{0});
+  return columns;
+}
+
 }  // namespace
+
+ViewPlanner::JoinTerms ViewPlanner::Flipped(const JoinTerms& terms, size_t left_width,
+                                            size_t right_width) {
+  JoinTerms flipped{terms.right, terms.left, terms.nulls_equal, {}};
+  for (const auto& expression : terms.residual) {
+    flipped.residual.push_back(Renumber(*expression, [&](stream::ColumnIndex column) {
+      return column < left_width ? column + right_width : column - left_width;
+    }));
+  }
+  return flipped;
+}
 
 Result<ViewPlanner::JoinTerms> ViewPlanner::TermsOf(const duckdb::LogicalComparisonJoin& op,
                                                     size_t left_width) const {
@@ -144,29 +188,48 @@ NodeId ViewPlanner::JoinPresence(bool present, NodeId left, NodeId right, const 
     marked.push_back(plan_.Column(keys, i));
     on_keys.right[i] = plan_.Column(keys, i);
   }
-  marked.push_back(
-      Share(duckdb::make_uniq<duckdb::BoundConstantExpression>(duckdb::Value::BOOLEAN(true))));
+  marked.push_back(BooleanConstant(true));
   const NodeId with_mark =
       plan_.Project(keys, std::move(marked), std::vector<std::string>(terms.right.size() + 1));
   const size_t left_width = plan_.width(left);
   NodeId joined = JoinRows(present ? stream::JoinKind::kInner : stream::JoinKind::kLeft, left,
                            with_mark, on_keys);
   if (!present) {
-    auto absent = duckdb::make_uniq<duckdb::BoundOperatorExpression>(
-        ExpressionType::OPERATOR_IS_NULL, duckdb::LogicalType::BOOLEAN);
-    absent->children.push_back(plan_.Column(joined, left_width + terms.right.size())->Copy());
-    joined = plan_.Filter(joined, {Share(std::move(absent))});
+    joined =
+        plan_.Filter(joined, {IsNull(*plan_.Column(joined, left_width + terms.right.size()))});
   }
-  Columns wanted;
-  for (size_t i = 0; i < left_width; ++i) wanted.push_back(i);
-  return plan_.Select(joined, wanted);
+  return plan_.Select(joined, FirstColumns(left_width));
+}
+
+NodeId ViewPlanner::RowsWithout(NodeId left, NodeId right, const JoinTerms& terms) {
+  if (terms.residual.empty()) return JoinPresence(false, left, right, terms);
+  // A left join keeps each row without partner, beside NULLs: the mark is NULL there alone.
+  const size_t left_width = plan_.width(left);
+  std::vector<stream::Expression> marked;
+  for (size_t i = 0; i < plan_.width(right); ++i) marked.push_back(plan_.Column(right, i));
+  marked.push_back(BooleanConstant(true));
+  std::vector<std::string> names = plan_.names(right);
+  names.push_back("");
+  const NodeId with_mark = plan_.Project(right, std::move(marked), std::move(names));
+  NodeId joined = JoinRows(stream::JoinKind::kLeft, left, with_mark, terms);
+  joined = plan_.Filter(joined, {IsNull(*plan_.Column(joined, plan_.width(joined) - 1))});
+  return plan_.Select(joined, FirstColumns(left_width));
+}
+
+NodeId ViewPlanner::RowsWith(NodeId left, NodeId right, const JoinTerms& terms) {
+  if (terms.residual.empty()) return JoinPresence(true, left, right, terms);
+  const NodeId without = RowsWithout(left, right, terms);
+  const NodeId taken_away =
+      plan_.Add({stream::Negate{}, {without}, plan_.types(left), plan_.names(left)}, std::nullopt);
+  return plan_.Add({stream::UnionAll{}, {left, taken_away}, plan_.types(left), plan_.names(left)},
+                   plan_.key(left));
 }
 
 NodeId ViewPlanner::FullJoin(NodeId left, NodeId right, const JoinTerms& terms) {
   // The left join, and the right rows without partner beside NULLs.
   const NodeId left_rows = JoinRows(stream::JoinKind::kLeft, left, right, terms);
-  JoinTerms flipped{terms.right, terms.left, terms.nulls_equal, {}};
-  const NodeId lonely = JoinPresence(false, right, left, flipped);
+  const NodeId lonely =
+      RowsWithout(right, left, Flipped(terms, plan_.width(left), plan_.width(right)));
   std::vector<stream::Expression> padded;
   for (const duckdb::LogicalType& type : plan_.types(left)) {
     padded.push_back(
@@ -179,6 +242,70 @@ NodeId ViewPlanner::FullJoin(NodeId left, NodeId right, const JoinTerms& terms) 
       std::nullopt);
 }
 
+// The left rows and a last column: TRUE with a partner; else NULL where a NULL among the values
+// compared may stand for one, FALSE where not. A condition IS NOT DISTINCT FROM says which right
+// rows belong to the left row (a correlated subquery); the others compare.
+Result<NodeId> ViewPlanner::MarkJoin(NodeId left, NodeId right, const JoinTerms& terms,
+                                     const duckdb::LogicalComparisonJoin& op) {
+  if (op.predicate) return Refuse("IN or ANY with this subquery", op);
+  JoinTerms group;  // which right rows belong to the left row
+  std::vector<stream::Expression> null_left;
+  std::vector<stream::Expression> null_right;
+  for (const duckdb::JoinCondition& condition : op.conditions) {
+    if (condition.comparison == ExpressionType::COMPARE_NOT_DISTINCT_FROM) {
+      group.left.push_back(CopyOf(*condition.left));
+      group.right.push_back(CopyOf(*condition.right));
+      group.nulls_equal.push_back(true);
+    } else {
+      null_left.push_back(IsNull(*condition.left));
+      null_right.push_back(IsNull(*condition.right));
+    }
+  }
+  const size_t width = plan_.width(left);
+  const auto with_mark = [&](NodeId rows, stream::Expression mark) {
+    std::vector<stream::Expression> expressions;
+    for (size_t i = 0; i < width; ++i) expressions.push_back(plan_.Column(rows, i));
+    expressions.push_back(std::move(mark));
+    std::vector<std::string> names = plan_.names(left);
+    names.push_back("");
+    return plan_.Project(rows, std::move(expressions), std::move(names));
+  };
+  const NodeId matched = with_mark(RowsWith(left, right, terms), BooleanConstant(true));
+  NodeId unmatched = RowsWithout(left, right, terms);
+  stream::Expression mark = BooleanConstant(false);
+  if (!null_left.empty()) {
+    // One row per group: that there are right rows, and that there are such with a NULL.
+    const auto groups_of = [&](NodeId rows) {
+      std::vector<stream::Expression> expressions = group.right;
+      expressions.push_back(BooleanConstant(true));
+      std::vector<std::string> names(expressions.size());
+      return plan_.DistinctRows(plan_.Project(rows, std::move(expressions), std::move(names)));
+    };
+    const auto note = [&](NodeId groups) {
+      JoinTerms on = group;
+      for (size_t i = 0; i < on.right.size(); ++i) on.right[i] = plan_.Column(groups, i);
+      unmatched = JoinRows(stream::JoinKind::kLeft, unmatched, groups, on);
+      return plan_.width(unmatched) - 1;
+    };
+    const size_t some = note(groups_of(right));
+    const size_t some_null = note(groups_of(
+        plan_.Filter(right, {Conjunction(ExpressionType::CONJUNCTION_OR, null_right)})));
+    null_left.push_back(NullTest(ExpressionType::OPERATOR_IS_NOT_NULL,
+                                 *plan_.Column(unmatched, some_null)));
+    const stream::Expression unknown = Conjunction(
+        ExpressionType::CONJUNCTION_AND,
+        {NullTest(ExpressionType::OPERATOR_IS_NOT_NULL, *plan_.Column(unmatched, some)),
+         Conjunction(ExpressionType::CONJUNCTION_OR, null_left)});
+    mark = Share(duckdb::make_uniq<duckdb::BoundCaseExpression>(
+        unknown->Copy(), ConstantOf(duckdb::Value(duckdb::LogicalType::BOOLEAN))->Copy(),
+        BooleanConstant(false)->Copy()));
+  }
+  const NodeId rest = with_mark(unmatched, std::move(mark));
+  return plan_.Add(
+      {stream::UnionAll{}, {matched, rest}, plan_.types(matched), plan_.names(matched)},
+      plan_.key(left));
+}
+
 Result<NodeId> ViewPlanner::JoinAs(JoinType type, NodeId left, NodeId right, JoinTerms terms,
                                    const duckdb::LogicalOperator& op) {
   const size_t left_width = plan_.width(left);
@@ -189,26 +316,19 @@ Result<NodeId> ViewPlanner::JoinAs(JoinType type, NodeId left, NodeId right, Joi
     case JoinType::LEFT:
       return JoinRows(stream::JoinKind::kLeft, left, right, terms);
     case JoinType::RIGHT: {
-      JoinTerms flipped{terms.right, terms.left, terms.nulls_equal, {}};
-      for (const auto& expression : terms.residual) {
-        flipped.residual.push_back(Renumber(*expression, [&](stream::ColumnIndex column) {
-          return column < left_width ? column + right_width : column - left_width;
-        }));
-      }
-      const NodeId joined = JoinRows(stream::JoinKind::kLeft, right, left, flipped);
+      const NodeId joined = JoinRows(stream::JoinKind::kLeft, right, left,
+                                     Flipped(terms, left_width, right_width));
       Columns wanted;
       for (size_t i = 0; i < left_width; ++i) wanted.push_back(right_width + i);
       for (size_t i = 0; i < right_width; ++i) wanted.push_back(i);
       return plan_.Select(joined, wanted);
     }
     case JoinType::OUTER:
-      if (!terms.residual.empty()) return Refuse("a FULL OUTER JOIN on more than equalities", op);
       return FullJoin(left, right, terms);
     case JoinType::SEMI:
+      return RowsWith(left, right, terms);
     case JoinType::ANTI:
-      if (!terms.residual.empty())
-        return Refuse("an EXISTS or IN subquery that depends on more than equalities", op);
-      return JoinPresence(type == JoinType::SEMI, left, right, terms);
+      return RowsWithout(left, right, terms);
     case JoinType::SINGLE: {
       // A scalar subquery: exact as a left join where each left row can meet one right row only.
       const PlanBuilder::Key& key = plan_.key(right);
@@ -222,8 +342,7 @@ Result<NodeId> ViewPlanner::JoinAs(JoinType type, NodeId left, NodeId right, Joi
       return JoinRows(stream::JoinKind::kLeft, left, right, terms);
     }
     case JoinType::MARK:
-      return Refuse("IN or ANY with a subquery, other than as a condition of its own,", op)
-          .Hint("write NOT EXISTS (SELECT …) for NOT IN (SELECT …)");
+      return MarkJoin(left, right, terms, op.Cast<duckdb::LogicalComparisonJoin>());
     default:
       return Refuse(fmt::format("a join of type {}", duckdb::JoinTypeToString(type)), op);
   }

@@ -1,3 +1,5 @@
+#include <numeric>
+
 #include "sql/view_planner.h"
 
 namespace millrace::sql {
@@ -18,8 +20,15 @@ Result<NodeId> ViewPlanner::MapSetOperation(duckdb::LogicalSetOperation& op) {
     return op.setop_all ? all : plan_.DistinctRows(all);
   }
   const bool intersect = op.type == duckdb::LogicalOperatorType::LOGICAL_INTERSECT;
-  if (op.setop_all || inputs.size() != 2)
-    return Refuse(intersect ? "INTERSECT ALL" : "EXCEPT ALL", op);
+  if (inputs.size() != 2) return Refuse(intersect ? "this INTERSECT" : "this EXCEPT", op);
+  if (op.setop_all) {
+    // Equal rows are numbered: the second of the left side needs a second one on the right.
+    for (NodeId& input : inputs) {
+      std::vector<stream::Expression> columns;
+      for (size_t i = 0; i < plan_.width(input); ++i) columns.push_back(plan_.Column(input, i));
+      input = TopRows(input, columns, {}, kNoLimit, 0, true, "");
+    }
+  }
   // Rows that are equal as SQL has it, NULLs too.
   JoinTerms terms;
   for (size_t i = 0; i < plan_.width(inputs[0]); ++i) {
@@ -27,7 +36,12 @@ Result<NodeId> ViewPlanner::MapSetOperation(duckdb::LogicalSetOperation& op) {
     terms.right.push_back(plan_.Column(inputs[1], i));
     terms.nulls_equal.push_back(true);
   }
-  return JoinPresence(intersect, plan_.DistinctRows(inputs[0]), inputs[1], terms);
+  if (!op.setop_all)
+    return JoinPresence(intersect, plan_.DistinctRows(inputs[0]), inputs[1], terms);
+  const NodeId rows = JoinPresence(intersect, inputs[0], inputs[1], terms);
+  Columns columns(plan_.width(rows) - 1);
+  std::iota(columns.begin(), columns.end(), size_t{0});
+  return plan_.Select(rows, columns);
 }
 
 }  // namespace millrace::sql

@@ -1,5 +1,3 @@
-#include <limits>
-
 #include "duckdb/planner/expression/list.hpp"
 #include "sql/view_planner.h"
 
@@ -7,9 +5,6 @@ namespace millrace::sql {
 namespace {
 
 using duckdb::ExpressionType;
-
-// "No bound", such that an offset can still be added.
-constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max() / 2;
 
 // The numbers that a condition lets pass.
 struct Range {
@@ -201,6 +196,14 @@ Result<NodeId> ViewPlanner::MapDistinct(duckdb::LogicalDistinct& op) {
   return plan_.DistinctRows(input);
 }
 
+Result<NodeId> ViewPlanner::FilterWindow(duckdb::LogicalFilter& filter,
+                                         duckdb::LogicalWindow& window) {
+  TRY(const NodeId rows, MapWindow(window));
+  std::vector<stream::Expression> predicates;
+  for (const auto& condition : filter.expressions) predicates.push_back(CopyOf(*condition));
+  return Narrow(plan_.Filter(rows, predicates), filter.projection_map);
+}
+
 Result<NodeId> ViewPlanner::MapBoundedNumber(duckdb::LogicalFilter& filter,
                                              duckdb::LogicalWindow& window) {
   const auto& call = window.expressions[0]->Cast<duckdb::BoundWindowExpression>();
@@ -210,13 +213,12 @@ Result<NodeId> ViewPlanner::MapBoundedNumber(duckdb::LogicalFilter& filter,
     const auto& other = expression->Cast<duckdb::BoundWindowExpression>();
     if (other.GetExpressionType() == ExpressionType::WINDOW_ROW_NUMBER && other.Equals(call))
       continue;
-    return Map(window);  // says what is refused
+    return FilterWindow(filter, window);
   }
   if (!call.arg_orders.empty() || call.exclude_clause != duckdb::WindowExcludeMode::NO_OTHER) {
-    return Refuse("row_number() with an order of arguments or EXCLUDE", call);
+    return FilterWindow(filter, window);
   }
-  TRY(const NodeId input, Map(*window.children[0]));
-  const size_t number = plan_.width(input);
+  const size_t number = window.children[0]->types.size();
   Range range;
   std::vector<stream::Expression> others;
   for (const auto& condition : filter.expressions) {
@@ -224,7 +226,8 @@ Result<NodeId> ViewPlanner::MapBoundedNumber(duckdb::LogicalFilter& filter,
     for (size_t i = 0; i < copies && !bound; ++i) bound = Bound(*condition, number + i, range);
     if (!bound) others.push_back(CopyOf(*condition));
   }
-  if (range.last >= kNoLimit) return Map(window);
+  if (range.last >= kNoLimit) return FilterWindow(filter, window);
+  TRY(const NodeId input, Map(*window.children[0]));
   std::vector<stream::Expression> partition;
   for (const auto& expression : call.partitions) partition.push_back(CopyOf(*expression));
   const int64_t limit = std::max<int64_t>(0, range.last - range.first + 1);

@@ -6,12 +6,14 @@
 //   planner_join.cc       joins of all kinds
 //   planner_aggregate.cc  GROUP BY
 //   planner_top_k.cc      LIMIT, DISTINCT ON, row_number()
+//   planner_window.cc     window functions, unnest()
 //   planner_set.cc        UNION, INTERSECT, EXCEPT
 //
 // REQUIRES: column references in the plan are positions (ColumnBindingResolver has run) and types
 // are resolved. Not thread-safe; used for one plan, inside a transaction of its connection.
 #pragma once
 
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -23,6 +25,9 @@
 #include "sql/plan_builder.h"
 
 namespace millrace::sql {
+
+// A number of rows: no bound, such that an offset can still be added.
+constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max() / 2;
 
 class ViewPlanner {
  public:
@@ -71,18 +76,30 @@ class ViewPlanner {
   Result<NodeId> JoinAs(duckdb::JoinType type, NodeId left, NodeId right, JoinTerms terms,
                         const duckdb::LogicalOperator& op);
   NodeId JoinRows(stream::JoinKind kind, NodeId left, NodeId right, const JoinTerms& terms);
-  // The left rows that have (have no) partner. REQUIRES: no residual terms.
+  static JoinTerms Flipped(const JoinTerms& terms, size_t left_width, size_t right_width);
+  // The left rows that have (have no) partner.
+  NodeId RowsWith(NodeId left, NodeId right, const JoinTerms& terms);
+  NodeId RowsWithout(NodeId left, NodeId right, const JoinTerms& terms);
+  // The same by keys alone. REQUIRES: no residual terms.
   NodeId JoinPresence(bool present, NodeId left, NodeId right, const JoinTerms& terms);
+  Result<NodeId> MarkJoin(NodeId left, NodeId right, const JoinTerms& terms,
+                          const duckdb::LogicalComparisonJoin& op);
   NodeId FullJoin(NodeId left, NodeId right, const JoinTerms& terms);
 
   Result<NodeId> MapAggregate(duckdb::LogicalAggregate& op);
+  Result<NodeId> MapGroups(duckdb::LogicalAggregate& op, NodeId input, const Columns& groups);
+  Result<NodeId> MapGroupingSets(duckdb::LogicalAggregate& op, NodeId input);
+
+  Result<NodeId> MapWindow(duckdb::LogicalWindow& op);
+  Result<NodeId> MapUnnest(duckdb::LogicalUnnest& op);
 
   struct Numbering;
   Result<NodeId> MapTopN(duckdb::LogicalTopN& op);
   Result<NodeId> MapLimit(duckdb::LogicalLimit& op);
   Result<NodeId> MapDistinct(duckdb::LogicalDistinct& op);
-  // FILTER over WINDOW: row_number() with a bound.
+  // FILTER over WINDOW: row_number() with a bound, else a filter over any window functions.
   Result<NodeId> MapBoundedNumber(duckdb::LogicalFilter& filter, duckdb::LogicalWindow& window);
+  Result<NodeId> FilterWindow(duckdb::LogicalFilter& filter, duckdb::LogicalWindow& window);
   NodeId TopRows(NodeId input, const std::vector<stream::Expression>& partition,
                  const std::vector<const duckdb::BoundOrderByNode*>& orders, int64_t limit,
                  int64_t offset, bool with_number, const std::string& number_name);

@@ -19,8 +19,9 @@ bool KeepsInsertOnly(const Node& node, const std::vector<CircuitNode*>& inputs) 
   if (const auto* source = std::get_if<Source>(&node.op)) return source->insert_only;
   if (const auto* join = std::get_if<Join>(&node.op)) return all && join->kind == JoinKind::kInner;
   if (const auto* constant = std::get_if<Constant>(&node.op)) return constant->rows.insert_only();
-  return all && !std::holds_alternative<Aggregate>(node.op) &&
-         !std::holds_alternative<TopK>(node.op) && !std::holds_alternative<Upsert>(node.op);
+  return all && !std::holds_alternative<Negate>(node.op) &&
+         !std::holds_alternative<Aggregate>(node.op) && !std::holds_alternative<TopK>(node.op) &&
+         !std::holds_alternative<Window>(node.op) && !std::holds_alternative<Upsert>(node.op);
 }
 
 struct Make {
@@ -41,6 +42,15 @@ struct Make {
   }
   std::unique_ptr<Operator> operator()(const UnionAll&) {
     return MakeUnionAll(node, std::move(context));
+  }
+  std::unique_ptr<Operator> operator()(const Negate&) {
+    return MakeNegate(node, std::move(context));
+  }
+  std::unique_ptr<Operator> operator()(const Unnest&) {
+    return MakeUnnest(node, std::move(context));
+  }
+  std::unique_ptr<Operator> operator()(const Window&) {
+    return MakeWindow(node, std::move(context));
   }
   std::unique_ptr<Operator> operator()(const Join&) { return MakeJoin(node, std::move(context)); }
   std::unique_ptr<Operator> operator()(const Aggregate&) {

@@ -25,6 +25,7 @@ struct RequirementOf {
   Requirement operator()(const Aggregate& op) const { return ByKey(op.groups); }
   Requirement operator()(const Distinct&) const { return {Requirement::Kind::kRow, {}}; }
   Requirement operator()(const TopK& op) const { return ByKey(op.partition); }
+  Requirement operator()(const Window& op) const { return ByKey(op.partition); }
   Requirement operator()(const Deduplicate& op) const { return ByKey(op.keys); }
   Requirement operator()(const Upsert& op) const { return ByKey(op.keys); }
 };
@@ -54,8 +55,11 @@ struct DistributionOf {
   }
   Distribution operator()(const Filter&) const { return Same(); }
   Distribution operator()(const Output&) const { return Same(); }
+  Distribution operator()(const Negate&) const { return Same(); }
+  Distribution operator()(const Unnest&) const { return WithoutRow(); }
   Distribution operator()(const Distinct&) const { return Same(); }
   Distribution operator()(const TopK&) const { return WithoutRow(); }
+  Distribution operator()(const Window&) const { return WithoutRow(); }
   Distribution operator()(const Deduplicate&) const { return Same(); }
   Distribution operator()(const Upsert&) const { return WithoutRow(); }
 

@@ -6,34 +6,18 @@
 
 #include "base/check.h"
 #include "stream/circuit.h"
+#include "stream/session.h"
 #include "stream/worker.h"
 
 namespace millrace::stream {
 namespace {
 
-// Views must not depend on where or for whom they run: see design of SQL settings in docs/sql.md.
-constexpr const char* kSettings[] = {
-    "SET TimeZone = 'UTC'",
-    "SET Calendar = 'gregorian'",
-    "SET default_collation = ''",
-    "SET integer_division = false",
-};
-
 Result<std::unique_ptr<duckdb::Connection>> Connect(duckdb::DuckDB& database) {
-  try {
-    auto connection = std::make_unique<duckdb::Connection>(database);
-    for (const char* setting : kSettings) {
-      auto done = connection->Query(setting);
-      if (done->HasError()) return Error(Code::kInternal, "{}: {}", setting, done->GetError());
-    }
-    // Some functions look at the transaction (the catalog of enums, for one); nothing is ever
-    // written in it.
-    connection->BeginTransaction();
-    return connection;
-  } catch (const std::exception& exception) {
-    return Error(Code::kInternal, "open a connection of a worker: {}",
-                 duckdb::ErrorData(exception).RawMessage());
-  }
+  TRY(auto connection, OpenSession(*database.instance));
+  // Some functions look at the transaction (the catalog of enums, for one); nothing is ever
+  // written in it.
+  connection->BeginTransaction();
+  return connection;
 }
 
 bool Before(const RowFailure& a, const RowFailure& b) {

@@ -91,6 +91,20 @@ struct Line {
     return "project" + text;
   }
   std::string operator()(const UnionAll&) const { return "union all"; }
+  std::string operator()(const Negate&) const { return "negate"; }
+  std::string operator()(const Unnest& op) const {
+    std::string text = "unnest";
+    for (size_t i = 0; i < op.lists.size(); ++i)
+      text += (i ? ", " : " ") + Readable(*op.lists[i], input(0));
+    return text;
+  }
+  std::string operator()(const Window& op) const {
+    std::string text = "window";
+    for (size_t i = 0; i < op.calls.size(); ++i)
+      text += (i ? ", " : " ") + Readable(*op.calls[i], input(0));
+    return text + (op.partition.empty() ? "; without partition (one worker); state: all rows"
+                                        : "; state: all rows by partition");
+  }
   std::string operator()(const Join& op) const {
     Names left = input(0);
     const Names right = input(1);

@@ -77,10 +77,13 @@ std::unique_ptr<Operator> MakeFilter(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeProject(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeUnionAll(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeConstant(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeNegate(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeUnnest(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeJoin(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeAggregate(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeDistinct(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeTopK(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeWindow(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeDeduplicate(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeUpsert(const Node& node, OperatorContext context);
 

@@ -98,6 +98,17 @@ struct Canonical {
     return text;
   }
   std::string operator()(const UnionAll&) const { return "union_all"; }
+  std::string operator()(const Negate&) const { return "negate"; }
+  std::string operator()(const Unnest& op) const {
+    std::string text = "unnest";
+    for (const auto& list : op.lists) text += " [" + ExpressionText(*list) + "]";
+    return text;
+  }
+  std::string operator()(const Window& op) const {
+    std::string text = fmt::format("window partition={}", op.partition);
+    for (const auto& call : op.calls) text += " [" + ExpressionText(*call) + "]";
+    return text;
+  }
   std::string operator()(const Join& op) const {
     return fmt::format("join {} left={} right={} nulls_equal={} on=[{}]",
                        op.kind == JoinKind::kInner ? "inner" : "left", op.left_keys, op.right_keys,

@@ -51,6 +51,14 @@ struct Project {
 };
 // Any number of inputs of equal types.
 struct UnionAll {};
+// The input's rows with the opposite weight: what is left of A without B is UnionAll(A, Negate(B)),
+// where B's rows are rows of A.
+struct Negate {};
+// For each row as many rows as its longest list has entries: the input's columns, then one entry of
+// each list, NULL behind the end of a shorter one. An empty or NULL list has no entries.
+struct Unnest {
+  std::vector<Expression> lists;
+};
 
 enum class JoinKind { kInner, kLeft };
 // Output: the left columns, then the right ones (NULL in a kLeft row without match).
@@ -99,6 +107,13 @@ struct TopK {
   bool with_number = false;
 };
 
+// Window functions, computed anew with DuckDB's own operator for each partition that the step
+// touches. Output: the input's columns, then one column per call.
+struct Window {
+  std::vector<ColumnIndex> partition;  // none: all rows are one partition
+  std::vector<Expression> calls;       // BoundWindowExpressions that partition by these columns
+};
+
 // Lets the first row of each key (NULLs equal) pass, in append order: by `order`, then `offset`
 // column. A later row of the key is a duplicate when an accepted one has an event time less than
 // `within` away (no `within`: whatever the times). Input: insert-only. Output: the same columns.
@@ -132,8 +147,8 @@ struct Output {
 };
 
 struct Node {
-  std::variant<Relation, Source, Constant, Filter, Project, UnionAll, Join, Aggregate, Distinct,
-               TopK, Deduplicate, Upsert, Output>
+  std::variant<Relation, Source, Constant, Filter, Project, UnionAll, Negate, Unnest, Join,
+               Aggregate, Distinct, TopK, Window, Deduplicate, Upsert, Output>
       op;
   std::vector<size_t> inputs;      // indexes of earlier nodes
   rows::Types types;               // of the output
