@@ -4,15 +4,11 @@
 #include "sql/view_planner.h"
 
 namespace millrace::sql {
-namespace {
 
-// Aggregates whose result depends on chance, not on the rows alone.
-bool IsRandom(const duckdb::BoundAggregateExpression& call) {
-  return call.function.name == "reservoir_quantile" ||
-         call.function.GetStability() == duckdb::FunctionStability::VOLATILE;
+bool IsRandom(const duckdb::AggregateFunction& function) {
+  return function.name == "reservoir_quantile" ||
+         function.GetStability() == duckdb::FunctionStability::VOLATILE;
 }
-
-}  // namespace
 
 Result<NodeId> ViewPlanner::MapAggregate(duckdb::LogicalAggregate& op) {
   TRY(const NodeId input, Map(*op.children[0]));
@@ -96,7 +92,7 @@ Result<NodeId> ViewPlanner::MapGroups(duckdb::LogicalAggregate& op, NodeId input
   }
   for (const auto& expression : op.expressions) {
     const auto& bound = expression->Cast<duckdb::BoundAggregateExpression>();
-    if (IsRandom(bound))
+    if (IsRandom(bound.function))
       return Refuse(fmt::format("the aggregate {}()", bound.function.name), bound);
     stream::AggregateCall call;
     call.function = std::shared_ptr<const duckdb::BoundAggregateExpression>(

@@ -46,9 +46,7 @@ void SplitConjunction(const duckdb::Expression& condition,
 stream::Expression ConstantOf(duckdb::Value value) {
   return Share(duckdb::make_uniq<duckdb::BoundConstantExpression>(std::move(value)));
 }
-stream::Expression BooleanConstant(bool value) {
-  return ConstantOf(duckdb::Value::BOOLEAN(value));
-}
+stream::Expression BooleanConstant(bool value) { return ConstantOf(duckdb::Value::BOOLEAN(value)); }
 
 stream::Expression NullTest(ExpressionType type, const duckdb::Expression& of) {
   auto test =
@@ -195,8 +193,7 @@ NodeId ViewPlanner::JoinPresence(bool present, NodeId left, NodeId right, const 
   NodeId joined = JoinRows(present ? stream::JoinKind::kInner : stream::JoinKind::kLeft, left,
                            with_mark, on_keys);
   if (!present) {
-    joined =
-        plan_.Filter(joined, {IsNull(*plan_.Column(joined, left_width + terms.right.size()))});
+    joined = plan_.Filter(joined, {IsNull(*plan_.Column(joined, left_width + terms.right.size()))});
   }
   return plan_.Select(joined, FirstColumns(left_width));
 }
@@ -288,14 +285,14 @@ Result<NodeId> ViewPlanner::MarkJoin(NodeId left, NodeId right, const JoinTerms&
       return plan_.width(unmatched) - 1;
     };
     const size_t some = note(groups_of(right));
-    const size_t some_null = note(groups_of(
-        plan_.Filter(right, {Conjunction(ExpressionType::CONJUNCTION_OR, null_right)})));
-    null_left.push_back(NullTest(ExpressionType::OPERATOR_IS_NOT_NULL,
-                                 *plan_.Column(unmatched, some_null)));
-    const stream::Expression unknown = Conjunction(
-        ExpressionType::CONJUNCTION_AND,
-        {NullTest(ExpressionType::OPERATOR_IS_NOT_NULL, *plan_.Column(unmatched, some)),
-         Conjunction(ExpressionType::CONJUNCTION_OR, null_left)});
+    const size_t some_null = note(
+        groups_of(plan_.Filter(right, {Conjunction(ExpressionType::CONJUNCTION_OR, null_right)})));
+    null_left.push_back(
+        NullTest(ExpressionType::OPERATOR_IS_NOT_NULL, *plan_.Column(unmatched, some_null)));
+    const stream::Expression unknown =
+        Conjunction(ExpressionType::CONJUNCTION_AND,
+                    {NullTest(ExpressionType::OPERATOR_IS_NOT_NULL, *plan_.Column(unmatched, some)),
+                     Conjunction(ExpressionType::CONJUNCTION_OR, null_left)});
     mark = Share(duckdb::make_uniq<duckdb::BoundCaseExpression>(
         unknown->Copy(), ConstantOf(duckdb::Value(duckdb::LogicalType::BOOLEAN))->Copy(),
         BooleanConstant(false)->Copy()));
@@ -316,8 +313,8 @@ Result<NodeId> ViewPlanner::JoinAs(JoinType type, NodeId left, NodeId right, Joi
     case JoinType::LEFT:
       return JoinRows(stream::JoinKind::kLeft, left, right, terms);
     case JoinType::RIGHT: {
-      const NodeId joined = JoinRows(stream::JoinKind::kLeft, right, left,
-                                     Flipped(terms, left_width, right_width));
+      const NodeId joined =
+          JoinRows(stream::JoinKind::kLeft, right, left, Flipped(terms, left_width, right_width));
       Columns wanted;
       for (size_t i = 0; i < left_width; ++i) wanted.push_back(right_width + i);
       for (size_t i = 0; i < right_width; ++i) wanted.push_back(i);

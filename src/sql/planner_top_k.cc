@@ -117,7 +117,7 @@ NodeId ViewPlanner::TopRows(NodeId input, const std::vector<stream::Expression>&
     node.types.push_back(duckdb::LogicalType::BIGINT);
     node.names.push_back(number_name);
     key = top.partition;
-    key->push_back(plan_.width(extended.node));
+    if (limit > 1) key->push_back(plan_.width(extended.node));
   } else if (limit <= 1) {
     key = top.partition;
   }

@@ -83,6 +83,10 @@ Result<NodeId> ViewPlanner::MapWindow(duckdb::LogicalWindow& op) {
   std::vector<stream::Expression> needed;
   for (const auto& expression : op.expressions) {
     calls.push_back(expression->Copy());
+    const auto& call = calls.back()->Cast<BoundWindowExpression>();
+    if (call.aggregate && IsRandom(*call.aggregate)) {
+      return Refuse(fmt::format("the aggregate {}()", call.aggregate->name), *expression);
+    }
     ForEachPart(calls.back()->Cast<BoundWindowExpression>(), [&](auto& part) {
       if (!IsConstant(*part)) needed.push_back(CopyOf(*part));
     });

@@ -115,6 +115,8 @@ class ViewPlanner {
 };
 
 stream::Expression CopyOf(const duckdb::Expression& expression);
+// Whether the result depends on chance, not on the rows alone.
+bool IsRandom(const duckdb::AggregateFunction& function);
 rows::KeyOrder OrderOf(const duckdb::BoundOrderByNode& order);
 
 }  // namespace millrace::sql

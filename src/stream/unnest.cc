@@ -25,8 +25,8 @@ class UnnestOperator final : public Operator {
   UnnestOperator(const Node& node, const OperatorContext& context)
       : types_(node.types),
         columns_(context.input_types[0].size()),
-        runner_(context.client, ColumnsAndLists(context.input_types[0], std::get<Unnest>(node.op))) {
-  }
+        runner_(context.client,
+                ColumnsAndLists(context.input_types[0], std::get<Unnest>(node.op))) {}
 
   Result<rows::Batch> Step(StepContext& context,
                            std::span<const rows::Batch* const> inputs) override {
@@ -88,8 +88,7 @@ class UnnestOperator final : public Operator {
       duckdb::VectorOperations::Copy(rows.data[i], chunk.data[i], of_rows, count, 0, chunk.size());
     }
     for (size_t i = 0; i < lists.size(); ++i) {
-      PutEntries(rows.data[columns_ + i], lists[i], places, chunk.data[columns_ + i],
-                 chunk.size());
+      PutEntries(rows.data[columns_ + i], lists[i], places, chunk.data[columns_ + i], chunk.size());
     }
     out.Commit(count, places.weights.data());
     places = {};

@@ -36,10 +36,9 @@ Result<rows::Batch> WindowOperator::Step(StepContext& context,
   for (Touched& touched : touched_) {
     std::vector<Row> now;
     ReadRows(touched.group, now);
-    const bool same = std::equal(now.begin(), now.end(), touched.before.begin(),
-                                 touched.before.end(), [](const Row& a, const Row& b) {
-                                   return a.weight == b.weight && a.bytes == b.bytes;
-                                 });
+    const bool same = std::equal(
+        now.begin(), now.end(), touched.before.begin(), touched.before.end(),
+        [](const Row& a, const Row& b) { return a.weight == b.weight && a.bytes == b.bytes; });
     if (same) continue;
     before.push_back(std::move(touched.before));
     after.push_back(std::move(now));
@@ -76,8 +75,8 @@ void WindowOperator::ReadRows(const state::BagTable::Group* group, std::vector<R
 }
 
 Status WindowOperator::Compute(StepContext& context,
-                               const std::vector<std::vector<Row>>& partitions,
-                               rows::Weight weight, rows::Batch& out) {
+                               const std::vector<std::vector<Row>>& partitions, rows::Weight weight,
+                               rows::Batch& out) {
   TRY(const auto failed, Run(partitions, 0, partitions.size(), weight, out));
   if (!failed) return Ok();
   for (size_t i = 0; i < partitions.size(); ++i) {

@@ -6,7 +6,8 @@
 //   cancel out
 //
 // DuckDB sees the rows in the order of their encodings, so that what SQL leaves open (which of two
-// equal rows is first) is decided by the rows and by nothing else. A row of weight w stands w times.
+// equal rows is first) is decided by the rows and by nothing else. A row of weight w stands w
+// times.
 //
 // A partition whose computation fails (a sum over HUGEINT) is left out and reported; it heals when
 // a change takes back what failed.

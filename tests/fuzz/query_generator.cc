@@ -162,11 +162,10 @@ std::string Generator::AggregateCall(const std::vector<ColumnSpec>& columns,
   return call;
 }
 
-std::string Generator::Query(const std::vector<RelationSpec>& relations) {
+Generator::Source Generator::Join(const std::vector<RelationSpec>& relations) {
   const RelationSpec& left = relations[random_.Below(relations.size())];
-  std::vector<ColumnSpec> columns = left.columns;
-  for (ColumnSpec& column : columns) column.name = "l." + column.name;
-  std::string from = left.name + " AS l";
+  Source source{left.name + " AS l", "", left.columns};
+  for (ColumnSpec& column : source.columns) column.name = "l." + column.name;
   if (random_.OneIn(2)) {
     const RelationSpec& right = relations[random_.Below(relations.size())];
     // A pair of columns that can be equal, else a literal condition.
@@ -179,68 +178,252 @@ std::string Generator::Query(const std::vector<RelationSpec>& relations) {
       }
     }
     if (!pairs.empty()) {
+      static const std::vector<std::string> kinds = {"INNER", "INNER", "LEFT", "RIGHT",
+                                                     "FULL",  "SEMI",  "ANTI"};
+      const std::string kind = kinds[random_.Below(kinds.size())];
       std::string on = pairs[random_.Below(pairs.size())];
-      for (ColumnSpec column : right.columns) {
-        column.name = "r." + column.name;
-        columns.push_back(column);
-      }
-      const bool outer = random_.OneIn(3);
-      if (random_.OneIn(4)) on += " AND " + Condition(columns, "");
-      from += fmt::format(" {} JOIN {} AS r ON {}", outer ? "LEFT" : "INNER", right.name, on);
+      std::vector<ColumnSpec> both = source.columns;
+      for (const ColumnSpec& column : right.columns)
+        both.push_back({"r." + column.name, column.type});
+      if (random_.OneIn(3)) on += " AND " + Condition(both, "");
+      source.from += fmt::format(" {} JOIN {} AS r ON {}", kind, right.name, on);
+      if (kind != "SEMI" && kind != "ANTI") source.columns = std::move(both);
     }
   }
-  const std::string where = random_.OneIn(2) ? " WHERE " + Condition(columns, "") : "";
-  std::string select;
-  switch (random_.Below(5)) {
+  if (random_.OneIn(2)) source.where = " WHERE " + Condition(source.columns, "");
+  return source;
+}
+
+std::string Generator::Query(const std::vector<RelationSpec>& relations) {
+  const Source source = Join(relations);
+  switch (random_.Below(12)) {
     case 0:
-    case 1: {  // aggregate
-      const size_t groups = random_.Below(3);
-      const size_t calls = 1 + random_.Below(3);
-      std::string group_by;
-      for (size_t i = 0; i < groups; ++i) {
-        const std::string group =
-            random_.OneIn(3) ? Scalar(columns, "", "BIGINT", 1) : Pick(columns).name;
-        select += fmt::format("{} AS c{}, ", group, i);
-        group_by += fmt::format("{}{}", i > 0 ? ", " : " GROUP BY ", i + 1);
-      }
-      for (size_t i = 0; i < calls; ++i)
-        select +=
-            fmt::format("{}{} AS c{}", i > 0 ? ", " : "", AggregateCall(columns, ""), groups + i);
-      std::string query = fmt::format("SELECT {} FROM {}{}{}", select, from, where, group_by);
-      if (groups > 0 && random_.OneIn(4)) query += " HAVING count(*) > 1";
-      return query;
-    }
-    case 2: {  // the first rows of each partition; ties by all columns
-      const std::string by = Pick(columns).name;
-      std::string order;
-      for (size_t i = 0; i < columns.size(); ++i) {
-        select += fmt::format("{}{} AS c{}", i > 0 ? ", " : "", columns[i].name, i);
-        order += fmt::format("{}{}{}", i > 0 ? ", " : "", columns[i].name,
-                             i == 0 && random_.OneIn(2) ? " DESC" : "");
-      }
-      return fmt::format(
-          "SELECT * FROM (SELECT {}, row_number() OVER (PARTITION BY {} ORDER BY {}) AS n FROM "
-          "{}{}) WHERE n <= {}",
-          select, by, order, from, where, 1 + random_.Below(4));
-    }
-    case 3: {  // distinct or union
-      const ColumnSpec& column = Pick(columns);
-      const std::string value = Scalar(columns, "", column.type, 1);
-      if (random_.OneIn(2))
-        return fmt::format("SELECT DISTINCT {} AS c0, {} AS c1 FROM {}{}", column.name, value, from,
-                           where);
-      return fmt::format("SELECT {} AS c0 FROM {}{} UNION ALL SELECT {} FROM {}", column.name, from,
-                         where, value, from);
-    }
-    default: {
-      const size_t count = 1 + random_.Below(4);
-      for (size_t i = 0; i < count; ++i) {
-        const std::string type = Pick(columns).type;
-        select += fmt::format("{}{} AS c{}", i > 0 ? ", " : "", Scalar(columns, "", type, 2), i);
-      }
-      return fmt::format("SELECT {} FROM {}{}", select, from, where);
-    }
+    case 1:
+    case 2:
+      return Aggregates(source);
+    case 3:
+      return TopRows(source);
+    case 4:
+      return DistinctOrUnion(source);
+    case 5:
+    case 6:
+      return Windows(source);
+    case 7:
+      return GroupingSets(source);
+    case 8:
+      return SetOperation(source, relations);
+    case 9:
+      return Subquery(source, relations);
+    case 10:
+      return Unnested(source);
+    default:
+      return Values(source);
   }
+}
+
+std::string Generator::Aggregates(const Source& source) {
+  const size_t groups = random_.Below(3);
+  const size_t calls = 1 + random_.Below(3);
+  std::string select;
+  std::string group_by;
+  for (size_t i = 0; i < groups; ++i) {
+    const std::string group =
+        random_.OneIn(3) ? Scalar(source.columns, "", "BIGINT", 1) : Pick(source.columns).name;
+    select += fmt::format("{} AS c{}, ", group, i);
+    group_by += fmt::format("{}{}", i > 0 ? ", " : " GROUP BY ", i + 1);
+  }
+  for (size_t i = 0; i < calls; ++i) {
+    select += fmt::format("{}{} AS c{}", i > 0 ? ", " : "", AggregateCall(source.columns, ""),
+                          groups + i);
+  }
+  std::string query =
+      fmt::format("SELECT {} FROM {}{}{}", select, source.from, source.where, group_by);
+  if (groups > 0 && random_.OneIn(4)) query += " HAVING count(*) > 1";
+  return query;
+}
+
+// The first rows of each partition; ties by all columns.
+std::string Generator::TopRows(const Source& source) {
+  const std::string by = Pick(source.columns).name;
+  std::string select;
+  std::string order;
+  for (size_t i = 0; i < source.columns.size(); ++i) {
+    select += fmt::format("{}{} AS c{}", i > 0 ? ", " : "", source.columns[i].name, i);
+    order += fmt::format("{}{}{}", i > 0 ? ", " : "", source.columns[i].name,
+                         i == 0 && random_.OneIn(2) ? " DESC" : "");
+  }
+  return fmt::format(
+      "SELECT * FROM (SELECT {}, row_number() OVER (PARTITION BY {} ORDER BY {}) AS n FROM "
+      "{}{}) WHERE n <= {}",
+      select, by, order, source.from, source.where, 1 + random_.Below(4));
+}
+
+std::string Generator::DistinctOrUnion(const Source& source) {
+  const ColumnSpec& column = Pick(source.columns);
+  const std::string value = Scalar(source.columns, "", column.type, 1);
+  if (random_.OneIn(2))
+    return fmt::format("SELECT DISTINCT {} AS c0, {} AS c1 FROM {}{}", column.name, value,
+                       source.from, source.where);
+  return fmt::format("SELECT {} AS c0 FROM {}{} UNION ALL SELECT {} FROM {}", column.name,
+                     source.from, source.where, value, source.from);
+}
+
+std::string Generator::Values(const Source& source) {
+  const size_t count = 1 + random_.Below(4);
+  std::string select;
+  for (size_t i = 0; i < count; ++i) {
+    const std::string type = Pick(source.columns).type;
+    select += fmt::format("{}{} AS c{}", i > 0 ? ", " : "", Scalar(source.columns, "", type, 2), i);
+  }
+  return fmt::format("SELECT {} FROM {}{}", select, source.from, source.where);
+}
+
+// A column of numbers, or a number made of one.
+std::string Generator::Number(const std::vector<ColumnSpec>& columns) {
+  const ColumnSpec& column = Pick(columns);
+  return IsNumber(column.type) ? column.name : fmt::format("length({}::VARCHAR)", column.name);
+}
+
+// Where the order of equal rows would show, the order is by all columns. `alike`: rows that are the
+// same have the same value, so that several calls pair up in one way only.
+std::string Generator::WindowCall(const Source& source, bool alike) {
+  const auto& columns = source.columns;
+  std::string total;
+  for (const ColumnSpec& column : columns) total += (total.empty() ? "" : ", ") + column.name;
+  const std::string some = Pick(columns).name + (random_.OneIn(3) ? " DESC NULLS FIRST" : "");
+  const std::string partition =
+      random_.OneIn(4) ? "" : fmt::format("PARTITION BY {} ", Pick(columns).name);
+  const std::string value = Pick(columns).name;
+  const auto pick = [&](const std::vector<std::string>& of) {
+    return of[random_.Below(of.size())];
+  };
+  const std::string bounds =
+      pick({"UNBOUNDED PRECEDING AND CURRENT ROW", "1 PRECEDING AND 1 FOLLOWING",
+            "2 PRECEDING AND 1 PRECEDING", "CURRENT ROW AND UNBOUNDED FOLLOWING",
+            "UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"});
+  const std::string exclude =
+      pick({"", "", " EXCLUDE CURRENT ROW", " EXCLUDE GROUP", " EXCLUDE TIES"});
+  const std::string aggregate =
+      pick({fmt::format("sum({})", Number(columns)), fmt::format("count({})", value),
+            fmt::format("min({})", value), fmt::format("max({})", value),
+            fmt::format("count(DISTINCT {})", value), std::string("count(*)")});
+  static const std::vector<uint64_t> kinds_alike = {0, 4, 5};
+  switch (alike ? kinds_alike[random_.Below(3)] : random_.Below(6)) {
+    case 0:
+      return fmt::format("{}() OVER ({}ORDER BY {})",
+                         pick({"rank", "dense_rank", "percent_rank", "cume_dist"}), partition,
+                         some);
+    case 1:
+      return fmt::format("{} OVER ({}ORDER BY {})", pick({"row_number()", "ntile(3)"}), partition,
+                         total);
+    case 2:
+      return fmt::format("{}({}, {}) OVER ({}ORDER BY {})", pick({"lag", "lead"}), value,
+                         1 + random_.Below(2), partition, total);
+    case 3:
+      return fmt::format(
+          "{} OVER ({}ORDER BY {} ROWS BETWEEN {})",
+          pick({fmt::format("first_value({})", value), fmt::format("last_value({})", value),
+                fmt::format("nth_value({}, 2)", value), aggregate}),
+          partition, total, bounds);
+    case 4:
+      return fmt::format("{} OVER ({}ORDER BY {} GROUPS BETWEEN {}{})", aggregate, partition, some,
+                         bounds, exclude);
+    default:
+      return random_.OneIn(2) ? fmt::format("{} OVER ({}ORDER BY {})", aggregate, partition, some)
+                              : fmt::format("{} OVER ({})", aggregate, partition);
+  }
+}
+
+std::string Generator::Windows(const Source& source) {
+  std::string select = fmt::format("SELECT {} AS c0", Pick(source.columns).name);
+  const size_t calls = 1 + random_.Below(3);
+  for (size_t i = 0; i < calls; ++i)
+    select += fmt::format(", {} AS c{}", WindowCall(source, calls > 1), i + 1);
+  select += fmt::format(" FROM {}{}", source.from, source.where);
+  if (random_.OneIn(4)) return fmt::format("SELECT * FROM ({}) WHERE c1 IS NOT NULL", select);
+  if (random_.OneIn(4))
+    return fmt::format("SELECT c1, count(*) AS c9 FROM ({}) GROUP BY c1", select);
+  return select;
+}
+
+std::string Generator::GroupingSets(const Source& source) {
+  const std::string a = Pick(source.columns).name;
+  const std::string b = Pick(source.columns).name;
+  if (a == b) {
+    return fmt::format(
+        "SELECT {} AS c0, grouping({}) AS c1, {} AS c2 FROM {}{} GROUP BY ROLLUP ({})", a, a,
+        AggregateCall(source.columns, ""), source.from, source.where, a);
+  }
+  static const std::vector<std::string> shapes = {"ROLLUP ({0}, {1})", "CUBE ({0}, {1})",
+                                                  "GROUPING SETS (({0}), ({1}), ())",
+                                                  "GROUPING SETS (({0}, {1}), ({0}))"};
+  return fmt::format(
+      "SELECT {0} AS c0, {1} AS c1, grouping({0}, {1}) AS c2, {2} AS c3 FROM {3}{4} GROUP BY {5}",
+      a, b, AggregateCall(source.columns, ""), source.from, source.where,
+      fmt::format(fmt::runtime(shapes[random_.Below(shapes.size())]), a, b));
+}
+
+std::string Generator::SetOperation(const Source& source,
+                                    const std::vector<RelationSpec>& relations) {
+  const RelationSpec& other = relations[random_.Below(relations.size())];
+  static const std::vector<std::string> words = {"INTERSECT", "INTERSECT ALL", "EXCEPT",
+                                                 "EXCEPT ALL", "UNION"};
+  const ColumnSpec& column = Pick(source.columns);
+  return fmt::format("SELECT {} AS c0, {} AS c1 FROM {}{} {} SELECT {}, {} FROM {} AS o",
+                     column.name, Scalar(source.columns, "", "BIGINT", 1), source.from,
+                     source.where, words[random_.Below(words.size())],
+                     Scalar(other.columns, "o.", column.type, 1),
+                     Scalar(other.columns, "o.", "BIGINT", 1), other.name);
+}
+
+std::string Generator::Subquery(const Source& source, const std::vector<RelationSpec>& relations) {
+  const RelationSpec& other = relations[random_.Below(relations.size())];
+  const ColumnSpec& column = Pick(source.columns);
+  const std::string inner = Scalar(other.columns, "s.", column.type, 0);
+  std::string where = random_.OneIn(2) ? " WHERE " + Condition(other.columns, "s.") : "";
+  if (random_.OneIn(2)) {  // correlated, by equality or not
+    const ColumnSpec& mine = Pick(source.columns);
+    where += fmt::format("{}{} {} {}", where.empty() ? " WHERE " : " AND ",
+                         Scalar(other.columns, "s.", mine.type, 0), random_.OneIn(3) ? "<" : "=",
+                         mine.name);
+  }
+  std::string test;
+  switch (random_.Below(4)) {
+    case 0:
+      test = fmt::format("EXISTS (SELECT 1 FROM {} AS s{})", other.name, where);
+      break;
+    case 1:
+      test = fmt::format("{} IN (SELECT {} FROM {} AS s{})", column.name, inner, other.name, where);
+      break;
+    case 2:
+      test = fmt::format("{} {} {} (SELECT {} FROM {} AS s{})", column.name,
+                         random_.OneIn(2) ? "<" : ">=", random_.OneIn(2) ? "ANY" : "ALL", inner,
+                         other.name, where);
+      break;
+    default:
+      return fmt::format("SELECT {} AS c0, (SELECT {} FROM {} AS s{}) AS c1 FROM {}{}", column.name,
+                         random_.OneIn(2) ? fmt::format("max({})", inner) : "count(*)", other.name,
+                         where, source.from, source.where);
+  }
+  if (random_.OneIn(3)) test = "NOT (" + test + ")";
+  if (random_.OneIn(2))
+    return fmt::format("SELECT {} AS c0, {} AS c1 FROM {}{}", column.name, test, source.from,
+                       source.where);
+  return fmt::format("SELECT {} AS c0 FROM {}{}{}", column.name, source.from,
+                     source.where.empty() ? " WHERE " : source.where + " AND ", test);
+}
+
+std::string Generator::Unnested(const Source& source) {
+  const std::string number = Number(source.columns);
+  const std::string first = random_.OneIn(2)
+                                ? fmt::format("range(({})::BIGINT % 4)", number)
+                                : fmt::format("[{}, {}]", number, Number(source.columns));
+  const std::string query = fmt::format(
+      "SELECT {} AS c0, unnest({}) AS c1, unnest(string_split({}::VARCHAR, 'b')) AS c2 "
+      "FROM {}{}",
+      Pick(source.columns).name, first, Pick(source.columns).name, source.from, source.where);
+  if (random_.OneIn(2)) return query;
+  return fmt::format("SELECT c2, count(*) AS n FROM ({}) GROUP BY c2", query);
 }
 
 }  // namespace millrace::fuzz

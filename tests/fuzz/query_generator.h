@@ -41,7 +41,25 @@ class Generator {
                      const std::string& type, int depth);
   std::string Condition(const std::vector<ColumnSpec>& columns, const std::string& prefix);
   const ColumnSpec& Pick(const std::vector<ColumnSpec>& columns);
+  std::string Number(const std::vector<ColumnSpec>& columns);
   std::string AggregateCall(const std::vector<ColumnSpec>& columns, const std::string& prefix);
+  // Of a SELECT: what stands in FROM and WHERE, and the columns that it gives.
+  struct Source {
+    std::string from;
+    std::string where;
+    std::vector<ColumnSpec> columns;
+  };
+  Source Join(const std::vector<RelationSpec>& relations);
+  std::string Aggregates(const Source& source);
+  std::string TopRows(const Source& source);
+  std::string DistinctOrUnion(const Source& source);
+  std::string Values(const Source& source);
+  std::string Windows(const Source& source);
+  std::string WindowCall(const Source& source, bool alike);
+  std::string GroupingSets(const Source& source);
+  std::string SetOperation(const Source& source, const std::vector<RelationSpec>& relations);
+  std::string Subquery(const Source& source, const std::vector<RelationSpec>& relations);
+  std::string Unnested(const Source& source);
 
   Random random_;
 };
