@@ -4,6 +4,7 @@
 #include "duckdb/parser/statement/select_statement.hpp"
 #include "sql/database_impl.h"
 #include "sql/embedded_duckdb.h"
+#include "sql/window_tables.h"
 
 namespace millrace::sql {
 
@@ -52,6 +53,7 @@ Result<duckdb::unique_ptr<duckdb::SQLStatement>> ParseSelect(const std::string& 
     return Error(Code::kNotSupported, "a query must be a SELECT, not {}",
                  duckdb::StatementTypeToString(type));
   }
+  TRY(ReplaceWindowTables(*parser.statements[0]->Cast<duckdb::SelectStatement>().node));
   return std::move(parser.statements[0]);
 }
 

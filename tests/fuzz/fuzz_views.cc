@@ -83,7 +83,72 @@ struct Counts {
   uint64_t comparisons = 0;
   uint64_t refused = 0;
   uint64_t restarts = 0;
-  uint64_t not_compared = 0;  // DuckDB's own answer was an error
+  uint64_t not_compared = 0;                   // DuckDB's own answer was an error
+  std::map<std::string, uint64_t> constructs;  // how many views have each
+
+  void Note(const std::string& query) {
+    static constexpr const char* kConstructs[] = {"INNER JOIN",
+                                                  "LEFT JOIN",
+                                                  "RIGHT JOIN",
+                                                  "FULL JOIN",
+                                                  "SEMI JOIN",
+                                                  "ANTI JOIN",
+                                                  "IS NOT DISTINCT FROM",
+                                                  "WHERE",
+                                                  "GROUP BY",
+                                                  "HAVING",
+                                                  "FILTER",
+                                                  "count(*)",
+                                                  "count(DISTINCT",
+                                                  "sum(",
+                                                  "avg(",
+                                                  "min(",
+                                                  "max(",
+                                                  "string_agg(",
+                                                  "SELECT DISTINCT",
+                                                  "UNION ALL",
+                                                  "UNION SELECT",
+                                                  "INTERSECT SELECT",
+                                                  "INTERSECT ALL",
+                                                  "EXCEPT SELECT",
+                                                  "EXCEPT ALL",
+                                                  "ROLLUP",
+                                                  "CUBE",
+                                                  "GROUPING SETS",
+                                                  "grouping(",
+                                                  "CASE",
+                                                  "coalesce(",
+                                                  "OVER",
+                                                  "PARTITION BY",
+                                                  "row_number()",
+                                                  ") WHERE n <=",
+                                                  "rank()",
+                                                  "dense_rank()",
+                                                  "percent_rank()",
+                                                  "cume_dist()",
+                                                  "ntile(",
+                                                  "lag(",
+                                                  "lead(",
+                                                  "first_value(",
+                                                  "last_value(",
+                                                  "nth_value(",
+                                                  "ROWS BETWEEN",
+                                                  "GROUPS BETWEEN",
+                                                  "EXCLUDE CURRENT ROW",
+                                                  "EXCLUDE GROUP",
+                                                  "EXCLUDE TIES",
+                                                  "EXISTS (",
+                                                  "IN (SELECT",
+                                                  "ANY (",
+                                                  "ALL (SELECT",
+                                                  "NOT (",
+                                                  ", (SELECT",
+                                                  "unnest(",
+                                                  "range("};
+    for (const char* construct : kConstructs) {
+      if (query.find(construct) != std::string::npos) ++constructs[construct];
+    }
+  }
 };
 
 class Runner {
@@ -152,6 +217,7 @@ class Runner {
         const std::string name = step.sql.substr(25, step.sql.find(' ', 25) - 25);
         views_.push_back(name);
         ++counts.views;
+        counts.Note(step.sql);
       }
       return "";
     }
@@ -247,6 +313,8 @@ int Main(int argc, char** argv) {
     return 1;
   }
   const auto number = [](uint64_t value) { return static_cast<unsigned long long>(value); };
+  for (const auto& [construct, views] : counts.constructs)
+    std::printf("%8llu  %s\n", number(views), construct.c_str());
   std::printf(
       "%llu cases, %llu views, %llu restarts, kills and power losses, %llu comparisons with "
       "DuckDB, no difference\n",
