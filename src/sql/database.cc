@@ -11,8 +11,9 @@ namespace millrace::sql {
 Result<std::unique_ptr<Database>> Database::Open(const DatabaseOptions& options) {
   TRY(auto circuits, OpenEmbedded(Purpose::kCircuits, options));
   TRY(auto queries, OpenEmbedded(Purpose::kQueries, options));
+  TRY(auto resident, ResidentFunctions::Open(*circuits));
   return std::make_unique<Database>(
-      std::make_unique<Impl>(std::move(circuits), std::move(queries)));
+      std::make_unique<Impl>(std::move(circuits), std::move(queries), std::move(resident)));
 }
 
 Database::Database(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

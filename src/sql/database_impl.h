@@ -6,20 +6,24 @@
 #include "sql/connection_pool.h"
 #include "sql/database.h"
 #include "sql/duckdb_error.h"
+#include "sql/resident_functions.h"
 #include "sql/watchdog.h"
 
 namespace millrace::sql {
 
 struct Database::Impl {
   Impl(std::unique_ptr<duckdb::DuckDB> circuits_database,
-       std::unique_ptr<duckdb::DuckDB> queries_database)
+       std::unique_ptr<duckdb::DuckDB> queries_database,
+       std::unique_ptr<ResidentFunctions> resident_functions)
       : circuits(std::move(circuits_database)),
         queries(std::move(queries_database)),
+        resident(std::move(resident_functions)),
         circuit_connections(*circuits),
         query_connections(*queries) {}
 
   std::unique_ptr<duckdb::DuckDB> circuits;  // see embedded_duckdb.h
   std::unique_ptr<duckdb::DuckDB> queries;
+  std::unique_ptr<ResidentFunctions> resident;  // of `circuits`
   ConnectionPool circuit_connections;
   ConnectionPool query_connections;
   Watchdog watchdog;

@@ -42,8 +42,8 @@ NodeId NameColumns(PlanBuilder& plan, NodeId root, const std::vector<std::string
   return plan.Project(root, std::move(expressions), names);
 }
 
-Result<ViewPlan> MapView(duckdb::ClientContext& client, const catalog::ViewDefinition& view,
-                         const Place& place) {
+Result<ViewPlan> MapView(duckdb::ClientContext& client, ResidentFunctions& resident,
+                         const catalog::ViewDefinition& view, const Place& place) {
   TRY(auto statement, ParseSelect(view.select));
   duckdb::Planner planner(client);
   planner.CreatePlan(std::move(statement));
@@ -61,13 +61,7 @@ Result<ViewPlan> MapView(duckdb::ClientContext& client, const catalog::ViewDefin
   }
   duckdb::Optimizer optimizer(*planner.binder, client);
   auto plan = optimizer.Optimize(std::move(planner.plan));
-  if (const auto call = FindConnectionBound(*plan)) {
-    return place.Mark(
-        Error(Code::kNotSupported,
-              "{}() cannot be maintained in a materialized view: lists are not sorted there yet",
-              call->function),
-        call->location);
-  }
+  resident.Bind(*plan);
   duckdb::ColumnBindingResolver resolver;
   plan->ResolveOperatorTypes();
   resolver.VisitOperator(*plan);
@@ -105,7 +99,7 @@ Result<ViewPlan> Database::PlanView(const catalog::Catalog& catalog,
       [&]() -> Result<ViewPlan> {
         std::optional<Result<ViewPlan>> mapped;
         lease->client().RunFunctionInTransaction(
-            [&] { mapped.emplace(MapView(lease->client(), view, place)); });
+            [&] { mapped.emplace(MapView(lease->client(), *impl_->resident, view, place)); });
         return *std::move(mapped);
       },
       [&](const duckdb::ErrorData& error) -> Result<ViewPlan> {

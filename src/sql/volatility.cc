@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "duckdb/function/lambda_functions.hpp"
 #include "duckdb/planner/expression/list.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 #include "duckdb/planner/logical_operator_visitor.hpp"
@@ -13,58 +14,49 @@ namespace {
 // and is as good as a constant.
 constexpr const char* kErrorFunction = "error";
 
-}  // namespace
-
-namespace {
-
-using IsWanted = bool (*)(const duckdb::BoundFunctionExpression&);
-
 bool IsVolatile(const duckdb::BoundFunctionExpression& call) {
   return call.function.GetStability() != duckdb::FunctionStability::CONSISTENT &&
          call.function.name != kErrorFunction;
 }
 
-bool IsConnectionBound(const duckdb::BoundFunctionExpression& call) {
-  static const std::set<std::string> names = {
-      "list_sort",     "array_sort",     "list_reverse_sort", "array_reverse_sort",
-      "list_grade_up", "array_grade_up", "grade_up"};
-  return names.contains(call.function.name);
+// The body of a lambda stands in what the function was bound with, where no walk over children
+// comes.
+const duckdb::Expression* LambdaOf(const duckdb::BoundFunctionExpression& call) {
+  const auto* lambda = dynamic_cast<const duckdb::ListLambdaBindData*>(call.bind_info.get());
+  return lambda == nullptr ? nullptr : lambda->lambda_expr.get();
 }
 
-std::optional<VolatileCall> FindCall(const duckdb::Expression& expression, IsWanted wanted) {
+std::optional<VolatileCall> FindVolatileIn(const duckdb::Expression& expression) {
   if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_FUNCTION) {
     const auto& call = expression.Cast<duckdb::BoundFunctionExpression>();
-    if (wanted(call)) return VolatileCall{call.function.name, call.GetQueryLocation()};
+    if (IsVolatile(call)) return VolatileCall{call.function.name, call.GetQueryLocation()};
+    if (const duckdb::Expression* lambda = LambdaOf(call)) {
+      if (auto found = FindVolatileIn(*lambda)) return found;
+    }
   }
   std::optional<VolatileCall> found;
   duckdb::ExpressionIterator::EnumerateChildren(expression, [&](const duckdb::Expression& child) {
-    if (!found) found = FindCall(child, wanted);
+    if (!found) found = FindVolatileIn(child);
   });
-  return found;
-}
-
-std::optional<VolatileCall> FindCall(duckdb::LogicalOperator& plan, IsWanted wanted) {
-  std::optional<VolatileCall> found;
-  duckdb::LogicalOperatorVisitor::EnumerateExpressions(
-      plan, [&](duckdb::unique_ptr<duckdb::Expression>* expression) {
-        if (!found) found = FindCall(**expression, wanted);
-      });
-  for (size_t i = 0; !found && i < plan.children.size(); ++i) {
-    found = FindCall(*plan.children[i], wanted);
-  }
   return found;
 }
 
 }  // namespace
 
 std::optional<VolatileCall> FindVolatile(const duckdb::Expression& expression) {
-  return FindCall(expression, IsVolatile);
+  return FindVolatileIn(expression);
 }
+
 std::optional<VolatileCall> FindVolatile(duckdb::LogicalOperator& plan) {
-  return FindCall(plan, IsVolatile);
-}
-std::optional<VolatileCall> FindConnectionBound(duckdb::LogicalOperator& plan) {
-  return FindCall(plan, IsConnectionBound);
+  std::optional<VolatileCall> found;
+  duckdb::LogicalOperatorVisitor::EnumerateExpressions(
+      plan, [&](duckdb::unique_ptr<duckdb::Expression>* expression) {
+        if (!found) found = FindVolatileIn(**expression);
+      });
+  for (size_t i = 0; !found && i < plan.children.size(); ++i) {
+    found = FindVolatile(*plan.children[i]);
+  }
+  return found;
 }
 
 }  // namespace millrace::sql
