@@ -24,8 +24,6 @@ std::string Construct(const duckdb::LogicalOperator& op) {
       return "a sample (USING SAMPLE, TABLESAMPLE)";
     case LogicalOperatorType::LOGICAL_PIVOT:
       return "PIVOT";
-    case LogicalOperatorType::LOGICAL_ASOF_JOIN:
-      return "an ASOF join";
     case LogicalOperatorType::LOGICAL_POSITIONAL_JOIN:
       return "a POSITIONAL join";
     case LogicalOperatorType::LOGICAL_DEPENDENT_JOIN:
@@ -89,6 +87,8 @@ Result<NodeId> ViewPlanner::Map(duckdb::LogicalOperator& op) {
       return MapAggregate(op.Cast<duckdb::LogicalAggregate>());
     case LogicalOperatorType::LOGICAL_COMPARISON_JOIN:
       return MapComparisonJoin(op.Cast<duckdb::LogicalComparisonJoin>());
+    case LogicalOperatorType::LOGICAL_ASOF_JOIN:
+      return MapAsofJoin(op.Cast<duckdb::LogicalComparisonJoin>());
     case LogicalOperatorType::LOGICAL_DELIM_JOIN:
       return MapDelimJoin(op.Cast<duckdb::LogicalComparisonJoin>());
     case LogicalOperatorType::LOGICAL_DELIM_GET:

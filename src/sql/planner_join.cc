@@ -353,6 +353,51 @@ Result<NodeId> ViewPlanner::MapComparisonJoin(duckdb::LogicalComparisonJoin& op)
   return JoinAs(op.join_type, left, right, std::move(terms), op);
 }
 
+Result<NodeId> ViewPlanner::MapAsofJoin(duckdb::LogicalComparisonJoin& op) {
+  if (op.HasProjectionMap() || op.predicate ||
+      (op.join_type != JoinType::INNER && op.join_type != JoinType::LEFT)) {
+    return Refuse(fmt::format("an ASOF join of type {}", duckdb::JoinTypeToString(op.join_type)),
+                  op);
+  }
+  TRY(const NodeId left, Map(*op.children[0]));
+  TRY(const NodeId right, Map(*op.children[1]));
+  stream::AsofJoin join;
+  join.kind = op.join_type == JoinType::LEFT ? stream::JoinKind::kLeft : stream::JoinKind::kInner;
+  std::vector<stream::Expression> of_left;  // keys, and the value last
+  std::vector<stream::Expression> of_right;
+  std::pair<stream::Expression, stream::Expression> value;
+  for (const duckdb::JoinCondition& condition : op.conditions) {
+    if (condition.comparison == ExpressionType::COMPARE_EQUAL) {
+      of_left.push_back(CopyOf(*condition.left));
+      of_right.push_back(CopyOf(*condition.right));
+      continue;
+    }
+    if (value.first || condition.comparison == ExpressionType::COMPARE_NOT_DISTINCT_FROM)
+      return Refuse("an ASOF join on more than equalities and one comparison", op);
+    value = {CopyOf(*condition.left), CopyOf(*condition.right)};
+    join.comparison = condition.comparison;
+  }
+  if (!value.first) return Refuse("an ASOF join without a comparison", op);
+  of_left.push_back(value.first);
+  of_right.push_back(value.second);
+  const PlanBuilder::Extended a = plan_.Extend(left, of_left);
+  const PlanBuilder::Extended b = plan_.Extend(right, of_right);
+  join.left_keys.assign(a.columns.begin(), a.columns.end() - 1);
+  join.right_keys.assign(b.columns.begin(), b.columns.end() - 1);
+  join.left_value = a.columns.back();
+  join.right_value = b.columns.back();
+  stream::Node node{std::move(join), {a.node, b.node}, plan_.types(a.node), plan_.names(a.node)};
+  for (size_t i = 0; i < plan_.width(b.node); ++i) {
+    node.types.push_back(plan_.types(b.node)[i]);
+    node.names.push_back(plan_.names(b.node)[i]);
+  }
+  const size_t extended_width = plan_.width(a.node);
+  const NodeId joined = plan_.Add(std::move(node), plan_.key(a.node));
+  Columns wanted = FirstColumns(plan_.width(left));
+  for (size_t i = 0; i < plan_.width(right); ++i) wanted.push_back(extended_width + i);
+  return plan_.Select(joined, wanted);
+}
+
 Result<NodeId> ViewPlanner::MapDelimJoin(duckdb::LogicalComparisonJoin& op) {
   if (op.HasProjectionMap() || op.delim_flipped) return Refuse("this correlated subquery", op);
   TRY(const NodeId left, Map(*op.children[0]));

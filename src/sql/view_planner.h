@@ -67,6 +67,7 @@ class ViewPlanner {
     std::vector<stream::Expression> residual;
   };
   Result<NodeId> MapComparisonJoin(duckdb::LogicalComparisonJoin& op);
+  Result<NodeId> MapAsofJoin(duckdb::LogicalComparisonJoin& op);
   Result<NodeId> MapDelimJoin(duckdb::LogicalComparisonJoin& op);
   Result<NodeId> MapDelimGet(duckdb::LogicalDelimGet& op);
   Result<NodeId> MapAnyJoin(duckdb::LogicalAnyJoin& op);

@@ -21,7 +21,8 @@ bool KeepsInsertOnly(const Node& node, const std::vector<CircuitNode*>& inputs) 
   if (const auto* constant = std::get_if<Constant>(&node.op)) return constant->rows.insert_only();
   return all && !std::holds_alternative<Negate>(node.op) &&
          !std::holds_alternative<Aggregate>(node.op) && !std::holds_alternative<TopK>(node.op) &&
-         !std::holds_alternative<Window>(node.op) && !std::holds_alternative<Upsert>(node.op);
+         !std::holds_alternative<Window>(node.op) && !std::holds_alternative<AsofJoin>(node.op) &&
+         !std::holds_alternative<Upsert>(node.op);
 }
 
 struct Make {
@@ -48,6 +49,9 @@ struct Make {
   }
   std::unique_ptr<Operator> operator()(const Unnest&) {
     return MakeUnnest(node, std::move(context));
+  }
+  std::unique_ptr<Operator> operator()(const AsofJoin&) {
+    return MakeAsofJoin(node, std::move(context));
   }
   std::unique_ptr<Operator> operator()(const Window&) {
     return MakeWindow(node, std::move(context));

@@ -25,6 +25,9 @@ struct RequirementOf {
   Requirement operator()(const Aggregate& op) const { return ByKey(op.groups); }
   Requirement operator()(const Distinct&) const { return {Requirement::Kind::kRow, {}}; }
   Requirement operator()(const TopK& op) const { return ByKey(op.partition); }
+  Requirement operator()(const AsofJoin& op) const {
+    return ByKey(input == 0 ? op.left_keys : op.right_keys);
+  }
   Requirement operator()(const Window& op) const { return ByKey(op.partition); }
   Requirement operator()(const Deduplicate& op) const { return ByKey(op.keys); }
   Requirement operator()(const Upsert& op) const { return ByKey(op.keys); }
@@ -100,6 +103,13 @@ struct DistributionOf {
     std::vector<ColumnIndex> right = op.right_keys;
     for (ColumnIndex& column : right) column += left_width;
     out.by_columns.push_back(std::move(right));
+    return out;
+  }
+
+  Distribution operator()(const AsofJoin& op) const {
+    if (op.left_keys.empty()) return AfterExchange({Requirement::Kind::kOneOwner, {}});
+    Distribution out;
+    out.by_columns.push_back(op.left_keys);
     return out;
   }
 

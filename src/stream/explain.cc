@@ -98,6 +98,16 @@ struct Line {
       text += (i ? ", " : " ") + Readable(*op.lists[i], input(0));
     return text;
   }
+  std::string operator()(const AsofJoin& op) const {
+    const Names left = input(0);
+    const Names right = input(1);
+    std::string text = op.kind == JoinKind::kInner ? "asof join on " : "asof left join on ";
+    for (size_t i = 0; i < op.left_keys.size(); ++i)
+      text += NameOf(left, op.left_keys[i]) + " = " + NameOf(right, op.right_keys[i]) + " AND ";
+    return text + fmt::format("{} {} {}; state: both inputs by key", NameOf(left, op.left_value),
+                              duckdb::ExpressionTypeToOperator(op.comparison),
+                              NameOf(right, op.right_value));
+  }
   std::string operator()(const Window& op) const {
     std::string text = "window";
     for (size_t i = 0; i < op.calls.size(); ++i)

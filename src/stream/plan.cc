@@ -104,6 +104,12 @@ struct Canonical {
     for (const auto& list : op.lists) text += " [" + ExpressionText(*list) + "]";
     return text;
   }
+  std::string operator()(const AsofJoin& op) const {
+    return fmt::format("asof_join {} left={} right={} on {} {} {}",
+                       op.kind == JoinKind::kInner ? "inner" : "left", op.left_keys, op.right_keys,
+                       op.left_value, duckdb::ExpressionTypeToString(op.comparison),
+                       op.right_value);
+  }
   std::string operator()(const Window& op) const {
     std::string text = fmt::format("window partition={}", op.partition);
     for (const auto& call : op.calls) text += " [" + ExpressionText(*call) + "]";

@@ -114,6 +114,18 @@ struct Window {
   std::vector<Expression> calls;       // BoundWindowExpressions that partition by these columns
 };
 
+// For each left row the one right row of equal keys whose value comes nearest to the left one's, on
+// the side that the comparison says: left_value >= right_value takes the greatest that is not
+// greater. Computed anew for each key that the step touches. Output: as of Join.
+struct AsofJoin {
+  JoinKind kind;
+  std::vector<ColumnIndex> left_keys;  // none: all rows have one key
+  std::vector<ColumnIndex> right_keys;
+  ColumnIndex left_value;
+  ColumnIndex right_value;
+  duckdb::ExpressionType comparison;  // >=, >, <= or <
+};
+
 // Lets the first row of each key (NULLs equal) pass, in append order: by `order`, then `offset`
 // column. A later row of the key is a duplicate when an accepted one has an event time less than
 // `within` away (no `within`: whatever the times). Input: insert-only. Output: the same columns.
@@ -148,7 +160,7 @@ struct Output {
 
 struct Node {
   std::variant<Relation, Source, Constant, Filter, Project, UnionAll, Negate, Unnest, Join,
-               Aggregate, Distinct, TopK, Window, Deduplicate, Upsert, Output>
+               Aggregate, Distinct, TopK, Window, AsofJoin, Deduplicate, Upsert, Output>
       op;
   std::vector<size_t> inputs;      // indexes of earlier nodes
   rows::Types types;               // of the output

@@ -1,7 +1,7 @@
-// The window operator against a recomputation of its law, by the example of row_number() OVER
+// The recomputed operators against a recomputation of its law, by the example of row_number() OVER
 // (PARTITION BY k ORDER BY v, id). What other functions and frames give is held by tests/sql and
 // the fuzzer.
-#include "stream/window.h"
+#include "stream/recomputed.h"
 
 #include <gmock/gmock.h>
 

@@ -1,0 +1,86 @@
+// Window functions and ASOF joins: what has no law by which a change of the input gives the change
+// of the output. Each key that the step touches is computed anew, as it was before the step and as
+// it is after it, by DuckDB's own operator over the key's rows.
+//
+//   out = Δ op(I(in₁), …): for each touched key − old + new; rows that stay as they were cancel out
+//
+// DuckDB sees the rows in the order of their encodings, so that what SQL leaves open (which of two
+// equal rows is first) is decided by the rows and by nothing else. A row of weight w stands w
+// times.
+//
+// A key whose computation fails (a sum over HUGEINT) is left out and reported; it heals when a
+// change takes back what failed.
+//
+// State: table + i, the rows of input i by key, ordered.
+// Cost: all rows of the touched keys, twice, and two runs of DuckDB's operator for all of them
+// together.
+// Not thread-safe: one instance per worker. Errors: those of the state, out of memory.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "rows/row_codec.h"
+#include "stream/operator.h"
+#include "stream/state_rows.h"
+
+namespace millrace::stream {
+
+class RecomputedOperator final : public Operator {
+ public:
+  // REQUIRES: the node is a Window or an AsofJoin.
+  RecomputedOperator(const Node& node, const OperatorContext& context);
+  Result<rows::Batch> Step(StepContext& context,
+                           std::span<const rows::Batch* const> inputs) override;
+
+ private:
+  struct Row {
+    std::string_view bytes;  // in bytes_
+    rows::Weight weight;
+  };
+  // A key's rows, by input.
+  using Rows = std::vector<std::vector<Row>>;
+  struct Input {
+    Input(const std::vector<ColumnIndex>& key, const rows::Types& input_types,
+          state::BagTable& table);
+
+    const rows::Types types;
+    KeyReader keys;
+    rows::RowEncoder encoder;
+    rows::RowDecoder decoder;
+    state::BagTable& table;
+  };
+
+  void NoteKeys(Input& input, const rows::Batch::Part& part);
+  Status Apply(Input& input, const rows::Batch::Part& part);
+  Result<std::vector<Rows>> ReadRows();
+  // The output rows of all these keys, each with `weight`.
+  Status Compute(StepContext& context, const std::vector<Rows>& keys, rows::Weight weight,
+                 rows::Batch& out);
+  // Of keys [begin, end). The error's message, where the rows are to blame.
+  Result<std::optional<std::string>> Run(const std::vector<Rows>& keys, size_t begin, size_t end,
+                                         rows::Weight weight, rows::Batch& out);
+  Result<duckdb::unique_ptr<duckdb::LogicalOperator>> Collect(size_t input,
+                                                              const std::vector<Rows>& keys,
+                                                              size_t begin, size_t end);
+  Result<std::string> Describe(const Rows& rows);
+
+  const Node& node_;
+  duckdb::ClientContext& client_;
+  std::unique_ptr<duckdb::Connection> session_;  // opened when it is first needed
+  std::vector<std::unique_ptr<Input>> inputs_;
+
+  // Of one step.
+  std::vector<state::Key> touched_;  // bytes in bytes_
+  std::unordered_map<std::string_view, size_t> touched_at_;
+  ByteArena bytes_;
+  // Scratch.
+  std::vector<state::BagTable::Group*> groups_;
+  std::vector<state::BagTable::Entry> entries_;
+};
+
+}  // namespace millrace::stream
