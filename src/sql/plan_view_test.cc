@@ -295,7 +295,7 @@ TEST_F(PlanViewTest, RefusesWhatItCannotMaintainByNameAndPlace) {
   EXPECT_THAT(MustRefuse("SELECT * FROM notes USING SAMPLE 10%"), HasSubstr("sample"));
   EXPECT_THAT(MustRefuse("SELECT * FROM notes LIMIT 10%"), HasSubstr("LIMIT"));
   EXPECT_THAT(
-      MustRefuse("SELECT * FROM notes a ASOF SEMI JOIN notes b ON a.who = b.who AND a.n >= b.n"),
+      MustRefuse("SELECT * FROM notes a ASOF RIGHT JOIN notes b ON a.who = b.who AND a.n >= b.n"),
       HasSubstr("ASOF"));
   EXPECT_THAT(MustRefuse("SELECT * FROM notes POSITIONAL JOIN products"), HasSubstr("POSITIONAL"));
   EXPECT_THAT(MustRefuse("SELECT reservoir_quantile(n, 0.5) FROM notes"),
