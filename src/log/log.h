@@ -208,7 +208,8 @@ class Log {
   Result<Appended> AppendAndWait(AppendRequest request);
   // For the few records of the node itself, without which what is already acknowledged could not be
   // processed: like Append, but never kOverloaded. Neither a full queue nor the disk's high mark
-  // turns it away, and without any space on the disk it waits for some, until Close.
+  // turns it away, and without any space on the disk it waits for some, until Close. (With
+  // options.manual nobody could make room meanwhile: there a full disk refuses it.)
   Status AppendAlways(AppendRequest request, AppendDone done);
 
   // ---- Reading ----
