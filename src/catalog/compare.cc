@@ -96,6 +96,7 @@ Comparison Of(const ViewDefinition& a, const ViewDefinition& b) {
     return InPlace(b.materialized ? "it became materialized" : "it is no longer materialized");
   }
   if (!SameSelect(a.select, b.select)) return InPlace("its SELECT changed");
+  if (a.emit_on_close != b.emit_on_close) return InPlace("its EMIT ON WINDOW CLOSE changed");
   if (a.on_error != b.on_error || a.history != b.history) return InPlace("its options changed");
   return {};
 }

@@ -63,6 +63,7 @@ struct ViewDefinition {
   OnError on_error = OnError::kSkip;
   enum class History { kFull, kAvailable, kNone };
   History history = History::kFull;
+  bool emit_on_close = false;  // EMIT ON WINDOW CLOSE
 };
 
 struct IndexDefinition {

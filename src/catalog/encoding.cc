@@ -10,6 +10,8 @@ namespace millrace::catalog {
 namespace {
 
 constexpr uint8_t kVersion = 1;
+// In the byte of a view's history.
+constexpr uint8_t kEmitOnClose = 4;
 enum class Tag : uint8_t { kCreate = 1, kReplace = 2, kDrop = 3 };
 
 // ---- writing
@@ -92,7 +94,8 @@ void Put(std::string& out, const ViewDefinition& d) {
   PutSchema(out, d.schema);
   PutNames(out, d.reads);
   PutEnum(out, d.on_error);
-  PutEnum(out, d.history);
+  PutFixed<uint8_t>(out, static_cast<uint8_t>(static_cast<int>(d.history) |
+                                              (d.emit_on_close ? kEmitOnClose : 0)));
 }
 
 void Put(std::string& out, const IndexDefinition& d) {
@@ -284,7 +287,11 @@ Result<Definition> GetView(Reader& in) {
   TRY(d.schema, GetSchema(in));
   TRY(d.reads, GetNames(in));
   TRY(d.on_error, GetEnum(in, ViewDefinition::OnError::kStop));
-  TRY(d.history, GetEnum(in, ViewDefinition::History::kNone));
+  TRY(const uint8_t history, in.Fixed<uint8_t>());
+  d.emit_on_close = (history & kEmitOnClose) != 0;
+  const int plain = history & ~kEmitOnClose;
+  if (plain > static_cast<int>(ViewDefinition::History::kNone)) return Damaged("a view's history");
+  d.history = static_cast<ViewDefinition::History>(plain);
   return Definition(std::move(d));
 }
 

@@ -19,6 +19,7 @@ RelationShape ShapeOf(const Object& object) {
     hidden("_offset", duckdb::LogicalType::BIGINT);
     hidden("_ingested_at", duckdb::LogicalType::TIMESTAMP);
     hidden("_timestamp", duckdb::LogicalType::TIMESTAMP);
+    hidden("_late", duckdb::LogicalType::BOOLEAN);
     return shape;
   }
   if (const auto* table = std::get_if<TableDefinition>(&object.definition)) {

@@ -9,8 +9,8 @@ namespace millrace::catalog {
 
 // Hidden columns of a stream, after the declared ones, in this order: SELECT * leaves them out.
 //   _partition INTEGER, _offset BIGINT, _ingested_at TIMESTAMP (when it was appended), _timestamp
-//   TIMESTAMP (the record's own)
-inline constexpr size_t kHiddenStreamColumns = 4;
+//   TIMESTAMP (the record's own), _late BOOLEAN (its event time lay behind the watermark)
+inline constexpr size_t kHiddenStreamColumns = 5;
 
 struct RelationShape {
   rows::Schema schema;  // declared columns, then hidden ones

@@ -1,6 +1,7 @@
 #include "runtime/pipeline.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/coding.h"
 #include "base/logging.h"
@@ -37,7 +38,7 @@ Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slice
   stream::StepInput input;
   input.step = record.step;
   input.clock = record.clock;
-  for (const auto& [name, watermark] : state_.watermarks) input.watermarks[name] = watermark;
+  input.watermarks = state_.watermarks;
 
   std::map<log::TopicId, std::vector<PartitionSlice>> by_topic;
   for (PartitionSlice& slice : slices) by_topic[slice.partition.topic].push_back(std::move(slice));
@@ -89,13 +90,41 @@ Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slice
   for (const auto& [edge, counts] : record.door) state_.door[edge] += counts;
   // A stream's partitions fall idle as time passes, so its watermark may move without rows.
   for (const auto& [name, source] : stream_sources_) {
-    const auto before = state_.watermarks.find(name);
-    const auto watermark = WatermarkOf(
-        *source->relation().stream(), source->relation().topic(), state_,
-        before == state_.watermarks.end() ? std::nullopt : std::optional<Micros>(before->second));
-    if (watermark) state_.watermarks[name] = *watermark;
+    if (const auto watermark = WatermarkAt(*source, state_.clock))
+      state_.watermarks[name] = *watermark;
   }
-  return Ok();
+  return CloseWindows();
+}
+
+// What the watermarks close, now that all of the step's rows are in, is part of the same step.
+Status Pipeline::CloseWindows() {
+  if (!engine_->WouldClose(state_.watermarks)) return Ok();
+  stream::StepInput input;
+  input.step = state_.step;
+  input.clock = state_.clock;
+  input.watermarks = state_.watermarks;
+  TRY(const stream::StepResult result, engine_->Step(input));
+  TRY(ApplyChanges(state_.step, result));
+  return ApplyFailures(state_.step, result);
+}
+
+std::optional<Micros> Pipeline::WatermarkAt(const StreamSource& source, Micros clock) const {
+  const auto before = state_.watermarks.find(source.relation().internal_name);
+  return WatermarkOf(
+      *source.relation().stream(), source.relation().topic(), state_, clock,
+      before == state_.watermarks.end() ? std::nullopt : std::optional<Micros>(before->second));
+}
+
+bool Pipeline::WantsStep(Micros clock) const {
+  if (const auto due = engine_->next_due(); due && *due <= clock) return true;
+  const std::set<std::string> closing = engine_->closing_streams();
+  return std::any_of(closing.begin(), closing.end(), [&](const std::string& name) {
+    const auto source = stream_sources_.find(name);
+    const auto known = state_.watermarks.find(name);
+    if (source == stream_sources_.end()) return false;
+    const auto now = WatermarkAt(*source->second, clock);
+    return now && (known == state_.watermarks.end() || known->second != *now);
+  });
 }
 
 Status Pipeline::ApplyChanges(state::Step step, const stream::StepResult& result) {

@@ -70,6 +70,9 @@ class Pipeline {
   // Computes the step of `record` from the slices. An error leaves the pipeline unusable: the node
   // stops, and recovery starts it again.
   Status Run(const StepRecord& record, std::vector<PartitionSlice> slices);
+  // Whether a step at `clock` would do something though no row has come: rows come or go
+  // with the clock, or a watermark by which windows close moves because partitions fall idle.
+  bool WantsStep(Micros clock) const;
   // What readers see after the last step.
   PublishedPtr Publishable() const;
 
@@ -87,10 +90,12 @@ class Pipeline {
                      Entry entry);
   Status Backfill(const Relation& view, const std::vector<std::string>& reads);
   void AddReader(log::PartitionId partition);
+  Status CloseWindows();
   Status ApplyChanges(state::Step step, const stream::StepResult& result);
   void ApplyFindings(const StreamSource& source, const stream::StepResult& result);
   Status ApplyFailures(state::Step step, const stream::StepResult& result);
   void CountReads(const stream::StepResult& result);
+  std::optional<Micros> WatermarkAt(const StreamSource& source, Micros clock) const;
 
   PipelineContext context_;
   std::unique_ptr<stream::Engine> engine_;

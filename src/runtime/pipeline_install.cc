@@ -145,6 +145,18 @@ Status Pipeline::InstallTable(const std::shared_ptr<Relation>& relation, Entry e
   return Ok();
 }
 
+// Streams go by their internal names inside the engine.
+static Status UseInternalNames(const catalog::Catalog& catalog, stream::TimeBound& bound) {
+  for (stream::TimeBound::Term& term : bound.terms) {
+    const catalog::Object* object = catalog.FindRelation(term.stream);
+    if (object == nullptr)
+      return Error(Code::kInternal, "stream {}, whose watermark bounds a view, is gone",
+                   Quoted(term.stream));
+    term.stream = InternalName(*object);
+  }
+  return Ok();
+}
+
 Status Pipeline::InstallView(const std::shared_ptr<Relation>& relation,
                              const catalog::Catalog& catalog, Entry entry) {
   const catalog::ViewDefinition& view = *relation->view();
@@ -163,6 +175,9 @@ Status Pipeline::InstallView(const std::shared_ptr<Relation>& relation,
     } else if (auto* output = std::get_if<stream::Output>(&node.op)) {
       output->name = relation->internal_name;
     }
+    if (node.closing) TRY(UseInternalNames(catalog, node.closing->bound));
+    if (auto* drop = std::get_if<stream::DropClosed>(&node.op))
+      TRY(UseInternalNames(catalog, drop->bound));
   }
   relation->content = std::make_shared<state::ViewTable>(ContentTable(relation->object),
                                                          relation->shape.schema.types());
@@ -214,6 +229,11 @@ Status Pipeline::Backfill(const Relation& view, const std::vector<std::string>& 
       TRY(feed(name, reader));
     }
   }
+  // All that came so far is in: what the watermarks close goes now, and only of this view.
+  input.history.clear();
+  input.watermarks = state_.watermarks;
+  input.closes_only = view.object.generation;
+  TRY(step());
   LOG_INFO("view built from history", "view={} rows={} seconds={:.3f}", view.object.name(),
            view.content->row_count(), SecondsSince(start));
   return Ok();

@@ -134,7 +134,7 @@ Status StepLoop::LoopOnce(bool& worked) {
     seen_frame_ = durable_frame_;
   }
   TRY(Chosen chosen, Choose());
-  if (!chosen.slices.empty()) {
+  if (!chosen.slices.empty() || context_.pipeline->WantsStep(context_.clock->Now())) {
     worked = true;
     TRY(RunStep(std::move(chosen)));
   }

@@ -62,6 +62,7 @@ Status StreamHistory::Decode() {
     int64_t offset;
     int64_t timestamp_micros;
     int64_t ingested_micros;
+    bool late;
   };
   std::vector<std::string_view> values;
   std::vector<Place> places;
@@ -74,11 +75,13 @@ Status StreamHistory::Decode() {
       if (record.offset >= range.end) break;
       while (next_excluded != excluded.end() && next_excluded->offset < record.offset)
         ++next_excluded;
-      const bool out = next_excluded != excluded.end() && next_excluded->offset == record.offset &&
-                       Excludes(next_excluded->reason);
-      if (out) continue;
+      const bool set_aside =
+          next_excluded != excluded.end() && next_excluded->offset == record.offset;
+      if (set_aside && Excludes(next_excluded->reason)) continue;
+      const bool late = set_aside && next_excluded->reason == Reason::kLateKept;
       values.push_back(record.value.value_or(std::string_view()));
-      places.push_back({record.offset.value, record.timestamp.value * 1000, batch.clock.value});
+      places.push_back(
+          {record.offset.value, record.timestamp.value * 1000, batch.clock.value, late});
     }
   }
   range.next = std::max(read.next, range.next + 1);
@@ -109,6 +112,11 @@ Status StreamHistory::Decode() {
         rows->data[i].Reference(decoded.chunks[chunk_index]->data[static_cast<size_t>(at)]);
       } else if (column == visible) {
         rows->data[i].Reference(duckdb::Value::INTEGER(range.partition));
+      } else if (column == visible + 4) {
+        duckdb::Vector vector(types_[i], count);
+        auto* data = duckdb::FlatVector::GetData<bool>(vector);
+        for (size_t row = 0; row < count; ++row) data[row] = places[first + row].late;
+        rows->data[i].Reference(vector);
       } else {
         duckdb::Vector vector(types_[i], count);
         auto* data = duckdb::FlatVector::GetData<int64_t>(vector);

@@ -112,10 +112,12 @@ void StreamSource::Prepare(std::vector<PartitionSlice> slices, const NodeState& 
         !slices_[i].batches.empty() || (position != nullptr && position->next < slices_[i].end);
     found.end = slices_[i].end;
     if (!stream.watermark) continue;
-    if (IsIdle(stream, position, clock)) {
-      if (watermark != state.watermarks.end()) late_below_[i] = watermark->second.value;
-    } else {
-      late_below_[i] = position->event_time_max - stream.watermark->delay.count();
+    // Never below the stream's watermark: what it closed stays closed, also for a partition that
+    // was idle meanwhile.
+    if (watermark != state.watermarks.end()) late_below_[i] = watermark->second.value;
+    if (!IsIdle(stream, position, clock)) {
+      late_below_[i] =
+          std::max(late_below_[i], position->event_time_max - stream.watermark->delay.count());
     }
   }
 }
@@ -169,12 +171,14 @@ void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSli
       fill(visible + 1, [](const RecordPlace& place) { return place.offset.value; });
       fill(visible + 2, [](const RecordPlace& place) { return place.ingested_micros; });
       fill(visible + 3, [](const RecordPlace& place) { return place.timestamp_micros; });
-      fill(visible + 4, [](const RecordPlace& place) { return place.order; });
+      fill(visible + 5, [](const RecordPlace& place) { return place.order; });
       rows->SetCardinality(count);
 
       duckdb::SelectionVector kept(count);
       size_t kept_count = 0;
       if (time_column_) {
+        duckdb::Vector late_rows(duckdb::LogicalType::BOOLEAN, count);
+        auto* is_late = duckdb::FlatVector::GetData<bool>(late_rows);
         duckdb::UnifiedVectorFormat times;
         chunk->data[*time_column_].ToUnifiedFormat(count, times);
         const auto* data = duckdb::UnifiedVectorFormat::GetData<int64_t>(times);
@@ -188,6 +192,7 @@ void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSli
               late_below = std::max(late_below, data[at] - stream.watermark->delay.count());
             }
           }
+          is_late[i] = late;
           const bool diverted = late && stream.late == catalog::StreamDefinition::Late::kDivert;
           if (late) {
             ++(diverted ? found.late_diverted : found.late_kept);
@@ -196,7 +201,9 @@ void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSli
           }
           if (!diverted) kept.set_index(kept_count++, i);
         }
+        rows->data[visible + 4].Reference(late_rows);
       } else {
+        rows->data[visible + 4].Reference(duckdb::Value::BOOLEAN(false));
         kept_count = count;
       }
       first += count;
@@ -225,12 +232,13 @@ void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSli
 }
 
 std::optional<Micros> WatermarkOf(const catalog::StreamDefinition& stream, log::TopicId topic,
-                                  const NodeState& state, std::optional<Micros> before) {
+                                  const NodeState& state, Micros clock,
+                                  std::optional<Micros> before) {
   if (!stream.watermark) return std::nullopt;
   std::optional<int64_t> least;
   for (int32_t i = 0; i < stream.partitions; ++i) {
     const Position* position = FindPosition(state, {topic, i});
-    if (IsIdle(stream, position, state.clock)) continue;
+    if (IsIdle(stream, position, clock)) continue;
     least = std::min(least.value_or(INT64_MAX),
                      position->event_time_max - stream.watermark->delay.count());
   }

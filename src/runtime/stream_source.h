@@ -68,9 +68,10 @@ class StreamSource final : public stream::SourceReader {
   int64_t future_limit_ = INT64_MAX;  // event times beyond do not move the watermark
 };
 
-// The stream's watermark after a step, from its partitions: the least of (greatest event time -
+// The stream's watermark at `clock`, from its partitions: the least of (greatest event time -
 // delay) over those that are not idle; never below `before`.
 std::optional<Micros> WatermarkOf(const catalog::StreamDefinition& stream, log::TopicId topic,
-                                  const NodeState& state, std::optional<Micros> before);
+                                  const NodeState& state, Micros clock,
+                                  std::optional<Micros> before);
 
 }  // namespace millrace::runtime

@@ -25,7 +25,7 @@ bool AtConstraint(const Cursor& cursor) {
 
 bool IsHidden(std::string_view name) {
   for (std::string_view hidden :
-       {"_partition", "_offset", "_ingested_at", "_timestamp", "_key", "_headers"}) {
+       {"_partition", "_offset", "_ingested_at", "_timestamp", "_key", "_headers", "_late"}) {
     if (rows::EqualNames(name, hidden)) return true;
   }
   return false;

@@ -277,6 +277,7 @@ class CreateParser {
       for (const Option& option : options) TRY(ViewOption(view, option));
     }
     TRY(view.select, Select(cursor_.AtWord("WITH") ? "AS" : "AS and a SELECT"));
+    view.emit_on_close = emit_on_close_;
     TRY(NoParameters("a view"));
     create_.definition = std::move(view);
     return Ok();
@@ -298,18 +299,32 @@ class CreateParser {
     if (!cursor_.Accept({"AS"})) return cursor_.Unexpected(expected, {"AS", "WITH"});
     if (cursor_.AtEnd()) return cursor_.Unexpected("a SELECT after AS");
     select_at_ = cursor_.position();
-    for (; !cursor_.AtEnd(); cursor_.Advance()) {
-      if (cursor_.AtWord("EMIT") && cursor_.AtWord("ON", 1) && cursor_.AtWord("WINDOW", 2)) {
-        return cursor_.At(cursor_.Peek().begin,
-                          Error(Code::kNotSupported, "EMIT ON WINDOW CLOSE is not available yet")
-                              .Hint("without it the view shows each window as it grows"));
-      }
-    }
+    TRY(const size_t end, EmitOnClose());
     cursor_.Seek(select_at_);
-    const Cursor::Slice select = cursor_.Rest();
+    const Cursor::Slice select = emit_on_close_ ? cursor_.Between(select_at_, end) : cursor_.Rest();
     create_.select_begin = select.begin;
     TRY(CheckSelect(cursor_, select));
     return select.text;
+  }
+
+  // Finds EMIT ON WINDOW CLOSE behind the SELECT at the cursor; where it begins.
+  Result<size_t> EmitOnClose() {
+    for (; !cursor_.AtEnd(); cursor_.Advance()) {
+      if (!cursor_.AtWord("EMIT") || !cursor_.AtWord("ON", 1) || !cursor_.AtWord("WINDOW", 2))
+        continue;
+      const size_t end = cursor_.position();
+      const size_t begin = cursor_.Peek().begin;
+      TRY(cursor_.Expect({"EMIT", "ON", "WINDOW", "CLOSE"}));
+      TRY(cursor_.ExpectEnd("the end of the statement", {}));
+      if (!materialized_) {
+        return cursor_.At(
+            begin, Error(Code::kInvalidArgument, "EMIT ON WINDOW CLOSE is of materialized views")
+                       .SqlState("42601"));
+      }
+      emit_on_close_ = true;
+      return end;
+    }
+    return cursor_.position();
   }
 
   // REQUIRES: Select has been called.
@@ -431,6 +446,7 @@ class CreateParser {
   Cursor& cursor_;
   CreateStatement create_;
   bool materialized_ = false;
+  bool emit_on_close_ = false;
   size_t select_at_ = 0;  // cursor position of the SELECT
 };
 

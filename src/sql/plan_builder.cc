@@ -70,8 +70,51 @@ stream::Expression All(const std::vector<stream::Expression>& predicates) {
 
 NodeId PlanBuilder::Add(stream::Node node, Key key) {
   node.names.resize(node.types.size());
+  Close(node);
+  times_.push_back(
+      TimesOf(node, TimesOfInputs(node), node.inputs.empty() ? 0 : width(node.inputs[0])));
   keys_.push_back(std::move(key));
   return plan_.Add(std::move(node));
+}
+
+NodeId PlanBuilder::AddRelation(stream::Node node, NodeTimes times) {
+  node.names.resize(node.types.size());
+  times_.push_back(std::move(times));
+  keys_.push_back(std::nullopt);
+  return plan_.Add(std::move(node));
+}
+
+std::vector<const NodeTimes*> PlanBuilder::TimesOfInputs(const stream::Node& node) const {
+  std::vector<const NodeTimes*> times;
+  for (const size_t input : node.inputs) times.push_back(&times_[input]);
+  return times;
+}
+
+// Lets watermarks close the node's state where one of its keys has a bound.
+void PlanBuilder::Close(stream::Node& node) {
+  const auto inputs = TimesOfInputs(node);
+  const auto closing = ClosingOf(node, inputs, emit_on_close_);
+  if (!closing) {
+    const bool keeps_rows = std::holds_alternative<stream::Join>(node.op) ||
+                            std::holds_alternative<stream::Window>(node.op) ||
+                            std::holds_alternative<stream::AsofJoin>(node.op);
+    node.grows = keeps_rows && std::any_of(inputs.begin(), inputs.end(),
+                                           [](const NodeTimes* input) { return input->grows; });
+    return;
+  }
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const stream::ColumnIndex column = closing->columns[i];
+    if (times_[node.inputs[i]].columns.at(column).table_may_change)
+      node.inputs[i] = DropClosed(node.inputs[i], column);
+  }
+  node.closing = closing->closing;
+  if (auto* aggregate = std::get_if<stream::Aggregate>(&node.op))
+    aggregate->at_close = emit_on_close_;
+}
+
+NodeId PlanBuilder::DropClosed(NodeId input, stream::ColumnIndex column) {
+  stream::DropClosed drop{column, times_[input].columns.at(column).bound};
+  return Add({std::move(drop), {input}, types(input), names(input)}, keys_[input]);
 }
 
 stream::Expression PlanBuilder::Column(NodeId node, stream::ColumnIndex column) const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "duckdb.hpp"
+#include "sql/time_bounds.h"
 #include "stream/plan.h"
 
 namespace millrace::sql {
@@ -21,7 +22,14 @@ class PlanBuilder {
   // has at most one row.
   using Key = std::optional<Columns>;
 
+  // `emit_on_close`: the rows of a window are given out when it closes.
+  explicit PlanBuilder(bool emit_on_close = false) : emit_on_close_(emit_on_close) {}
+
+  // State that watermarks close is dropped, as time_bounds.h says.
   NodeId Add(stream::Node node, Key key);
+  // A relation, with what is known of its columns.
+  NodeId AddRelation(stream::Node node, NodeTimes times);
+  const NodeTimes& times(NodeId node) const { return times_[node]; }
 
   const rows::Types& types(NodeId node) const { return plan_.nodes[node].types; }
   const std::vector<std::string>& names(NodeId node) const { return plan_.nodes[node].names; }
@@ -51,8 +59,14 @@ class PlanBuilder {
   stream::Plan Finish(NodeId root, const std::string& name) const;
 
  private:
+  void Close(stream::Node& node);
+  NodeId DropClosed(NodeId input, stream::ColumnIndex column);
+  std::vector<const NodeTimes*> TimesOfInputs(const stream::Node& node) const;
+
   stream::Plan plan_;
   std::vector<Key> keys_;
+  std::vector<NodeTimes> times_;
+  const bool emit_on_close_;
 };
 
 // The column that an expression is; none where it is more.

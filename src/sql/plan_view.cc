@@ -5,6 +5,7 @@
 #include "duckdb/optimizer/optimizer.hpp"
 #include "duckdb/planner/expression/bound_cast_expression.hpp"
 #include "duckdb/planner/planner.hpp"
+#include "sql/clock.h"
 #include "sql/database_impl.h"
 #include "sql/view_planner.h"
 #include "sql/volatility.h"
@@ -43,7 +44,8 @@ NodeId NameColumns(PlanBuilder& plan, NodeId root, const std::vector<std::string
 }
 
 Result<ViewPlan> MapView(duckdb::ClientContext& client, ResidentFunctions& resident,
-                         const catalog::ViewDefinition& view, const Place& place) {
+                         const catalog::Catalog& catalog, const catalog::ViewDefinition& view,
+                         const Place& place) {
   TRY(auto statement, ParseSelect(view.select));
   duckdb::Planner planner(client);
   planner.CreatePlan(std::move(statement));
@@ -52,6 +54,7 @@ Result<ViewPlan> MapView(duckdb::ClientContext& client, ResidentFunctions& resid
                  planner.value_map.begin()->first)
         .SqlState("42P02");
   }
+  ReplaceClock(client, *planner.plan);
   if (const auto call = FindVolatile(*planner.plan)) {
     return place.Mark(
         Error(Code::kNotSupported,
@@ -67,9 +70,14 @@ Result<ViewPlan> MapView(duckdb::ClientContext& client, ResidentFunctions& resid
   resolver.VisitOperator(*plan);
   plan->ResolveOperatorTypes();
 
-  ViewPlanner mapper(client, place);
+  ViewPlanner mapper(client, catalog, view.emit_on_close, place);
+  if (const duckdb::Expression* clock = ClockOutsideFilters(*plan))
+    return mapper.RefuseClock(*clock);
   TRY(NodeId root, mapper.Map(*plan));
   root = NameColumns(mapper.plan(), root, UniqueNames(planner.names), client);
+  if (view.emit_on_close) {
+    TRY(root, mapper.WhenClosed(root));
+  }
 
   ViewPlan out;
   out.plan = mapper.plan().Finish(root, view.name);
@@ -98,8 +106,9 @@ Result<ViewPlan> Database::PlanView(const catalog::Catalog& catalog,
   Result<ViewPlan> plan = Guard(
       [&]() -> Result<ViewPlan> {
         std::optional<Result<ViewPlan>> mapped;
-        lease->client().RunFunctionInTransaction(
-            [&] { mapped.emplace(MapView(lease->client(), *impl_->resident, view, place)); });
+        lease->client().RunFunctionInTransaction([&] {
+          mapped.emplace(MapView(lease->client(), *impl_->resident, catalog, view, place));
+        });
         return *std::move(mapped);
       },
       [&](const duckdb::ErrorData& error) -> Result<ViewPlan> {

@@ -8,6 +8,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 class PlanViewTest : public ::testing::Test {
@@ -89,6 +90,36 @@ TEST_F(PlanViewTest, FindsRelationsWithoutRegardToCaseAndSchema) {
                 ElementsAre("order_lines"))
         << name;
   }
+}
+
+TEST_F(PlanViewTest, DropsWhatTheWatermarkCloses) {
+  view_.emit_on_close = true;
+  const ViewPlan hours = MustPlan(
+      "SELECT window_start, count(*) FROM tumble(order_lines, sold_at, INTERVAL 1 HOUR) GROUP BY "
+      "1");
+  EXPECT_THAT(stream::Explain(hours.plan),
+              HasSubstr("given out and dropped when window_start is behind the watermark of "
+                        "order_lines"));
+  EXPECT_EQ(Count<stream::Hold>(hours), 0u) << "the groups are held by the aggregate";
+  EXPECT_EQ(Count<stream::Hold>(MustPlan("SELECT sold_at, price FROM order_lines")), 1u);
+  const ViewPlan named = MustPlan(
+      "SELECT window_end, p.name, sum(quantity) FROM tumble(order_lines, sold_at, INTERVAL 1 DAY) "
+      "l "
+      "JOIN products p ON l.stock_code = p.stock_code GROUP BY ALL");
+  EXPECT_EQ(Count<stream::DropClosed>(named), 1u) << "a table may change what was given out";
+  EXPECT_FALSE(Plan("SELECT stock_code, count(*) FROM order_lines GROUP BY 1").ok());
+  EXPECT_FALSE(Plan("SELECT name FROM products").ok());
+  view_.emit_on_close = false;
+}
+
+TEST_F(PlanViewTest, SaysWhichStateGrowsForEver) {
+  EXPECT_THAT(stream::Explain(MustPlan("SELECT a.price FROM order_lines a JOIN order_lines b "
+                                       "ON a.sold_at = b.sold_at")
+                                  .plan),
+              HasSubstr("keeps every row of a stream"));
+  EXPECT_THAT(
+      stream::Explain(MustPlan("SELECT country, count(*) FROM order_lines GROUP BY 1").plan),
+      Not(HasSubstr("warning")));
 }
 
 TEST_F(PlanViewTest, ExpandsPlainViewsInPlaceAndNamesOnlyThem) {

@@ -123,6 +123,14 @@ Result<NodeId> ViewPlanner::Map(duckdb::LogicalOperator& op) {
 }
 
 Result<NodeId> ViewPlanner::MapFilter(duckdb::LogicalFilter& op) {
+  std::vector<stream::Expression> by_clock = TakeClockConditions(op);
+  if (!by_clock.empty()) {
+    const auto wanted = std::move(op.projection_map);
+    op.projection_map.clear();
+    TRY(NodeId input, op.expressions.empty() ? Map(*op.children[0]) : MapFilter(op));
+    TRY(input, FilterByClock(input, by_clock));
+    return Narrow(input, wanted);
+  }
   if (op.children[0]->type == LogicalOperatorType::LOGICAL_WINDOW) {
     return MapBoundedNumber(op, op.children[0]->Cast<duckdb::LogicalWindow>());
   }

@@ -1,6 +1,5 @@
 #include "base/check.h"
 #include "duckdb/common/types/column/column_data_collection.hpp"
-#include "sql/relation_binding.h"
 #include "sql/view_planner.h"
 
 namespace millrace::sql {
@@ -11,11 +10,7 @@ Result<NodeId> ViewPlanner::MapGet(duckdb::LogicalGet& op) {
     return Refuse(fmt::format("the table function {}()", op.function.name), op);
   if (!op.children.empty() || !op.table_filters.filters.empty())
     return Refuse("this scan of " + binding->relation, op);
-  stream::Node node;
-  node.op = stream::Relation{binding->relation};
-  node.types = binding->shape.schema.types();
-  node.names = binding->shape.schema.names();
-  const NodeId relation = plan_.Add(std::move(node), std::nullopt);
+  const NodeId relation = Relation(*binding);
   Columns columns;
   for (const duckdb::ColumnIndex& id : op.GetColumnIds()) {
     // A scan of no column at all serves a count(*): any column does.

@@ -58,6 +58,7 @@ inline catalog::CatalogPtr ShopCatalog(const std::vector<TestView>& views = {}) 
                              TestColumn("customer_id", LogicalType::BIGINT),
                              TestColumn("country", LogicalType::VARCHAR),
                              TestColumn("sold_at", LogicalType::TIMESTAMP, true)});
+  lines.watermark = {"sold_at", std::chrono::hours(1)};
   catalog::TableDefinition products;
   products.name = "products";
   products.schema = TestSchema({TestColumn("stock_code", LogicalType::VARCHAR, true),

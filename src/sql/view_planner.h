@@ -3,6 +3,7 @@
 //
 //   planner.cc            the walk, filters, projections, what is refused
 //   planner_relation.cc   relations, constants, common table expressions
+//   planner_time.cc       EMIT ON WINDOW CLOSE, conditions with now()
 //   planner_join.cc       joins of all kinds
 //   planner_aggregate.cc  GROUP BY
 //   planner_top_k.cc      LIMIT, DISTINCT ON, row_number()
@@ -23,6 +24,7 @@
 #include "duckdb/planner/operator/list.hpp"
 #include "sql/duckdb_error.h"
 #include "sql/plan_builder.h"
+#include "sql/relation_binding.h"
 
 namespace millrace::sql {
 
@@ -31,9 +33,19 @@ constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max() / 2;
 
 class ViewPlanner {
  public:
-  ViewPlanner(duckdb::ClientContext& client, const Place& place) : client_(client), place_(place) {}
+  ViewPlanner(duckdb::ClientContext& client, const catalog::Catalog& catalog, bool emit_on_close,
+              const Place& place)
+      : client_(client),
+        catalog_(catalog),
+        emit_on_close_(emit_on_close),
+        place_(place),
+        plan_(emit_on_close) {}
 
   Result<NodeId> Map(duckdb::LogicalOperator& op);
+  // now() where it is no bound of a condition.
+  Error RefuseClock(const duckdb::Expression& expression) const;
+  // EMIT ON WINDOW CLOSE: the rows of `root` when they are final.
+  Result<NodeId> WhenClosed(NodeId root);
 
   PlanBuilder& plan() { return plan_; }
   const std::vector<std::string>& notices() const { return notices_; }
@@ -45,11 +57,15 @@ class ViewPlanner {
   void Notice(const std::string& text);
 
   Result<NodeId> MapFilter(duckdb::LogicalFilter& op);
+  // Takes the conditions that read the clock out of the filter.
+  static std::vector<stream::Expression> TakeClockConditions(duckdb::LogicalFilter& op);
+  Result<NodeId> FilterByClock(NodeId input, const std::vector<stream::Expression>& conditions);
   Result<NodeId> MapProjection(duckdb::LogicalProjection& op);
   // Keeps the columns that an operator's projection map names; an empty map: all.
   NodeId Narrow(NodeId node, const duckdb::vector<duckdb::idx_t>& map);
 
   Result<NodeId> MapGet(duckdb::LogicalGet& op);
+  NodeId Relation(const ScanBinding& binding);
   Result<NodeId> MapExpressionRows(duckdb::LogicalExpressionGet& op);
   Result<NodeId> MapCollection(duckdb::LogicalColumnDataGet& op);
   NodeId MapOneRow(duckdb::LogicalOperator& op);
@@ -108,6 +124,9 @@ class ViewPlanner {
   Result<NodeId> MapSetOperation(duckdb::LogicalSetOperation& op);
 
   duckdb::ClientContext& client_;
+  const catalog::Catalog& catalog_;
+  const bool emit_on_close_;
+  bool reads_event_time_ = false;
   const Place& place_;
   PlanBuilder plan_;
   std::map<duckdb::idx_t, NodeId> ctes_;  // by table index

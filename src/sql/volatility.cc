@@ -6,6 +6,7 @@
 #include "duckdb/planner/expression/list.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 #include "duckdb/planner/logical_operator_visitor.hpp"
+#include "sql/clock.h"
 
 namespace millrace::sql {
 namespace {
@@ -14,9 +15,19 @@ namespace {
 // and is as good as a constant.
 constexpr const char* kErrorFunction = "error";
 
+// DuckDB calls these consistent, though their value depends on when they are asked: age(x) is the
+// time from x until today.
+bool AsksTheClock(const duckdb::BoundFunctionExpression& call) {
+  const std::string& name = call.function.name;
+  return name == "current_localtime" || name == "current_localtimestamp" ||
+         (name == "age" && call.children.size() == 1);
+}
+
 bool IsVolatile(const duckdb::BoundFunctionExpression& call) {
-  return call.function.GetStability() != duckdb::FunctionStability::CONSISTENT &&
-         call.function.name != kErrorFunction;
+  if (call.function.name == kClockFunction) return false;  // the planner deals with it
+  return AsksTheClock(call) ||
+         (call.function.GetStability() != duckdb::FunctionStability::CONSISTENT &&
+          call.function.name != kErrorFunction);
 }
 
 // The body of a lambda stands in what the function was bound with, where no walk over children

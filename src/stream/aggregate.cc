@@ -64,6 +64,12 @@ AggregateOperator::AggregateOperator(const Node& node, const OperatorContext& co
     variant_encoder_.emplace(group_types_);
     variant_decoder_.emplace(group_types_);
   }
+  CHECK(!op_.at_close || node.closing) << "an aggregate that never closes";
+  if (!node.closing) return;
+  closing_group_ = node.closing->key;
+  closing_.emplace(node, group_types_[closing_group_], context);
+  key_row_encoder_.emplace(group_types_);
+  key_row_decoder_.emplace(group_types_);
 }
 
 void AggregateOperator::PlaceCalls(const OperatorContext& context) {
@@ -129,26 +135,41 @@ Result<rows::Batch> AggregateOperator::Step(StepContext& context,
                                             std::span<const rows::Batch* const> inputs) {
   static const rows::Batch kNothing;
   const rows::Batch& input = inputs[0] == nullptr ? kNothing : *inputs[0];
-  if (is_idle_ || (input.empty() && !is_global_)) return rows::Batch();
-  GroupRows(input);
-  TRY(FindState());
+  if (is_idle_) return rows::Batch();
   retractions_ = rows::Batch();
   insertions_ = rows::Batch();
   retraction_builder_ = std::make_unique<rows::BatchBuilder>(types_);
   insertion_builder_ = std::make_unique<rows::BatchBuilder>(types_);
-  const size_t blocks = (groups_.size() + STANDARD_VECTOR_SIZE - 1) / STANDARD_VECTOR_SIZE;
+  if (!input.empty() || is_global_) TRY(Change(context, input));
+  if (closing_) TRY(CloseGroups(context));
+  rows::Batch out = std::move(retractions_);
+  out.Append(retraction_builder_->Finish());
+  out.Append(std::move(insertions_));
+  out.Append(insertion_builder_->Finish());
+  return out;
+}
+
+Status AggregateOperator::Change(StepContext& context, const rows::Batch& input) {
+  GroupRows(input);
+  TRY(FindState());
+  if (closing_) TRY(NoteOpened());
   // Bags change row by row, so that everything of before is read first. Cells change group by
   // group.
   std::vector<Results> before;
-  for (size_t block = 0; block < blocks; ++block) {
+  for (size_t block = 0; !op_.at_close && block < blocks(); ++block) {
     before.push_back(Prepare(block));
     TRY(ReadOldRows(block, before[block]));
   }
   AddRows(input);
   const bool early = !outside_.empty();  // digits of DOUBLE sums stand in a bag too
-  for (size_t block = 0; early && block < blocks; ++block) TRY(ReadCells(block, before[block]));
+  for (size_t block = 0; early && block < before.size(); ++block)
+    TRY(ReadCells(block, before[block]));
   if (early) TRY(AddOutside());
-  for (size_t block = 0; block < blocks; ++block) {
+  for (size_t block = 0; block < blocks(); ++block) {
+    if (op_.at_close) {
+      MergeCells(block);
+      continue;
+    }
     if (!early) TRY(ReadCells(block, before[block]));
     MergeCells(block);
     Results after = Prepare(block);
@@ -157,11 +178,64 @@ Result<rows::Batch> AggregateOperator::Step(StepContext& context,
     Emit(context, block, before[block], after);
   }
   EraseEmpty();
-  rows::Batch out = std::move(retractions_);
-  out.Append(retraction_builder_->Finish());
-  out.Append(std::move(insertions_));
-  out.Append(insertion_builder_->Finish());
-  return out;
+  return Ok();
+}
+
+// Groups that are new in this step. Their key columns go with them where the key's bytes do not
+// give them back.
+Status AggregateOperator::NoteOpened() {
+  for (size_t block = 0; block < blocks(); ++block) {
+    duckdb::DataChunk& keys = *keys_.parts[block].rows;
+    const bool needs_row = op_.at_close && !has_variants_;
+    const std::vector<std::string_view>* rows =
+        needs_row ? &key_row_encoder_->Encode(keys) : nullptr;
+    opened_.clear();
+    for (size_t row = 0; row < count_of(block); ++row) {
+      const size_t group = first_of(block) + row;
+      if (!created_[group]) continue;
+      opened_.push_back({static_cast<duckdb::sel_t>(row), groups_.keys()[group],
+                         rows == nullptr ? std::string_view() : (*rows)[row]});
+    }
+    TRY(closing_->Note(keys.data[closing_group_], count_of(block), opened_));
+  }
+  return Ok();
+}
+
+Status AggregateOperator::CloseGroups(StepContext& context) {
+  TRY(const auto closed, closing_->Take(context));
+  if (closed.empty()) return Ok();
+  if (op_.at_close) TRY(GiveOut(context, closed));
+  TRY(EraseCells(*cells_, closed));
+  for (state::BagTable* bag : {variants_, digits_, rows_, values_, stored_}) {
+    if (bag != nullptr) TRY(EraseGroups(*bag, closed));
+  }
+  return Ok();
+}
+
+// The rows of these groups, as if they had just come.
+Status AggregateOperator::GiveOut(StepContext& context, std::span<const TimeIndex::Entry> closed) {
+  groups_.Reset(closed.size());
+  for (const TimeIndex::Entry& entry : closed) groups_.FindOrAdd(entry.key.bytes, entry.key.hash);
+  rows::BatchBuilder keys(group_types_);
+  for (size_t begin = 0; !has_variants_ && begin < closed.size(); begin += STANDARD_VECTOR_SIZE) {
+    const size_t count = std::min<size_t>(closed.size() - begin, STANDARD_VECTOR_SIZE);
+    std::vector<std::string_view> key_rows;
+    for (size_t i = 0; i < count; ++i) key_rows.push_back(closed[begin + i].payload);
+    duckdb::DataChunk& chunk = keys.Room(count);
+    TRY(key_row_decoder_->Decode(key_rows, chunk, chunk.size()));
+    keys.Commit(count, nullptr);
+  }
+  keys_ = keys.Finish();
+  TRY(FindState());
+  for (size_t block = 0; block < blocks(); ++block) {
+    Results nothing = Prepare(block);
+    nothing.shown.assign(nothing.shown.size(), 0);
+    Results rows = Prepare(block);
+    TRY(ReadCells(block, rows));
+    TRY(ReadNewRows(block, rows));
+    Emit(context, block, nothing, rows);
+  }
+  return Ok();
 }
 
 void AggregateOperator::GroupRows(const rows::Batch& input) {
@@ -191,7 +265,8 @@ void AggregateOperator::GroupRows(const rows::Batch& input) {
         groups[row] = groups_.FindOrAdd(encoded[row], rows::KeyHash(encoded[row]));
         if (groups[row] == known) first_rows.push_back(static_cast<duckdb::sel_t>(row));
       }
-      if (!has_variants_) keys.Append(key_columns_, first_rows.data(), first_rows.size(), nullptr);
+      if (!has_variants_ || closing_)
+        keys.Append(key_columns_, first_rows.data(), first_rows.size(), nullptr);
       deltas_.resize(groups_.size() * layout_.bytes());
     }
     for (size_t row = 0; row < count; ++row)

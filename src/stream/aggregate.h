@@ -17,6 +17,9 @@
 // the first in the order of their encodings. A group whose result fails (a sum over HUGEINT) is
 // left out and reported; it is taken back when it heals.
 //
+// With a closing, groups that no later row can belong to are forgotten after the step's changes;
+// with `at_close` that is when their row is given out, once.
+//
 // State: table+0 cells (+6 with min/max in them), +1 encodings of the key columns, +2 digits of
 // DOUBLE sums outside their window, +3 rows of min, max and evaluated calls (+7 where only the best
 // is kept), +4 weights of distinct values, +5 the last results of evaluated calls. Cost: one cell
@@ -34,6 +37,7 @@
 #include "rows/row_codec.h"
 #include "stream/accumulator.h"
 #include "stream/bag_row.h"
+#include "stream/closing.h"
 #include "stream/evaluated_call.h"
 #include "stream/group_index.h"
 #include "stream/operator.h"
@@ -71,10 +75,17 @@ class AggregateOperator final : public Operator {
     std::unordered_map<size_t, std::string> failures;
   };
 
+  Status Change(StepContext& context, const rows::Batch& input);
+  Status NoteOpened();
+  Status CloseGroups(StepContext& context);
+  Status GiveOut(StepContext& context, std::span<const TimeIndex::Entry> closed);
   void PlaceCalls(const OperatorContext& context);
   void OpenTables(const OperatorContext& context);
   void GroupRows(const rows::Batch& input);
   Status FindState();
+  size_t blocks() const {
+    return (groups_.size() + STANDARD_VECTOR_SIZE - 1) / STANDARD_VECTOR_SIZE;
+  }
   Results Prepare(size_t block);
   Status ReadCells(size_t block, Results& results);
   Result<std::vector<Digit>> DigitsOf(size_t group, size_t slot) const;
@@ -119,6 +130,11 @@ class AggregateOperator final : public Operator {
   std::optional<rows::RowEncoder> variant_encoder_;
   std::optional<rows::RowDecoder> variant_decoder_;
 
+  std::optional<ClosingKeys> closing_;
+  ColumnIndex closing_group_ = 0;  // number of the group column that closes groups
+  std::optional<rows::RowEncoder> key_row_encoder_;
+  std::optional<rows::RowDecoder> key_row_decoder_;
+
   state::CellTable* cells_ = nullptr;
   state::BagTable* variants_ = nullptr;
   state::BagTable* digits_ = nullptr;
@@ -131,7 +147,9 @@ class AggregateOperator final : public Operator {
   duckdb::DataChunk key_columns_;
   GroupIndex groups_;
   std::vector<uint32_t> group_of_row_;  // over all parts
-  rows::Batch keys_;  // the groups' key columns, chunk b holds groups [b * 2048, …)
+  // The groups' key columns, chunk b holds groups [b * 2048, …).
+  rows::Batch keys_;
+  std::vector<ClosingKeys::Opened> opened_;
   std::vector<std::byte> deltas_;
   std::vector<OutsideValue> outside_;
   std::vector<std::byte*> cell_of_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "stream/time_index.h"
 
 namespace millrace::stream {
 namespace {
@@ -19,10 +20,11 @@ bool KeepsInsertOnly(const Node& node, const std::vector<CircuitNode*>& inputs) 
   if (const auto* source = std::get_if<Source>(&node.op)) return source->insert_only;
   if (const auto* join = std::get_if<Join>(&node.op)) return all && join->kind == JoinKind::kInner;
   if (const auto* constant = std::get_if<Constant>(&node.op)) return constant->rows.insert_only();
+  if (const auto* aggregate = std::get_if<Aggregate>(&node.op)) return aggregate->at_close;
   return all && !std::holds_alternative<Negate>(node.op) &&
-         !std::holds_alternative<Aggregate>(node.op) && !std::holds_alternative<TopK>(node.op) &&
-         !std::holds_alternative<Window>(node.op) && !std::holds_alternative<AsofJoin>(node.op) &&
-         !std::holds_alternative<Upsert>(node.op);
+         !std::holds_alternative<TemporalFilter>(node.op) &&
+         !std::holds_alternative<TopK>(node.op) && !std::holds_alternative<Window>(node.op) &&
+         !std::holds_alternative<AsofJoin>(node.op) && !std::holds_alternative<Upsert>(node.op);
 }
 
 struct Make {
@@ -37,6 +39,9 @@ struct Make {
   }
   std::unique_ptr<Operator> operator()(const Filter&) {
     return MakeFilter(node, std::move(context));
+  }
+  std::unique_ptr<Operator> operator()(const TemporalFilter&) {
+    return MakeTemporalFilter(node, std::move(context));
   }
   std::unique_ptr<Operator> operator()(const Project&) {
     return MakeProject(node, std::move(context));
@@ -64,6 +69,10 @@ struct Make {
     return MakeDistinct(node, std::move(context));
   }
   std::unique_ptr<Operator> operator()(const TopK&) { return MakeTopK(node, std::move(context)); }
+  std::unique_ptr<Operator> operator()(const Hold&) { return MakeHold(node, std::move(context)); }
+  std::unique_ptr<Operator> operator()(const DropClosed&) {
+    return MakeDropClosed(node, std::move(context));
+  }
   std::unique_ptr<Operator> operator()(const Deduplicate&) {
     return MakeDeduplicate(node, std::move(context));
   }
@@ -213,6 +222,7 @@ Status Circuit::Remove(const std::string& output) {
     for (uint64_t table = 0; table < kTablesPerNode; ++table) {
       store_.Drop(state::TableId{nodes_[i]->fingerprint + table});
     }
+    store_.Drop(TimeIndexTable(state::TableId{nodes_[i]->fingerprint}));
     nodes_.erase(nodes_.begin() + static_cast<ptrdiff_t>(i));
   }
   Rewire();

@@ -40,8 +40,10 @@ struct CircuitNode {
       sends;  // consumers behind an exchange, with their input's number
   Distribution distribution;
   bool insert_only = false;
-  bool from_history = false;      // a Relation that does not follow yet
-  bool first_step = true;         // no step since it was added
+  bool from_history = false;  // a Relation that does not follow yet
+  bool first_step = true;     // no step since it was added
+  // Of the streams that close its keys, as of its last step.
+  std::map<std::string, Micros> seen_watermarks;
   std::set<std::string> outputs;  // names of the Outputs below which it stands
   std::vector<std::unique_ptr<Operator>>
       operators;                   // per worker; none for Relation, Source, Output

@@ -23,12 +23,14 @@ struct RequirementOf {
     return ByKey(input == 0 ? op.left_keys : op.right_keys);
   }
   Requirement operator()(const Aggregate& op) const { return ByKey(op.groups); }
+  Requirement operator()(const TemporalFilter&) const { return {Requirement::Kind::kRow, {}}; }
   Requirement operator()(const Distinct&) const { return {Requirement::Kind::kRow, {}}; }
   Requirement operator()(const TopK& op) const { return ByKey(op.partition); }
   Requirement operator()(const AsofJoin& op) const {
     return ByKey(input == 0 ? op.left_keys : op.right_keys);
   }
   Requirement operator()(const Window& op) const { return ByKey(op.partition); }
+  Requirement operator()(const Hold& op) const { return ByKey({op.column}); }
   Requirement operator()(const Deduplicate& op) const { return ByKey(op.keys); }
   Requirement operator()(const Upsert& op) const { return ByKey(op.keys); }
 };
@@ -57,12 +59,15 @@ struct DistributionOf {
     return AfterExchange({Requirement::Kind::kOneOwner, {}});
   }
   Distribution operator()(const Filter&) const { return Same(); }
+  Distribution operator()(const TemporalFilter&) const { return Same(); }
   Distribution operator()(const Output&) const { return Same(); }
   Distribution operator()(const Negate&) const { return Same(); }
   Distribution operator()(const Unnest&) const { return WithoutRow(); }
   Distribution operator()(const Distinct&) const { return Same(); }
   Distribution operator()(const TopK&) const { return WithoutRow(); }
   Distribution operator()(const Window&) const { return WithoutRow(); }
+  Distribution operator()(const Hold&) const { return Same(); }
+  Distribution operator()(const DropClosed&) const { return Same(); }
   Distribution operator()(const Deduplicate&) const { return Same(); }
   Distribution operator()(const Upsert&) const { return WithoutRow(); }
 

@@ -20,6 +20,27 @@ Result<std::unique_ptr<duckdb::Connection>> Connect(duckdb::DuckDB& database) {
   return connection;
 }
 
+// Whether a watermark that closes the node's keys has moved since its last step.
+bool MayClose(const CircuitNode& node, const std::map<std::string, Micros>& watermarks) {
+  if (!node.node.closing) return false;
+  const auto& terms = node.node.closing->bound.terms;
+  return std::any_of(terms.begin(), terms.end(), [&](const TimeBound::Term& term) {
+    const auto now = watermarks.find(term.stream);
+    if (now == watermarks.end()) return false;
+    const auto seen = node.seen_watermarks.find(term.stream);
+    return seen == node.seen_watermarks.end() || seen->second != now->second;
+  });
+}
+
+std::optional<Micros> DueOf(const CircuitNode& node) {
+  std::optional<Micros> first;
+  for (const auto& op : node.operators) {
+    const auto due = op->NextDue();
+    if (due && (!first || *due < *first)) first = due;
+  }
+  return first;
+}
+
 bool Before(const RowFailure& a, const RowFailure& b) {
   return std::tie(a.message, a.row, a.weight) < std::tie(b.message, b.row, b.weight);
 }
@@ -63,7 +84,7 @@ struct Engine::Impl {
   }
 
   // By node: whether any worker may have rows for it in this step.
-  std::vector<bool> Active(const StepInput& input) const {
+  std::vector<bool> Active(const StepInput& input, const std::vector<bool>& due) const {
     const auto& nodes = circuit->nodes();
     std::vector<bool> active(nodes.size(), false);
     for (size_t i = 0; i < nodes.size(); ++i) {
@@ -73,11 +94,33 @@ struct Engine::Impl {
       } else if (node.from_history) {
         active[i] = input.history.contains(std::get<Relation>(node.node.op).name);
       } else {
-        active[i] = node.first_step && !node.operators.empty();
+        active[i] = (node.first_step && !node.operators.empty()) || due[i];
         for (const CircuitNode* below : node.inputs) active[i] = active[i] || active[below->index];
       }
     }
     return active;
+  }
+
+  // By node: whether keys may close in this step, or rows come or go with the clock.
+  std::vector<bool> Due(const StepInput& input) const {
+    std::vector<bool> nodes;
+    for (const auto& node : circuit->nodes()) {
+      const bool may = !input.closes_only || node->generation == *input.closes_only;
+      const auto due = DueOf(*node);
+      nodes.push_back(may && (MayClose(*node, input.watermarks) || (due && *due <= input.clock)));
+    }
+    return nodes;
+  }
+
+  void NoteSeen(const StepInput& input) {
+    for (const auto& node : circuit->nodes()) {
+      node->first_step = false;
+      if (!plan.due[node->index] || !node->node.closing) continue;
+      for (const TimeBound::Term& term : node->node.closing->bound.terms) {
+        const auto found = input.watermarks.find(term.stream);
+        if (found != input.watermarks.end()) node->seen_watermarks[term.stream] = found->second;
+      }
+    }
   }
 
   void RunWorkers() {
@@ -193,7 +236,8 @@ Result<StepResult> Engine::Step(const StepInput& input) {
   impl.plan.input = &input;
   impl.plan.circuit = impl.circuit.get();
   impl.plan.ticket = impl.ticket;
-  impl.plan.active = impl.Active(input);
+  impl.plan.due = impl.Due(input);
+  impl.plan.active = impl.Active(input, impl.plan.due);
   impl.plan.failed = &impl.failed;
   impl.RunWorkers();
   for (const auto& worker : impl.workers) {
@@ -202,13 +246,37 @@ Result<StepResult> Engine::Step(const StepInput& input) {
   if (impl.error) return *impl.error;
   try {
     StepResult result = impl.Collect();
-    for (const auto& node : impl.circuit->nodes()) node->first_step = false;
+    impl.NoteSeen(input);
     return result;
   } catch (const std::exception& exception) {
     impl.error =
         Error(Code::kInternal, "gather changes: {}", duckdb::ErrorData(exception).RawMessage());
     return *impl.error;
   }
+}
+
+std::set<std::string> Engine::closing_streams() const {
+  std::set<std::string> streams;
+  for (const auto& node : impl_->circuit->nodes()) {
+    if (!node->node.closing) continue;
+    for (const TimeBound::Term& term : node->node.closing->bound.terms) streams.insert(term.stream);
+  }
+  return streams;
+}
+
+std::optional<Micros> Engine::next_due() const {
+  std::optional<Micros> first;
+  for (const auto& node : impl_->circuit->nodes()) {
+    const auto due = DueOf(*node);
+    if (due && (!first || *due < *first)) first = due;
+  }
+  return first;
+}
+
+bool Engine::WouldClose(const std::map<std::string, Micros>& watermarks) const {
+  const auto& nodes = impl_->circuit->nodes();
+  return std::any_of(nodes.begin(), nodes.end(),
+                     [&](const auto& node) { return MayClose(*node, watermarks); });
 }
 
 std::vector<OperatorStats> Engine::stats() const {

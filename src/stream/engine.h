@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,7 +41,11 @@ struct StepInput {
   Micros clock;
   // By name of the Source. A source without reader has no rows in this step.
   std::map<std::string, SourceReader*> sources;
-  std::map<std::string, Micros> watermarks;  // by stream
+  // By stream: no row of this step or a later one is earlier, late ones apart (Node::closing).
+  std::map<std::string, Micros> watermarks;
+  // Watermarks close keys in the nodes of this generation only: the step builds a view from
+  // history, and others stand still. None: in all nodes.
+  std::optional<uint64_t> closes_only;
   // History for nodes added with `from_history`: by relation name. See Add.
   std::map<std::string, SourceReader*> history;
 };
@@ -106,6 +112,14 @@ class Engine {
   Status Remove(const std::string& output);
 
   Result<StepResult> Step(const StepInput& input);
+
+  // The streams by whose watermark keys close.
+  std::set<std::string> closing_streams() const;
+  // From when on by the clock a step without rows would do something: rows come or go (now() in a
+  // condition). None: never.
+  std::optional<Micros> next_due() const;
+  // Whether a step with these watermarks and without rows would do something: keys may close.
+  bool WouldClose(const std::map<std::string, Micros>& watermarks) const;
 
   std::vector<OperatorStats> stats() const;
   int workers() const;

@@ -61,6 +61,21 @@ std::string CallText(const AggregateCall& call, const Names& names) {
   return text;
 }
 
+// What becomes of state by time.
+std::string ClosingText(const Node& node, const std::vector<ColumnIndex>& keys,
+                        const Names& names) {
+  if (node.grows) return ", growing with every row";
+  if (!node.closing) return "";
+  std::string streams;
+  for (const TimeBound::Term& term : node.closing->bound.terms)
+    streams += (streams.empty() ? "" : " and ") + term.stream;
+  const auto* aggregate = std::get_if<Aggregate>(&node.op);
+  return fmt::format(
+      ", {} when {} is behind the watermark of {}",
+      aggregate != nullptr && aggregate->at_close ? "given out and dropped" : "dropped",
+      NameOf(names, keys[node.closing->key]), streams);
+}
+
 // One line per operator: what it does, then what it keeps.
 struct Line {
   const Plan& plan;
@@ -79,6 +94,17 @@ struct Line {
   }
   std::string operator()(const Filter& op) const {
     return "filter " + Readable(*op.predicate, input(0));
+  }
+  std::string operator()(const TemporalFilter& op) const {
+    const Names below = input(0);
+    std::string text = "filter by clock";
+    for (size_t i = 0; i < op.conditions.size(); ++i) {
+      const auto& condition = op.conditions[i];
+      text += fmt::format("{}{} {} {}", i ? " AND " : " ", NameOf(below, condition.column),
+                          duckdb::ExpressionTypeToOperator(condition.comparison),
+                          Readable(*condition.of_clock, {"now()"}));
+    }
+    return text + "; state: rows that are still to come or to go";
   }
   std::string operator()(const Project& op) const {
     const Names below = input(0);
@@ -112,8 +138,9 @@ struct Line {
     std::string text = "window";
     for (size_t i = 0; i < op.calls.size(); ++i)
       text += (i ? ", " : " ") + Readable(*op.calls[i], input(0));
-    return text + (op.partition.empty() ? "; without partition (one worker); state: all rows"
-                                        : "; state: all rows by partition");
+    text += op.partition.empty() ? "; without partition (one worker); state: all rows"
+                                 : "; state: all rows by partition";
+    return text + ClosingText(node, op.partition, input(0));
   }
   std::string operator()(const Join& op) const {
     Names left = input(0);
@@ -128,7 +155,7 @@ struct Line {
     if (op.left_keys.empty()) text += " without key (one worker)";
     left.insert(left.end(), right.begin(), right.end());
     if (op.condition) text += " where " + Readable(*op.condition, left);
-    return text + "; state: both inputs by key";
+    return text + "; state: both inputs by key" + ClosingText(node, op.left_keys, input(0));
   }
   std::string operator()(const Aggregate& op) const {
     const Names below = input(0);
@@ -136,7 +163,7 @@ struct Line {
         op.groups.empty() ? "aggregate all" : "aggregate by " + List(op.groups, below);
     for (size_t i = 0; i < op.calls.size(); ++i)
       text += (i ? ", " : ": ") + CallText(op.calls[i], below);
-    return text + "; state: one entry per group";
+    return text + "; state: one entry per group" + ClosingText(node, op.groups, below);
   }
   std::string operator()(const Distinct&) const { return "distinct; state: one weight per row"; }
   std::string operator()(const TopK& op) const {
@@ -145,7 +172,14 @@ struct Line {
     if (op.offset > 0) text += fmt::format(" after {}", op.offset);
     if (!op.partition.empty()) text += " of each " + List(op.partition, below);
     if (!op.orders.empty()) text += " by " + OrderList(op.orders, below);
-    return text + (op.with_number ? ", numbered" : "") + "; state: all rows by partition, ordered";
+    return text + (op.with_number ? ", numbered" : "") + "; state: all rows by partition, ordered" +
+           ClosingText(node, op.partition, below);
+  }
+  std::string operator()(const Hold& op) const {
+    return "hold rows; state: the rows held" + ClosingText(node, {op.column}, input(0));
+  }
+  std::string operator()(const DropClosed& op) const {
+    return "leave out what is closed by " + NameOf(input(0), op.column);
   }
   std::string operator()(const Deduplicate& op) const {
     std::string text = "deduplicate by " + List(op.keys, input(0));
@@ -196,6 +230,14 @@ std::string Explain(const Plan& plan) {
   std::string out;
   for (size_t i = 0; i < plan.nodes.size(); ++i) {
     if (!is_input[i]) Print(plan, i, 0, shown, out);
+  }
+  for (size_t i = 0; i < plan.nodes.size(); ++i) {
+    if (!plan.nodes[i].grows) continue;
+    out += fmt::format(
+        "warning: the state of #{} keeps every row of a stream; keys by windows of event time, "
+        "with "
+        "late = 'divert' or EMIT ON WINDOW CLOSE, let it be dropped\n",
+        i);
   }
   return out;
 }

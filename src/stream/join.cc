@@ -21,7 +21,7 @@ std::vector<Expression> ConditionOf(const Join& join) {
 JoinOperator::Side::Side(const std::vector<ColumnIndex>& key_columns,
                          const std::vector<bool>& nulls_equal, const rows::Types& types,
                          state::BagTable& bags)
-    : keys(key_columns, types), encoder(types), table(bags) {
+    : keys(key_columns, types), columns(key_columns), encoder(types), table(bags) {
   CHECK(nulls_equal.size() == key_columns.size());
   for (size_t i = 0; i < key_columns.size(); ++i) {
     if (!nulls_equal[i]) not_null.push_back(key_columns[i]);
@@ -39,6 +39,7 @@ JoinOperator::JoinOperator(const Node& node, const OperatorContext& context)
       matches_(is_left_ && std::get<Join>(node.op).condition
                    ? &context.state.Bags(state::TableId{context.table.value + 2}, /*ordered=*/false)
                    : nullptr),
+      closing_key_(node.closing ? node.closing->key : 0),
       left_is_new_(JoinRows::From::kChunk, context.input_types[0], JoinRows::From::kStored,
                    context.input_types[1]),
       right_is_new_(JoinRows::From::kStored, context.input_types[0], JoinRows::From::kChunk,
@@ -51,6 +52,8 @@ JoinOperator::JoinOperator(const Node& node, const OperatorContext& context)
   CHECK(types_.size() == context.input_types[0].size() + context.input_types[1].size());
   std::vector<Expression> condition = ConditionOf(std::get<Join>(node.op));
   if (!condition.empty()) condition_.emplace(context.client, std::move(condition));
+  if (node.closing)
+    closing_.emplace(node, context.input_types[0][left_.columns[closing_key_]], context);
 }
 
 Result<rows::Batch> JoinOperator::Step(StepContext& context,
@@ -68,6 +71,7 @@ Result<rows::Batch> JoinOperator::Step(StepContext& context,
     TRY(FlushPairs(context, left_is_new_, nullptr));
     TRY(Flush(new_is_padded_));
   }
+  if (closing_) TRY(DropClosed(context));
   return out_.Finish();
 }
 
@@ -197,6 +201,7 @@ Status JoinOperator::Flush(JoinRows& rows) {
 Status JoinOperator::ApplyRight(const rows::Batch::Part& part) {
   const std::vector<std::string_view>& encoded = right_.encoder.Encode(*part.rows);
   TRY(right_.table.FindOrCreate(keys_, groups_));
+  if (closing_) TRY(NoteKeys(right_, *part.rows));
   const bool notes_flips = is_left_ && matches_ == nullptr;
   for (size_t i = 0; i < rows_.size(); ++i) {
     const Weight weight = part.weight(rows_[i]);
@@ -214,6 +219,7 @@ Status JoinOperator::ApplyRight(const rows::Batch::Part& part) {
 Status JoinOperator::ApplyLeft(const rows::Batch::Part& part) {
   const std::vector<std::string_view>& encoded = left_.encoder.Encode(*part.rows);
   TRY(left_.table.FindOrCreate(keys_, groups_));
+  if (closing_) TRY(NoteKeys(left_, *part.rows));
   for (size_t i = 0; i < rows_.size(); ++i) {
     const duckdb::sel_t row = rows_[i];
     const Weight weight = part.weight(row);
@@ -288,6 +294,22 @@ Status JoinOperator::MatchLeft(StepContext& context, const rows::Batch::Part& pa
     if (match_weight_[row] == 0) TRY(Pad(new_is_padded_, row, {}, part.weight(row)));
   }
   return FindMatchGroups([&](size_t i) { return match_weight_[rows_[i]] != 0; });
+}
+
+// Notes the keys of rows_ whose groups_ are empty so far.
+Status JoinOperator::NoteKeys(Side& side, duckdb::DataChunk& rows) {
+  opened_.clear();
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    if (side.table.Size(groups_[i]) == 0) opened_.push_back({rows_[i], keys_[i], {}});
+  }
+  return closing_->Note(rows.data[side.columns[closing_key_]], rows.size(), opened_);
+}
+
+Status JoinOperator::DropClosed(StepContext& context) {
+  TRY(const auto closed, closing_->Take(context));
+  TRY(EraseGroups(left_.table, closed));
+  TRY(EraseGroups(right_.table, closed));
+  return matches_ == nullptr ? Ok() : EraseGroups(*matches_, closed);
 }
 
 // Sets match_groups_ for those of rows_ that are wanted.

@@ -14,6 +14,8 @@
 // A row whose key holds a NULL that equals nothing is in no state: it matches nothing now or later.
 // A pair whose condition fails (`'abc'::INT`) counts as no match and is reported.
 //
+// With a closing, the state of keys that no later row can have is dropped after the step's changes.
+//
 // State: table + 0, A by key; table + 1, B by key; table + 2 (left join with a condition), per key:
 // left row → weight of its matches, where that is not 0.
 // Cost: one look-up in both tables for each changed row, and the pairs.
@@ -30,6 +32,7 @@
 #include <string_view>
 #include <vector>
 
+#include "stream/closing.h"
 #include "stream/expressions.h"
 #include "stream/operator.h"
 #include "stream/state_rows.h"
@@ -90,6 +93,7 @@ class JoinOperator final : public Operator {
          const rows::Types& types, state::BagTable& table);
 
     KeyReader keys;
+    std::vector<ColumnIndex> columns;   // the key's
     std::vector<ColumnIndex> not_null;  // key columns in which a NULL matches nothing
     rows::RowEncoder encoder;
     state::BagTable& table;
@@ -115,6 +119,8 @@ class JoinOperator final : public Operator {
   Status MatchRight(StepContext& context, const rows::Batch::Part& part);
   Status MatchLeft(StepContext& context, const rows::Batch::Part& part);
   Status FindMatchGroups(const std::function<bool(size_t)>& wanted);
+  Status NoteKeys(Side& side, duckdb::DataChunk& rows);
+  Status DropClosed(StepContext& context);
 
   const bool is_left_;
   const rows::Types types_;
@@ -122,6 +128,8 @@ class JoinOperator final : public Operator {
   Side right_;
   state::BagTable* matches_;  // null unless a left join with a condition
   std::optional<ExpressionRunner> condition_;
+  const size_t closing_key_;  // number of the key column that closes keys
+  std::optional<ClosingKeys> closing_;
 
   JoinRows left_is_new_;       // a row of ΔA, a stored row of B
   JoinRows right_is_new_;      // a stored row of A, a row of ΔB
@@ -139,6 +147,7 @@ class JoinOperator final : public Operator {
   // kept.
   std::vector<rows::Weight> match_weight_;
   std::vector<state::BagTable::Group*> match_groups_;
+  std::vector<ClosingKeys::Opened> opened_;
   // Of one step.
   std::vector<Flip> flips_;
   ByteArena flip_keys_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,8 +35,10 @@ struct RowFailure {
 // What an operator may know and tell during one step.
 struct StepContext {
   state::Step step;
-  Micros clock;                       // the step's now(), from the journal
-  std::optional<Micros> watermark;    // of the stream that the node reads (Deduplicate)
+  Micros clock;  // the step's now(), from the journal
+  // By stream: what a stream gives in this step and later is not earlier. A stream without
+  // watermark has none.
+  const std::map<std::string, Micros>& watermarks;
   std::vector<Exclusion> exclusions;  // filled by the operator
   std::vector<RowFailure> failures;   // filled by the operator
   int64_t filtered = 0;               // rows that a Filter leaves out, counted by it
@@ -45,10 +48,13 @@ class Operator {
  public:
   virtual ~Operator() = default;
   // Consumes one step's changes of the inputs (nullptr or empty: none) and returns the change of
-  // the output. Called when any input has rows, and in the first step after the node was added. The
-  // error ends the node's step loop: I/O, corruption, out of memory.
+  // the output. Called when any input has rows, in the first step after the node was added, and
+  // when a watermark that closes its keys has moved. The error ends the node's step loop: I/O,
+  // corruption, out of memory.
   virtual Result<rows::Batch> Step(StepContext& context,
                                    std::span<const rows::Batch* const> inputs) = 0;
+  // From when on by the steps' clock it has something to give though no row comes; none: never.
+  virtual std::optional<Micros> NextDue() const { return std::nullopt; }
 };
 
 inline int OwnerOfEmptyKey(int workers) {
@@ -74,6 +80,7 @@ struct OperatorContext {
 
 // One factory per operator, in the file of that name. REQUIRES: node.op holds the kind.
 std::unique_ptr<Operator> MakeFilter(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeTemporalFilter(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeProject(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeUnionAll(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeConstant(const Node& node, OperatorContext context);
@@ -85,6 +92,8 @@ std::unique_ptr<Operator> MakeDistinct(const Node& node, OperatorContext context
 std::unique_ptr<Operator> MakeTopK(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeAsofJoin(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeWindow(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeHold(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeDropClosed(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeDeduplicate(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeUpsert(const Node& node, OperatorContext context);
 

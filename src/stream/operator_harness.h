@@ -164,8 +164,7 @@ class Harness {
       for (const rows::Batch& batch : batches) {
         pointers.push_back(batch.empty() && step_.value % 2 == 0 ? nullptr : &batch);
       }
-      StepContext context{};
-      context.step = step_;
+      StepContext context{step_, clock, watermarks, {}, {}, 0};
       Result<rows::Batch> change = operators_[worker]->Step(context, pointers);
       EXPECT_TRUE(change.ok()) << change.error().ToString();
       for (auto& row : FromBatch(*change)) out.push_back(std::move(row));
@@ -196,6 +195,9 @@ class Harness {
   state::WorkerState& state(int worker) { return store_->worker(worker); }
   static constexpr state::TableId kTable{1000};
 
+  // Of the next step.
+  Micros clock{};
+  std::map<std::string, Micros> watermarks;
   // Of the last step.
   std::set<std::pair<int32_t, int64_t>> exclusions;
   std::vector<RowFailure> failures;

@@ -72,6 +72,14 @@ std::string OrderText(const rows::KeyOrder& order) {
                      order.nulls_first ? " nulls first" : "");
 }
 
+std::string BoundText(const TimeBound& bound) {
+  std::string text;
+  for (const TimeBound::Term& term : bound.terms)
+    text += fmt::format(" {}{} [{}]", term.strict ? ">" : ">=", term.stream,
+                        ExpressionText(*term.value));
+  return text;
+}
+
 struct Canonical {
   std::string operator()(const Relation& op) const { return "relation " + op.name; }
   std::string operator()(const Source& op) const {
@@ -91,6 +99,14 @@ struct Canonical {
   }
   std::string operator()(const Filter& op) const {
     return "filter " + ExpressionText(*op.predicate);
+  }
+  std::string operator()(const TemporalFilter& op) const {
+    std::string text = "temporal_filter";
+    for (const TemporalFilter::Condition& condition : op.conditions)
+      text += fmt::format(" {} {} [{}]", condition.column,
+                          duckdb::ExpressionTypeToString(condition.comparison),
+                          ExpressionText(*condition.of_clock));
+    return text;
   }
   std::string operator()(const Project& op) const {
     std::string text = "project";
@@ -121,7 +137,8 @@ struct Canonical {
                        op.nulls_equal, op.condition ? ExpressionText(*op.condition) : "");
   }
   std::string operator()(const Aggregate& op) const {
-    std::string text = fmt::format("aggregate groups={}", op.groups);
+    std::string text =
+        fmt::format("aggregate{} groups={}", op.at_close ? " at_close" : "", op.groups);
     for (const AggregateCall& call : op.calls) {
       text += fmt::format(" [{} arguments={} distinct={} filter={}", FunctionText(*call.function),
                           call.arguments, call.distinct,
@@ -139,6 +156,10 @@ struct Canonical {
     for (const auto& order : op.orders)
       text += fmt::format(" {} {}", order.column, OrderText(order.order));
     return text;
+  }
+  std::string operator()(const Hold& op) const { return fmt::format("hold {}", op.column); }
+  std::string operator()(const DropClosed& op) const {
+    return fmt::format("drop_closed {}{}", op.column, BoundText(op.bound));
   }
   std::string operator()(const Deduplicate& op) const {
     return fmt::format(
@@ -158,6 +179,8 @@ std::string TextOf(const Plan& plan, size_t index, std::vector<std::string>& kno
   if (!known[index].empty()) return known[index];
   const Node& node = plan.nodes[index];
   std::string text = std::visit(Canonical{}, node.op);
+  if (node.closing)
+    text += fmt::format(" closing {}{}", node.closing->key, BoundText(node.closing->bound));
   for (const size_t input : node.inputs) {
     CHECK(input < index) << "node " << index << " reads node " << input
                          << ", which is not before it";

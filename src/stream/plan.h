@@ -27,6 +27,18 @@ using Expression = std::shared_ptr<const duckdb::Expression>;  // BoundReference
                                                                // the input's columns
 using ColumnIndex = size_t;
 
+// What later steps can still bring into a column: no value below the least of the terms. A value
+// that lies below all of them is closed: no later change has it.
+struct TimeBound {
+  struct Term {
+    std::string stream;
+    // Over one column, the stream's watermark; rises with it.
+    Expression value;
+    bool strict = false;  // no later value is equal to it either
+  };
+  std::vector<Term> terms;
+};
+
 // The changes of a named relation (stream, table or view) that the circuit has an Output for.
 struct Relation {
   std::string name;
@@ -48,6 +60,19 @@ struct Filter {
 };
 struct Project {
   std::vector<Expression> expressions;
+};
+// Rows that come and go with the clock: a row is there while all conditions hold.
+struct TemporalFilter {
+  // column <comparison> of_clock
+  struct Condition {
+    ColumnIndex column;
+    duckdb::ExpressionType comparison;  // >, >=, <, <= or =
+    // Of the column's type, over one TIMESTAMP column: the step's clock. Never falls as it rises.
+    Expression of_clock;
+    // Where it is the clock plus so much; the column is a TIMESTAMP, with or without time zone.
+    std::optional<std::chrono::microseconds> shift;
+  };
+  std::vector<Condition> conditions;
 };
 // Any number of inputs of equal types.
 struct UnionAll {};
@@ -89,6 +114,8 @@ struct AggregateCall {
 struct Aggregate {
   std::vector<ColumnIndex> groups;
   std::vector<AggregateCall> calls;
+  // A group's row is given out once, when the group closes (Node::closing), and never changes.
+  bool at_close = false;
 };
 struct Distinct {};
 
@@ -126,6 +153,19 @@ struct AsofJoin {
   duckdb::ExpressionType comparison;  // >=, >, <= or <
 };
 
+// Keeps rows back until the value of their column closes (Node::closing), then lets them pass. A
+// row whose value is NULL never does.
+struct Hold {
+  ColumnIndex column;
+};
+
+// Leaves out changes whose value in the column is closed already: what a table's change would alter
+// of a window that was given out.
+struct DropClosed {
+  ColumnIndex column;
+  TimeBound bound;
+};
+
 // Lets the first row of each key (NULLs equal) pass, in append order: by `order`, then `offset`
 // column. A later row of the key is a duplicate when an accepted one has an event time less than
 // `within` away (no `within`: whatever the times). Input: insert-only. Output: the same columns.
@@ -159,12 +199,22 @@ struct Output {
 };
 
 struct Node {
-  std::variant<Relation, Source, Constant, Filter, Project, UnionAll, Negate, Unnest, Join,
-               Aggregate, Distinct, TopK, Window, AsofJoin, Deduplicate, Upsert, Output>
+  std::variant<Relation, Source, Constant, Filter, TemporalFilter, Project, UnionAll, Negate,
+               Unnest, Join, Aggregate, Distinct, TopK, Window, AsofJoin, Hold, DropClosed,
+               Deduplicate, Upsert, Output>
       op;
   std::vector<size_t> inputs;      // indexes of earlier nodes
   rows::Types types;               // of the output
   std::vector<std::string> names;  // of the output's columns, for people
+  // State of keys whose time is closed is dropped: `key` numbers the node's keys (group columns,
+  // join keys, partition columns; 0 in a Hold).
+  struct Closing {
+    size_t key = 0;
+    TimeBound bound;
+  };
+  std::optional<Closing> closing = std::nullopt;
+  // For people: it keeps every row of a stream for ever.
+  bool grows = false;
 };
 
 struct Plan {

@@ -66,6 +66,9 @@ RecomputedOperator::RecomputedOperator(const Node& node, const OperatorContext& 
         KeyOf(node, i), context.input_types[i],
         context.state.Bags(state::TableId{context.table.value + i}, /*ordered=*/true)));
   }
+  if (!node.closing) return;
+  closing_column_ = KeyOf(node, 0)[node.closing->key];
+  closing_.emplace(node, context.input_types[0][closing_column_], context);
 }
 
 Result<rows::Batch> RecomputedOperator::Step(StepContext& context,
@@ -92,6 +95,10 @@ Result<rows::Batch> RecomputedOperator::Step(StepContext& context,
   touched_.clear();
   touched_at_.clear();
   bytes_.Clear();
+  if (closing_) {
+    TRY(const auto closed, closing_->Take(context));
+    TRY(EraseGroups(inputs_[0]->table, closed));
+  }
   return rows::Consolidate(out, node_.types);
 }
 
@@ -105,7 +112,16 @@ void RecomputedOperator::NoteKeys(Input& input, const rows::Batch::Part& part) {
 }
 
 Status RecomputedOperator::Apply(Input& input, const rows::Batch::Part& part) {
-  TRY(input.table.FindOrCreate(input.keys.Read(*part.rows), groups_));
+  const std::vector<state::Key>& keys = input.keys.Read(*part.rows);
+  TRY(input.table.FindOrCreate(keys, groups_));
+  if (closing_) {
+    opened_.clear();
+    for (size_t i = 0; i < keys.size(); ++i) {
+      if (input.table.Size(groups_[i]) == 0)
+        opened_.push_back({static_cast<duckdb::sel_t>(i), keys[i], {}});
+    }
+    TRY(closing_->Note(part.rows->data[closing_column_], keys.size(), opened_));
+  }
   const std::vector<std::string_view>& encoded = input.encoder.Encode(*part.rows);
   for (size_t i = 0; i < encoded.size(); ++i)
     input.table.Add(groups_[i], encoded[i], part.weight(i));

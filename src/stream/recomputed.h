@@ -11,6 +11,9 @@
 // A key whose computation fails (a sum over HUGEINT) is left out and reported; it heals when a
 // change takes back what failed.
 //
+// With a closing (of a Window), partitions that no later row can belong to are dropped after the
+// step's changes.
+//
 // State: table + i, the rows of input i by key, ordered.
 // Cost: all rows of the touched keys, twice, and two runs of DuckDB's operator for all of them
 // together.
@@ -25,6 +28,7 @@
 #include <vector>
 
 #include "rows/row_codec.h"
+#include "stream/closing.h"
 #include "stream/operator.h"
 #include "stream/state_rows.h"
 
@@ -73,6 +77,8 @@ class RecomputedOperator final : public Operator {
   duckdb::ClientContext& client_;
   std::unique_ptr<duckdb::Connection> session_;  // opened when it is first needed
   std::vector<std::unique_ptr<Input>> inputs_;
+  ColumnIndex closing_column_ = 0;
+  std::optional<ClosingKeys> closing_;
 
   // Of one step.
   std::vector<state::Key> touched_;  // bytes in bytes_
@@ -81,6 +87,7 @@ class RecomputedOperator final : public Operator {
   // Scratch.
   std::vector<state::BagTable::Group*> groups_;
   std::vector<state::BagTable::Entry> entries_;
+  std::vector<ClosingKeys::Opened> opened_;
 };
 
 }  // namespace millrace::stream

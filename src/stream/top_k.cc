@@ -99,13 +99,19 @@ TopKOperator::TopKOperator(const Node& node, const OperatorContext& context)
       insert_only_(!context.insert_only.empty() && context.insert_only[0]),
       out_(context.input_types[0], top_k_.with_number) {
   CHECK(top_k_.limit >= 0 && top_k_.offset >= 0);
+  if (!node.closing) return;
+  closing_column_ = top_k_.partition[node.closing->key];
+  closing_.emplace(node, context.input_types[0][closing_column_], context);
 }
 
-Result<rows::Batch> TopKOperator::Step(StepContext&, std::span<const rows::Batch* const> inputs) {
+Result<rows::Batch> TopKOperator::Step(StepContext& context,
+                                       std::span<const rows::Batch* const> inputs) {
   CHECK(inputs.size() == 1);
-  if (inputs[0] == nullptr || inputs[0]->empty() || top_k_.limit == 0) return rows::Batch{};
+  if (top_k_.limit == 0) return rows::Batch{};
   slots_.assign(1024, 0);
-  for (const rows::Batch::Part& part : inputs[0]->parts) TRY(Change(part));
+  if (inputs[0] != nullptr) {
+    for (const rows::Batch::Part& part : inputs[0]->parts) TRY(Change(part));
+  }
 
   for (size_t i = 0; i < touched_.size(); ++i) {
     // The groups lie anywhere in memory: the next ones are fetched while this one is scanned.
@@ -129,7 +135,14 @@ Result<rows::Batch> TopKOperator::Step(StepContext&, std::span<const rows::Batch
   touched_.clear();
   before_.clear();
   bytes_.Clear();
+  if (closing_) TRY(DropClosed(context));
   return out_.Take();
+}
+
+Status TopKOperator::DropClosed(StepContext& context) {
+  TRY(const auto closed, closing_->Take(context));
+  TRY(EraseGroups(table_, closed));
+  return boundaries_ == nullptr ? Ok() : EraseCells(*boundaries_, closed);
 }
 
 // Adds the rows of one chunk to their partitions, having taken down what these show where that may
@@ -140,6 +153,14 @@ Status TopKOperator::Change(const rows::Batch::Part& part) {
   TRY(table_.FindOrCreate(partitions, groups_));
   cells_.assign(rows.size(), nullptr);
   if (boundaries_ != nullptr) TRY(boundaries_->FindOrCreate(partitions, cells_, created_));
+  if (closing_) {
+    opened_.clear();
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (table_.Size(groups_[i]) == 0)
+        opened_.push_back({static_cast<duckdb::sel_t>(i), partitions[i], {}});
+    }
+    TRY(closing_->Note(rows.data[closing_column_], rows.size(), opened_));
+  }
   const std::vector<std::string_view>& order_keys = order_encoder_.Encode(order_columns_.Of(rows));
   const std::vector<std::string_view>& encoded = row_encoder_.Encode(rows);
   for (size_t i = 0; i < rows.size(); ++i) {

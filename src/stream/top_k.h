@@ -15,6 +15,8 @@
 //
 // With insert-only input a row behind the last shown one will never be shown and is not kept.
 //
+// With a closing, partitions that no later row can belong to are dropped after the step's changes.
+//
 // State: table + 0, an ordered bag per partition of `order key | row | length of the order key`;
 // table + 1, the boundary.
 // Cost: O(offset + limit) for each partition that is touched at or before its last shown row, else
@@ -30,6 +32,7 @@
 #include <string_view>
 #include <vector>
 
+#include "stream/closing.h"
 #include "stream/operator.h"
 #include "stream/state_rows.h"
 
@@ -63,6 +66,7 @@ class TopKOperator final : public Operator {
   };
 
   Status Change(const rows::Batch::Part& part);
+  Status DropClosed(StepContext& context);
   Touched& Touch(state::BagTable::Group* group, std::byte* boundary);
   void GrowSlots();
   bool Scan(state::BagTable::Group* group, std::vector<Shown>& shown, bool trims);
@@ -78,6 +82,8 @@ class TopKOperator final : public Operator {
   state::BagTable& table_;
   state::CellTable* boundaries_;  // null where few places make it a waste
   const bool insert_only_;
+  ColumnIndex closing_column_ = 0;
+  std::optional<ClosingKeys> closing_;
 
   // Of one step.
   std::vector<Touched> touched_;
@@ -91,6 +97,7 @@ class TopKOperator final : public Operator {
   std::vector<std::byte*> cells_;
   std::vector<uint8_t> created_;
   std::vector<Shown> after_;
+  std::vector<ClosingKeys::Opened> opened_;
   std::string row_;
 };
 

@@ -92,14 +92,10 @@ Status Worker::RunOperator(const StepPlan& step, CircuitNode& node) {
     }
     rows_in += inputs_[i]->row_count();
   }
-  if (rows_in == 0 && !node.first_step) return Ok();
+  if (rows_in == 0 && !node.first_step && !step.due[node.index]) return Ok();
   const auto start = Tick();
-  StepContext context{step.input->step, step.input->clock, std::nullopt, {}, {}, 0};
+  StepContext context{step.input->step, step.input->clock, step.input->watermarks, {}, {}, 0};
   const auto* deduplicate = std::get_if<Deduplicate>(&node.node.op);
-  if (deduplicate != nullptr) {
-    const auto found = step.input->watermarks.find(deduplicate->stream);
-    if (found != step.input->watermarks.end()) context.watermark = found->second;
-  }
   try {
     TRY(owned_[node.index], node.operators[index_]->Step(context, inputs_));
   } catch (const std::exception& exception) {  // DuckDB's, the only library that operators call

@@ -21,6 +21,7 @@ struct StepPlan {
   const Circuit* circuit = nullptr;
   uint32_t ticket = 0;
   std::vector<bool> active;  // by node: may have rows in this step, or is in its first one
+  std::vector<bool> due;     // by node: it may have something to give though no row comes
   std::atomic<bool>* failed =
       nullptr;  // set by a worker that has to give up; the others then stop early
 };

@@ -31,7 +31,7 @@ struct Case {
   int workers = 1;
   size_t step_rows_max = 200'000;
   std::vector<Step> steps;
-  std::map<std::string, std::string> views;  // name → query
+  std::map<std::string, std::string> views;  // name → the query that gives its content
 };
 
 Case MakeCase(uint64_t seed) {
@@ -50,8 +50,18 @@ Case MakeCase(uint64_t seed) {
   }
   const auto add_view = [&] {
     const std::string name = "v" + std::to_string(made.views.size());
-    const std::string query = generator.Query(relations);
-    made.views[name] = query;
+    const bool timed = std::any_of(relations.begin(), relations.end(), [](const auto& relation) {
+      return !relation.event_time.empty();
+    });
+    std::string query;
+    if (timed && random.OneIn(3)) {
+      const ClosedView closed = generator.Closed(relations);
+      query = closed.query + " EMIT ON WINDOW CLOSE";
+      made.views[name] = closed.answer;
+    } else {
+      query = generator.Query(relations);
+      made.views[name] = query;
+    }
     // What cannot be maintained is refused; that is an answer too, as long as it is not a wrong
     // one.
     made.steps.push_back(
@@ -144,6 +154,10 @@ struct Counts {
                                                   "NOT (",
                                                   ", (SELECT",
                                                   "unnest(",
+                                                  "EMIT ON WINDOW CLOSE",
+                                                  "tumble(",
+                                                  "hop(",
+                                                  "time_bucket(",
                                                   "range("};
     for (const char* construct : kConstructs) {
       if (query.find(construct) != std::string::npos) ++constructs[construct];

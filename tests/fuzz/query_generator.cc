@@ -9,6 +9,12 @@ namespace {
 const std::vector<std::string> kTypes = {"BIGINT", "INTEGER",   "VARCHAR", "DECIMAL(10,2)",
                                          "DATE",   "TIMESTAMP", "BOOLEAN", "DOUBLE"};
 
+std::string List(const std::vector<ColumnSpec>& columns) {
+  std::string out;
+  for (const ColumnSpec& column : columns) out += (out.empty() ? "" : ", ") + column.name;
+  return out;
+}
+
 bool IsNumber(const std::string& type) {
   return type == "BIGINT" || type == "INTEGER" || type == "DOUBLE" || type.starts_with("DECIMAL");
 }
@@ -20,9 +26,12 @@ std::string RelationSpec::Create() const {
     out += fmt::format("{}{} {}{}", i > 0 ? ", " : "", columns[i].name, columns[i].type,
                        table && i == 0 ? " PRIMARY KEY" : "");
   }
+  if (!event_time.empty())
+    out += fmt::format(", WATERMARK FOR {0} AS {0} - INTERVAL {1} HOURS", event_time, delay_hours);
   out += ")";
   if (!table && columns.size() % 2 == 0)
     out += fmt::format(" PARTITION BY ({}) INTO 3 PARTITIONS", columns[0].name);
+  if (diverts_late) out += " WITH (late = 'divert')";
   return out;
 }
 
@@ -31,12 +40,20 @@ const ColumnSpec& Generator::Pick(const std::vector<ColumnSpec>& columns) {
 }
 
 RelationSpec Generator::Relation(const std::string& name, bool table) {
-  RelationSpec relation{name, table, {}};
+  RelationSpec relation;
+  relation.name = name;
+  relation.table = table;
   const size_t count = 2 + random_.Below(4);
   for (size_t i = 0; i < count; ++i) {
     const std::string type = i == 0 && table ? "BIGINT" : kTypes[random_.Below(kTypes.size())];
     relation.columns.push_back(
         {fmt::format("{}{}", static_cast<char>('a' + static_cast<char>(i)), name), type});
+  }
+  if (!table && random_.OneIn(2)) {
+    relation.event_time = "ts" + name;
+    relation.columns.push_back({relation.event_time, "TIMESTAMP"});
+    relation.delay_hours = static_cast<int>(random_.Below(4));
+    relation.diverts_late = random_.OneIn(2);
   }
   return relation;
 }
@@ -73,12 +90,24 @@ std::string Generator::Change(const RelationSpec& relation, int64_t& next_key) {
     out += row > 0 ? ", (" : "(";
     for (size_t i = 0; i < relation.columns.size(); ++i) {
       if (i > 0) out += ", ";
-      out += relation.table && i == 0 ? std::to_string(++next_key)
-                                      : Literal(relation.columns[i].type, true);
+      if (relation.table && i == 0) {
+        out += std::to_string(++next_key);
+      } else if (relation.columns[i].name == relation.event_time) {
+        out += EventTime(++next_key / 3);
+      } else {
+        out += Literal(relation.columns[i].type, true);
+      }
     }
     out += ")";
   }
   return out;
+}
+
+// Rises with the rows, out of order by some hours, and now and then by many.
+std::string Generator::EventTime(int64_t hour) {
+  if (random_.OneIn(12)) return "NULL";
+  hour += static_cast<int64_t>(random_.Below(4)) - (random_.OneIn(10) ? 9 : 0);
+  return fmt::format("TIMESTAMP '2024-02-28 00:30:00' + INTERVAL {} HOURS", hour);
 }
 
 std::string Generator::Scalar(const std::vector<ColumnSpec>& columns, const std::string& prefix,
@@ -227,8 +256,10 @@ std::string Generator::Aggregates(const Source& source) {
   std::string select;
   std::string group_by;
   for (size_t i = 0; i < groups; ++i) {
-    const std::string group =
-        random_.OneIn(3) ? Scalar(source.columns, "", "BIGINT", 1) : Pick(source.columns).name;
+    const ColumnSpec& column = Pick(source.columns);
+    std::string group = random_.OneIn(3) ? Scalar(source.columns, "", "BIGINT", 1) : column.name;
+    if (group == column.name && column.type == "TIMESTAMP" && !random_.OneIn(3))
+      group = Bucket(group);
     select += fmt::format("{} AS c{}, ", group, i);
     group_by += fmt::format("{}{}", i > 0 ? ", " : " GROUP BY ", i + 1);
   }
@@ -424,6 +455,75 @@ std::string Generator::Unnested(const Source& source) {
       Pick(source.columns).name, first, Pick(source.columns).name, source.from, source.where);
   if (random_.OneIn(2)) return query;
   return fmt::format("SELECT c2, count(*) AS n FROM ({}) GROUP BY c2", query);
+}
+
+std::string Generator::Bucket(const std::string& time) {
+  static const std::vector<std::string> shapes = {
+      "time_bucket(INTERVAL 2 HOURS, {})", "date_trunc('day', {})", "({} + INTERVAL 1 HOUR)",
+      "time_bucket(INTERVAL 1 MONTH, {} - INTERVAL 3 HOURS)", "({})::DATE"};
+  return fmt::format(fmt::runtime(shapes[random_.Below(shapes.size())]), time);
+}
+
+ClosedView Generator::Closed(const std::vector<RelationSpec>& relations) {
+  std::vector<const RelationSpec*> timed;
+  for (const RelationSpec& relation : relations) {
+    if (!relation.event_time.empty()) timed.push_back(&relation);
+  }
+  const RelationSpec& relation = *timed[random_.Below(timed.size())];
+  const std::string& time = relation.event_time;
+  // {0}: the relation, in the view as it is, in the answer without late rows.
+  std::string query;
+  std::string is_closed = "w_end <= mark";
+  const std::string where =
+      random_.OneIn(3) ? " WHERE " + Condition(relation.columns, "") : std::string();
+  const std::string windows =
+      random_.OneIn(2)
+          ? fmt::format(
+                "SELECT *, window_start AS w_start, window_end AS w_end FROM tumble({{0}}, {}, "
+                "INTERVAL 3 HOURS)",
+                time)
+          : fmt::format(
+                "SELECT *, window_start AS w_start, window_end AS w_end FROM hop({{0}}, {}, "
+                "INTERVAL 2 HOURS, INTERVAL 4 HOURS)",
+                time);
+  switch (random_.Below(5)) {
+    case 0:
+      query = fmt::format("SELECT * FROM {{0}}{}", where);
+      is_closed = time + " < mark";
+      break;
+    case 1:
+      query = fmt::format(
+          "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY w_end ORDER BY {}) AS n FROM "
+          "({}{})) WHERE n <= 2",
+          List(relation.columns), windows, where);
+      break;
+    case 2:  // the groups of a window that have the most rows
+      query = fmt::format(
+          "SELECT a.* FROM (SELECT w_end, {0} AS k, count(*) AS n FROM ({1}) GROUP BY 1, 2) a JOIN "
+          "(SELECT w_end, max(n) AS most FROM (SELECT w_end, {0} AS k, count(*) AS n FROM ({1}) "
+          "GROUP BY 1, 2) GROUP BY 1) b ON a.w_end = b.w_end AND a.n = b.most",
+          Pick(relation.columns).name, windows);
+      break;
+    case 3: {
+      const ColumnSpec& column = Pick(relation.columns);
+      query = fmt::format(
+          "SELECT a.w_end, a.{0} AS x, b.{0} AS y FROM ({1}) a {2} JOIN ({1}) b ON a.w_end = "
+          "b.w_end "
+          "AND a.{0} = b.{0}",
+          column.name, windows, random_.OneIn(2) ? "LEFT" : "INNER");
+      break;
+    }
+    default:
+      query = fmt::format("SELECT w_end, {} AS c1, {} AS c2, {} AS c3 FROM ({}){} GROUP BY 1, 2",
+                          Pick(relation.columns).name, AggregateCall(relation.columns, ""),
+                          AggregateCall(relation.columns, ""), windows, where);
+  }
+  return {fmt::format(fmt::runtime(query), relation.name),
+          fmt::format(
+              "WITH on_time AS (SELECT * FROM {0} WHERE NOT _late) SELECT * EXCLUDE (mark) FROM "
+              "({1}), (SELECT watermark AS mark FROM millrace.watermarks WHERE stream = "
+              "'{0}') WHERE {2}",
+              relation.name, fmt::format(fmt::runtime(query), "on_time"), is_closed)};
 }
 
 }  // namespace millrace::fuzz

@@ -18,7 +18,17 @@ struct RelationSpec {
   std::string name;
   bool table = false;  // keyed by its first column; else a stream
   std::vector<ColumnSpec> columns;
+  // A stream's event time, with how far it may be out of order; late rows are diverted or kept.
+  std::string event_time;
+  int delay_hours = 0;
+  bool diverts_late = false;
   std::string Create() const;
+};
+
+// A view with EMIT ON WINDOW CLOSE, and what it must hold.
+struct ClosedView {
+  std::string query;   // without EMIT ON WINDOW CLOSE
+  std::string answer;  // over the rows that were not late, of the windows that are closed
 };
 
 // Not thread-safe.
@@ -33,6 +43,8 @@ class Generator {
   std::string Change(const RelationSpec& relation, int64_t& next_key);
   // A SELECT over the relations, with column names c0, c1, ….
   std::string Query(const std::vector<RelationSpec>& relations);
+  // Over one of the relations that have an event time. REQUIRES: there is one.
+  ClosedView Closed(const std::vector<RelationSpec>& relations);
 
   Random& random() { return random_; }
 
@@ -41,6 +53,8 @@ class Generator {
                      const std::string& type, int depth);
   std::string Condition(const std::vector<ColumnSpec>& columns, const std::string& prefix);
   const ColumnSpec& Pick(const std::vector<ColumnSpec>& columns);
+  std::string EventTime(int64_t hour);
+  std::string Bucket(const std::string& time);
   std::string Number(const std::vector<ColumnSpec>& columns);
   std::string AggregateCall(const std::vector<ColumnSpec>& columns, const std::string& prefix);
   // Of a SELECT: what stands in FROM and WHERE, and the columns that it gives.
