@@ -29,6 +29,7 @@ struct RequirementOf {
     return ByKey(input == 0 ? op.left_keys : op.right_keys);
   }
   Requirement operator()(const Window& op) const { return ByKey(op.partition); }
+  Requirement operator()(const SessionWindow& op) const { return ByKey(op.partition); }
   Requirement operator()(const Deduplicate& op) const { return ByKey(op.keys); }
   Requirement operator()(const Upsert& op) const { return ByKey(op.keys); }
 };
@@ -63,6 +64,7 @@ struct DistributionOf {
   Distribution operator()(const Distinct&) const { return Same(); }
   Distribution operator()(const TopK&) const { return WithoutRow(); }
   Distribution operator()(const Window&) const { return WithoutRow(); }
+  Distribution operator()(const SessionWindow&) const { return WithoutRow(); }
   Distribution operator()(const Deduplicate&) const { return Same(); }
   Distribution operator()(const Upsert&) const { return WithoutRow(); }
 

@@ -85,6 +85,7 @@ std::unique_ptr<Operator> MakeDistinct(const Node& node, OperatorContext context
 std::unique_ptr<Operator> MakeTopK(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeAsofJoin(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeWindow(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeSessionWindow(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeDeduplicate(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeUpsert(const Node& node, OperatorContext context);
 
