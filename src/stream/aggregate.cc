@@ -97,12 +97,6 @@ void AggregateOperator::PlaceCalls(const OperatorContext& context) {
     const Slot& slot = layout_.slots()[i];
     if (slot.kind == Slot::Kind::kFloat) float_slots_.push_back(i);
     if (slot.kind == Slot::Kind::kMin || slot.kind == Slot::Kind::kMax) has_extreme_slots_ = true;
-    if (!slot.distinct) continue;
-    AggregateCall spec;
-    spec.arguments = {*slot.argument};
-    spec.filter = slot.filter;
-    distinct_.push_back({i, std::make_unique<BagRowEncoder>(static_cast<uint16_t>(i), spec, input,
-                                                            rows::KeyOrder{})});
   }
 }
 
@@ -113,7 +107,9 @@ void AggregateOperator::OpenTables(const OperatorContext& context) {
   if (has_variants_) variants_ = &state.Bags(table(1), /*ordered=*/true);
   if (!float_slots_.empty()) digits_ = &state.Bags(table(2), /*ordered=*/false);
   if (!kept_.empty()) rows_ = &state.Bags(table(insert_only_ ? 7 : 3), /*ordered=*/true);
-  if (!distinct_.empty()) values_ = &state.Bags(table(4), /*ordered=*/false);
+  const auto& slots = layout_.slots();
+  if (std::any_of(slots.begin(), slots.end(), [](const Slot& slot) { return slot.distinct; }))
+    distinct_.emplace(layout_, context.input_types[0], state, table(4));
   if (!stored_types_.empty()) {
     stored_ = &state.Bags(table(5), /*ordered=*/false);
     stored_encoder_.emplace(stored_types_);
@@ -144,7 +140,7 @@ Result<rows::Batch> AggregateOperator::Step(StepContext& context,
     before.push_back(Prepare(block));
     TRY(ReadOldRows(block, before[block]));
   }
-  AddRows(input);
+  TRY(AddRows(input));
   const bool early = !outside_.empty();  // digits of DOUBLE sums stand in a bag too
   for (size_t block = 0; early && block < blocks; ++block) TRY(ReadCells(block, before[block]));
   if (early) TRY(AddOutside());
@@ -208,7 +204,6 @@ Status AggregateOperator::FindState() {
   TRY(cells_->FindOrCreate(groups_.keys(), cell_of_, created_));
   if (variants_ != nullptr) TRY(variants_->FindOrCreate(groups_.keys(), variant_groups_));
   if (rows_ != nullptr) TRY(rows_->FindOrCreate(groups_.keys(), row_groups_));
-  if (values_ != nullptr) TRY(values_->FindOrCreate(groups_.keys(), value_groups_));
   if (stored_ != nullptr) TRY(stored_->FindOrCreate(groups_.keys(), stored_groups_));
   if (digits_ != nullptr) TRY(digits_->FindOrCreate(groups_.keys(), digit_groups_));
   return Ok();
