@@ -83,8 +83,8 @@ Result<std::unique_ptr<Dataflow>> Dataflow::Start(const DataflowOptions& options
   TRY(flow->engine_, stream::Engine::Start(engine_options, *flow->store_, database.duckdb()));
 
   const catalog::CatalogPtr catalog = NexmarkCatalog();
-  for (const Kind kind : kKinds) TRY(flow->AddRelation(RelationName(kind), *catalog));
-  TRY(flow->AddRelation(kSideInput, *catalog));
+  for (const Kind kind : kKinds) TRY(flow->AddRelation(options, RelationName(kind), *catalog));
+  TRY(flow->AddRelation(options, kSideInput, *catalog));
   catalog::ViewDefinition view;
   view.name = kView;
   view.select = select;
@@ -98,7 +98,10 @@ Result<std::unique_ptr<Dataflow>> Dataflow::Start(const DataflowOptions& options
   return flow;
 }
 
-Status Dataflow::AddRelation(const std::string& name, const catalog::Catalog& catalog) {
+Status Dataflow::AddRelation(const DataflowOptions& options, const std::string& name,
+                             const catalog::Catalog& catalog) {
+  if (const auto given = options.stream_plans.find(name); given != options.stream_plans.end())
+    return engine_->Add(given->second, /*generation=*/1, /*from_history=*/false);
   const catalog::RelationShape shape = catalog::ShapeOf(*catalog.FindRelation(name));
   const rows::Types types = shape.schema.types();
   const std::vector<std::string> names = shape.schema.names();

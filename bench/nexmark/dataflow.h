@@ -25,6 +25,8 @@ struct DataflowOptions {
   int workers = 1;
   std::string directory;  // of the state, to be made
   bool gather = false;    // Step gives the view's changes
+  // How streams are read, by relation name; those not named have a plain Source.
+  std::map<std::string, stream::Plan> stream_plans = {};
 };
 
 class Dataflow {
@@ -48,7 +50,8 @@ class Dataflow {
 
  private:
   Dataflow() = default;
-  Status AddRelation(const std::string& name, const catalog::Catalog& catalog);
+  Status AddRelation(const DataflowOptions& options, const std::string& name,
+                     const catalog::Catalog& catalog);
 
   std::unique_ptr<state::Store> store_;
   std::unique_ptr<stream::Engine> engine_;

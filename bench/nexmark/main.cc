@@ -1,8 +1,8 @@
 // Speed of the engine on Nexmark's queries: events per CPU-second of the whole process, generator,
 // state and flushes included, the result not looked at. README.md says what is measured.
 //
-//   bench_nexmark --query q4[,q5…|all] [--events N] [--workers N] [--rate N] [--step N]
-//                 [--operators] [--explain] [--json]
+//   bench_nexmark --query q4[,q5…|all] [--source generator|log] [--events N] [--workers N]
+//                 [--rate N] [--step N] [--operators] [--explain] [--json]
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -12,6 +12,7 @@
 #include <fstream>
 
 #include "nexmark/dataflow.h"
+#include "nexmark/logged_events.h"
 #include "nexmark/queries.h"
 
 namespace {
@@ -21,6 +22,7 @@ using namespace millrace::nexmark;
 
 struct Options {
   std::string query = "all";
+  std::string source = "generator";
   int64_t events = 1'000'000;
   int64_t step_events = 40'000;
   int workers = 1;
@@ -61,26 +63,71 @@ struct Measured {
   std::vector<stream::OperatorStats> operators;
 };
 
+// Where a run's events come from.
+class Events {
+ public:
+  virtual ~Events() = default;
+  virtual std::map<std::string, stream::Plan> Plans() const = 0;
+  virtual std::map<std::string, stream::SourceReader*> Sources() = 0;
+  // Sets what the next step reads.
+  virtual Status Prepare(EventRange range) = 0;
+};
+
+class FromGenerator final : public Events {
+ public:
+  FromGenerator(const Generator& generator, int workers) {
+    for (const Kind kind : kKinds)
+      readers_.try_emplace(RelationName(kind), generator, kind, workers);
+  }
+  std::map<std::string, stream::Plan> Plans() const override { return {}; }
+  std::map<std::string, stream::SourceReader*> Sources() override {
+    std::map<std::string, stream::SourceReader*> sources;
+    for (auto& [name, reader] : readers_) sources[name] = &reader;
+    return sources;
+  }
+  Status Prepare(EventRange range) override {
+    for (auto& [name, reader] : readers_) reader.Prepare(range);
+    return Ok();
+  }
+
+ private:
+  std::map<std::string, GeneratedEvents> readers_;
+};
+
+class FromLog final : public Events {
+ public:
+  explicit FromLog(std::unique_ptr<LoggedEvents> logged) : logged_(std::move(logged)) {}
+  std::map<std::string, stream::Plan> Plans() const override { return logged_->Plans(); }
+  std::map<std::string, stream::SourceReader*> Sources() override { return logged_->Sources(); }
+  Status Prepare(EventRange) override { return logged_->Prepare(); }
+
+ private:
+  std::unique_ptr<LoggedEvents> logged_;
+};
+
+Result<std::unique_ptr<Events>> EventsOf(const Options& options, const Generator& generator,
+                                         sql::Database& database, const std::string& directory) {
+  if (options.source == "generator")
+    return std::unique_ptr<Events>(std::make_unique<FromGenerator>(generator, options.workers));
+  TRY(auto logged, LoggedEvents::Write(directory, generator, options.events, options.step_events,
+                                       options.workers, database));
+  return std::unique_ptr<Events>(std::make_unique<FromLog>(std::move(logged)));
+}
+
 Result<Measured> Run(const Options& options, const Query& query, const Generator& generator,
                      sql::Database& database, const std::string& directory) {
-  TRY(auto flow, Dataflow::Start({options.workers, directory, false}, database, query.select));
+  TRY(auto events, EventsOf(options, generator, database, directory + "/log"));
+  DataflowOptions flow_options{options.workers, directory + "/state", false, events->Plans()};
+  TRY(auto flow, Dataflow::Start(flow_options, database, query.select));
   if (options.explain) std::printf("%s\n", flow->Explain().c_str());
-  std::map<std::string, GeneratedEvents> readers;
-  std::map<std::string, stream::SourceReader*> sources;
-  for (const Kind kind : kKinds) {
-    const auto made =
-        readers.try_emplace(RelationName(kind), generator, kind, options.workers).first;
-    sources[made->first] = &made->second;
-  }
   Measured measured;
   ResetPeakMemory();
   const double cpu = CpuSeconds();
   const auto start = Tick();
   for (int64_t begin = 0; begin < options.events; begin += options.step_events) {
     const auto step_start = Tick();
-    const int64_t end = std::min(begin + options.step_events, options.events);
-    for (auto& [name, reader] : readers) reader.Prepare({begin, end});
-    TRY(flow->Step(sources));
+    TRY(events->Prepare({begin, std::min(begin + options.step_events, options.events)}));
+    TRY(flow->Step(events->Sources()));
     measured.step_seconds.push_back(SecondsSince(step_start));
   }
   TRY(flow->Flush());
@@ -103,6 +150,13 @@ std::string Ratio(double value, double bound) {
   return bound == 0 ? "-" : fmt::format("{:.2f}", value / bound);
 }
 
+// What the run is held against: the floors and the peers read from a generator.
+Bounds BoundsOf(const Options& options, const Query& query) {
+  if (!query.bounds) return {};
+  if (options.source == "log") return {0, query.bounds->log_goal, 0, 0, 0};
+  return *query.bounds;
+}
+
 void PrintHead() {
   std::printf("%-5s %10s %10s %7s %7s %7s %7s %8s %8s %10s %7s %7s %7s\n", "query", "events/cpu",
               "events/s", "floor", "goal", "Feldera", "Flink", "state MB", "peak MB", "rows out",
@@ -112,7 +166,7 @@ void PrintHead() {
 void PrintRow(const Options& options, const Query& query, const Measured& measured) {
   const auto events = static_cast<double>(options.events);
   const double speed = events / measured.cpu_seconds;
-  const Bounds bounds = query.bounds.value_or(Bounds{});
+  const Bounds bounds = BoundsOf(options, query);
   std::printf(
       "%-5s %10.0f %10.0f %7s %7s %7s %7s %8.1f %8.1f %10lld %7.1f %7.1f %7.1f\n",
       query.name.c_str(), speed, events / measured.wall_seconds, Ratio(speed, bounds.floor).c_str(),
@@ -133,16 +187,16 @@ void PrintRow(const Options& options, const Query& query, const Measured& measur
 void PrintJson(const Options& options, const Query& query, const Measured& measured) {
   const auto events = static_cast<double>(options.events);
   const double speed = events / measured.cpu_seconds;
-  const Bounds bounds = query.bounds.value_or(Bounds{});
+  const Bounds bounds = BoundsOf(options, query);
   const auto ratio = [&](double bound) {
     return bound == 0 ? "null" : fmt::format("{:.4f}", speed / bound);
   };
   fmt::print(
-      "{{\"query\":\"{}\",\"events\":{},\"workers\":{},\"rate\":{},\"source\":\"generator\","
+      "{{\"query\":\"{}\",\"events\":{},\"workers\":{},\"rate\":{},\"source\":\"{}\","
       "\"events_per_s\":{:.0f},\"events_per_cpu_s\":{:.0f},\"peak_rss_mb\":{:.1f},"
       "\"state_mb\":{:.1f},\"rows_out\":{},\"step_p50_ms\":{:.3f},\"step_p99_ms\":{:.3f},"
       "\"step_max_ms\":{:.3f},\"to_floor\":{},\"to_goal\":{},\"to_feldera\":{},\"to_flink\":{}}}\n",
-      query.name, options.events, options.workers, options.generator.rate,
+      query.name, options.events, options.workers, options.generator.rate, options.source,
       events / measured.wall_seconds, speed, static_cast<double>(measured.peak_bytes) / 1e6,
       static_cast<double>(measured.state_bytes) / 1e6, measured.rows_out,
       Milliseconds(measured, 0.5), Milliseconds(measured, 0.99), Milliseconds(measured, 1),
@@ -190,6 +244,9 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app("Nexmark on the streaming engine.");
   app.add_option("--query", options.query, "names with commas between, or all");
+  app.add_option("--source", options.source,
+                 "generator, or log: JSON in a log, written before the clock starts")
+      ->check(CLI::IsMember({"generator", "log"}));
   app.add_option("--events", options.events, "people, auctions and bids");
   app.add_option("--step", options.step_events, "events per step")->check(CLI::PositiveNumber);
   app.add_option("--workers", options.workers, "worker threads")->check(CLI::PositiveNumber);

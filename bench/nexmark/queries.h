@@ -12,6 +12,7 @@ namespace millrace::nexmark {
 struct Bounds {
   double floor;  // at 100 events per second of event time
   double goal;
+  double log_goal;     // where the events are read from the log as JSON
   double feldera = 0;  // hand-written circuits, at 100 events per second; 0: not measured
   double flink = 0;    // at 100,000 events per second
 };
