@@ -23,7 +23,7 @@ bench:
 build:
 	@tools/build.sh release millrace
 
-sources = $$(git ls-files 'src/*.h' 'src/*.cc' 'tests/*.h' 'tests/*.cc' 'bench/*.cc')
+sources = $$(git ls-files 'src/*.h' 'src/*.cc' 'tests/*.h' 'tests/*.cc' 'bench/*.h' 'bench/*.cc')
 
 format:
 	@clang-format-14 -i $(sources)

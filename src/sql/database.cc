@@ -41,7 +41,8 @@ rows::Schema SchemaOf(const duckdb::vector<duckdb::string>& names,
   return schema;
 }
 
-Result<duckdb::unique_ptr<duckdb::SQLStatement>> ParseSelect(const std::string& text) {
+Result<duckdb::unique_ptr<duckdb::SQLStatement>> ParseSelect(const std::string& text,
+                                                             SessionForm session_form) {
   duckdb::Parser parser;
   parser.ParseQuery(text);
   if (parser.statements.size() != 1) {
@@ -54,7 +55,8 @@ Result<duckdb::unique_ptr<duckdb::SQLStatement>> ParseSelect(const std::string& 
     return Error(Code::kNotSupported, "a query must be a SELECT, not {}",
                  duckdb::StatementTypeToString(type));
   }
-  TRY(ReplaceWindowTables(*parser.statements[0]->Cast<duckdb::SelectStatement>().node));
+  TRY(ReplaceWindowTables(*parser.statements[0]->Cast<duckdb::SelectStatement>().node,
+                          session_form));
   return std::move(parser.statements[0]);
 }
 

@@ -37,7 +37,8 @@ struct Database::Impl {
 
 // The one statement of a text, which must be a SELECT (or WITH, VALUES, FROM …) and nothing that
 // changes anything. May throw DuckDB's exceptions.
-Result<duckdb::unique_ptr<duckdb::SQLStatement>> ParseSelect(const std::string& text);
+Result<duckdb::unique_ptr<duckdb::SQLStatement>> ParseSelect(
+    const std::string& text, SessionForm session_form = SessionForm::kWindowFunctions);
 
 // What DuckDB reported, as the call that was made of it knows it better: a failed scan, a relation
 // that does not exist.

@@ -5,6 +5,7 @@
 #include "sql/duckdb_error.h"
 #include "sql/equality_hints.h"
 #include "sql/relation_binding.h"
+#include "sql/session_functions.h"
 
 namespace millrace::sql {
 namespace {
@@ -66,6 +67,7 @@ void Execute(duckdb::Connection& connection, const std::string& sql) {
 void Restrict(duckdb::DuckDB& database, Purpose purpose, const DatabaseOptions& options) {
   duckdb::Connection connection(database);
   RegisterScanFunction(connection);
+  if (purpose == Purpose::kCircuits) RegisterSessionFunctions(connection);
   Execute(connection, "SET GLOBAL TimeZone = 'UTC'");
   std::string folders;
   for (const std::string& folder : options.allowed_files) {

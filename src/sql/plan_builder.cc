@@ -97,6 +97,7 @@ void PlanBuilder::Close(stream::Node& node) {
   if (!closing) {
     const bool keeps_rows = std::holds_alternative<stream::Join>(node.op) ||
                             std::holds_alternative<stream::Window>(node.op) ||
+                            std::holds_alternative<stream::SessionWindow>(node.op) ||
                             std::holds_alternative<stream::AsofJoin>(node.op);
     node.grows = keeps_rows && std::any_of(inputs.begin(), inputs.end(),
                                            [](const NodeTimes* input) { return input->grows; });

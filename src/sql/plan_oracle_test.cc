@@ -239,6 +239,11 @@ INSTANTIATE_TEST_SUITE_P(
         "SELECT n % 2 AS parity, count(*) FROM notes GROUP BY n % 2 HAVING count(*) > 1",
         "WITH c AS MATERIALIZED (SELECT who, count(*) AS k FROM notes GROUP BY who) SELECT a.who, "
         "b.who AS o, b.k FROM c a JOIN c b ON a.k = b.k",
+        "SELECT customer_id, window_start, window_end, count(*) AS lines FROM session(order_lines, "
+        "sold_at, INTERVAL 2 DAYS, customer_id) GROUP BY ALL",
+        "SELECT invoice, window_end FROM session(order_lines, sold_at, INTERVAL 1 DAY, country, "
+        "customer_id) WHERE window_start > '2020-10-01'",
+        "SELECT sold_at, window_start FROM session(sales, sold_at, INTERVAL 3 DAYS)",
         "SELECT who, n FROM notes WHERE false",
         "SELECT coalesce(a.who, b.name) AS who FROM notes a LEFT JOIN products b ON a.who IS NOT "
         "DISTINCT FROM b.name"));

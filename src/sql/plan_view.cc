@@ -46,7 +46,7 @@ NodeId NameColumns(PlanBuilder& plan, NodeId root, const std::vector<std::string
 Result<ViewPlan> MapView(duckdb::ClientContext& client, ResidentFunctions& resident,
                          const catalog::Catalog& catalog, const catalog::ViewDefinition& view,
                          const Place& place) {
-  TRY(auto statement, ParseSelect(view.select));
+  TRY(auto statement, ParseSelect(view.select, QueryContext::Of(client).session_form));
   duckdb::Planner planner(client);
   planner.CreatePlan(std::move(statement));
   if (!planner.value_map.empty()) {
@@ -102,18 +102,24 @@ Result<ViewPlan> Database::PlanView(const catalog::Catalog& catalog,
   const std::string what = fmt::format("CREATE MATERIALIZED VIEW {}", view.name);
   ConnectionPool::Lease lease = impl_->circuit_connections.Take();
   QueryContext& context = lease->context();
-  context.catalog = &catalog;
-  Result<ViewPlan> plan = Guard(
-      [&]() -> Result<ViewPlan> {
-        std::optional<Result<ViewPlan>> mapped;
-        lease->client().RunFunctionInTransaction([&] {
-          mapped.emplace(MapView(lease->client(), *impl_->resident, catalog, view, place));
+  const auto plan_with = [&](SessionForm session_form) {
+    context.Clear();
+    context.catalog = &catalog;
+    context.session_form = session_form;
+    return Guard(
+        [&]() -> Result<ViewPlan> {
+          std::optional<Result<ViewPlan>> mapped;
+          lease->client().RunFunctionInTransaction([&] {
+            mapped.emplace(MapView(lease->client(), *impl_->resident, catalog, view, place));
+          });
+          return *std::move(mapped);
+        },
+        [&](const duckdb::ErrorData& error) -> Result<ViewPlan> {
+          return FromCall(error, place, context);
         });
-        return *std::move(mapped);
-      },
-      [&](const duckdb::ErrorData& error) -> Result<ViewPlan> {
-        return FromCall(error, place, context);
-      });
+  };
+  Result<ViewPlan> plan = plan_with(SessionForm::kPlannerCalls);
+  if (context.session_refused) plan = plan_with(SessionForm::kWindowFunctions);
   if (!plan.ok()) return std::move(plan).With(what);
   plan->reads.assign(context.reads.begin(), context.reads.end());
   return plan;

@@ -353,6 +353,21 @@ TEST_F(PlanViewTest, ABoundedRowNumberIsATopKAndAnUnboundedOneAWindow) {
   EXPECT_EQ(Count<stream::Window>(MustPlan(numbered + " WHERE r > 3")), 1u);
 }
 
+TEST_F(PlanViewTest, ASessionIsOneOperatorWhereItsGapIsALengthOfTime) {
+  const std::string of = "SELECT * FROM session(order_lines, sold_at, ";
+  const ViewPlan plan = MustPlan(of + "INTERVAL 1 DAY, customer_id)");
+  EXPECT_EQ(Count<stream::SessionWindow>(plan), 1u);
+  EXPECT_EQ(Count<stream::Window>(plan), 0u);
+  const ViewPlan months = MustPlan(of + "INTERVAL 1 MONTH, customer_id)");
+  EXPECT_EQ(Count<stream::SessionWindow>(months), 0u);
+  EXPECT_EQ(Count<stream::Window>(months), 3u);
+  EXPECT_EQ(months.schema.names(), plan.schema.names());
+  const ViewPlan days = MustPlan(
+      "WITH days AS (SELECT sold_at::DATE AS day FROM order_lines) "
+      "SELECT * FROM session(days, day, INTERVAL 1 DAY)");
+  EXPECT_EQ(Count<stream::Window>(days), 3u);
+}
+
 TEST_F(PlanViewTest, EachGroupingSetIsAnAggregate) {
   EXPECT_EQ(Count<stream::Aggregate>(
                 MustPlan("SELECT who, n, count(*) FROM notes GROUP BY CUBE (who, n)")),

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "duckdb/planner/expression/list.hpp"
+#include "sql/session_functions.h"
 #include "sql/view_planner.h"
 
 namespace millrace::sql {
@@ -75,6 +76,7 @@ Columns PartitionOf(const BoundWindowExpression& call) {
 }  // namespace
 
 Result<NodeId> ViewPlanner::MapWindow(duckdb::LogicalWindow& op) {
+  if (SessionCallOf(*op.expressions[0])) return MapSession(op);
   TRY(const NodeId input, Map(*op.children[0]));
   const size_t width = plan_.width(input);
   // What the calls compute stands in columns below them: a row for which that fails is left out

@@ -81,6 +81,8 @@ void QueryContext::Clear() {
   row_numbers = false;
   reads.clear();
   unknown_relation.clear();
+  session_form = SessionForm::kWindowFunctions;
+  session_refused = false;
   TakeScanError();
 }
 

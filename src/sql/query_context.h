@@ -18,6 +18,7 @@
 #include "duckdb/main/client_context_state.hpp"
 #include "rows/batch.h"
 #include "sql/database.h"
+#include "sql/window_tables.h"
 
 namespace millrace::sql {
 
@@ -53,6 +54,9 @@ class QueryContext final : public duckdb::ClientContextState {
 
   std::set<std::string> reads;  // relations that the text names itself, by the names of the catalog
   std::string unknown_relation;  // the last name that was not found
+
+  SessionForm session_form = SessionForm::kWindowFunctions;
+  bool session_refused = false;  // a session() is none that kPlannerCalls can express
 
  private:
   std::mutex scan_error_mutex_;

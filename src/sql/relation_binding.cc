@@ -67,7 +67,7 @@ duckdb::unique_ptr<duckdb::TableRef> ReplaceRelation(
   if (view != nullptr && !view->materialized) {
     if (!inner) state->reads.insert(view->name);
     auto expanded = Guard(
-        [&] { return ExpandView(*view, inner ? *inner : ExpandedName()); },
+        [&] { return ExpandView(*view, inner ? *inner : ExpandedName(), state->session_form); },
         [&](const duckdb::ErrorData& error) {  // without the place: it is one in the view's text
           return Error(Code::kInvalidArgument, "view {}: {}", Quoted(view->name),
                        error.RawMessage());

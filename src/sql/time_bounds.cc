@@ -146,6 +146,7 @@ std::vector<std::vector<stream::ColumnIndex>> KeysOf(const stream::Node& node) {
   if (const auto* op = std::get_if<stream::TopK>(&node.op)) return {op->partition};
   if (const auto* op = std::get_if<stream::Window>(&node.op)) return {op->partition};
   if (const auto* op = std::get_if<stream::Hold>(&node.op)) return {{op->column}};
+  if (const auto* op = std::get_if<stream::SessionWindow>(&node.op)) return {{op->time}};
   if (const auto* op = std::get_if<stream::Join>(&node.op)) return {op->left_keys, op->right_keys};
   return {};
 }
@@ -231,6 +232,14 @@ struct Visit {
     return out;
   }
   NodeTimes operator()(const stream::Window& op) const { return OfKeys(op.partition, false); }
+  // A change touches sessions that end at its time or later, so that their ends are bounded as the
+  // rows' times are; when they began is not.
+  NodeTimes operator()(const stream::SessionWindow& op) const {
+    NodeTimes out = OfKeys(op.partition, false);
+    const auto time = inputs[0]->columns.find(op.time);
+    if (time != inputs[0]->columns.end()) out.columns.emplace(left_width + 1, time->second);
+    return out;
+  }
   NodeTimes operator()(const stream::Hold&) const {
     NodeTimes out = Same();
     out.closed = true;

@@ -149,7 +149,8 @@ std::optional<ExpandedName> ExpandedName::Decode(const std::string& schema) {
 }
 
 Result<duckdb::unique_ptr<duckdb::SubqueryRef>> ExpandView(const catalog::ViewDefinition& view,
-                                                           const ExpandedName& outer) {
+                                                           const ExpandedName& outer,
+                                                           SessionForm session_form) {
   ExpandedName path = outer;
   for (const std::string& on_the_way : path.views) {
     if (rows::EqualNames(on_the_way, view.name)) {
@@ -165,7 +166,7 @@ Result<duckdb::unique_ptr<duckdb::SubqueryRef>> ExpandView(const catalog::ViewDe
   }
   auto select = duckdb::unique_ptr_cast<duckdb::SQLStatement, duckdb::SelectStatement>(
       std::move(parser.statements[0]));
-  TRY(ReplaceWindowTables(*select->node));
+  TRY(ReplaceWindowTables(*select->node, session_form));
   Qualifier qualifier(path.Encode());
   qualifier.Visit(*select->node, {});
   if (!qualifier.complete()) {

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "catalog/definitions.h"
 #include "duckdb/parser/tableref/subqueryref.hpp"
+#include "sql/window_tables.h"
 
 namespace millrace::sql {
 
@@ -28,6 +29,7 @@ struct ExpandedName {
 
 // The view's query, read from inside `outer`. kConflict: the view reads itself.
 Result<duckdb::unique_ptr<duckdb::SubqueryRef>> ExpandView(const catalog::ViewDefinition& view,
-                                                           const ExpandedName& outer);
+                                                           const ExpandedName& outer,
+                                                           SessionForm session_form);
 
 }  // namespace millrace::sql

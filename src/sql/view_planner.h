@@ -8,6 +8,7 @@
 //   planner_aggregate.cc  GROUP BY
 //   planner_top_k.cc      LIMIT, DISTINCT ON, row_number()
 //   planner_window.cc     window functions, unnest()
+//   planner_session.cc    session()
 //   planner_set.cc        UNION, INTERSECT, EXCEPT
 //
 // REQUIRES: column references in the plan are positions (ColumnBindingResolver has run) and types
@@ -108,6 +109,7 @@ class ViewPlanner {
   Result<NodeId> MapGroupingSets(duckdb::LogicalAggregate& op, NodeId input);
 
   Result<NodeId> MapWindow(duckdb::LogicalWindow& op);
+  Result<NodeId> MapSession(duckdb::LogicalWindow& op);
   Result<NodeId> MapUnnest(duckdb::LogicalUnnest& op);
 
   struct Numbering;

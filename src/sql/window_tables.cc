@@ -17,7 +17,7 @@ struct WindowTable {
   const char* name;
   const char* usage;
   size_t arguments;
-  bool more;  // of any number
+  bool more;  // of any number: session()
   const char* select;
 };
 
@@ -40,6 +40,11 @@ constexpr WindowTable kTables[] = {
      "ELSE 1 END AS __begins FROM {0} WHERE {1} IS NOT NULL))"},
 };
 
+constexpr const char* kSessionCalls =
+    "SELECT *, mr_session_start({1}, {2}) OVER (PARTITION BY {4}true) AS window_start, "
+    "mr_session_end({1}, {2}) OVER (PARTITION BY {4}true) AS window_end FROM {0} WHERE {1} IS NOT "
+    "NULL";
+
 const WindowTable* FindTable(const std::string& name) {
   for (const WindowTable& table : kTables) {
     if (rows::EqualNames(table.name, name)) return &table;
@@ -49,6 +54,8 @@ const WindowTable* FindTable(const std::string& name) {
 
 class Replacer {
  public:
+  explicit Replacer(SessionForm session_form) : session_form_(session_form) {}
+
   Status Visit(duckdb::QueryNode& node) {
     for (auto& entry : node.cte_map.map) TRY(Visit(*entry.second->query->node));
     switch (node.type) {
@@ -136,8 +143,9 @@ class Replacer {
     for (size_t i = table->arguments; i < texts.size(); ++i) partition += texts[i] + ", ";
     texts.resize(4);
     duckdb::Parser parser;
-    parser.ParseQuery(fmt::format(fmt::runtime(table->select), texts[0], texts[1], texts[2],
-                                  texts[3], partition));
+    const bool calls = session_form_ == SessionForm::kPlannerCalls && table->more;
+    parser.ParseQuery(fmt::format(fmt::runtime(calls ? kSessionCalls : table->select), texts[0],
+                                  texts[1], texts[2], texts[3], partition));
     auto replacement = duckdb::make_uniq<duckdb::SubqueryRef>(
         duckdb::unique_ptr_cast<duckdb::SQLStatement, duckdb::SelectStatement>(
             std::move(parser.statements[0])),
@@ -147,10 +155,14 @@ class Replacer {
     ref = std::move(replacement);
     return Ok();
   }
+
+  const SessionForm session_form_;
 };
 
 }  // namespace
 
-Status ReplaceWindowTables(duckdb::QueryNode& query) { return Replacer().Visit(query); }
+Status ReplaceWindowTables(duckdb::QueryNode& query, SessionForm session_form) {
+  return Replacer(session_form).Visit(query);
+}
 
 }  // namespace millrace::sql

@@ -15,7 +15,11 @@
 
 namespace millrace::sql {
 
+// What session() is replaced by: window functions, which DuckDB can run, or the calls that only the
+// planner of views knows (session_functions.h).
+enum class SessionForm { kWindowFunctions, kPlannerCalls };
+
 // Replaces every such call in the query, wherever it stands. kInvalidArgument: wrong arguments.
-Status ReplaceWindowTables(duckdb::QueryNode& query);
+Status ReplaceWindowTables(duckdb::QueryNode& query, SessionForm session_form);
 
 }  // namespace millrace::sql

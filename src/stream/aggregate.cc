@@ -103,12 +103,6 @@ void AggregateOperator::PlaceCalls(const OperatorContext& context) {
     const Slot& slot = layout_.slots()[i];
     if (slot.kind == Slot::Kind::kFloat) float_slots_.push_back(i);
     if (slot.kind == Slot::Kind::kMin || slot.kind == Slot::Kind::kMax) has_extreme_slots_ = true;
-    if (!slot.distinct) continue;
-    AggregateCall spec;
-    spec.arguments = {*slot.argument};
-    spec.filter = slot.filter;
-    distinct_.push_back({i, std::make_unique<BagRowEncoder>(static_cast<uint16_t>(i), spec, input,
-                                                            rows::KeyOrder{})});
   }
 }
 
@@ -119,7 +113,9 @@ void AggregateOperator::OpenTables(const OperatorContext& context) {
   if (has_variants_) variants_ = &state.Bags(table(1), /*ordered=*/true);
   if (!float_slots_.empty()) digits_ = &state.Bags(table(2), /*ordered=*/false);
   if (!kept_.empty()) rows_ = &state.Bags(table(insert_only_ ? 7 : 3), /*ordered=*/true);
-  if (!distinct_.empty()) values_ = &state.Bags(table(4), /*ordered=*/false);
+  const auto& slots = layout_.slots();
+  if (std::any_of(slots.begin(), slots.end(), [](const Slot& slot) { return slot.distinct; }))
+    distinct_.emplace(layout_, context.input_types[0], state, table(4));
   if (!stored_types_.empty()) {
     stored_ = &state.Bags(table(5), /*ordered=*/false);
     stored_encoder_.emplace(stored_types_);
@@ -160,7 +156,7 @@ Status AggregateOperator::Change(StepContext& context, const rows::Batch& input)
     before.push_back(Prepare(block));
     TRY(ReadOldRows(block, before[block]));
   }
-  AddRows(input);
+  TRY(AddRows(input));
   const bool early = !outside_.empty();  // digits of DOUBLE sums stand in a bag too
   for (size_t block = 0; early && block < before.size(); ++block)
     TRY(ReadCells(block, before[block]));
@@ -181,6 +177,13 @@ Status AggregateOperator::Change(StepContext& context, const rows::Batch& input)
   return Ok();
 }
 
+namespace {
+// What an entry of the time index speaks of: begins its payload. Behind kGroup the row of the key
+// columns may follow.
+constexpr char kGroup = 'g';
+constexpr char kValue = 'v';
+}  // namespace
+
 // Groups that are new in this step. Their key columns go with them where the key's bytes do not
 // give them back.
 Status AggregateOperator::NoteOpened() {
@@ -190,26 +193,60 @@ Status AggregateOperator::NoteOpened() {
     const std::vector<std::string_view>* rows =
         needs_row ? &key_row_encoder_->Encode(keys) : nullptr;
     opened_.clear();
+    payloads_.Clear();
     for (size_t row = 0; row < count_of(block); ++row) {
       const size_t group = first_of(block) + row;
       if (!created_[group]) continue;
-      opened_.push_back({static_cast<duckdb::sel_t>(row), groups_.keys()[group],
-                         rows == nullptr ? std::string_view() : (*rows)[row]});
+      const size_t row_bytes = rows == nullptr ? 0 : (*rows)[row].size();
+      char* payload = payloads_.Allocate(1 + row_bytes);
+      payload[0] = kGroup;
+      if (row_bytes > 0) std::memcpy(payload + 1, (*rows)[row].data(), row_bytes);
+      opened_.push_back(
+          {static_cast<duckdb::sel_t>(row), groups_.keys()[group], {payload, 1 + row_bytes}});
     }
     TRY(closing_->Note(keys.data[closing_group_], count_of(block), opened_));
   }
   return Ok();
 }
 
+// Values of DISTINCT calls go with their group.
+Status AggregateOperator::NoteValues(std::span<const DistinctValues::New> values) {
+  std::vector<std::vector<ClosingKeys::Opened>> by_block(blocks());
+  static constexpr std::string_view kPayload(&kValue, 1);
+  const auto note = [&](size_t block) -> Status {
+    TRY(closing_->Note(keys_.parts[block].rows->data[closing_group_], count_of(block),
+                       by_block[block]));
+    by_block[block].clear();
+    return Ok();
+  };
+  for (const DistinctValues::New& value : values) {
+    const size_t block = value.group / STANDARD_VECTOR_SIZE;
+    by_block[block].push_back(
+        {static_cast<duckdb::sel_t>(value.group % STANDARD_VECTOR_SIZE), value.key, kPayload});
+    if (by_block[block].size() == STANDARD_VECTOR_SIZE) TRY(note(block));
+  }
+  for (size_t block = 0; block < blocks(); ++block) TRY(note(block));
+  return Ok();
+}
+
 Status AggregateOperator::CloseGroups(StepContext& context) {
   TRY(const auto closed, closing_->Take(context));
   if (closed.empty()) return Ok();
-  if (op_.at_close) TRY(GiveOut(context, closed));
-  TRY(EraseCells(*cells_, closed));
-  for (state::BagTable* bag : {variants_, digits_, rows_, values_, stored_}) {
-    if (bag != nullptr) TRY(EraseGroups(*bag, closed));
+  std::vector<TimeIndex::Entry> groups;
+  std::vector<TimeIndex::Entry> values;
+  for (TimeIndex::Entry entry : closed) {
+    if (entry.payload.empty())
+      return Error(Code::kCorruption, "an entry of a time index is damaged");
+    const char kind = entry.payload[0];
+    entry.payload.remove_prefix(1);
+    (kind == kValue ? values : groups).push_back(entry);
   }
-  return Ok();
+  if (op_.at_close) TRY(GiveOut(context, groups));
+  TRY(EraseCells(*cells_, groups));
+  for (state::BagTable* bag : {variants_, digits_, rows_, stored_}) {
+    if (bag != nullptr) TRY(EraseGroups(*bag, groups));
+  }
+  return distinct_ ? EraseCells(distinct_->cells(), values) : Ok();
 }
 
 // The rows of these groups, as if they had just come.
@@ -283,7 +320,6 @@ Status AggregateOperator::FindState() {
   TRY(cells_->FindOrCreate(groups_.keys(), cell_of_, created_));
   if (variants_ != nullptr) TRY(variants_->FindOrCreate(groups_.keys(), variant_groups_));
   if (rows_ != nullptr) TRY(rows_->FindOrCreate(groups_.keys(), row_groups_));
-  if (values_ != nullptr) TRY(values_->FindOrCreate(groups_.keys(), value_groups_));
   if (stored_ != nullptr) TRY(stored_->FindOrCreate(groups_.keys(), stored_groups_));
   if (digits_ != nullptr) TRY(digits_->FindOrCreate(groups_.keys(), digit_groups_));
   return Ok();

@@ -6,11 +6,13 @@
 // A step's change is first summed per group, so that state is touched once per group whatever the
 // number of rows. How each call is kept:
 //
-//   count, sum, avg           accumulators in a cell, linear (accumulator.h); FILTER is a condition
-//   on what is added … with DISTINCT           the same, fed by a weight per group and value when
-//   it comes (0 → 1) or goes min, max                  ordered rows per group, the first one
-//   counts; where the input never retracts one value any other, ORDER BY       the group's rows,
-//   evaluated again by DuckDB's function (evaluated_call.h)
+//   count, sum, avg      accumulators in a cell, linear (accumulator.h); FILTER is a condition on
+//                        what is added
+//   … with DISTINCT      the same, fed by a weight per group and value when it comes (0 → 1) or
+//                        goes (distinct_values.h)
+//   min, max             ordered rows per group, the first one counts; where the input never
+//                        retracts one value
+//   any other, ORDER BY  the group's rows, evaluated again by DuckDB's function (evaluated_call.h)
 //
 // A group without rows is gone; without group columns there is always one row, given out in the
 // first step. Where equal keys can differ (0.0 and -0.0, '30 days' and '1 month'), the group shows
@@ -38,6 +40,7 @@
 #include "stream/accumulator.h"
 #include "stream/bag_row.h"
 #include "stream/closing.h"
+#include "stream/distinct_values.h"
 #include "stream/evaluated_call.h"
 #include "stream/group_index.h"
 #include "stream/operator.h"
@@ -59,11 +62,8 @@ class AggregateOperator final : public Operator {
     std::unique_ptr<BagRowEncoder> encoder;
     std::optional<rows::RowDecoder> decoder;  // min, max
     std::optional<EvaluatedCall> evaluated;   // all others
-  };
-  // A slot that is fed with different values only.
-  struct Distinct {
-    size_t slot;
-    std::unique_ptr<BagRowEncoder> encoder;
+    // Of min and max of an input that never retracts: each group's best row of the step, or empty.
+    std::vector<std::string> best;
   };
   // Results of up to one chunk of groups, before or after the step.
   struct Results {
@@ -77,6 +77,7 @@ class AggregateOperator final : public Operator {
 
   Status Change(StepContext& context, const rows::Batch& input);
   Status NoteOpened();
+  Status NoteValues(std::span<const DistinctValues::New> values);
   Status CloseGroups(StepContext& context);
   Status GiveOut(StepContext& context, std::span<const TimeIndex::Entry> closed);
   void PlaceCalls(const OperatorContext& context);
@@ -94,10 +95,10 @@ class AggregateOperator final : public Operator {
   Status ReadNewRows(size_t block, Results& results);
   Status ReadFirstRows(size_t block, Results& results);
   void UseStored(duckdb::DataChunk& stored, Results& results);
-  void AddRows(const rows::Batch& input);
+  Status AddRows(const rows::Batch& input);
   void AddKept(Kept& kept, const rows::Batch::Part& part, const uint32_t* groups);
-  void AddBest(Kept& kept, state::BagTable::Group* group, std::string_view row);
-  void AddDistinct(Distinct& distinct, const rows::Batch::Part& part, const uint32_t* groups);
+  void AddBest(const Kept& kept);
+  Status AddDistinct(const rows::Batch& input);
   Status AddOutside();
   void MergeCells(size_t block);
   bool Same(const Results& before, const Results& after, size_t row) const;
@@ -122,7 +123,7 @@ class AggregateOperator final : public Operator {
   CellLayout layout_;
   std::vector<std::pair<size_t, SlotResult>> slot_calls_;  // call → how it is made
   std::vector<Kept> kept_;
-  std::vector<Distinct> distinct_;
+  std::optional<DistinctValues> distinct_;
   std::vector<size_t> float_slots_;
   rows::Types stored_types_;  // per evaluated call: failure, result
   std::optional<rows::RowEncoder> stored_encoder_;
@@ -139,7 +140,6 @@ class AggregateOperator final : public Operator {
   state::BagTable* variants_ = nullptr;
   state::BagTable* digits_ = nullptr;
   state::BagTable* rows_ = nullptr;
-  state::BagTable* values_ = nullptr;
   state::BagTable* stored_ = nullptr;
 
   // Of the step under way.
@@ -150,11 +150,12 @@ class AggregateOperator final : public Operator {
   // The groups' key columns, chunk b holds groups [b * 2048, …).
   rows::Batch keys_;
   std::vector<ClosingKeys::Opened> opened_;
+  ByteArena payloads_;
   std::vector<std::byte> deltas_;
   std::vector<OutsideValue> outside_;
   std::vector<std::byte*> cell_of_;
   std::vector<uint8_t> created_;
-  Groups variant_groups_, digit_groups_, row_groups_, value_groups_, stored_groups_;
+  Groups variant_groups_, digit_groups_, row_groups_, stored_groups_;
   rows::Batch retractions_;
   rows::Batch insertions_;
   std::unique_ptr<rows::BatchBuilder> retraction_builder_;

@@ -118,8 +118,12 @@ void AggregateOperator::UseStored(duckdb::DataChunk& stored, Results& results) {
   }
 }
 
-void AggregateOperator::AddRows(const rows::Batch& input) {
-  if (!has_variants_ && kept_.empty() && distinct_.empty()) return;
+Status AggregateOperator::AddRows(const rows::Batch& input) {
+  if (distinct_) TRY(AddDistinct(input));
+  if (!has_variants_ && kept_.empty()) return Ok();
+  for (Kept& kept : kept_) {
+    if (kept.decoder && insert_only_) kept.best.assign(groups_.size(), {});
+  }
   const uint32_t* groups = group_of_row_.data();
   for (const rows::Batch::Part& part : input.parts) {
     if (has_variants_) {
@@ -132,9 +136,10 @@ void AggregateOperator::AddRows(const rows::Batch& input) {
       }
     }
     for (Kept& kept : kept_) AddKept(kept, part, groups);
-    for (Distinct& distinct : distinct_) AddDistinct(distinct, part, groups);
     groups += part.rows->size();
   }
+  for (const Kept& kept : kept_) AddBest(kept);
+  return Ok();
 }
 
 void AggregateOperator::AddKept(Kept& kept, const rows::Batch::Part& part, const uint32_t* groups) {
@@ -142,35 +147,35 @@ void AggregateOperator::AddKept(Kept& kept, const rows::Batch::Part& part, const
   const auto& encoded = kept.encoder->Encode(*part.rows);
   for (size_t row = 0; row < encoded.size(); ++row) {
     if (!kept.encoder->Passes(row) || (is_extreme && kept.encoder->HasNull(row))) continue;
-    state::BagTable::Group* group = row_groups_[groups[row]];
     if (is_extreme && insert_only_) {
-      AddBest(kept, group, encoded[row]);
+      std::string& best = kept.best[groups[row]];
+      if (best.empty() || encoded[row] < best) best.assign(encoded[row]);
     } else {
-      rows_->Add(group, encoded[row], part.weight(row));
+      rows_->Add(row_groups_[groups[row]], encoded[row], part.weight(row));
     }
   }
 }
 
-void AggregateOperator::AddBest(Kept& kept, state::BagTable::Group* group, std::string_view row) {
-  const std::string best = FirstRow(*rows_, group, kept.encoder->prefix());
-  if (!best.empty() && best <= row) return;
-  if (!best.empty()) rows_->Add(group, best, -1);
-  rows_->Add(group, row, +1);
+void AggregateOperator::AddBest(const Kept& kept) {
+  for (size_t i = 0; i < kept.best.size(); ++i) {
+    const std::string& row = kept.best[i];
+    if (row.empty()) continue;
+    const std::string best = FirstRow(*rows_, row_groups_[i], kept.encoder->prefix());
+    if (!best.empty() && best <= row) continue;
+    if (!best.empty()) rows_->Add(row_groups_[i], best, -1);
+    rows_->Add(row_groups_[i], row, +1);
+  }
 }
 
-void AggregateOperator::AddDistinct(Distinct& distinct, const rows::Batch::Part& part,
-                                    const uint32_t* groups) {
-  const auto& encoded = distinct.encoder->Encode(*part.rows);
-  for (size_t row = 0; row < encoded.size(); ++row) {
-    if (!distinct.encoder->Passes(row) || distinct.encoder->HasNull(row)) continue;
-    const uint32_t group = groups[row];
-    const int64_t before = values_->Add(
-        value_groups_[group], BagRowEncoder::DistinctKeyOf(encoded[row]), part.weight(row));
-    const int64_t after = before + part.weight(row);
-    const int64_t change = (after > 0) - (before > 0);
-    if (change != 0)
-      layout_.AccumulateRow(distinct.slot, part, row, change, group, delta(group), outside_);
-  }
+Status AggregateOperator::AddDistinct(const rows::Batch& input) {
+  return distinct_->Apply(
+      input, group_of_row_, groups_.keys(),
+      [this](const DistinctValues::Change& change) {
+        layout_.AccumulateRow(change.slot, change.part, change.row, change.change, change.group,
+                              delta(change.group), outside_);
+      },
+      closing_ ? [this](auto values) { return NoteValues(values); }
+               : std::function<Status(std::span<const DistinctValues::New>)>());
 }
 
 }  // namespace millrace::stream

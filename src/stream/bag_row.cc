@@ -113,9 +113,4 @@ std::string_view BagRowEncoder::ArgumentsKeyOf(std::string_view row) {
   return row.substr(begin, key > 0 ? key : encoding);
 }
 
-std::string_view BagRowEncoder::DistinctKeyOf(std::string_view row) {
-  const std::string_view key = ArgumentsKeyOf(row);
-  return row.substr(0, static_cast<size_t>(key.data() + key.size() - row.data()));
-}
-
 }  // namespace millrace::stream

@@ -37,10 +37,8 @@ class BagRowEncoder {
   // What all rows of the call start with.
   std::string_view prefix() const { return prefix_; }
   static std::string_view ArgumentsOf(std::string_view row);
-  // The row up to where rows with equal arguments differ no more (SQL equality, where the types
-  // have an order). REQUIRES: the call has no ORDER BY.
-  static std::string_view DistinctKeyOf(std::string_view row);
-  // The same without what stands before the arguments.
+  // What rows with equal arguments have in common (SQL equality, where the types have an order).
+  // REQUIRES: the call has no ORDER BY.
   static std::string_view ArgumentsKeyOf(std::string_view row);
   const rows::Types& argument_types() const { return argument_types_; }
 

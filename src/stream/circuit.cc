@@ -24,6 +24,7 @@ bool KeepsInsertOnly(const Node& node, const std::vector<CircuitNode*>& inputs) 
   return all && !std::holds_alternative<Negate>(node.op) &&
          !std::holds_alternative<TemporalFilter>(node.op) &&
          !std::holds_alternative<TopK>(node.op) && !std::holds_alternative<Window>(node.op) &&
+         !std::holds_alternative<SessionWindow>(node.op) &&
          !std::holds_alternative<AsofJoin>(node.op) && !std::holds_alternative<Upsert>(node.op);
 }
 
@@ -60,6 +61,9 @@ struct Make {
   }
   std::unique_ptr<Operator> operator()(const Window&) {
     return MakeWindow(node, std::move(context));
+  }
+  std::unique_ptr<Operator> operator()(const SessionWindow&) {
+    return MakeSessionWindow(node, std::move(context));
   }
   std::unique_ptr<Operator> operator()(const Join&) { return MakeJoin(node, std::move(context)); }
   std::unique_ptr<Operator> operator()(const Aggregate&) {

@@ -31,6 +31,7 @@ struct RequirementOf {
   }
   Requirement operator()(const Window& op) const { return ByKey(op.partition); }
   Requirement operator()(const Hold& op) const { return ByKey({op.column}); }
+  Requirement operator()(const SessionWindow& op) const { return ByKey(op.partition); }
   Requirement operator()(const Deduplicate& op) const { return ByKey(op.keys); }
   Requirement operator()(const Upsert& op) const { return ByKey(op.keys); }
 };
@@ -68,6 +69,7 @@ struct DistributionOf {
   Distribution operator()(const Window&) const { return WithoutRow(); }
   Distribution operator()(const Hold&) const { return Same(); }
   Distribution operator()(const DropClosed&) const { return Same(); }
+  Distribution operator()(const SessionWindow&) const { return WithoutRow(); }
   Distribution operator()(const Deduplicate&) const { return Same(); }
   Distribution operator()(const Upsert&) const { return WithoutRow(); }
 

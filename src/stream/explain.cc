@@ -142,6 +142,17 @@ struct Line {
                                  : "; state: all rows by partition";
     return text + ClosingText(node, op.partition, input(0));
   }
+  std::string operator()(const SessionWindow& op) const {
+    const Names names = input(0);
+    std::string text = "sessions";
+    for (size_t i = 0; i < op.partition.size(); ++i)
+      text += (i ? ", " : " of each ") + NameOf(names, op.partition[i]);
+    const duckdb::interval_t gap{0, 0, op.gap.count()};
+    text += fmt::format(" by {}, gap {}", NameOf(names, op.time), duckdb::Interval::ToString(gap));
+    text += op.partition.empty() ? "; without partition (one worker); state: all rows"
+                                 : "; state: all rows by partition, ordered";
+    return text + ClosingText(node, {op.time}, names);
+  }
   std::string operator()(const Join& op) const {
     Names left = input(0);
     const Names right = input(1);

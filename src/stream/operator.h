@@ -94,6 +94,7 @@ std::unique_ptr<Operator> MakeAsofJoin(const Node& node, OperatorContext context
 std::unique_ptr<Operator> MakeWindow(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeHold(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeDropClosed(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeSessionWindow(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeDeduplicate(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeUpsert(const Node& node, OperatorContext context);
 

@@ -131,6 +131,10 @@ struct Canonical {
     for (const auto& call : op.calls) text += " [" + ExpressionText(*call) + "]";
     return text;
   }
+  std::string operator()(const SessionWindow& op) const {
+    return fmt::format("session_window partition={} time={} gap_us={}", op.partition, op.time,
+                       op.gap.count());
+  }
   std::string operator()(const Join& op) const {
     return fmt::format("join {} left={} right={} nulls_equal={} on=[{}]",
                        op.kind == JoinKind::kInner ? "inner" : "left", op.left_keys, op.right_keys,

@@ -141,6 +141,16 @@ struct Window {
   std::vector<Expression> calls;       // BoundWindowExpressions that partition by these columns
 };
 
+// The sessions of each partition: rows no further apart than `gap`. Output: the input's columns,
+// then when the row's session begins and ends (gap after its last row). Rows without a time are
+// left out.
+struct SessionWindow {
+  std::vector<ColumnIndex> partition;  // none: all rows are one partition
+  ColumnIndex time;                    // TIMESTAMP, with or without time zone
+  std::chrono::microseconds gap;
+  duckdb::LogicalType bounds_type;  // that of the time
+};
+
 // For each left row the one right row of equal keys whose value comes nearest to the left one's, on
 // the side that the comparison says: left_value >= right_value takes the greatest that is not
 // greater. Computed anew for each key that the step touches. Output: as of Join.
@@ -200,8 +210,8 @@ struct Output {
 
 struct Node {
   std::variant<Relation, Source, Constant, Filter, TemporalFilter, Project, UnionAll, Negate,
-               Unnest, Join, Aggregate, Distinct, TopK, Window, AsofJoin, Hold, DropClosed,
-               Deduplicate, Upsert, Output>
+               Unnest, Join, Aggregate, Distinct, TopK, Window, SessionWindow, AsofJoin, Hold,
+               DropClosed, Deduplicate, Upsert, Output>
       op;
   std::vector<size_t> inputs;      // indexes of earlier nodes
   rows::Types types;               // of the output

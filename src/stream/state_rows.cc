@@ -18,8 +18,8 @@ rows::Types TypesOf(const std::vector<ColumnIndex>& columns, const rows::Types& 
   return types;
 }
 
-rows::Types WithNumber(rows::Types types, bool numbered) {
-  if (numbered) types.push_back(duckdb::LogicalType::BIGINT);
+rows::Types WithNumbers(rows::Types types, size_t numbers, const duckdb::LogicalType& type) {
+  types.insert(types.end(), numbers, type);
   return types;
 }
 
@@ -75,16 +75,17 @@ void ByteArena::Clear() {
   used_ = 0;
 }
 
-StoredRows::StoredRows(rows::Types types, bool numbered)
-    : output_types_(WithNumber(types, numbered)),
+StoredRows::StoredRows(rows::Types types, size_t numbers, const duckdb::LogicalType& number_type)
+    : output_types_(WithNumbers(types, numbers, number_type)),
       row_columns_(types.size()),
       decoder_(std::move(types)),
       builder_(output_types_) {}
 
-Status StoredRows::Add(std::string_view row, rows::Weight weight, int64_t number) {
+Status StoredRows::Add(std::string_view row, rows::Weight weight,
+                       std::initializer_list<int64_t> numbers) {
   rows_.push_back(row);
   weights_.push_back(weight);
-  if (row_columns_ < output_types_.size()) numbers_.push_back(number);
+  numbers_.insert(numbers_.end(), numbers);
   if (rows_.size() == STANDARD_VECTOR_SIZE) return Flush();
   return Ok();
 }
@@ -94,9 +95,10 @@ Status StoredRows::Flush() {
   duckdb::DataChunk& chunk = builder_.Room(rows_.size());
   const size_t at = chunk.size();
   TRY(decoder_.Decode(rows_, chunk, at));
-  if (!numbers_.empty()) {
-    auto* numbers = duckdb::FlatVector::GetData<int64_t>(chunk.data[row_columns_]);
-    std::copy(numbers_.begin(), numbers_.end(), numbers + at);
+  const size_t columns = output_types_.size() - row_columns_;
+  for (size_t column = 0; column < columns; ++column) {
+    auto* numbers = duckdb::FlatVector::GetData<int64_t>(chunk.data[row_columns_ + column]) + at;
+    for (size_t i = 0; i < rows_.size(); ++i) numbers[i] = numbers_[i * columns + column];
   }
   builder_.Commit(rows_.size(), weights_.data());
   rows_.clear();

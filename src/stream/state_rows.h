@@ -65,10 +65,13 @@ class ByteArena {
 // into a batch.
 class StoredRows {
  public:
-  // `numbered`: the output has one BIGINT column after those of the rows.
-  StoredRows(rows::Types types, bool numbered);
+  // `numbers`: so many columns of `number_type` (of 64 bits) come after those of the rows.
+  StoredRows(rows::Types types, size_t numbers,
+             const duckdb::LogicalType& number_type = duckdb::LogicalType::BIGINT);
   // The bytes must stay valid until the next Flush.
-  Status Add(std::string_view row, rows::Weight weight, int64_t number = 0);
+  // REQUIRES: as many numbers as there are columns for them.
+  Status Add(std::string_view row, rows::Weight weight,
+             std::initializer_list<int64_t> numbers = {});
   // Decodes what was added. kCorruption: bytes from disk that no row encodes to.
   Status Flush();
   // What was flushed since the last call. REQUIRES: nothing was added after the last Flush.
@@ -81,7 +84,7 @@ class StoredRows {
   rows::BatchBuilder builder_;
   std::vector<std::string_view> rows_;
   std::vector<rows::Weight> weights_;
-  std::vector<int64_t> numbers_;  // empty unless numbered
+  std::vector<int64_t> numbers_;  // row by row
 };
 
 // The int64 values of a BIGINT or TIMESTAMP column (32-bit ones of an INTEGER column), any vector

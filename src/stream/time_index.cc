@@ -15,8 +15,8 @@ std::string ShardNames() {
   return names;
 }
 
-// An entry is time | key | payload | size of the key, 4 bytes.
-constexpr size_t kTailBytes = sizeof(uint32_t);
+// An entry is time | key | payload | hash of the key, 8 bytes | size of the key, 4 bytes.
+constexpr size_t kTailBytes = sizeof(uint64_t) + sizeof(uint32_t);
 
 }  // namespace
 
@@ -49,6 +49,7 @@ Status TimeIndex::Add(std::span<const New> entries) {
     row_.assign(entry.time);
     row_.append(entry.key.bytes);
     row_.append(entry.payload);
+    PutFixed(row_, entry.key.hash);
     PutFixed(row_, static_cast<uint32_t>(entry.key.bytes.size()));
     table_.Add(groups_[i], row_, entry.weight);
   }
@@ -72,13 +73,14 @@ Result<std::span<const TimeIndex::Entry>> TimeIndex::Take(std::string_view bound
     for (const state::BagTable::Entry& entry : due) {
       if (entry.row.size() < bound.size() + kTailBytes)
         return Error(Code::kCorruption, "an entry of {} bytes in a time index", entry.row.size());
-      const size_t key_bytes = GetFixed<uint32_t>(entry.row.data() + entry.row.size() - kTailBytes);
+      const char* tail = entry.row.data() + entry.row.size() - kTailBytes;
+      const auto hash = GetFixed<uint64_t>(tail);
+      const size_t key_bytes = GetFixed<uint32_t>(tail + sizeof(uint64_t));
       const std::string_view rest =
           entry.row.substr(bound.size(), entry.row.size() - bound.size() - kTailBytes);
       if (rest.size() < key_bytes)
         return Error(Code::kCorruption, "a key of {} bytes in a time index", key_bytes);
-      const std::string_view key = rest.substr(0, key_bytes);
-      taken_.push_back({{key, rows::KeyHash(key)}, rest.substr(key_bytes), entry.weight});
+      taken_.push_back({{rest.substr(0, key_bytes), hash}, rest.substr(key_bytes), entry.weight});
       table_.Add(group, entry.row, -entry.weight);
     }
   }

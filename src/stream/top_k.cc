@@ -97,7 +97,7 @@ TopKOperator::TopKOperator(const Node& node, const OperatorContext& context)
               ? &context.state.Cells(state::TableId{context.table.value + 1}, kBoundaryBytes)
               : nullptr),
       insert_only_(!context.insert_only.empty() && context.insert_only[0]),
-      out_(context.input_types[0], top_k_.with_number) {
+      out_(context.input_types[0], top_k_.with_number ? 1 : 0) {
   CHECK(top_k_.limit >= 0 && top_k_.offset >= 0);
   if (!node.closing) return;
   closing_column_ = top_k_.partition[node.closing->key];
@@ -284,8 +284,8 @@ Status TopKOperator::EmitPlaceDifference(std::span<const Shown> before,
         std::min(has_before ? before_left : after_left, has_after ? after_left : before_left);
     if (!has_before || !has_after || before[b].bytes != after[a].bytes) {
       for (Weight n = 1; n <= run; ++n) {
-        if (has_before) TRY(out_.Add(RowOf(before[b].bytes), -1, place + n));
-        if (has_after) TRY(out_.Add(RowOf(after[a].bytes), +1, place + n));
+        if (has_before) TRY(out_.Add(RowOf(before[b].bytes), -1, {place + n}));
+        if (has_after) TRY(out_.Add(RowOf(after[a].bytes), +1, {place + n}));
       }
     }
     place += run;

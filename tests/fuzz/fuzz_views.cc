@@ -157,6 +157,7 @@ struct Counts {
                                                   "EMIT ON WINDOW CLOSE",
                                                   "tumble(",
                                                   "hop(",
+                                                  "session(",
                                                   "time_bucket(",
                                                   "range("};
     for (const char* construct : kConstructs) {

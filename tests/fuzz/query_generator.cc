@@ -476,16 +476,15 @@ ClosedView Generator::Closed(const std::vector<RelationSpec>& relations) {
   std::string is_closed = "w_end <= mark";
   const std::string where =
       random_.OneIn(3) ? " WHERE " + Condition(relation.columns, "") : std::string();
+  static const std::vector<std::string> kinds = {
+      "tumble({{0}}, {}, INTERVAL 3 HOURS)", "hop({{0}}, {}, INTERVAL 2 HOURS, INTERVAL 4 HOURS)",
+      "session({{0}}, {}, INTERVAL 2 HOURS, {})"};
+  const size_t kind = random_.Below(kinds.size());
   const std::string windows =
-      random_.OneIn(2)
-          ? fmt::format(
-                "SELECT *, window_start AS w_start, window_end AS w_end FROM tumble({{0}}, {}, "
-                "INTERVAL 3 HOURS)",
-                time)
-          : fmt::format(
-                "SELECT *, window_start AS w_start, window_end AS w_end FROM hop({{0}}, {}, "
-                "INTERVAL 2 HOURS, INTERVAL 4 HOURS)",
-                time);
+      "SELECT *, window_start AS w_start, window_end AS w_end FROM " +
+      fmt::format(fmt::runtime(kinds[kind]), time, relation.columns[0].name);
+  // A row at the end of a session still belongs to it.
+  if (kind == 2) is_closed = "w_end < mark";
   switch (random_.Below(5)) {
     case 0:
       query = fmt::format("SELECT * FROM {{0}}{}", where);
