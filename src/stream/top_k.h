@@ -13,7 +13,9 @@
 // these are equal the scan decides. With very few places there is no such cell, and the scan always
 // does.
 //
-// With insert-only input a row behind the last shown one will never be shown and is not kept.
+// With insert-only input a row behind the last shown one will never be shown and is not kept; nor
+// is one with as many rows of lesser order keys in the step as there are places, which is seen
+// before the row is even encoded.
 //
 // State: table + 0, an ordered bag per partition of `order key | row | length of the order key`;
 // table + 1, the boundary.
@@ -54,6 +56,7 @@ class TopKOperator final : public Operator {
     size_t before;          // its rows in before_ are [before, before of the next one)
     std::string_view last;  // of these, where they fill all places; in bytes_
     bool changed;           // some change was not behind the last one
+    size_t best;            // how many of its keys in best_ are filled
   };
   // With insert-only input: copies of a row behind the last shown place.
   struct Excess {
@@ -63,6 +66,11 @@ class TopKOperator final : public Operator {
   };
 
   Status Change(const rows::Batch::Part& part);
+  // The rows of the part that may get a place, in candidates_.
+  void Choose(const rows::Batch::Part& part, const std::vector<std::string_view>& order_keys);
+  bool MayGetAPlace(size_t partition, std::string_view order_key);
+  void NoteBest(size_t partition, std::string_view order_key);
+  const std::vector<std::string_view>& EncodeCandidates(duckdb::DataChunk& rows);
   Touched& Touch(state::BagTable::Group* group, std::byte* boundary);
   void GrowSlots();
   bool Scan(state::BagTable::Group* group, std::vector<Shown>& shown, bool trims);
@@ -78,19 +86,26 @@ class TopKOperator final : public Operator {
   state::BagTable& table_;
   state::CellTable* boundaries_;  // null where few places make it a waste
   const bool insert_only_;
+  const size_t best_places_;  // 0: best_ is not kept
+  const bool latest_first_;   // rows are looked at from the last to the first
 
   // Of one step.
   std::vector<Touched> touched_;
   std::vector<uint32_t> slots_;  // open addressing by group: index into touched_ + 1, 0 = free
   std::vector<Shown> before_;
   std::vector<Excess> excess_;
-  ByteArena bytes_;  // of before_ and excess_
+  // For each touched partition the least order keys of rows that stand in it, ascending, at most as
+  // many as there are places. Only with insert-only input and few places.
+  std::vector<std::string_view> best_;
+  ByteArena bytes_;  // of before_, excess_ and best_
   StoredRows out_;
   // Scratch.
   std::vector<state::BagTable::Group*> groups_;
   std::vector<std::byte*> cells_;
   std::vector<uint8_t> created_;
   std::vector<Shown> after_;
+  std::vector<duckdb::sel_t> candidates_;
+  duckdb::DataChunk chosen_;
   std::string row_;
 };
 
