@@ -253,6 +253,8 @@ Step Disk::opened_step() const { return impl_->opened_step; }
 
 namespace {
 
+constexpr ptrdiff_t kEntriesAhead = 8;
+
 Status WriteTable(FlushWriter& writer, TableId id, std::vector<TableBuffer*>& buffers) {
   for (TableBuffer* buffer : buffers) buffer->Sort();
   std::string key;
@@ -261,6 +263,8 @@ Status WriteTable(FlushWriter& writer, TableId id, std::vector<TableBuffer*>& bu
     for (const TableBuffer* buffer : buffers) {
       const auto [begin, end] = buffer->Shard(shard);
       for (const auto* entry = begin; entry != end; ++entry) {
+        // Sorted entries lie anywhere in the buffer.
+        if (end - entry > kEntriesAhead) __builtin_prefetch(entry[kEntriesAhead].data);
         key.resize(kTableIdBytes + 1);
         key.append(entry->key());
         if (entry->deleted) {
