@@ -111,6 +111,13 @@ rocksdb::Options MakeOptions(const StoreOptions& store, rocksdb::Env* env) {
   return options;
 }
 
+// A file writer takes the compression of the last level where levels have their own, and flushed
+// files are to have none.
+rocksdb::Options FlushOptions(rocksdb::Options options) {
+  options.compression_per_level.clear();
+  return options;
+}
+
 }  // namespace
 
 struct Disk::Impl {
@@ -132,8 +139,8 @@ struct Disk::Impl {
 // Writes the sorted files of one flush.
 class FlushWriter {
  public:
-  FlushWriter(const rocksdb::Options& options, std::string prefix)
-      : options_(options), prefix_(std::move(prefix)) {}
+  FlushWriter(rocksdb::Options options, std::string prefix)
+      : options_(std::move(options)), prefix_(std::move(prefix)) {}
 
   Status Put(std::string_view key, std::string_view value) {
     TRY(Open());
@@ -174,7 +181,7 @@ class FlushWriter {
     return Checked(writer_->Open(files_.back()));
   }
 
-  const rocksdb::Options& options_;
+  const rocksdb::Options options_;
   const std::string prefix_;
   std::unique_ptr<rocksdb::SstFileWriter> writer_;
   std::vector<std::string> files_;
@@ -253,6 +260,8 @@ Step Disk::opened_step() const { return impl_->opened_step; }
 
 namespace {
 
+constexpr ptrdiff_t kEntriesAhead = 8;
+
 Status WriteTable(FlushWriter& writer, TableId id, std::vector<TableBuffer*>& buffers) {
   for (TableBuffer* buffer : buffers) buffer->Sort();
   std::string key;
@@ -261,6 +270,8 @@ Status WriteTable(FlushWriter& writer, TableId id, std::vector<TableBuffer*>& bu
     for (const TableBuffer* buffer : buffers) {
       const auto [begin, end] = buffer->Shard(shard);
       for (const auto* entry = begin; entry != end; ++entry) {
+        // Sorted entries lie anywhere in the buffer.
+        if (end - entry > kEntriesAhead) __builtin_prefetch(entry[kEntriesAhead].data);
         key.resize(kTableIdBytes + 1);
         key.append(entry->key());
         if (entry->deleted) {
@@ -317,8 +328,8 @@ Status WriteFiles(FlushWriter& writer, FlushJob& job) {
 }  // namespace
 
 Result<FlushResult> Disk::Ingest(FlushJob& job) {
-  FlushWriter writer(impl_->options, impl_->directory + "/" + std::string(kIncoming) + "/" +
-                                         std::to_string(impl_->next_file++));
+  FlushWriter writer(FlushOptions(impl_->options), impl_->directory + "/" + std::string(kIncoming) +
+                                                       "/" + std::to_string(impl_->next_file++));
   TRY(WriteFiles(writer, job));
   rocksdb::IngestExternalFileOptions ingest;
   ingest.move_files = true;

@@ -63,6 +63,9 @@ void TableBuffer::Sort() {
   for (int s = 0; s < rows::kVirtualShards; ++s) {
     const auto begin = entries_.begin() + static_cast<ptrdiff_t>(shard_begin_[s]);
     const auto end = entries_.begin() + static_cast<ptrdiff_t>(shard_begin_[s + 1]);
+    // A shard's keys are few enough for the cache; fetched together, not one by one as the sort
+    // meets them.
+    for (auto entry = begin; entry != end; ++entry) __builtin_prefetch(entry->data);
     std::sort(begin, end, [](const Entry& a, const Entry& b) {
       const int order = a.key().compare(b.key());
       return order != 0 ? order < 0 : a.deleted < b.deleted;

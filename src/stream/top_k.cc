@@ -33,6 +33,10 @@ bool IsBehind(std::string_view row, const std::byte* boundary) {
 // With no more places than this the shown rows are looked at in less time than a boundary.
 constexpr int64_t kPlacesWithoutBoundary = 4;
 
+// With more places than this, keeping the least order keys of each touched partition costs more
+// than it saves.
+constexpr int64_t kBestPlacesMax = 64;
+
 constexpr size_t kAhead = 8;
 
 bool NeedsBoundary(const TopK& top_k) {
@@ -58,8 +62,14 @@ void AppendLength(std::string& out, size_t length) {
   out.push_back(static_cast<char>(0xff));
 }
 
-// The row's encoding inside the stored bytes; empty where they are damaged.
-std::string_view RowOf(std::string_view stored) {
+// Stored bytes without their length.
+struct Stored {
+  std::string_view order_key;
+  std::string_view row;
+};
+
+// Empty where the bytes are damaged.
+Stored Parse(std::string_view stored) {
   if (stored.empty()) return {};
   size_t length = static_cast<uint8_t>(stored.back());
   stored.remove_suffix(1);
@@ -68,7 +78,15 @@ std::string_view RowOf(std::string_view stored) {
     length = GetFixed<uint32_t>(stored.data() + stored.size() - sizeof(uint32_t));
     stored.remove_suffix(sizeof(uint32_t));
   }
-  return length <= stored.size() ? stored.substr(length) : std::string_view{};
+  if (length > stored.size()) return {};
+  return {stored.substr(0, length), stored.substr(length)};
+}
+
+std::string_view RowOf(std::string_view stored) { return Parse(stored).row; }
+
+size_t BestPlaces(const TopK& top_k, bool insert_only) {
+  const bool few = top_k.limit <= kBestPlacesMax && top_k.offset <= kBestPlacesMax - top_k.limit;
+  return insert_only && few ? static_cast<size_t>(top_k.offset + top_k.limit) : 0;
 }
 
 std::vector<ColumnIndex> OrderColumns(const TopK& top_k) {
@@ -97,8 +115,12 @@ TopKOperator::TopKOperator(const Node& node, const OperatorContext& context)
               ? &context.state.Cells(state::TableId{context.table.value + 1}, kBoundaryBytes)
               : nullptr),
       insert_only_(!context.insert_only.empty() && context.insert_only[0]),
+      best_places_(BestPlaces(top_k_, insert_only_)),
+      latest_first_(best_places_ > 0 && !top_k_.orders.empty() &&
+                    top_k_.orders[0].order.descending),
       out_(context.input_types[0], top_k_.with_number ? 1 : 0) {
   CHECK(top_k_.limit >= 0 && top_k_.offset >= 0);
+  chosen_.InitializeEmpty(context.input_types[0]);
   if (!node.closing) return;
   closing_column_ = top_k_.partition[node.closing->key];
   closing_.emplace(node, context.input_types[0][closing_column_], context);
@@ -109,8 +131,11 @@ Result<rows::Batch> TopKOperator::Step(StepContext& context,
   CHECK(inputs.size() == 1);
   if (top_k_.limit == 0) return rows::Batch{};
   slots_.assign(1024, 0);
+  // Rows mostly come in order of time: where the latest are wanted, they are looked at first.
   if (inputs[0] != nullptr) {
-    for (const rows::Batch::Part& part : inputs[0]->parts) TRY(Change(part));
+    const auto& parts = inputs[0]->parts;
+    for (size_t i = 0; i < parts.size(); ++i)
+      TRY(Change(parts[latest_first_ ? parts.size() - 1 - i : i]));
   }
 
   for (size_t i = 0; i < touched_.size(); ++i) {
@@ -134,6 +159,7 @@ Result<rows::Batch> TopKOperator::Step(StepContext& context,
   excess_.clear();
   touched_.clear();
   before_.clear();
+  best_.clear();
   bytes_.Clear();
   if (closing_) TRY(DropClosed(context));
   return out_.Take();
@@ -162,12 +188,12 @@ Status TopKOperator::Change(const rows::Batch::Part& part) {
     TRY(closing_->Note(rows.data[closing_column_], rows.size(), opened_));
   }
   const std::vector<std::string_view>& order_keys = order_encoder_.Encode(order_columns_.Of(rows));
-  const std::vector<std::string_view>& encoded = row_encoder_.Encode(rows);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (part.weight(i) == 0) continue;
-    CHECK(!insert_only_ || part.weight(i) > 0) << "a retraction from an insert-only input";
+  Choose(part, order_keys);
+  const std::vector<std::string_view>& encoded = EncodeCandidates(rows);
+  for (size_t c = 0; c < candidates_.size(); ++c) {
+    const size_t i = candidates_[c];
     row_.assign(order_keys[i]);
-    row_.append(encoded[i]);
+    row_.append(encoded[c]);
     AppendLength(row_, order_keys[i].size());
     bool behind = cells_[i] != nullptr && IsBehind(row_, cells_[i]);
     if (!behind) {
@@ -181,6 +207,47 @@ Status TopKOperator::Change(const rows::Batch::Part& part) {
   return Ok();
 }
 
+void TopKOperator::Choose(const rows::Batch::Part& part,
+                          const std::vector<std::string_view>& order_keys) {
+  candidates_.clear();
+  const size_t count = part.rows->size();
+  for (size_t n = 0; n < count; ++n) {
+    const size_t i = latest_first_ ? count - 1 - n : n;
+    if (part.weight(i) == 0) continue;
+    CHECK(!insert_only_ || part.weight(i) > 0) << "a retraction from an insert-only input";
+    if (best_places_ > 0) {
+      if (cells_[i] != nullptr && IsBehind(order_keys[i], cells_[i])) continue;
+      const Touched& touched = Touch(groups_[i], cells_[i]);
+      const auto partition = static_cast<size_t>(&touched - touched_.data());
+      if (!MayGetAPlace(partition, order_keys[i])) continue;
+      NoteBest(partition, bytes_.Copy(order_keys[i]));
+    }
+    candidates_.push_back(static_cast<duckdb::sel_t>(i));
+  }
+}
+
+// Rows of one order key are told apart by the whole row, later.
+bool TopKOperator::MayGetAPlace(size_t partition, std::string_view order_key) {
+  if (touched_[partition].best < best_places_) return true;
+  return order_key <= best_[partition * best_places_ + best_places_ - 1];
+}
+
+// REQUIRES: MayGetAPlace.
+void TopKOperator::NoteBest(size_t partition, std::string_view order_key) {
+  size_t& count = touched_[partition].best;
+  std::string_view* const keys = best_.data() + partition * best_places_;
+  size_t at = count < best_places_ ? count++ : best_places_ - 1;
+  for (; at > 0 && order_key < keys[at - 1]; --at) keys[at] = keys[at - 1];
+  keys[at] = order_key;
+}
+
+const std::vector<std::string_view>& TopKOperator::EncodeCandidates(duckdb::DataChunk& rows) {
+  if (candidates_.size() == rows.size() && !latest_first_) return row_encoder_.Encode(rows);
+  duckdb::SelectionVector selection(candidates_.data());
+  chosen_.Slice(rows, selection, candidates_.size());
+  return row_encoder_.Encode(chosen_);
+}
+
 // Takes down what the partition shows, once in a step.
 // REQUIRES: of the step's changes to the partition, only such behind its last shown row were made
 // before.
@@ -192,7 +259,8 @@ TopKOperator::Touched& TopKOperator::Touch(state::BagTable::Group* group, std::b
     Touched& known = touched_[slots_[slot] - 1];
     if (known.group == group) return known;
   }
-  touched_.push_back({group, boundary, before_.size(), {}, false});
+  touched_.push_back({group, boundary, before_.size(), {}, false, 0});
+  best_.resize(touched_.size() * best_places_);
   slots_[slot] = static_cast<uint32_t>(touched_.size());
   Touched& touched = touched_.back();
   if (table_.Size(group) == 0) return touched;
@@ -201,6 +269,9 @@ TopKOperator::Touched& TopKOperator::Touch(state::BagTable::Group* group, std::b
     before_[i].bytes = bytes_.Copy(before_[i].bytes);
   }
   if (full) touched.last = before_.back().bytes;
+  if (best_places_ == 0) return touched;
+  for (size_t i = touched.before; i < before_.size(); ++i)
+    NoteBest(touched_.size() - 1, Parse(before_[i].bytes).order_key);
   return touched;
 }
 

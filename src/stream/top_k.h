@@ -13,7 +13,9 @@
 // these are equal the scan decides. With very few places there is no such cell, and the scan always
 // does.
 //
-// With insert-only input a row behind the last shown one will never be shown and is not kept.
+// With insert-only input a row behind the last shown one will never be shown and is not kept; nor
+// is one with as many rows of lesser order keys in the step as there are places, which is seen
+// before the row is even encoded.
 //
 // With a closing, partitions that no later row can belong to are dropped after the step's changes.
 //
@@ -57,6 +59,7 @@ class TopKOperator final : public Operator {
     size_t before;          // its rows in before_ are [before, before of the next one)
     std::string_view last;  // of these, where they fill all places; in bytes_
     bool changed;           // some change was not behind the last one
+    size_t best;            // how many of its keys in best_ are filled
   };
   // With insert-only input: copies of a row behind the last shown place.
   struct Excess {
@@ -67,6 +70,11 @@ class TopKOperator final : public Operator {
 
   Status Change(const rows::Batch::Part& part);
   Status DropClosed(StepContext& context);
+  // The rows of the part that may get a place, in candidates_.
+  void Choose(const rows::Batch::Part& part, const std::vector<std::string_view>& order_keys);
+  bool MayGetAPlace(size_t partition, std::string_view order_key);
+  void NoteBest(size_t partition, std::string_view order_key);
+  const std::vector<std::string_view>& EncodeCandidates(duckdb::DataChunk& rows);
   Touched& Touch(state::BagTable::Group* group, std::byte* boundary);
   void GrowSlots();
   bool Scan(state::BagTable::Group* group, std::vector<Shown>& shown, bool trims);
@@ -82,6 +90,8 @@ class TopKOperator final : public Operator {
   state::BagTable& table_;
   state::CellTable* boundaries_;  // null where few places make it a waste
   const bool insert_only_;
+  const size_t best_places_;  // 0: best_ is not kept
+  const bool latest_first_;   // rows are looked at from the last to the first
   ColumnIndex closing_column_ = 0;
   std::optional<ClosingKeys> closing_;
 
@@ -90,7 +100,10 @@ class TopKOperator final : public Operator {
   std::vector<uint32_t> slots_;  // open addressing by group: index into touched_ + 1, 0 = free
   std::vector<Shown> before_;
   std::vector<Excess> excess_;
-  ByteArena bytes_;  // of before_ and excess_
+  // For each touched partition the least order keys of rows that stand in it, ascending, at most as
+  // many as there are places. Only with insert-only input and few places.
+  std::vector<std::string_view> best_;
+  ByteArena bytes_;  // of before_, excess_ and best_
   StoredRows out_;
   // Scratch.
   std::vector<state::BagTable::Group*> groups_;
@@ -98,6 +111,8 @@ class TopKOperator final : public Operator {
   std::vector<uint8_t> created_;
   std::vector<Shown> after_;
   std::vector<ClosingKeys::Opened> opened_;
+  std::vector<duckdb::sel_t> candidates_;
+  duckdb::DataChunk chosen_;
   std::string row_;
 };
 
