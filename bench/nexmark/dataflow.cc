@@ -88,6 +88,7 @@ Result<std::unique_ptr<Dataflow>> Dataflow::Start(const DataflowOptions& options
   catalog::ViewDefinition view;
   view.name = kView;
   view.select = select;
+  view.emit_on_close = options.emit_on_close;
   TRY(sql::ViewPlan planned,
       database.PlanView(*catalog, view, sql::Origin{"", select, 0, select.size()}));
   std::get<stream::Output>(planned.plan.nodes.back().op).gathered = options.gather;
@@ -112,18 +113,34 @@ Status Dataflow::AddRelation(const DataflowOptions& options, const std::string& 
   return engine_->Add(plan, /*generation=*/1, /*from_history=*/false);
 }
 
-Result<rows::Batch> Dataflow::Step(const std::map<std::string, stream::SourceReader*>& sources) {
+Result<rows::Batch> Dataflow::Step(const std::map<std::string, stream::SourceReader*>& sources,
+                                   std::optional<Micros> watermark) {
   stream::StepInput input;
   input.step = {++step_.value};
   input.sources = sources;
-  TRY(stream::StepResult result, engine_->Step(input));
-  for (const auto& [name, failures] : result.failures) {
-    if (!failures.empty())
-      return Error(Code::kInvalidArgument, "a row failed: {}", failures.front().message);
+  input.watermarks = watermarks_;
+  TRY(rows::Batch change, RunStep(input));
+  if (watermark) {
+    for (const Kind kind : kKinds) watermarks_[RelationName(kind)] = *watermark;
+  }
+  if (engine_->WouldClose(watermarks_)) {
+    input.sources.clear();
+    input.watermarks = watermarks_;
+    TRY(rows::Batch closed, RunStep(input));
+    change.Append(std::move(closed));
   }
   if (SecondsSince(last_flush_) >= kFlushAfterSeconds && !store_->flushing()) {
     store_->BeginFlush(step_, {});
     last_flush_ = Tick();
+  }
+  return change;
+}
+
+Result<rows::Batch> Dataflow::RunStep(const stream::StepInput& input) {
+  TRY(stream::StepResult result, engine_->Step(input));
+  for (const auto& [name, failures] : result.failures) {
+    if (!failures.empty())
+      return Error(Code::kInvalidArgument, "a row failed: {}", failures.front().message);
   }
   const auto change = result.changes.find(kView);
   return change == result.changes.end() ? rows::Batch() : std::move(change->second);

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -25,6 +26,7 @@ struct DataflowOptions {
   int workers = 1;
   std::string directory;  // of the state, to be made
   bool gather = false;    // Step gives the view's changes
+  bool emit_on_close = false;
   // How streams are read, by relation name; those not named have a plain Source.
   std::map<std::string, stream::Plan> stream_plans = {};
 };
@@ -36,9 +38,11 @@ class Dataflow {
                                                  sql::Database& database,
                                                  const std::string& select);
 
-  // Runs a step over what the readers (by relation name) give. Returns the change of the view where
-  // it is gathered. State is flushed as a node does, in the background.
-  Result<rows::Batch> Step(const std::map<std::string, stream::SourceReader*>& sources);
+  // Runs a step over what the readers (by relation name) give, after which the streams' watermarks
+  // are at `watermark`. Returns the change of the view where it is gathered. State is flushed as a
+  // node does, in the background.
+  Result<rows::Batch> Step(const std::map<std::string, stream::SourceReader*>& sources,
+                           std::optional<Micros> watermark = {});
   // Waits for the flush that is under way, and flushes what is left.
   Status Flush();
 
@@ -53,10 +57,13 @@ class Dataflow {
   Status AddRelation(const DataflowOptions& options, const std::string& name,
                      const catalog::Catalog& catalog);
 
+  Result<rows::Batch> RunStep(const stream::StepInput& input);
+
   std::unique_ptr<state::Store> store_;
   std::unique_ptr<stream::Engine> engine_;
   stream::Plan plan_;
   state::Step step_;
+  std::map<std::string, Micros> watermarks_;
   std::chrono::steady_clock::time_point last_flush_ = Tick();
 };
 

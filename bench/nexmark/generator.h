@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "catalog/definitions.h"
 #include "rows/batch.h"
@@ -44,10 +45,13 @@ class Generator {
   // (catalog::ShapeOf), of which _ingested_at and _timestamp are the event time and _offset is the
   // number of the event.
   rows::Batch Rows(Kind kind, EventRange range) const;
+  // The streams' watermark when the events below `end` have come.
+  Micros WatermarkAt(int64_t end) const { return {TimeOf(end - 1) - kDelay}; }
   // Microseconds since 1970-01-01 UTC.
   int64_t TimeOf(int64_t event) const { return kFirstTime + event * 1'000'000 / rate_; }
 
  private:
+  static constexpr int64_t kDelay = 4'000'000;
   static constexpr int64_t kFirstTime = 1'735'689'600'000'000;  // 2025-01-01
   static constexpr size_t kTextBytes = size_t{1} << 20;
   static constexpr size_t kNumberedChannels = 10'000;

@@ -2,7 +2,7 @@
 // state and flushes included, the result not looked at. README.md says what is measured.
 //
 //   bench_nexmark --query q4[,q5…|all] [--source generator|log] [--events N] [--workers N]
-//                 [--rate N] [--step N] [--operators] [--explain] [--json]
+//                 [--rate N] [--step N] [--emit close] [--operators] [--explain] [--json]
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -23,6 +23,7 @@ using namespace millrace::nexmark;
 struct Options {
   std::string query = "all";
   std::string source = "generator";
+  std::string emit = "change";
   int64_t events = 1'000'000;
   int64_t step_events = 40'000;
   int workers = 1;
@@ -117,7 +118,8 @@ Result<std::unique_ptr<Events>> EventsOf(const Options& options, const Generator
 Result<Measured> Run(const Options& options, const Query& query, const Generator& generator,
                      sql::Database& database, const std::string& directory) {
   TRY(auto events, EventsOf(options, generator, database, directory + "/log"));
-  DataflowOptions flow_options{options.workers, directory + "/state", false, events->Plans()};
+  DataflowOptions flow_options{options.workers, directory + "/state", false,
+                               options.emit == "close" && query.windowed, events->Plans()};
   TRY(auto flow, Dataflow::Start(flow_options, database, query.select));
   if (options.explain) std::printf("%s\n", flow->Explain().c_str());
   Measured measured;
@@ -126,8 +128,9 @@ Result<Measured> Run(const Options& options, const Query& query, const Generator
   const auto start = Tick();
   for (int64_t begin = 0; begin < options.events; begin += options.step_events) {
     const auto step_start = Tick();
-    TRY(events->Prepare({begin, std::min(begin + options.step_events, options.events)}));
-    TRY(flow->Step(events->Sources()));
+    const int64_t end = std::min(begin + options.step_events, options.events);
+    TRY(events->Prepare({begin, end}));
+    TRY(flow->Step(events->Sources(), generator.WatermarkAt(end)));
     measured.step_seconds.push_back(SecondsSince(step_start));
   }
   TRY(flow->Flush());
@@ -192,12 +195,14 @@ void PrintJson(const Options& options, const Query& query, const Measured& measu
     return bound == 0 ? "null" : fmt::format("{:.4f}", speed / bound);
   };
   fmt::print(
-      "{{\"query\":\"{}\",\"events\":{},\"workers\":{},\"rate\":{},\"source\":\"{}\","
+      "{{\"query\":\"{}\",\"emit\":\"{}\",\"events\":{},\"workers\":{},\"rate\":{},\"source\":\"{}"
+      "\","
       "\"events_per_s\":{:.0f},\"events_per_cpu_s\":{:.0f},\"peak_rss_mb\":{:.1f},"
       "\"state_mb\":{:.1f},\"rows_out\":{},\"step_p50_ms\":{:.3f},\"step_p99_ms\":{:.3f},"
       "\"step_max_ms\":{:.3f},\"to_floor\":{},\"to_goal\":{},\"to_feldera\":{},\"to_flink\":{}}}\n",
-      query.name, options.events, options.workers, options.generator.rate, options.source,
-      events / measured.wall_seconds, speed, static_cast<double>(measured.peak_bytes) / 1e6,
+      query.name, options.emit == "close" && query.windowed ? "close" : "change", options.events,
+      options.workers, options.generator.rate, options.source, events / measured.wall_seconds,
+      speed, static_cast<double>(measured.peak_bytes) / 1e6,
       static_cast<double>(measured.state_bytes) / 1e6, measured.rows_out,
       Milliseconds(measured, 0.5), Milliseconds(measured, 0.99), Milliseconds(measured, 1),
       ratio(bounds.floor), ratio(bounds.goal), ratio(bounds.feldera), ratio(bounds.flink));
@@ -244,6 +249,9 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app("Nexmark on the streaming engine.");
   app.add_option("--query", options.query, "names with commas between, or all");
+  app.add_option("--emit", options.emit,
+                 "windows (q5, q7, q8, q11) shown as they change, or when they close")
+      ->check(CLI::IsMember({"change", "close"}));
   app.add_option("--source", options.source,
                  "generator, or log: JSON in a log, written before the clock starts")
       ->check(CLI::IsMember({"generator", "log"}));

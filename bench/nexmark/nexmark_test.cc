@@ -114,14 +114,15 @@ class NexmarkTest : public ::testing::TestWithParam<const Query*> {
     return expected;
   }
 
-  Result<Content> Maintained(int workers) const {
+  // `emit_on_close`: in the end the watermark passes all windows.
+  Result<Content> Maintained(int workers, bool emit_on_close) const {
     const auto directory = std::filesystem::temp_directory_path() /
                            fmt::format("millrace_nexmark_test_{}_{}", getpid(), GetParam()->name);
     std::filesystem::remove_all(directory);
     Content content;
     {
-      TRY(auto flow,
-          Dataflow::Start({workers, directory, /*gather=*/true}, *database_, GetParam()->select));
+      TRY(auto flow, Dataflow::Start({workers, directory, /*gather=*/true, emit_on_close},
+                                     *database_, GetParam()->select));
       std::map<std::string, GeneratedEvents> readers;
       std::map<std::string, stream::SourceReader*> sources;
       for (const Kind kind : kKinds) {
@@ -132,10 +133,12 @@ class NexmarkTest : public ::testing::TestWithParam<const Query*> {
       for (int64_t size = kFirstStepEvents; begin < kEvents; size *= 2) {
         const int64_t end = std::min(begin + size, kEvents);
         for (auto& [name, reader] : readers) reader.Prepare({begin, end});
-        TRY(const rows::Batch change, flow->Step(sources));
+        TRY(const rows::Batch change, flow->Step(sources, generator_.WatermarkAt(end)));
         AddTo(content, change, flow->types());
         begin = end;
       }
+      TRY(const rows::Batch change, flow->Step({}, generator_.WatermarkAt(2 * kEvents)));
+      AddTo(content, change, flow->types());
       TRY(flow->Flush());
     }
     std::filesystem::remove_all(directory);
@@ -152,9 +155,11 @@ TEST_P(NexmarkTest, GivesDuckDbsAnswer) {
   const auto expected = Expected();
   ASSERT_TRUE(expected.ok()) << expected.error().ToString();
   ASSERT_FALSE(expected->content.empty()) << "nothing to compare";
-  for (const int workers : {1, 2, 4}) {
-    SCOPED_TRACE(workers);
-    const auto content = Maintained(workers);
+  for (const auto& [workers, close] : std::vector<std::pair<int, bool>>{
+           {1, false}, {2, false}, {4, false}, {1, true}, {2, true}, {4, true}}) {
+    if (close && !GetParam()->windowed) continue;
+    SCOPED_TRACE(fmt::format("{} workers, on window close: {}", workers, close));
+    const auto content = Maintained(workers, close);
     ASSERT_TRUE(content.ok()) << content.error().ToString();
     EXPECT_TRUE(*content == expected->content)
         << content->size() << " rows, DuckDB has " << expected->content.size()

@@ -22,6 +22,7 @@ struct Query {
   std::string select;     // empty: left out
   std::string note = {};  // how it differs from the published text, or why it is left out
   std::optional<Bounds> bounds = {};
+  bool windowed = false;  // has an EMIT ON WINDOW CLOSE form
 };
 
 // q0 to q22, in order.
