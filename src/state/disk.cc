@@ -21,7 +21,7 @@
 namespace millrace::state {
 namespace {
 
-constexpr uint32_t kStateFormatVersion = 1;
+constexpr uint32_t kStateFormatVersion = 2;
 constexpr std::string_view kFlushedStepKey = "flushed step";
 constexpr std::string_view kEncodingsKey = "encodings";
 constexpr std::string_view kIncoming = "incoming";
