@@ -178,7 +178,7 @@ def test_the_route_says_what_is_wrong(make_node):
 def test_a_change_of_a_stream_loses_its_rows_only_where_that_is_allowed(make_node):
     node = filled(make_node, STREAM, VIEW)
     node.stop()
-    for changed in STREAM.replace("k BIGINT", "k BIGINT CHECK (k >= 0)"), STREAM.replace(");", ") WITH (retention = '7 days');"):
+    for changed in STREAM.replace(");", ") INTO 2 PARTITIONS;"), STREAM.replace("v BIGINT", "v BIGINT NOT NULL"):
         write(node.project, changed, VIEW)
         text = plan(node)
         assert re.search(r"- stream s  \(definition changed: .*\)  \[loses 100 rows, .*: needs --allow-drop s\]\n", text), text
@@ -195,4 +195,56 @@ def test_a_change_of_a_stream_loses_its_rows_only_where_that_is_allowed(make_nod
     assert node.sql("SELECT (SELECT count(*) FROM s), (SELECT count(*) FROM v)") == [[0, 0]]
     node.send("s", ['{"k": 1, "v": 5}'], query="?wait=visible")
     assert node.sql("FROM v") == [[1, 5]]
+    node.stop()
+
+
+def test_options_checks_and_comments_change_a_stream_under_its_rows(make_node):
+    node = filled(make_node, STREAM, VIEW)
+    changed = STREAM.replace("k BIGINT", "k BIGINT CHECK (k >= 0)").replace(");", ") WITH (on_invalid = 'reject');")
+    comment = "COMMENT ON STREAM s IS 'pairs'; COMMENT ON COLUMN v.total IS 'of all';"
+    write(node.project, changed, VIEW, comment)
+    text = plan(node)
+    assert re.search(r"~ stream s  \(definition changed: its CHECKs changed\)\n", text), text
+    assert "~ view v  (its comments changed)\n" in text, text
+    assert "allow-drop" not in text
+    for end in node.stop, node.kill:
+        end()
+        node.start()
+        assert "nothing to change" in plan(node)
+        assert node.sql("SELECT (SELECT count(*) FROM s), (SELECT sum(total)::BIGINT FROM v)") == [[100, 4950]]
+        assert node.sql("SELECT on_invalid, comment FROM millrace.streams") == [["reject", "pairs"]]
+        assert node.sql("SELECT comment FROM millrace.columns WHERE relation = 'v' ORDER BY position") == [[None], ["of all"]]
+    with pytest.raises(Refused):
+        node.send("s", ['{"k": -1, "v": 5}'])
+    write(node.project, changed, VIEW)
+    assert plan(node).count("its comments changed") == 2
+    write(node.project, changed, VIEW, "COMMENT ON STREAM t IS 'x';")
+    done = millrace("plan", node.project, "--data", node.data)
+    assert done.returncode == 1 and "project.sql:3:1" in done.stderr and "declares no stream of this name" in done.stderr, done.stderr
+    node.stop()
+
+
+def test_types_and_macros_of_a_project(make_node):
+    macro = "CREATE MACRO grown(x, more := 1) AS x + more;"
+    kind = "CREATE TYPE kind AS ENUM ('odd', 'even');"
+    view = "CREATE MATERIALIZED VIEW w AS SELECT grown(k) AS k, CASE v % 2 WHEN 0 THEN 'even' ELSE 'odd' END::kind AS kind FROM s;"
+    table = "CREATE TABLE t (kind kind PRIMARY KEY, n BIGINT CHECK (grown(n) > 0));"
+    node = filled(make_node, view, table, STREAM, macro, kind)
+    assert node.sql("SELECT kind, sum(k)::BIGINT FROM w GROUP BY kind ORDER BY kind") == [["odd", 198], ["even", 197]]
+    node.sql("INSERT INTO t VALUES ('even', 0)")
+    write(node.project, view, table, STREAM, "CREATE MACRO grown(x, more := 1) AS x + more * 10;", kind)
+    text = plan(node)
+    assert "~ macro grown  (definition changed: its body changed)\n" in text, text
+    assert "~ table t  (stands on macro \"grown\", which changes)\n" in text, text
+    assert re.search(r"~ view w  .*\[reads 100 rows", text), text
+    for end in node.stop, node.kill:
+        end()
+        node.start()
+        assert "nothing to change" in plan(node)
+        assert node.sql("SELECT min(k), max(k) FROM w") == [[10, 16]]
+        assert node.sql("FROM t") == [["even", 0]]
+    node.sql("UPDATE t SET n = -9")
+    write(node.project, view, table, STREAM, kind)
+    done = millrace("plan", node.project, "--data", node.data)
+    assert done.returncode == 1 and "function grown() does not exist" in done.stderr, done.stderr
     node.stop()

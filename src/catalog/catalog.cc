@@ -44,6 +44,8 @@ class Graph {
     std::sort(objects_.begin(), objects_.end(), ByName);
     for (const Object* object : objects_) {
       if (IsRelation(object->kind())) relations_.emplace(rows::LowerName(object->name()), object);
+      if (IsVocabulary(object->kind()))
+        words_.emplace(NameKey(object->kind(), object->name()), object);
     }
     for (const Object* object : objects_) needs_.emplace(object, Resolve(*object));
   }
@@ -87,6 +89,10 @@ class Graph {
       const auto stream = relations_.find(WithoutSchema(std::string_view(lower).substr(0, dot)));
       if (stream != relations_.end()) needs.push_back(stream->second);
     }
+    for (const Use& use : object.uses) {
+      const auto found = words_.find(NameKey(use.kind, use.name));
+      if (found != words_.end()) needs.push_back(found->second);
+    }
     return needs;
   }
 
@@ -110,6 +116,7 @@ class Graph {
 
   std::vector<const Object*> objects_;
   std::map<std::string, const Object*, std::less<>> relations_;  // by lower-case name
+  std::map<std::string, const Object*> words_;                   // types and macros, by NameKey
   std::map<const Object*, std::vector<const Object*>> needs_;
 };
 
@@ -144,16 +151,22 @@ Status CheckTargetKind(const Object& object, const Object& target) {
   return Ok();
 }
 
-Error NotThere(const Drop& drop, const Catalog& catalog) {
-  Error error(Code::kNotFound, "{} {} does not exist", KindName(drop.kind), Quoted(drop.name));
+Error NotThere(Kind kind, const std::string& name, const Catalog& catalog) {
+  Error error(Code::kNotFound, "{} {} does not exist", KindName(kind), Quoted(name));
   error = std::move(error).SqlState("42P01");
-  if (const Object* other = catalog.Find(drop.name)) {
+  if (const Object* other = catalog.Find(name)) {
     return std::move(error).Hint(
         fmt::format("{} is a {}", Quoted(other->name()), KindName(other->kind())));
   }
   std::vector<std::string> names;
-  for (const Object* object : catalog.OfKind(drop.kind)) names.push_back(object->name());
-  return std::move(error).Hint(DidYouMean(drop.name, names));
+  for (const Object* object : catalog.OfKind(kind)) names.push_back(object->name());
+  return std::move(error).Hint(DidYouMean(name, names));
+}
+
+bool TouchesVocabulary(const Change& change) {
+  if (const auto* drop = std::get_if<Drop>(&change)) return IsVocabulary(drop->kind);
+  if (const auto* alter = std::get_if<Alter>(&change)) return IsVocabulary(alter->kind());
+  return IsVocabulary(std::get<Create>(change).object.kind());
 }
 
 }  // namespace
@@ -163,6 +176,8 @@ CatalogPtr Catalog::Empty() { return std::make_shared<const Catalog>(); }
 bool IsRelation(Kind kind) {
   return kind == Kind::kStream || kind == Kind::kTable || kind == Kind::kView;
 }
+
+bool IsVocabulary(Kind kind) { return kind == Kind::kType || kind == Kind::kMacro; }
 
 std::string NameKey(Kind kind, std::string_view name) {
   const char space = IsRelation(kind) ? 'r' : static_cast<char>('0' + static_cast<int>(kind));
@@ -185,7 +200,8 @@ const Object* Catalog::FindRelation(std::string_view name) const {
 
 const Object* Catalog::Find(std::string_view name) const {
   if (const Object* relation = FindRelation(name)) return relation;
-  for (const Kind kind : {Kind::kSource, Kind::kEndpoint, Kind::kIndex}) {
+  for (const Kind kind :
+       {Kind::kSource, Kind::kEndpoint, Kind::kIndex, Kind::kType, Kind::kMacro}) {
     if (const Object* object = Find(kind, name)) return object;
   }
   return nullptr;
@@ -219,9 +235,13 @@ std::vector<const Object*> Catalog::OfKind(Kind kind) const {
 }
 
 std::vector<const Object*> Catalog::DependentObjects(std::string_view name) const {
+  return DependentObjects(Kind::kStream, name);
+}
+
+std::vector<const Object*> Catalog::DependentObjects(Kind kind, std::string_view name) const {
   std::vector<const Object*> found;
-  const Object* root = FindRelation(name);
-  if (root == nullptr) return found;
+  const Object* root = FindInNameSpace(kind, name);
+  if (root == nullptr || !(IsRelation(kind) || IsVocabulary(kind))) return found;
   const Graph graph(Pointers(objects_));
   std::vector<const Object*> level = {root};
   std::set<const Object*> seen = {root};
@@ -270,71 +290,124 @@ std::string Catalog::DependencyOf(std::string_view name) const {
   return std::string(name);
 }
 
-std::vector<const Object*> Catalog::NeededBy(std::string_view relation) const {
+std::vector<const Object*> Catalog::NeededBy(Kind kind, std::string_view name) const {
   std::vector<const Object*> found;
+  const std::string wanted = rows::LowerName(name);
+  const auto reads = [&](const std::string& read) {
+    const std::string lower = rows::LowerName(read);
+    const std::string_view plain = WithoutSchema(lower);
+    return plain == wanted || plain == wanted + ".quarantine" || plain == wanted + ".late";
+  };
+  const auto uses = [&](const Use& use) {
+    return use.kind == kind && rows::EqualNames(use.name, name);
+  };
   for (const auto& [key, object] : objects_) {
-    for (const std::string& name : object.depends_on()) {
-      const std::string lower = rows::LowerName(name);
-      const std::string_view plain = WithoutSchema(lower);
-      const std::string wanted = rows::LowerName(relation);
-      if (plain != wanted && plain != wanted + ".quarantine" && plain != wanted + ".late") continue;
-      found.push_back(&object);
-      break;
-    }
+    const std::vector<std::string> relations = object.depends_on();
+    const bool needs = IsRelation(kind) ? std::any_of(relations.begin(), relations.end(), reads)
+                                        : std::any_of(object.uses.begin(), object.uses.end(), uses);
+    if (needs) found.push_back(&object);
   }
   return found;
+}
+
+Status Catalog::Make(const Create& create) {
+  const Kind kind = create.object.kind();
+  if (create.object.name().empty())
+    return Error(Code::kInvalidArgument, "a {} needs a name", KindName(kind));
+  const auto existing = objects_.find(NameKey(kind, create.object.name()));
+  if (existing != objects_.end() && (!create.replace || existing->second.kind() != kind)) {
+    const Object& taken = existing->second;
+    return Error(Code::kAlreadyExists, "{} cannot be created: {} exists{}", Describe(create.object),
+                 Describe(taken),
+                 taken.name() == create.object.name() ? "" : " (names compare without case)")
+        .SqlState("42P07");
+  }
+  Object object = create.object;
+  if (object.generation == 0) object.generation = version_;
+  objects_.insert_or_assign(NameKey(kind, object.name()), std::move(object));
+  return Ok();
+}
+
+Status Catalog::Take(const Alter& alter) {
+  if (Find(alter.kind(), alter.name) == nullptr) return NotThere(alter.kind(), alter.name, *this);
+  const std::string before = NameKey(alter.kind(), alter.name);
+  const std::string after = NameKey(alter.kind(), alter.object.name());
+  const auto taken = objects_.find(after);
+  if (after != before && taken != objects_.end()) {
+    return Error(Code::kAlreadyExists, "{} cannot be renamed to {}: {} exists",
+                 Describe(objects_.at(before)), Quoted(alter.object.name()),
+                 Describe(taken->second))
+        .SqlState("42P07");
+  }
+  objects_.erase(before);
+  Object object = alter.object;
+  object.revision = version_;
+  objects_.emplace(after, std::move(object));
+  return Ok();
+}
+
+// That everything the object needs is there. `before`: the catalog that the changes started from,
+// `dropped`: name keys that are gone since.
+Status Catalog::CheckNeeds(const Object& object, const Catalog& before,
+                           const std::set<std::string>& dropped) const {
+  const auto still_needed = [&](const Object& gone) {
+    return Error(Code::kConflict, "cannot drop {}: {} needs it", Describe(gone),
+                 List(NeededBy(gone.kind(), gone.name())))
+        .Hint("drop what needs it first, or use DROP … CASCADE");
+  };
+  for (const std::string& name : object.depends_on()) {
+    const std::string needed = DependencyOf(name);
+    if (needed.empty()) continue;
+    if (const Object* target = FindRelation(needed)) {
+      TRY(CheckTargetKind(object, *target));
+      continue;
+    }
+    // Before the changes it stood on this relation, which may be gone by them.
+    const Object* old = before.FindRelation(before.DependencyOf(name));
+    if (old != nullptr && dropped.contains(NameKey(old->kind(), old->name())))
+      return still_needed(*old);
+    return Error(Code::kNotFound, "{}: relation {} does not exist", Describe(object), Quoted(name))
+        .Hint(DidYouMean(name, RelationNames()))
+        .SqlState("42P01");
+  }
+  for (const Use& use : object.uses) {
+    if (Find(use.kind, use.name) != nullptr) continue;
+    const Object* old = before.Find(use.kind, use.name);
+    if (old != nullptr && dropped.contains(NameKey(use.kind, use.name))) return still_needed(*old);
+    return Error(Code::kNotFound, "{}: {} {} does not exist", Describe(object), KindName(use.kind),
+                 Quoted(use.name))
+        .SqlState("42704");
+  }
+  return Ok();
 }
 
 Result<CatalogPtr> Catalog::Apply(const std::vector<Change>& changes) const {
   auto next = std::make_shared<Catalog>(*this);
   next->version_ = version_ + 1;
-  std::set<std::string> dropped;  // lower-case names of relations
+  std::set<std::string> dropped;  // name keys
   for (const Change& change : changes) {
     if (const auto* drop = std::get_if<Drop>(&change)) {
-      if (next->Find(drop->kind, drop->name) == nullptr) return NotThere(*drop, *next);
+      if (next->Find(drop->kind, drop->name) == nullptr)
+        return NotThere(drop->kind, drop->name, *next);
       next->objects_.erase(NameKey(drop->kind, drop->name));
-      if (IsRelation(drop->kind)) dropped.insert(rows::LowerName(drop->name));
-      continue;
-    }
-    const Create& create = std::get<Create>(change);
-    const Kind kind = create.object.kind();
-    if (create.object.name().empty()) {
-      return Error(Code::kInvalidArgument, "a {} needs a name", KindName(kind));
-    }
-    const auto existing = next->objects_.find(NameKey(kind, create.object.name()));
-    if (existing != next->objects_.end() && (!create.replace || existing->second.kind() != kind)) {
-      const Object& taken = existing->second;
-      return Error(Code::kAlreadyExists, "{} cannot be created: {} exists{}",
-                   Describe(create.object), Describe(taken),
-                   taken.name() == create.object.name() ? "" : " (names compare without case)")
-          .SqlState("42P07");
-    }
-    Object object = create.object;
-    if (object.generation == 0) object.generation = next->version_;
-    next->objects_.insert_or_assign(NameKey(kind, object.name()), std::move(object));
-  }
-  for (const auto& [key, object] : next->objects_) {
-    for (const std::string& name : object.depends_on()) {
-      const std::string needed = next->DependencyOf(name);
-      if (needed.empty()) continue;
-      if (const Object* target = next->FindRelation(needed)) {
-        TRY(CheckTargetKind(object, *target));
-        continue;
-      }
-      // Before the changes it stood on this relation, which may be gone by them.
-      const Object* old = FindRelation(DependencyOf(name));
-      if (old != nullptr && dropped.contains(rows::LowerName(old->name()))) {
-        return Error(Code::kConflict, "cannot drop {}: {} needs it", Describe(*old),
-                     List(next->NeededBy(old->name())))
-            .Hint("drop what needs it first, or use DROP … CASCADE");
-      }
-      return Error(Code::kNotFound, "{}: relation {} does not exist", Describe(object),
-                   Quoted(name))
-          .Hint(DidYouMean(name, next->RelationNames()))
-          .SqlState("42P01");
+      dropped.insert(NameKey(drop->kind, drop->name));
+    } else if (const auto* alter = std::get_if<Alter>(&change)) {
+      TRY(next->Take(*alter));
+      if (!rows::EqualNames(alter->name, alter->object.name()))
+        dropped.insert(NameKey(alter->kind(), alter->name));
+    } else {
+      TRY(next->Make(std::get<Create>(change)));
     }
   }
-  TRY(Order(Pointers(next->objects_)));
+  for (const auto& [key, object] : next->objects_) TRY(next->CheckNeeds(object, *this, dropped));
+  TRY(const std::vector<const Object*> order, millrace::catalog::Order(Pointers(next->objects_)));
+  if (std::any_of(changes.begin(), changes.end(), TouchesVocabulary)) {
+    auto words = std::make_shared<Vocabulary>();
+    for (const Object* object : order) {
+      if (IsVocabulary(object->kind())) words->push_back(*object);
+    }
+    next->vocabulary_ = std::move(words);
+  }
   return CatalogPtr(std::move(next));
 }
 

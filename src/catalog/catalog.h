@@ -1,8 +1,8 @@
 // The catalog: all objects by name, with their dependencies. The truth is the log's topic
 // __catalog, one record per change; the catalog is what those records add up to.
 //
-// Two name spaces: streams, tables and views share one (all are relations); indexes, sources and
-// endpoints have one each, so that a source may be named like the stream that it fills.
+// Streams, tables and views share one name space (all are relations); indexes, sources, endpoints,
+// types and macros have one each, so that a source may be named like the stream that it fills.
 //
 // Thread rule: a Catalog is an immutable value behind a shared_ptr; a change makes a new one with
 // version + 1.
@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,10 +28,18 @@ struct Drop {
   std::string name;
   Kind kind;
 };
-using Change = std::variant<Create, Drop>;
+// The object keeps what it holds and takes on another definition, comment or name.
+struct Alter {
+  std::string name;  // before
+  Object object;     // after: of the same kind, generation and topic
+  Kind kind() const { return object.kind(); }
+};
+using Change = std::variant<Create, Drop, Alter>;
 
 // Streams, tables and views: what a query can name.
 bool IsRelation(Kind kind);
+// Types and macros.
+bool IsVocabulary(Kind kind);
 
 // The name within its name space: streams, tables and views share one, the other kinds have one
 // each (a source may be called like the stream that it fills). Two objects of equal key cannot be
@@ -39,6 +48,11 @@ std::string NameKey(Kind kind, std::string_view name);
 
 class Catalog;
 using CatalogPtr = std::shared_ptr<const Catalog>;
+
+// The types and macros of a catalog, each after those that it needs: what a SELECT may name besides
+// relations. Catalogs between which none of them changed share one.
+using Vocabulary = std::vector<Object>;
+using VocabularyPtr = std::shared_ptr<const Vocabulary>;
 
 class Catalog {
  public:
@@ -56,8 +70,11 @@ class Catalog {
   // All objects, each after those it depends on; ties by name.
   std::vector<const Object*> InOrder() const;
   std::vector<const Object*> OfKind(Kind kind) const;
-  // What depends on the relation `name`, directly or not, nearest first. (Nothing depends on other
-  // kinds.)
+  const VocabularyPtr& vocabulary() const { return vocabulary_; }
+  // What depends on the relation, type or macro `name`, directly or not, nearest first. (Nothing
+  // depends on other kinds.)
+  std::vector<const Object*> DependentObjects(Kind kind, std::string_view name) const;
+  // The same of a relation.
   std::vector<const Object*> DependentObjects(std::string_view name) const;
   // Their names.
   std::vector<std::string> DependentsOf(std::string_view name) const;
@@ -76,11 +93,17 @@ class Catalog {
   Result<CatalogPtr> Apply(const std::vector<Change>& changes) const;
 
  private:
-  // The objects that name `relation` directly, whether it exists or not.
-  std::vector<const Object*> NeededBy(std::string_view relation) const;
+  // The objects that name the object directly, whether it exists or not.
+  std::vector<const Object*> NeededBy(Kind kind, std::string_view name) const;
+
+  Status CheckNeeds(const Object& object, const Catalog& before,
+                    const std::set<std::string>& dropped) const;
+  Status Make(const Create& create);
+  Status Take(const Alter& alter);
 
   uint64_t version_ = 0;
   std::map<std::string, Object> objects_;  // by name space and lower-case name
+  VocabularyPtr vocabulary_ = std::make_shared<const Vocabulary>();
 };
 
 // One log record: the changes of one statement or one project run, and back. Versioned, checked.
@@ -94,7 +117,7 @@ Result<std::vector<const Object*>> Order(const std::vector<const Object*>& objec
 // What `millrace run` and `plan` do: the difference between what a project declares and what the
 // catalog has of it.
 struct Difference {
-  enum class What { kCreate, kReplace, kDrop };
+  enum class What { kCreate, kReplace, kDrop, kAlter };
   struct Item {
     What what;
     Kind kind;

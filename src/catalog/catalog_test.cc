@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/coding.h"
-#include "base/random.h"
 #include "catalog/sql_text.h"
 
 namespace millrace::catalog {
@@ -12,11 +10,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-uint64_t Seed() {
-  const char* text = std::getenv("MILLRACE_SEED");
-  return text == nullptr ? 20260101 : std::strtoull(text, nullptr, 10);
-}
 
 rows::Column MakeColumn(std::string name, const std::string& type) {
   rows::Column column;
@@ -57,6 +50,20 @@ Object Index(const std::string& name, const std::string& relation) {
 Object Source(const std::string& name, const std::string& into) {
   Object object;
   object.definition = SourceDefinition{name, into, "datagen", {}};
+  object.from_project = true;
+  return object;
+}
+
+Object Macro(const std::string& name, const std::string& body) {
+  Object object;
+  object.definition = MacroDefinition{name, false, body, {}};
+  object.from_project = true;
+  return object;
+}
+
+Object Type(const std::string& name, std::vector<std::string> values) {
+  Object object;
+  object.definition = TypeDefinition{name, std::move(values)};
   object.from_project = true;
   return object;
 }
@@ -190,170 +197,44 @@ TEST(Catalog, RefusesAnIndexOnAStreamOrAPlainView) {
   EXPECT_FALSE(catalog->Apply({Make(Source("d", "m"))}).ok()) << "a source writes into no view";
 }
 
-// ---- the log record
-
-std::vector<Change> EveryKind() {
-  const std::string odd = "na\"me'; -- \n\xC3\xA9\xF0\x9F\x98\x80\x01";
-  StreamDefinition stream;
-  stream.name = odd;
-  rows::Column column = MakeColumn(odd, "DECIMAL(10,2)");
-  column.not_null = true;
-  column.default_value = ConstantFromSql("12.50", column.type).value();
-  column.id = 7;
-  stream.schema.columns = {column,
-                           MakeColumn("e", "ENUM('a', 'b''c')"),
-                           MakeColumn("s", "STRUCT(\"x y\" INTEGER, l VARCHAR[])"),
-                           MakeColumn("j", "JSON"),
-                           MakeColumn("m", "MAP(VARCHAR, DOUBLE)"),
-                           MakeColumn("a", "INTEGER[3]")};
-  const std::vector<std::pair<std::string, std::string>> defaults = {
-      {"VARCHAR", "'it''s\n'"},
-      {"TIMESTAMP", "'2020-01-02 03:04:05.678901'"},
-      {"TIMESTAMPTZ", "'2020-01-02 03:04:05+02'"},
-      {"BLOB", "'\\x00\\xFF'"},
-      {"INTERVAL", "INTERVAL 3 DAYS"},
-      {"DOUBLE", "'nan'"},
-      {"FLOAT", "0.1"},
-      {"UUID", "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'"},
-      {"HUGEINT", "170141183460469231731687303715884105727"},
-      {"INTEGER", "NULL"},
-      {"BOOLEAN", "true"},
-      {"DATE", "DATE '2020-01-01'"},
-      {"VARCHAR[]", "['a', NULL, 'b''c']"},
-      {"STRUCT(a INTEGER, b VARCHAR)", "{'a': 1, 'b': 'x'}"},
-      {"BIGINT", "-9223372036854775808"},
-      {"TIME", "'12:34:56'"}};
-  for (const auto& [type, text] : defaults) {
-    rows::Column with_default =
-        MakeColumn("c" + std::to_string(stream.schema.columns.size()), type);
-    with_default.default_value = ConstantFromSql(text, with_default.type).value();
-    stream.schema.columns.push_back(std::move(with_default));
-  }
-  stream.checks = {{"a > 0"}, {odd}};
-  stream.watermark = {"at", std::chrono::seconds(10)};
-  stream.deduplicate = {{"a", "b"}, std::chrono::hours(24)};
-  stream.partition_by = {"a"};
-  stream.partitions = 8;
-  stream.on_invalid = StreamDefinition::OnInvalid::kReject;
-  stream.late = StreamDefinition::Late::kDivert;
-  stream.retention = std::chrono::hours(1);
-  stream.retention_bytes = 10;
-  TableDefinition table{"t", stream.schema, {{"x"}}, {"a", "b"}, "seed.csv"};
-  ViewDefinition view{.name = "v",
-                      .materialized = true,
-                      .select = odd,
-                      .schema = stream.schema,
-                      .reads = {"t", odd},
-                      .on_error = ViewDefinition::OnError::kStop,
-                      .history = ViewDefinition::History::kNone};
-  EndpointDefinition endpoint;
-  endpoint.name = "e";
-  endpoint.path = "/a/{n}";
-  endpoint.parameters = {{"n", duckdb::LogicalType::INTEGER, duckdb::Value::INTEGER(10), "n > 0"},
-                         {"m", duckdb::LogicalType::VARCHAR, std::nullopt, ""}};
-  endpoint.select = "SELECT $n";
-  endpoint.reads = {"v"};
-  std::vector<Change> changes = {Remove(odd, Kind::kEndpoint)};
-  for (Definition definition :
-       {Definition(stream), Definition(table), Definition(view),
-        Definition(IndexDefinition{"i", "v", {"a"}}),
-        Definition(SourceDefinition{"src", odd, "datagen", {{"rows_per_second", "10"}, {odd, ""}}}),
-        Definition(endpoint)}) {
-    Object object;
-    object.definition = std::move(definition);
-    object.text = odd;
-    object.file = "a.sql";
-    object.line = 12;
-    object.from_project = true;
-    object.generation = 99;
-    object.topic_id = 1ull << 60;
-    changes.push_back(Create{.object = object, .replace = changes.size() % 2 == 0});
-  }
-  return changes;
+TEST(Catalog, KeepsTypesAndMacrosForThoseThatUseThem) {
+  Object view = View("v", {"s"});
+  view.uses = {{Kind::kMacro, "m"}, {Kind::kType, "mood"}};
+  const CatalogPtr catalog = With({Make(view), Make(Stream("s")), Make(Macro("M", "() AS 1")),
+                                   Make(Type("mood", {"sad"})), Make(View("mood", {}))});
+  EXPECT_THAT(Names(catalog->DependentObjects(Kind::kMacro, "m")), ElementsAre("v"));
+  EXPECT_THAT(Names(catalog->DependentObjects(Kind::kType, "mood")), ElementsAre("v"));
+  EXPECT_THAT(Names(catalog->DependentObjects("mood")), ElementsAre());
+  const auto dropped = catalog->Apply({Remove("m", Kind::kMacro)});
+  ASSERT_FALSE(dropped.ok());
+  EXPECT_THAT(dropped.error().message(), HasSubstr("view \"v\" needs it"));
+  const auto missing = Catalog::Empty()->Apply({Make(Stream("s")), Make(view)});
+  ASSERT_FALSE(missing.ok());
+  EXPECT_THAT(missing.error().message(), HasSubstr("macro \"m\" does not exist"));
 }
 
-TEST(CatalogRecord, ComesBackAsItWasForEveryKindNameAndType) {
-  const std::vector<Change> changes = EveryKind();
-  const std::string bytes = EncodeChanges(42, changes);
-  const auto decoded = DecodeChanges(bytes);
-  ASSERT_TRUE(decoded.ok()) << decoded.error().ToString();
-  EXPECT_EQ(decoded->first, 42u);
-  EXPECT_EQ(EncodeChanges(42, decoded->second), bytes);
-  const auto& before = std::get<StreamDefinition>(std::get<Create>(changes[1]).object.definition);
-  const auto& after =
-      std::get<StreamDefinition>(std::get<Create>(decoded->second[1]).object.definition);
-  ASSERT_EQ(after.schema.columns.size(), before.schema.columns.size());
-  for (size_t i = 0; i < before.schema.columns.size(); ++i) {
-    const rows::Column& was = before.schema.columns[i];
-    const rows::Column& is = after.schema.columns[i];
-    SCOPED_TRACE(was.name + " " + was.type.ToString());
-    EXPECT_EQ(was.type, is.type);
-    ASSERT_EQ(was.default_value.has_value(), is.default_value.has_value());
-    if (was.default_value) {
-      EXPECT_TRUE(duckdb::Value::NotDistinctFrom(*was.default_value, *is.default_value));
-    }
-  }
-  EXPECT_EQ(after.watermark->delay, std::chrono::seconds(10));
-  EXPECT_EQ(after.late, StreamDefinition::Late::kDivert);
-  EXPECT_EQ(*after.retention_bytes, 10);
+TEST(Catalog, SharesTheVocabularyWhileNoTypeOrMacroChanges) {
+  const CatalogPtr catalog = With({Make(Macro("m", "() AS 1")), Make(Type("t", {"a"}))});
+  EXPECT_EQ(catalog->vocabulary()->size(), 2u);
+  EXPECT_EQ(catalog->Apply({Make(Stream("s"))}).value()->vocabulary(), catalog->vocabulary());
+  EXPECT_EQ(catalog->Apply({Remove("t", Kind::kType)}).value()->vocabulary()->size(), 1u);
 }
 
-TEST(CatalogRecord, OpensTheBytesOfVersionOne) {
-  // A record as the first release wrote it: CREATE of source "d" into "s", catalog version 3.
-  const std::string body(
-      "\x01\x03\x01\x01\x04\x01"
-      "d\x01"
-      "s\x07"
-      "datagen\x00\x01"
-      "x\x01"
-      "f\x04\x01\x03\x00",
-      26);
-  std::string bytes = body;
-  PutFixed<uint32_t>(bytes, Crc32c(body));
-  const auto decoded = DecodeChanges(bytes);
-  ASSERT_TRUE(decoded.ok()) << decoded.error().ToString();
-  const Object& object = std::get<Create>(decoded->second.at(0)).object;
-  EXPECT_EQ(std::get<SourceDefinition>(object.definition).into, "s");
-  EXPECT_EQ(object.line, 2);
-  EXPECT_EQ(object.generation, 3u);
-}
-
-TEST(CatalogRecord, IsCorruptWhenAnyByteChangesOrIsMissing) {
-  const std::string bytes = EncodeChanges(1, {Make(Stream("s"))});
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    std::string damaged = bytes;
-    damaged[i] = static_cast<char>(damaged[i] ^ 0x40);
-    const auto changed = DecodeChanges(damaged);
-    ASSERT_FALSE(changed.ok()) << i;
-    EXPECT_EQ(changed.error().code(), Code::kCorruption);
-    const auto cut = DecodeChanges(std::string_view(bytes).substr(0, i));
-    ASSERT_FALSE(cut.ok()) << i;
-    EXPECT_EQ(cut.error().code(), Code::kCorruption);
-  }
-}
-
-TEST(CatalogRecord, OfAnyBytesUnderAValidChecksumNeverCrashes) {
-  const uint64_t seed = Seed();
-  SCOPED_TRACE(seed);
-  Random random(seed);
-  const std::string valid = EncodeChanges(1, EveryKind());
-  const std::string body = valid.substr(0, valid.size() - 4);
-  for (int round = 0; round < 150; ++round) {
-    std::string damaged = body;
-    for (uint64_t edits = 1 + random.Below(4); edits > 0; --edits) {
-      const size_t at = random.Below(damaged.size());
-      if (random.OneIn(4)) {
-        damaged.resize(at + 1);
-      } else {
-        damaged[at] = static_cast<char>(random.Next());
-      }
-    }
-    PutFixed<uint32_t>(damaged, Crc32c(damaged));
-    const auto decoded = DecodeChanges(damaged);
-    if (!decoded.ok()) {
-      EXPECT_EQ(decoded.error().code(), Code::kCorruption);
-    }
-  }
+TEST(Catalog, RenamesWhatNothingReadsAndKeepsItsGeneration) {
+  const CatalogPtr catalog = With({Make(Stream("s")), Make(Stream("r")), Make(View("v", {"r"}))});
+  const auto rename = [&](const std::string& from, const std::string& to) {
+    Object object = *catalog->Find(from);
+    std::get<StreamDefinition>(object.definition).name = to;
+    return catalog->Apply({Alter{from, object}});
+  };
+  const auto renamed = rename("s", "t");
+  ASSERT_TRUE(renamed.ok()) << renamed.error().ToString();
+  EXPECT_EQ((*renamed)->Find("s"), nullptr);
+  EXPECT_EQ((*renamed)->Find("t")->generation, 1u);
+  EXPECT_EQ((*renamed)->Find("t")->revision, 2u);
+  EXPECT_EQ(rename("s", "V").error().code(), Code::kAlreadyExists);
+  EXPECT_TRUE(rename("s", "S").ok()) << "another way to write it";
+  EXPECT_THAT(rename("r", "t").error().message(), HasSubstr("view \"v\" needs it"));
 }
 
 // ---- differences
@@ -407,13 +288,50 @@ TEST(Diff, OfAChangedColumnSetDropsAndCreatesTheStreamAndRebuildsItsReaders) {
   EXPECT_TRUE(catalog->Apply(difference->changes).ok());
 }
 
-TEST(Diff, MakesAStreamAnewAlsoWhereOnlyOptionsChanged) {
+TEST(Diff, AltersAStreamWhereOnlyOptionsChangedAndLeavesItsReaders) {
   const CatalogPtr catalog = With({Make(Stream("s")), Make(View("v", {"s"}))});
   Object changed = Stream("s");
   std::get<StreamDefinition>(changed.definition).retention = std::chrono::hours(1);
   const auto difference = Diff(*catalog, {changed, View("v", {"s"})});
   ASSERT_TRUE(difference.ok());
-  EXPECT_THAT(Lines(*difference), ElementsAre("-s loses data", "+s", "~v backfill"));
+  EXPECT_THAT(Lines(*difference), ElementsAre("~s"));
+  EXPECT_EQ(difference->items[0].what, Difference::What::kAlter);
+  const CatalogPtr after = catalog->Apply(difference->changes).value();
+  EXPECT_EQ(after->FindStream("s")->retention, std::chrono::hours(1));
+  EXPECT_EQ(after->Find("s")->generation, catalog->Find("s")->generation);
+  EXPECT_EQ(after->Find("s")->revision, after->version());
+}
+
+TEST(Diff, AltersAnObjectWhoseCommentsChanged) {
+  const CatalogPtr catalog = With({Make(Stream("s")), Make(View("v", {"s"}))});
+  Object commented = View("v", {"s"});
+  commented.comments = {"what v is", {{"id", "what it counts"}}};
+  const auto difference = Diff(*catalog, {Stream("s"), commented});
+  ASSERT_TRUE(difference.ok());
+  EXPECT_THAT(Lines(*difference), ElementsAre("~v"));
+  EXPECT_EQ(difference->items[0].reason, "its comments changed");
+  const CatalogPtr after = catalog->Apply(difference->changes).value();
+  EXPECT_EQ(after->Find("v")->comments, commented.comments);
+  const auto same = Diff(*after, {Stream("s"), commented});
+  ASSERT_TRUE(same.ok());
+  EXPECT_TRUE(same->items.empty());
+}
+
+TEST(Diff, RebuildsTheViewsThatUseAChangedMacroAndAltersTheStreams) {
+  Object stream = Stream("s");
+  stream.uses = {{Kind::kMacro, "m"}};
+  Object view = View("v", {"s"});
+  view.uses = {{Kind::kMacro, "m"}};
+  const Object other = View("w", {"s"});
+  const CatalogPtr catalog =
+      With({Make(Macro("m", "(a) AS a + 1")), Make(stream), Make(view), Make(other)});
+  const auto same = Diff(*catalog, {Macro("m", "(a)   AS (a + 1)"), stream, view, other});
+  ASSERT_TRUE(same.ok());
+  EXPECT_TRUE(same->items.empty());
+  const auto difference = Diff(*catalog, {Macro("m", "(a) AS a + 2"), stream, view, other});
+  ASSERT_TRUE(difference.ok()) << difference.error().ToString();
+  EXPECT_THAT(Lines(*difference), ElementsAre("~m", "~s", "~v backfill"));
+  EXPECT_EQ(difference->items[1].what, Difference::What::kAlter);
 }
 
 TEST(Diff, LeavesObjectsMadeByHandAloneAndRefusesAClash) {

@@ -129,6 +129,17 @@ Comparison Of(const EndpointDefinition& a, const EndpointDefinition& b) {
   return {};
 }
 
+Comparison Of(const TypeDefinition& a, const TypeDefinition& b) {
+  if (a.values == b.values) return {};
+  const bool appended = b.values.size() > a.values.size() &&
+                        std::equal(a.values.begin(), a.values.end(), b.values.begin());
+  return InPlace(appended ? "it has new values" : "its values changed");
+}
+
+Comparison Of(const MacroDefinition& a, const MacroDefinition& b) {
+  return SameMacro(a.body, b.body) ? Comparison() : InPlace("its body changed");
+}
+
 }  // namespace
 
 Comparison Compare(const Definition& before, const Definition& after) {

@@ -16,11 +16,15 @@ std::string_view KindName(Kind kind) {
       return "source";
     case Kind::kEndpoint:
       return "endpoint";
+    case Kind::kType:
+      return "type";
+    case Kind::kMacro:
+      return "macro";
   }
   return "object";
 }
 
-static_assert(std::variant_size_v<Definition> == 6,
+static_assert(std::variant_size_v<Definition> == static_cast<size_t>(kLastKind) + 1,
               "Kind names the alternatives of Definition in their order");
 
 Kind Object::kind() const { return static_cast<Kind>(definition.index()); }
@@ -32,6 +36,7 @@ const std::string& Object::name() const {
 std::vector<std::string> Object::depends_on() const {
   if (const auto* view = std::get_if<ViewDefinition>(&definition)) return view->reads;
   if (const auto* endpoint = std::get_if<EndpointDefinition>(&definition)) return endpoint->reads;
+  if (const auto* macro = std::get_if<MacroDefinition>(&definition)) return macro->reads;
   if (const auto* index = std::get_if<IndexDefinition>(&definition)) return {index->relation};
   if (const auto* source = std::get_if<SourceDefinition>(&definition)) return {source->into};
   return {};

@@ -94,11 +94,43 @@ struct EndpointDefinition {
   std::vector<std::string> reads;
 };
 
-using Definition = std::variant<StreamDefinition, TableDefinition, ViewDefinition, IndexDefinition,
-                                SourceDefinition, EndpointDefinition>;
+// A type of the user's own: an ENUM. Columns that are declared by its name have the type ENUM(…)
+// itself; who named it is in Object::uses.
+struct TypeDefinition {
+  std::string name;
+  std::vector<std::string> values;
+};
 
-enum class Kind { kStream, kTable, kView, kIndex, kSource, kEndpoint };
+struct MacroDefinition {
+  std::string name;
+  bool table = false;  // AS TABLE SELECT …
+  // What stands behind the name in CREATE MACRO: "(a, b := 2) AS a + b".
+  std::string body;
+  std::vector<std::string> reads;  // relations that the body names
+};
+
+using Definition =
+    std::variant<StreamDefinition, TableDefinition, ViewDefinition, IndexDefinition,
+                 SourceDefinition, EndpointDefinition, TypeDefinition, MacroDefinition>;
+
+enum class Kind { kStream, kTable, kView, kIndex, kSource, kEndpoint, kType, kMacro };
+inline constexpr Kind kLastKind = Kind::kMacro;
 std::string_view KindName(Kind kind);  // "stream", "table", "view", …
+
+// COMMENT ON.
+struct Comments {
+  std::string object;                          // empty: none
+  std::map<std::string, std::string> columns;  // by lower-case name
+  bool operator==(const Comments&) const = default;
+  bool empty() const { return object.empty() && columns.empty(); }
+};
+
+// A type or macro that an object names.
+struct Use {
+  Kind kind;
+  std::string name;
+  bool operator==(const Use&) const = default;
+};
 
 // An object of the catalog: the definition and what the node noted about it.
 struct Object {
@@ -109,10 +141,17 @@ struct Object {
   bool from_project = false;
   uint64_t generation = 0;  // catalog version at which it was made; replaced: the newer one
   uint64_t topic_id = 0;    // streams and tables: incarnation of their topic
+  Comments comments;
+  std::vector<Use> uses;  // types and macros that it names, directly or through others
+  // The name under which its state and its books are kept, over every rename; empty: its name.
+  std::string identity;
+  // Catalog version at which it was last altered; 0: never. Follows from the records.
+  uint64_t revision = 0;
 
   Kind kind() const;
   const std::string& name() const;
-  // Names of objects that this one needs.
+  const std::string& kept_as() const { return identity.empty() ? name() : identity; }
+  // Names of relations that this object needs. The types and macros are `uses`.
   std::vector<std::string> depends_on() const;
 };
 

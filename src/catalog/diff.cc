@@ -35,7 +35,7 @@ class Differ {
     TRY(wanted_, Order(wanted_));
     FindDrops();
     for (const Object* object : wanted_) TRY(Judge(*object));
-    RebuildReaders();
+    TRY(RebuildReaders());
     EmitDrops();
     EmitCreates();
     TRY(catalog_.Apply(difference_.changes));  // whatever it would refuse is refused here
@@ -97,13 +97,16 @@ class Differ {
                             KindName(object.kind())));
     }
     const Comparison comparison = Compare(present->definition, object.definition);
-    if (comparison.what == Comparison::What::kSame) return Ok();
+    if (comparison.what == Comparison::What::kSame) {
+      if (present->comments != object.comments) alters_.emplace(&object, "its comments changed");
+      return Ok();
+    }
     const std::string reason = "definition changed: " + comparison.reason;
-    // A stream or table under the rows that it holds and the views that read it cannot be changed
-    // yet: it goes, and comes anew.
-    if (comparison.what == Comparison::What::kInPlace && !HoldsData(object.kind())) {
+    if (comparison.what == Comparison::What::kInPlace && HoldsData(object.kind())) {
+      alters_.emplace(&object, reason);
+    } else if (comparison.what == Comparison::What::kInPlace) {
       makes_.emplace(&object, Make{What::kReplace, reason});
-      if (object.kind() == Kind::kView) replaced_.insert(present);
+      if (object.kind() == Kind::kView || IsVocabulary(object.kind())) replaced_.insert(present);
     } else {
       drops_.push_back({present, reason});
       makes_.emplace(&object, Make{What::kCreate, reason});
@@ -112,23 +115,58 @@ class Differ {
     return Ok();
   }
 
-  // What stands on a replaced relation is bound and built anew, also where it was made by hand.
-  void RebuildReaders() {
+  // What stands on what is replaced is bound and built anew, also where it was made by hand.
+  Status RebuildReaders() {
     const std::vector<const Object*> replaced(replaced_.begin(), replaced_.end());
     for (const Object* root : replaced) {
       const std::string reason = fmt::format("stands on {} {}, which changes",
                                              KindName(root->kind()), Quoted(root->name()));
-      for (const Object* reader : catalog_.DependentObjects(root->name())) {
-        if (!reader->from_project) {
-          by_hand_.emplace(reader, reason);
-          continue;
-        }
-        for (const Object* object : wanted_) {
-          if (Present(catalog_, *object) == reader)
-            makes_.emplace(object, Make{What::kReplace, reason});
-        }
+      std::set<const Object*> rebuilt = {root};
+      for (const Object* reader : catalog_.DependentObjects(root->kind(), root->name())) {
+        if (!StandsOn(*reader, rebuilt)) continue;  // only on a stream whose CHECK changes
+        TRY(const bool anew, Rebuild(*reader, *root, reason));
+        if (anew) rebuilt.insert(reader);
       }
     }
+    return Ok();
+  }
+
+  bool StandsOn(const Object& reader, const std::set<const Object*>& objects) const {
+    for (const std::string& name : reader.depends_on()) {
+      if (objects.contains(catalog_.FindRelation(catalog_.DependencyOf(name)))) return true;
+    }
+    return std::any_of(reader.uses.begin(), reader.uses.end(), [&](const Use& use) {
+      return objects.contains(catalog_.Find(use.kind, use.name));
+    });
+  }
+
+  // False: the reader stays, under a CHECK that means something else from now on.
+  Result<bool> Rebuild(const Object& reader, const Object& root, const std::string& reason) {
+    if (!reader.from_project) {
+      if (HoldsData(reader.kind())) return UsedByData(root, reader);
+      by_hand_.emplace(&reader, reason);
+      return true;
+    }
+    for (const Object* object : wanted_) {
+      if (Present(catalog_, *object) != &reader) continue;
+      if (!HoldsData(object->kind())) {
+        makes_.emplace(object, Make{What::kReplace, reason});
+      } else if (root.kind() == Kind::kMacro) {
+        alters_.emplace(object, reason);
+        return false;
+      } else if (!makes_.contains(object)) {
+        return UsedByData(root, *object);
+      }
+    }
+    return true;
+  }
+
+  static Error UsedByData(const Object& changed, const Object& user) {
+    return Error(Code::kConflict, "{} {} changes, and {} {}, which holds data, uses it",
+                 KindName(changed.kind()), Quoted(changed.name()), KindName(user.kind()),
+                 Quoted(user.name()))
+        .Hint("make one under another name")
+        .SqlState("2BP01");
   }
 
   // Readers go before what they read.
@@ -152,7 +190,12 @@ class Differ {
   void EmitCreates() {
     for (const Object* object : wanted_) {
       const auto make = makes_.find(object);
-      if (make != makes_.end()) Emit(*object, make->second);
+      const auto alter = alters_.find(object);
+      if (make != makes_.end()) {
+        Emit(*object, make->second);
+      } else if (alter != alters_.end()) {
+        EmitAlter(*object, alter->second);
+      }
     }
     for (const Object* object : catalog_.InOrder()) {
       const auto reason = by_hand_.find(object);
@@ -175,11 +218,31 @@ class Differ {
     difference_.changes.push_back(std::move(create));
   }
 
+  // The object as it is in the catalog, with what may change under its rows.
+  void EmitAlter(const Object& object, const std::string& reason) {
+    const Object& present = *Present(catalog_, object);
+    difference_.items.push_back({.what = What::kAlter,
+                                 .kind = object.kind(),
+                                 .name = object.name(),
+                                 .reason = reason,
+                                 .loses_data = false,
+                                 .backfill = false});
+    Alter alter{present.name(), present};
+    alter.object.comments = object.comments;
+    alter.object.definition = object.definition;
+    alter.object.uses = object.uses;
+    alter.object.text = object.text;
+    alter.object.file = object.file;
+    alter.object.line = object.line;
+    difference_.changes.push_back(std::move(alter));
+  }
+
   const Catalog& catalog_;
   std::vector<const Object*> wanted_;  // in the order of their dependencies
   std::vector<Drop> drops_;
-  std::map<const Object*, Make> makes_;  // by object of wanted_
-  std::set<const Object*> replaced_;     // relations of the catalog whose readers are rebuilt
+  std::map<const Object*, Make> makes_;          // by object of wanted_
+  std::map<const Object*, std::string> alters_;  // by object of wanted_, and why
+  std::set<const Object*> replaced_;             // objects of the catalog whose readers are rebuilt
   std::map<const Object*, std::string> by_hand_;  // readers made by hand, and why they are rebuilt
   Difference difference_;
 };

@@ -1,20 +1,11 @@
-// The catalog's log record. The layout is in docs/formats/catalog.md: a change here is a change
-// there, and of kVersion.
-#include <functional>
-
+// Writes the catalog's log record.
 #include "base/coding.h"
 #include "catalog/catalog.h"
+#include "catalog/record_format.h"
 #include "catalog/sql_text.h"
 
 namespace millrace::catalog {
 namespace {
-
-constexpr uint8_t kVersion = 1;
-// In the byte of a view's history.
-constexpr uint8_t kEmitOnClose = 4;
-enum class Tag : uint8_t { kCreate = 1, kReplace = 2, kDrop = 3 };
-
-// ---- writing
 
 void PutBool(std::string& out, bool value) { PutFixed<uint8_t>(out, value ? 1 : 0); }
 
@@ -130,294 +121,71 @@ void Put(std::string& out, const EndpointDefinition& d) {
   PutNames(out, d.reads);
 }
 
-// ---- reading
-
-Error Damaged(std::string_view what) {
-  return Error(Code::kCorruption, "catalog record: {}", what);
+void Put(std::string& out, const TypeDefinition& d) {
+  PutBytes(out, d.name);
+  PutNames(out, d.values);
 }
 
-Result<bool> GetBool(Reader& in) {
-  TRY(const uint8_t value, in.Fixed<uint8_t>());
-  if (value > 1) return Damaged("a flag is neither 0 nor 1");
-  return value == 1;
+void Put(std::string& out, const MacroDefinition& d) {
+  PutBytes(out, d.name);
+  PutBool(out, d.table);
+  PutBytes(out, d.body);
+  PutNames(out, d.reads);
 }
 
-// REQUIRES: T's values are 0 … last.
-template <typename T>
-Result<T> GetEnum(Reader& in, T last) {
-  TRY(const uint8_t value, in.Fixed<uint8_t>());
-  if (value > static_cast<uint8_t>(last)) return Damaged("an enumerated value is unknown");
-  return static_cast<T>(value);
-}
-
-Result<std::string> GetString(Reader& in) {
-  TRY(const std::string_view bytes, in.Bytes());
-  return std::string(bytes);
-}
-
-Result<std::chrono::microseconds> GetMicros(Reader& in) {
-  TRY(const int64_t value, in.Zigzag());
-  return std::chrono::microseconds(value);
-}
-
-Result<std::optional<std::chrono::microseconds>> GetOptionalMicros(Reader& in) {
-  TRY(const bool present, GetBool(in));
-  if (!present) return std::optional<std::chrono::microseconds>();
-  TRY(const std::chrono::microseconds value, GetMicros(in));
-  return std::optional(value);
-}
-
-// A list: each element takes at least one byte, which bounds the count before anything is
-// allocated.
-template <typename T>
-Result<std::vector<T>> GetList(Reader& in, const std::function<Result<T>(Reader&)>& get) {
-  TRY(const uint64_t count, in.Varint());
-  if (count > in.remaining()) return Damaged("a list is longer than the record");
-  std::vector<T> list;
-  list.reserve(count);
-  for (uint64_t i = 0; i < count; ++i) {
-    TRY(T element, get(in));
-    list.push_back(std::move(element));
+void PutComments(std::string& out, const Comments& comments) {
+  PutBytes(out, comments.object);
+  PutVarint(out, comments.columns.size());
+  for (const auto& [column, text] : comments.columns) {
+    PutBytes(out, column);
+    PutBytes(out, text);
   }
-  return list;
 }
 
-Result<std::vector<std::string>> GetNames(Reader& in) {
-  return GetList<std::string>(in, GetString);
-}
-
-Result<duckdb::LogicalType> GetType(Reader& in) {
-  TRY(const std::string text, GetString(in));
-  Result<duckdb::LogicalType> type = ParseType(text);
-  if (!type.ok()) return Damaged("type " + Quoted(text) + ": " + type.error().message());
-  return type;
-}
-
-Result<std::optional<duckdb::Value>> GetConstant(Reader& in, const duckdb::LogicalType& type) {
-  TRY(const bool present, GetBool(in));
-  if (!present) return std::optional<duckdb::Value>();
-  TRY(const std::string text, GetString(in));
-  Result<duckdb::Value> value = ConstantFromSql(text, type);
-  if (!value.ok()) return Damaged("constant " + Quoted(text) + ": " + value.error().message());
-  return std::optional(std::move(value).value());
-}
-
-Result<rows::Column> GetColumn(Reader& in) {
-  rows::Column column;
-  TRY(column.name, GetString(in));
-  TRY(column.type, GetType(in));
-  TRY(column.not_null, GetBool(in));
-  TRY(column.default_value, GetConstant(in, column.type));
-  TRY(const int64_t id, in.Zigzag());
-  column.id = static_cast<int>(id);
-  return column;
-}
-
-Result<rows::Schema> GetSchema(Reader& in) {
-  rows::Schema schema;
-  TRY(schema.columns, GetList<rows::Column>(in, GetColumn));
-  return schema;
-}
-
-Result<Check> GetCheck(Reader& in) {
-  Check check;
-  TRY(check.expression, GetString(in));
-  return check;
-}
-
-Result<EndpointDefinition::Parameter> GetParameter(Reader& in) {
-  EndpointDefinition::Parameter parameter;
-  TRY(parameter.name, GetString(in));
-  TRY(parameter.type, GetType(in));
-  TRY(parameter.default_value, GetConstant(in, parameter.type));
-  TRY(parameter.check, GetString(in));
-  return parameter;
-}
-
-Result<Definition> GetStream(Reader& in) {
-  StreamDefinition d;
-  TRY(d.name, GetString(in));
-  TRY(d.schema, GetSchema(in));
-  TRY(d.checks, GetList<Check>(in, GetCheck));
-  TRY(const bool has_watermark, GetBool(in));
-  if (has_watermark) {
-    StreamDefinition::Watermark watermark;
-    TRY(watermark.column, GetString(in));
-    TRY(watermark.delay, GetMicros(in));
-    d.watermark = std::move(watermark);
+void PutObject(std::string& out, const Object& object) {
+  PutEnum(out, object.kind());
+  std::visit([&](const auto& definition) { Put(out, definition); }, object.definition);
+  PutBytes(out, object.text);
+  PutBytes(out, object.file);
+  PutZigzag(out, object.line);
+  PutBool(out, object.from_project);
+  PutVarint(out, object.generation);
+  PutVarint(out, object.topic_id);
+  PutComments(out, object.comments);
+  PutVarint(out, object.uses.size());
+  for (const Use& use : object.uses) {
+    PutEnum(out, use.kind);
+    PutBytes(out, use.name);
   }
-  TRY(const bool has_deduplicate, GetBool(in));
-  if (has_deduplicate) {
-    StreamDefinition::Deduplicate deduplicate;
-    TRY(deduplicate.columns, GetNames(in));
-    TRY(deduplicate.within, GetOptionalMicros(in));
-    d.deduplicate = std::move(deduplicate);
-  }
-  TRY(d.partition_by, GetNames(in));
-  TRY(const int64_t partitions, in.Zigzag());
-  d.partitions = static_cast<int>(partitions);
-  if (d.partitions != partitions || partitions < 1) return Damaged("a number of partitions");
-  TRY(d.on_invalid, GetEnum(in, StreamDefinition::OnInvalid::kReject));
-  TRY(d.late, GetEnum(in, StreamDefinition::Late::kDivert));
-  TRY(d.retention, GetOptionalMicros(in));
-  TRY(const bool has_bytes, GetBool(in));
-  if (has_bytes) {
-    TRY(d.retention_bytes, in.Zigzag());
-  }
-  TRY(d.idle_after, GetMicros(in));
-  TRY(d.future_max, GetMicros(in));
-  return Definition(std::move(d));
-}
-
-Result<Definition> GetTable(Reader& in) {
-  TableDefinition d;
-  TRY(d.name, GetString(in));
-  TRY(d.schema, GetSchema(in));
-  TRY(d.checks, GetList<Check>(in, GetCheck));
-  TRY(d.primary_key, GetNames(in));
-  TRY(d.seed, GetString(in));
-  return Definition(std::move(d));
-}
-
-Result<Definition> GetView(Reader& in) {
-  ViewDefinition d;
-  TRY(d.name, GetString(in));
-  TRY(d.materialized, GetBool(in));
-  TRY(d.select, GetString(in));
-  TRY(d.schema, GetSchema(in));
-  TRY(d.reads, GetNames(in));
-  TRY(d.on_error, GetEnum(in, ViewDefinition::OnError::kStop));
-  TRY(const uint8_t history, in.Fixed<uint8_t>());
-  d.emit_on_close = (history & kEmitOnClose) != 0;
-  const int plain = history & ~kEmitOnClose;
-  if (plain > static_cast<int>(ViewDefinition::History::kNone)) return Damaged("a view's history");
-  d.history = static_cast<ViewDefinition::History>(plain);
-  return Definition(std::move(d));
-}
-
-Result<Definition> GetIndex(Reader& in) {
-  IndexDefinition d;
-  TRY(d.name, GetString(in));
-  TRY(d.relation, GetString(in));
-  TRY(d.columns, GetNames(in));
-  return Definition(std::move(d));
-}
-
-Result<Definition> GetSource(Reader& in) {
-  SourceDefinition d;
-  TRY(d.name, GetString(in));
-  TRY(d.into, GetString(in));
-  TRY(d.connector, GetString(in));
-  TRY(const uint64_t count, in.Varint());
-  for (uint64_t i = 0; i < count; ++i) {
-    TRY(std::string name, GetString(in));
-    TRY(d.options[std::move(name)], GetString(in));
-  }
-  return Definition(std::move(d));
-}
-
-Result<Definition> GetEndpoint(Reader& in) {
-  EndpointDefinition d;
-  TRY(d.name, GetString(in));
-  TRY(d.method, GetString(in));
-  TRY(d.path, GetString(in));
-  TRY(d.parameters, GetList<EndpointDefinition::Parameter>(in, GetParameter));
-  TRY(d.select, GetString(in));
-  TRY(d.reads, GetNames(in));
-  return Definition(std::move(d));
-}
-
-Result<Definition> GetDefinition(Reader& in, Kind kind) {
-  switch (kind) {
-    case Kind::kStream:
-      return GetStream(in);
-    case Kind::kTable:
-      return GetTable(in);
-    case Kind::kView:
-      return GetView(in);
-    case Kind::kIndex:
-      return GetIndex(in);
-    case Kind::kSource:
-      return GetSource(in);
-    case Kind::kEndpoint:
-      return GetEndpoint(in);
-  }
-  return Damaged("a kind is unknown");
-}
-
-Result<Object> GetObject(Reader& in) {
-  Object object;
-  TRY(const Kind kind, GetEnum(in, Kind::kEndpoint));
-  TRY(object.definition, GetDefinition(in, kind));
-  TRY(object.text, GetString(in));
-  TRY(object.file, GetString(in));
-  TRY(const int64_t line, in.Zigzag());
-  object.line = static_cast<int>(line);
-  TRY(object.from_project, GetBool(in));
-  TRY(object.generation, in.Varint());
-  TRY(object.topic_id, in.Varint());
-  return object;
-}
-
-Result<Change> GetChange(Reader& in) {
-  TRY(const uint8_t tag, in.Fixed<uint8_t>());
-  if (tag == static_cast<uint8_t>(Tag::kDrop)) {
-    Drop drop;
-    TRY(drop.kind, GetEnum(in, Kind::kEndpoint));
-    TRY(drop.name, GetString(in));
-    return Change(std::move(drop));
-  }
-  const bool replace = tag == static_cast<uint8_t>(Tag::kReplace);
-  if (!replace && tag != static_cast<uint8_t>(Tag::kCreate)) return Damaged("a change is unknown");
-  TRY(Object object, GetObject(in));
-  return Change(Create{.object = std::move(object), .replace = replace});
+  PutBytes(out, object.identity);
 }
 
 }  // namespace
 
 std::string EncodeChanges(uint64_t version_after, const std::vector<Change>& changes) {
   std::string out;
-  PutFixed(out, kVersion);
+  PutFixed(out, kRecordVersion);
   PutVarint(out, version_after);
   PutVarint(out, changes.size());
   for (const Change& change : changes) {
     if (const auto* drop = std::get_if<Drop>(&change)) {
-      PutEnum(out, Tag::kDrop);
+      PutEnum(out, RecordTag::kDrop);
       PutEnum(out, drop->kind);
       PutBytes(out, drop->name);
       continue;
     }
+    if (const auto* alter = std::get_if<Alter>(&change)) {
+      PutEnum(out, RecordTag::kAlter);
+      PutBytes(out, alter->name);
+      PutObject(out, alter->object);
+      continue;
+    }
     const Create& create = std::get<Create>(change);
-    const Object& object = create.object;
-    PutEnum(out, create.replace ? Tag::kReplace : Tag::kCreate);
-    PutEnum(out, object.kind());
-    std::visit([&](const auto& definition) { Put(out, definition); }, object.definition);
-    PutBytes(out, object.text);
-    PutBytes(out, object.file);
-    PutZigzag(out, object.line);
-    PutBool(out, object.from_project);
-    PutVarint(out, object.generation);
-    PutVarint(out, object.topic_id);
+    PutEnum(out, create.replace ? RecordTag::kReplace : RecordTag::kCreate);
+    PutObject(out, create.object);
   }
   PutFixed<uint32_t>(out, Crc32c(out));
   return out;
-}
-
-Result<std::pair<uint64_t, std::vector<Change>>> DecodeChanges(std::string_view bytes) {
-  if (bytes.size() < sizeof(uint32_t) + 1) return Damaged("too short");
-  const std::string_view body = bytes.substr(0, bytes.size() - sizeof(uint32_t));
-  if (GetFixed<uint32_t>(bytes.data() + body.size()) != Crc32c(body))
-    return Damaged("crc mismatch");
-  Reader in(body);
-  TRY(const uint8_t version, in.Fixed<uint8_t>());
-  if (version != kVersion) {
-    return Damaged(
-        fmt::format("version {} is not one that this build reads ({})", version, kVersion));
-  }
-  TRY(const uint64_t version_after, in.Varint());
-  TRY(std::vector<Change> changes, GetList<Change>(in, GetChange));
-  if (in.remaining() != 0) return Damaged(fmt::format("{} bytes too many", in.remaining()));
-  return std::pair(version_after, std::move(changes));
 }
 
 }  // namespace millrace::catalog

@@ -8,6 +8,7 @@
 #include "duckdb/parser/expression/cast_expression.hpp"
 #include "duckdb/parser/expression/columnref_expression.hpp"
 #include "duckdb/parser/expression/function_expression.hpp"
+#include "duckdb/parser/keyword_helper.hpp"
 #include "duckdb/parser/parsed_expression_iterator.hpp"
 #include "duckdb/parser/parser.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
@@ -145,21 +146,57 @@ Status RequireConstant(const duckdb::ParsedExpression& expression) {
 
 }  // namespace
 
-Result<duckdb::LogicalType> ParseType(std::string_view text) {
-  return Scratch::Get().With([&](duckdb::Connection& connection) -> Result<duckdb::LogicalType> {
-    try {
-      return connection.context->ParseLogicalType(std::string(text));
-    } catch (const std::exception& e) {
-      const duckdb::ErrorData data(e);
-      const auto name = data.ExtraInfo().find("name");
-      if (name == data.ExtraInfo().end()) {
-        return Error(Code::kInvalidArgument, "{}", FirstLine(data.RawMessage()));
-      }
-      return Error(Code::kNotFound, "type {} does not exist", Quoted(name->second))
-          .Hint(DidYouMean(name->second, TypeNames()))
-          .SqlState("42704");
+namespace {
+
+Result<duckdb::LogicalType> TypeFrom(duckdb::Connection& connection, std::string_view text,
+                                     const NamedTypes& named) {
+  try {
+    return connection.context->ParseLogicalType(std::string(text));
+  } catch (const std::exception& e) {
+    const duckdb::ErrorData data(e);
+    const auto name = data.ExtraInfo().find("name");
+    if (name == data.ExtraInfo().end()) {
+      return Error(Code::kInvalidArgument, "{}", FirstLine(data.RawMessage()));
     }
+    std::vector<std::string> known = TypeNames();
+    for (const auto& [key, type] : named) known.push_back(type.name);
+    return Error(Code::kNotFound, "type {} does not exist", Quoted(name->second))
+        .Hint(DidYouMean(name->second, known))
+        .SqlState("42704");
+  }
+}
+
+}  // namespace
+
+Result<duckdb::LogicalType> ParseType(std::string_view text, const NamedTypes& named) {
+  return Scratch::Get().With([&](duckdb::Connection& connection) -> Result<duckdb::LogicalType> {
+    Result<duckdb::LogicalType> type = TypeFrom(connection, text, named);
+    if (type.ok() || named.empty() || type.error().code() != Code::kNotFound) return type;
+    // The user's types are there for this transaction only.
+    connection.BeginTransaction();
+    bool made = true;
+    for (const auto& [key, each] : named) {
+      const auto result = connection.Query(
+          fmt::format("CREATE TYPE {} AS {}", duckdb::KeywordHelper::WriteQuoted(each.name, '"'),
+                      EnumText(each.values)));
+      if (!result->HasError()) continue;
+      type = Error(Code::kInternal, "type {}: {}", Quoted(each.name), result->GetError());
+      made = false;
+      break;
+    }
+    if (made) type = TypeFrom(connection, text, named);
+    connection.Rollback();
+    return type;
   });
+}
+
+bool IsBuiltInType(std::string_view name) { return ParseType(name).ok(); }
+
+std::string EnumText(const std::vector<std::string>& values) {
+  std::string text;
+  for (const std::string& value : values)
+    text += (text.empty() ? "" : ", ") + duckdb::Value(value).ToSQLString();
+  return "ENUM(" + text + ")";
 }
 
 std::string TypeText(const duckdb::LogicalType& type) { return type.ToString(); }
@@ -203,6 +240,20 @@ bool SameExpression(std::string_view a, std::string_view b) {
     const auto left = duckdb::Parser::ParseExpressionList(std::string(a));
     const auto right = duckdb::Parser::ParseExpressionList(std::string(b));
     return left.size() == 1 && right.size() == 1 && left[0]->Equals(*right[0]);
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+bool SameMacro(std::string_view a, std::string_view b) {
+  if (a == b) return true;
+  const auto text = [](std::string_view body) {
+    duckdb::Parser parser;
+    parser.ParseQuery("CREATE MACRO m" + std::string(body));
+    return parser.statements.at(0)->ToString();
+  };
+  try {
+    return text(a) == text(b);
   } catch (const std::exception&) {
     return false;
   }

@@ -3,16 +3,30 @@
 // calls that need a DuckDB context share one private in-memory database, one at a time.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "duckdb.hpp"
 
 namespace millrace::catalog {
 
-// "DECIMAL(10,2)" → the type. kNotFound (with the nearest type) or kInvalidArgument.
-Result<duckdb::LogicalType> ParseType(std::string_view text);
+// Types of the user's own, by lower-case name.
+struct NamedType {
+  std::string name;
+  std::vector<std::string> values;  // of the ENUM
+};
+using NamedTypes = std::map<std::string, NamedType>;
+
+// "DECIMAL(10,2)" → the type. kNotFound (with the nearest type) or kInvalidArgument. A type of
+// `named` comes out as what it is: ENUM(…).
+Result<duckdb::LogicalType> ParseType(std::string_view text, const NamedTypes& named = {});
+// Whether DuckDB has a type of this name itself.
+bool IsBuiltInType(std::string_view name);
+// "ENUM('a', 'b')".
+std::string EnumText(const std::vector<std::string>& values);
 // The type as text that ParseType takes back: "DECIMAL(10,2)".
 std::string TypeText(const duckdb::LogicalType& type);
 
@@ -26,5 +40,7 @@ std::string ConstantText(const duckdb::Value& value);
 bool SameSelect(std::string_view a, std::string_view b);
 // The same for expressions.
 bool SameExpression(std::string_view a, std::string_view b);
+// The same for what stands behind the name in CREATE MACRO.
+bool SameMacro(std::string_view a, std::string_view b);
 
 }  // namespace millrace::catalog

@@ -80,9 +80,9 @@ std::string PlanText(const runtime::ProjectPlan& plan, const std::string& folder
   std::string needs;
   if (plan.items.empty()) out += folder + ": nothing to change\n";
   for (const auto& item : plan.items) {
-    const char* mark = item.change.what == What::kCreate    ? "+"
-                       : item.change.what == What::kReplace ? "~"
-                                                            : "-";
+    const char* mark = item.change.what == What::kCreate ? "+"
+                       : item.change.what == What::kDrop ? "-"
+                                                         : "~";
     out += fmt::format("  {} {} {}", mark, catalog::KindName(item.change.kind), item.change.name);
     if (item.change.reason != "new") out += fmt::format("  ({})", item.change.reason);
     out += CostText(item, done) + "\n";

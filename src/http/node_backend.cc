@@ -14,7 +14,8 @@ void NodeBackend::WhenVisible(std::string_view token, std::chrono::milliseconds 
 }
 
 Result<std::vector<std::string>> NodeBackend::SplitStatements(std::string_view text) const {
-  TRY(const std::vector<sql::Statement> parsed, sql::Parse(text));
+  TRY(const std::vector<sql::Statement> parsed,
+      sql::Parse(text, {}, sql::TypesOf(*node_.catalog())));
   std::vector<std::string> statements;
   for (const sql::Statement& statement : parsed) {
     statements.push_back(

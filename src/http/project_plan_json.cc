@@ -12,10 +12,10 @@ namespace {
 using What = catalog::Difference::What;
 using simdjson::dom::element;
 
-constexpr std::array kWhats = {What::kCreate, What::kReplace, What::kDrop};
-constexpr std::array kKinds = {catalog::Kind::kStream, catalog::Kind::kTable,
-                               catalog::Kind::kView,   catalog::Kind::kIndex,
-                               catalog::Kind::kSource, catalog::Kind::kEndpoint};
+constexpr std::array kWhats = {What::kCreate, What::kReplace, What::kDrop, What::kAlter};
+constexpr std::array kKinds = {
+    catalog::Kind::kStream, catalog::Kind::kTable,    catalog::Kind::kView, catalog::Kind::kIndex,
+    catalog::Kind::kSource, catalog::Kind::kEndpoint, catalog::Kind::kType, catalog::Kind::kMacro};
 
 Error Wrong(std::string_view what) {
   return Error(Code::kInvalidArgument, "the node's plan cannot be read: {}", what)
@@ -70,6 +70,8 @@ std::string_view WhatName(What what) {
       return "replace";
     case What::kDrop:
       return "drop";
+    case What::kAlter:
+      return "alter";
   }
   return "unknown";
 }

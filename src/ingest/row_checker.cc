@@ -16,13 +16,14 @@ std::vector<size_t> AllColumns(const rows::Schema& schema) {
 RowChecker::RowChecker(const rows::Schema& schema)
     : schema_(schema), decoder_(schema_, AllColumns(schema_)) {}
 
-Result<std::unique_ptr<RowChecker>> RowChecker::Make(const rows::Schema& schema,
+Result<std::unique_ptr<RowChecker>> RowChecker::Make(const catalog::Catalog& catalog,
+                                                     const rows::Schema& schema,
                                                      const std::vector<catalog::Check>& checks,
                                                      sql::Database& database) {
   std::unique_ptr<RowChecker> checker(new RowChecker(schema));
   for (const catalog::Check& check : checks) {
     const sql::Origin origin{"", check.expression, 0, check.expression.size()};
-    TRY(auto condition, database.Condition(checker->schema_, check.expression, origin));
+    TRY(auto condition, database.Condition(catalog, checker->schema_, check.expression, origin));
     checker->conditions_.push_back(std::move(condition));
     checker->check_texts_.push_back(check.expression);
   }

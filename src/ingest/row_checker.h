@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "catalog/definitions.h"
+#include "catalog/catalog.h"
 #include "rows/decode.h"
 #include "sql/database.h"
 
@@ -18,8 +18,10 @@ namespace millrace::ingest {
 
 class RowChecker {
  public:
-  // The errors are those of the CHECK conditions' binding.
-  static Result<std::unique_ptr<RowChecker>> Make(const rows::Schema& schema,
+  // `catalog`: its types and macros may be named. The errors are those of the CHECK conditions'
+  // binding.
+  static Result<std::unique_ptr<RowChecker>> Make(const catalog::Catalog& catalog,
+                                                  const rows::Schema& schema,
                                                   const std::vector<catalog::Check>& checks,
                                                   sql::Database& database);
   // As JsonDecoder::Decode, with the rows that fail a CHECK among the errors.

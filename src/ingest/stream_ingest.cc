@@ -22,6 +22,8 @@ constexpr int64_t kExpireEveryMicros = 60'000'000;
 struct StreamDoor {
   catalog::StreamDefinition definition;
   uint64_t generation;
+  uint64_t revision;
+  std::string kept_as;  // the books and the idempotency keys are under this name
   log::TopicId topic;
   std::vector<size_t> key_columns;
   std::atomic<uint32_t> next_partition{0};  // for rows without key
@@ -120,17 +122,23 @@ Result<std::shared_ptr<StreamDoor>> StreamIngest::FindDoor(const std::string& na
   {
     const std::shared_lock lock(doors_mutex_);
     const auto it = doors_.find(key);
-    if (it != doors_.end() && it->second->generation == object->generation) return it->second;
+    if (it != doors_.end() && it->second->generation == object->generation &&
+        it->second->revision == object->revision)
+      return it->second;
   }
   auto door = std::make_shared<StreamDoor>();
   door->definition = *stream;
   door->generation = object->generation;
+  door->revision = object->revision;
+  door->kept_as = object->kept_as();
   door->topic = {object->topic_id};
   for (const std::string& column : stream->partition_by)
     door->key_columns.push_back(*stream->schema.Find(column));
   const std::unique_lock lock(doors_mutex_);
   auto& slot = doors_[key];
-  if (slot == nullptr || slot->generation != object->generation) slot = door;
+  if (slot == nullptr || slot->generation != object->generation ||
+      slot->revision != object->revision)
+    slot = door;
   return slot;
 }
 
@@ -143,7 +151,8 @@ Result<std::unique_ptr<RowChecker>> StreamIngest::TakeChecker(StreamDoor& door) 
       return checker;
     }
   }
-  return RowChecker::Make(door.definition.schema, door.definition.checks, *context_.database);
+  return RowChecker::Make(*context_.catalog(), door.definition.schema, door.definition.checks,
+                          *context_.database);
 }
 
 // Decodes the rows, and sets the good ones (and the bad ones of a quarantining stream) into batches
@@ -219,15 +228,14 @@ void StreamIngest::Append(Request request, std::function<void(Result<Answer>)> d
   const Micros now = context_.clock->Now();
 
   const std::string idempotency_key =
-      request.idempotency_key.empty() ? ""
-                                      : (*door)->definition.name + "\n" + request.idempotency_key;
+      request.idempotency_key.empty() ? "" : (*door)->kept_as + "\n" + request.idempotency_key;
   if (!idempotency_key.empty()) {
     int64_t expired_at = expired_at_.load();
     if (expired_at + kExpireEveryMicros < now.value &&
         expired_at_.compare_exchange_strong(expired_at, now.value)) {
       idempotency_.Expire(Micros{now.value - std::chrono::microseconds(kIdempotencyKept).count()});
     }
-    const auto count_repeated = [this, stream = (*door)->definition.name, source = request.source,
+    const auto count_repeated = [this, stream = (*door)->kept_as, source = request.source,
                                  rows = static_cast<int64_t>(request.rows.size()),
                                  done](Result<Answer> answer) {
       if (answer.ok())
@@ -268,7 +276,7 @@ void StreamIngest::AppendSorted(std::shared_ptr<StreamDoor> door, Request reques
                           .rejected = static_cast<int64_t>(sorted.answer.rejected_count)};
   RememberedAnswer remembered{request.body_hash, door->topic.value, now, std::move(sorted.answer)};
   std::string key =
-      request.idempotency_key.empty() ? "" : door->definition.name + "\n" + request.idempotency_key;
+      request.idempotency_key.empty() ? "" : door->kept_as + "\n" + request.idempotency_key;
   if (!key.empty()) {
     log::RecordBatchBuilder record;
     record.Add(key, EncodeRemembered(remembered), log::Millis{now.value / 1000});
@@ -276,7 +284,7 @@ void StreamIngest::AppendSorted(std::shared_ptr<StreamDoor> door, Request reques
         {{request.remember_long ? kept_topic_ : idempotency_topic_, 0}, record.Finish()});
   }
   if (append.empty()) {  // every row was rejected, or there was none
-    context_.door->Add(door->definition.name, request.source, counts);
+    context_.door->Add(door->kept_as, request.source, counts);
     return done(std::move(remembered.answer));
   }
   auto finish = [this, door, key, counts, source = std::move(request.source),
@@ -288,7 +296,7 @@ void StreamIngest::AppendSorted(std::shared_ptr<StreamDoor> door, Request reques
           std::move(appended).error().With("append to stream " + Quoted(door->definition.name)));
     }
     remembered.answer.token = EncodeToken(appended->frame);
-    context_.door->Add(door->definition.name, source, counts);
+    context_.door->Add(door->kept_as, source, counts);
     if (!key.empty()) idempotency_.Finish(key, remembered);
     for (size_t i = 0; i < placed.size(); ++i) placed[i].first = appended->base_offsets[i];
     remembered.answer.placed = std::move(placed);

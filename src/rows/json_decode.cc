@@ -97,9 +97,12 @@ void JsonDecoder::Impl::FailValue(size_t index, const Target& target, Parsed par
     case Parsed::kSyntax:
       return Fail(index, "syntax", target.name,
                   fmt::format("column {}: {} is not valid JSON", column, Shortened(text)));
-    default:
+    default: {
+      const bool list = target.plan.type.id() == duckdb::LogicalTypeId::ENUM;
       return Fail(index, "type", target.name,
-                  fmt::format("column {}: {} is not a {}", column, Shortened(text), type));
+                  fmt::format("column {}: {} is {} {}", column, Shortened(text),
+                              list ? "none of" : "not a", list ? Shortened(type) : type));
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/logging.h"
+#include "runtime/recovery.h"
 
 namespace millrace::runtime {
 
@@ -42,6 +43,17 @@ uint64_t CatalogChanger::NextGeneration() {
 }
 
 namespace {
+// Empty where the name itself is free; else an object that had this name before a rename keeps its
+// books under it.
+std::string FreeIdentity(const catalog::Catalog& catalog, const catalog::Object& object) {
+  for (const catalog::Object* other : catalog.InOrder()) {
+    if (!other->identity.empty() && other->kind() == object.kind() &&
+        rows::EqualNames(other->identity, object.name()))
+      return fmt::format("{}.{}", object.name(), object.generation);
+  }
+  return "";
+}
+
 // A name may hold any character, a topic's only some (Kafka's rule).
 std::string TopicName(const std::string& name) {
   constexpr size_t kBytesMax = 200;
@@ -58,17 +70,8 @@ Status CatalogChanger::CreateTopics(std::vector<catalog::Change>& changes, Undo&
     auto* create = std::get_if<catalog::Create>(&change);
     if (create == nullptr) continue;
     catalog::Object& object = create->object;
-    log::TopicConfig config;
-    if (const auto* stream = std::get_if<catalog::StreamDefinition>(&object.definition)) {
-      config.partitions = stream->partitions;
-      if (stream->retention)
-        config.retention_time =
-            std::chrono::duration_cast<std::chrono::milliseconds>(*stream->retention);
-      if (stream->retention_bytes)
-        config.retention_bytes = static_cast<uint64_t>(*stream->retention_bytes);
-    } else if (object.kind() != catalog::Kind::kTable) {
-      continue;
-    }
+    if (object.kind() != catalog::Kind::kStream && object.kind() != catalog::Kind::kTable) continue;
+    const log::TopicConfig config = TopicConfigOf(object);
     // A replaced stream or table of the same name is gone only when the change has happened; until
     // then the new topic has a name of its own.
     std::string name = TopicName(object.name());
@@ -125,7 +128,9 @@ bool ReadsNothingYet(const catalog::Object& object, const catalog::Catalog& cata
 // 4. One frame holds the catalog's record and the journal's: now the change has happened. Recovery
 // repeats what follows.
 // 5. What was dropped or replaced is removed, the catalog is in force, its first step runs.
-// 6. Topics of dropped objects are deleted. Recovery does it where they are left.
+// 6. Topics of dropped objects are deleted, once no step that reads them can be computed again;
+// those of altered ones take their new retention. Recovery does it where that is left. What is
+// altered keeps its internal name, and with it its state; its topic too.
 Status CatalogChanger::Apply(std::vector<catalog::Change> changes) {
   if (changes.empty()) return Ok();
   const catalog::CatalogPtr before = pipeline_.catalog();
@@ -133,8 +138,10 @@ Status CatalogChanger::Apply(std::vector<catalog::Change> changes) {
   // circuits.
   const uint64_t common_generation = NextGeneration();
   for (catalog::Change& change : changes) {
-    if (auto* create = std::get_if<catalog::Create>(&change))
-      create->object.generation = common_generation;
+    auto* create = std::get_if<catalog::Create>(&change);
+    if (create == nullptr) continue;
+    create->object.generation = common_generation;
+    create->object.identity = FreeIdentity(*before, create->object);
   }
   TRY(const catalog::CatalogPtr outline, before->Apply(changes));
   const PublishedPtr present = pipeline_.Publishable();
@@ -150,11 +157,12 @@ Status CatalogChanger::Apply(std::vector<catalog::Change> changes) {
   TRY(const catalog::CatalogPtr after, before->Apply(changes));
 
   bool built = false;
+  const std::set<std::string> had = InternalNames(*before);
+  const std::set<std::string> has = InternalNames(*after);
   for (const catalog::Object* object : after->InOrder()) {
-    const catalog::Object* old = before->FindInNameSpace(object->kind(), object->name());
-    if (old != nullptr && old->generation == object->generation) continue;
+    if (!HoldsRows(*object) || had.contains(InternalName(*object))) continue;
     const bool fresh = object->generation == common_generation;
-    built = built || (!fresh && HoldsRows(*object));
+    built = built || !fresh;
     TRY(pipeline_.Install(*object, *after,
                           fresh ? Pipeline::Entry::kFresh : Pipeline::Entry::kBackfill));
     undo.installed.push_back(*object);
@@ -163,22 +171,16 @@ Status CatalogChanger::Apply(std::vector<catalog::Change> changes) {
   // From here on what happened stays: an error ends the step loop, and recovery goes on from the
   // records.
   undo.armed = false;
-  TRY(loop_.CatalogStep(
-      after->version(), catalog::EncodeChanges(after->version(), changes), [&]() -> Status {
-        const std::vector<const catalog::Object*> old_objects = before->InOrder();
-        for (auto it = old_objects.rbegin(); it != old_objects.rend(); ++it) {
-          const catalog::Object* now = after->FindInNameSpace((*it)->kind(), (*it)->name());
-          if (now == nullptr || now->generation != (*it)->generation)
-            TRY(pipeline_.Uninstall(**it));
-        }
-        return pipeline_.SetCatalog(after);
-      }));
-  for (const catalog::Object* old : before->InOrder()) {
-    const catalog::Object* now = after->FindInNameSpace(old->kind(), old->name());
-    const bool gone = old->topic_id != 0 && (now == nullptr || now->topic_id != old->topic_id);
-    if (gone) TRY(log_.DeleteTopic({old->topic_id}));
-  }
-  return Ok();
+  TRY(loop_.CatalogStep(after->version(), catalog::EncodeChanges(after->version(), changes),
+                        [&]() -> Status {
+                          const std::vector<const catalog::Object*> old_objects = before->InOrder();
+                          for (auto it = old_objects.rbegin(); it != old_objects.rend(); ++it) {
+                            if (!has.contains(InternalName(**it))) TRY(pipeline_.Uninstall(**it));
+                          }
+                          return pipeline_.SetCatalog(after);
+                        }));
+  TRY(DeleteOrphans(log_, *after, [&] { return loop_.FlushNow(); }));
+  return AlignTopics(log_, *after);
 }
 
 }  // namespace millrace::runtime

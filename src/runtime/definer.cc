@@ -37,6 +37,42 @@ Status RequireDistinctNames(const rows::Schema& schema, const std::string& objec
   return Ok();
 }
 
+// The types and macros that an object names in its texts; those of its columns the parser knows.
+class WordsOf {
+ public:
+  explicit WordsOf(const catalog::Vocabulary& vocabulary) : vocabulary_(vocabulary) {}
+
+  void operator()(const catalog::StreamDefinition& stream) { Checks(stream.checks); }
+  void operator()(const catalog::TableDefinition& table) { Checks(table.checks); }
+  void operator()(const catalog::ViewDefinition& view) { Add(view.select, sql::TextKind::kSelect); }
+  void operator()(const catalog::MacroDefinition& macro) { Add(macro.body, sql::TextKind::kMacro); }
+  void operator()(const catalog::EndpointDefinition& endpoint) {
+    Add(endpoint.select, sql::TextKind::kSelect);
+    for (const auto& parameter : endpoint.parameters)
+      Add(parameter.check, sql::TextKind::kExpression);
+  }
+  void operator()(const auto&) {}
+
+  std::vector<catalog::Use> Take(const std::vector<catalog::Use>& more) {
+    for (const catalog::Use& use : more) Add(use);
+    return std::move(uses_);
+  }
+
+ private:
+  void Checks(const std::vector<catalog::Check>& checks) {
+    for (const catalog::Check& check : checks) Add(check.expression, sql::TextKind::kExpression);
+  }
+  void Add(const std::string& text, sql::TextKind kind) {
+    for (const catalog::Use& use : sql::WordsNamed(text, kind, vocabulary_)) Add(use);
+  }
+  void Add(const catalog::Use& use) {
+    if (std::find(uses_.begin(), uses_.end(), use) == uses_.end()) uses_.push_back(use);
+  }
+
+  const catalog::Vocabulary& vocabulary_;
+  std::vector<catalog::Use> uses_;
+};
+
 // What a statement's own text can be wrong in (names of its columns, types of its clauses) the
 // parser has seen to; here comes what only the catalog and DuckDB can tell.
 class Binder {
@@ -105,6 +141,12 @@ class Binder {
     return connectors::CheckSource(source);
   }
 
+  Status operator()(catalog::TypeDefinition&) { return Ok(); }
+
+  Status operator()(catalog::MacroDefinition& macro) {
+    return database_.CheckMacro(catalog_, macro, SelectOrigin()).With("CREATE MACRO " + macro.name);
+  }
+
   Status operator()(catalog::EndpointDefinition& endpoint) {
     std::map<std::string, duckdb::LogicalType> types;
     for (const auto& parameter : endpoint.parameters) types[parameter.name] = parameter.type;
@@ -141,7 +183,7 @@ class Binder {
   Status CheckConditions(const rows::Schema& schema, const std::vector<catalog::Check>& checks) {
     for (const catalog::Check& check : checks) {
       TRY(database_
-              .Condition(schema, check.expression,
+              .Condition(catalog_, schema, check.expression,
                          {"", check.expression, 0, check.expression.size()})
               .With(fmt::format("CHECK ({})", check.expression)));
     }
@@ -179,8 +221,7 @@ Result<Defined> Define(sql::Database& database, const catalog::Catalog& base,
       return AtStatement(Error(Code::kAlreadyExists, "{} is declared twice", Quoted(object.name())),
                          item);
     }
-    if (!catalog::IsRelation(object.kind())) continue;
-    for (const catalog::Object* dependent : base.DependentObjects(object.name())) {
+    for (const catalog::Object* dependent : base.DependentObjects(object.kind(), object.name())) {
       shadowed.insert(catalog::NameKey(dependent->kind(), dependent->name()));
     }
   }
@@ -209,6 +250,9 @@ Result<Defined> Define(sql::Database& database, const catalog::Catalog& base,
       std::vector<std::string> notices;
       Status bound = std::visit(Binder(database, *catalog, *item, notices), object.definition);
       if (bound.ok()) {
+        WordsOf words(*catalog->vocabulary());
+        std::visit(words, object.definition);
+        object.uses = words.Take(item->create.uses);
         auto next = catalog->Apply({catalog::Create{object, false}});
         if (next.ok()) {
           catalog = *next;

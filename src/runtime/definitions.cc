@@ -8,15 +8,14 @@
 
 namespace millrace::runtime {
 
-namespace {
-
-// Carries the changes out on the step loop's thread, then lets endpoints, sources and seeds follow.
 Status ApplyChanges(Node::Impl& node, std::vector<catalog::Change> changes) {
   for (const catalog::Change& change : changes) {
     const auto* create = std::get_if<catalog::Create>(&change);
     if (create == nullptr || create->object.kind() != catalog::Kind::kTable) continue;
     const auto& table = std::get<catalog::TableDefinition>(create->object.definition);
-    if (!table.seed.empty()) TRY(node.seeds->Check(table));
+    if (table.seed.empty()) continue;
+    TRY(const catalog::CatalogPtr after, node.publisher.newest()->catalog->Apply(changes));
+    TRY(node.seeds->Check(*after, table));
   }
   if (!changes.empty()) {
     TRY(node.loop->AtBoundary([&] { return node.changer->Apply(std::move(changes)); }));
@@ -25,7 +24,6 @@ Status ApplyChanges(Node::Impl& node, std::vector<catalog::Change> changes) {
   return node.seeds->Apply(*node.publisher.newest()->catalog);
 }
 
-// "STREAM", as it stands in a statement.
 std::string Keyword(catalog::Kind kind) {
   std::string keyword(catalog::KindName(kind));
   std::transform(keyword.begin(), keyword.end(), keyword.begin(),
@@ -33,11 +31,42 @@ std::string Keyword(catalog::Kind kind) {
   return keyword;
 }
 
-// What needs the object, nearest first. Only relations are needed by others.
-std::vector<const catalog::Object*> DependentsOf(const catalog::Catalog& catalog,
-                                                 catalog::Kind kind, const std::string& name) {
-  return catalog::IsRelation(kind) ? catalog.DependentObjects(name)
-                                   : std::vector<const catalog::Object*>();
+namespace {
+
+bool HoldsData(catalog::Kind kind) {
+  return kind == catalog::Kind::kStream || kind == catalog::Kind::kTable;
+}
+
+// A stream or table is not made anew for a changed type or macro: it holds data.
+Error UsedByData(const catalog::Object& changed, const catalog::Object& user) {
+  return Error(Code::kConflict, "{} {} is used by {} {}, which holds data",
+               catalog::KindName(changed.kind()), Quoted(changed.name()),
+               catalog::KindName(user.kind()), Quoted(user.name()))
+      .Hint("make one under another name")
+      .SqlState("2BP01");
+}
+
+// Values of a type that is used are numbered: those that there are stay where they are.
+Status CheckOnlyAppends(const catalog::Object& before, const catalog::Object& after,
+                        const catalog::Object& user) {
+  const auto* type = std::get_if<catalog::TypeDefinition>(&after.definition);
+  if (type == nullptr) return Ok();
+  const auto& old = std::get<catalog::TypeDefinition>(before.definition).values;
+  if (type->values.size() >= old.size() && std::equal(old.begin(), old.end(), type->values.begin()))
+    return Ok();
+  return Error(Code::kConflict, "type {} is used by {} {}: values can only be added at its end",
+               Quoted(type->name), catalog::KindName(user.kind()), Quoted(user.name()))
+      .Hint("make one under another name")
+      .SqlState("2BP01");
+}
+
+// Those of columns that went go with them.
+void KeepComments(const catalog::Object& old, catalog::Object& object) {
+  object.comments = old.comments;
+  if (!catalog::IsRelation(object.kind())) return;
+  const rows::Schema schema = catalog::ShapeOf(object).schema;
+  std::erase_if(object.comments.columns,
+                [&](const auto& item) { return !schema.Find(item.first); });
 }
 
 // A running node measures what it holds: rows as of the newest step, contents in memory, streams in
@@ -96,9 +125,7 @@ Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& st
                  Quoted(name), catalog::KindName(existing->kind()),
                  catalog::KindName(probe.kind()));
   }
-  const bool holds_data =
-      probe.kind() == catalog::Kind::kStream || probe.kind() == catalog::Kind::kTable;
-  if (existing != nullptr && holds_data) {
+  if (existing != nullptr && HoldsData(probe.kind())) {
     return Error(Code::kConflict, "{} {} holds data and is not replaced",
                  catalog::KindName(existing->kind()), Quoted(name))
         .Hint("DROP it first if its rows may go");
@@ -106,17 +133,23 @@ Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& st
   const auto whole = std::make_shared<const std::string>(text);
   std::vector<Declared> declared;
   declared.push_back(DeclaredFrom(statement, whole, ""));
-  // What reads a replaced view is built anew on the new content.
-  for (const catalog::Object* object : DependentsOf(*catalog, probe.kind(), name)) {
+  // What stands on a replaced view, macro or type is bound anew, and built anew from history.
+  const catalog::NamedTypes types = sql::TypesOf(*catalog);
+  for (const catalog::Object* object : catalog->DependentObjects(probe.kind(), name)) {
+    if (HoldsData(object->kind())) return UsedByData(probe, *object);
+    TRY(CheckOnlyAppends(*existing, probe, *object));
     const auto dependent_text = std::make_shared<const std::string>(object->text);
-    TRY(const std::vector<sql::Statement> parsed, sql::Parse(*dependent_text, object->file));
+    TRY(const std::vector<sql::Statement> parsed, sql::Parse(*dependent_text, object->file, types));
     declared.push_back(DeclaredFrom(parsed.at(0), dependent_text, object->file));
   }
   TRY(Defined defined, Define(*node.database, *catalog, declared));
   std::vector<catalog::Change> changes;
   for (catalog::Object& object : defined.objects) {
     const catalog::Object* old = catalog->FindInNameSpace(object.kind(), object.name());
-    if (old != nullptr) object.from_project = old->from_project;
+    if (old != nullptr) {
+      object.from_project = old->from_project;
+      KeepComments(*old, object);
+    }
     changes.push_back(catalog::Create{std::move(object), old != nullptr});
   }
   TRY(ApplyChanges(node, std::move(changes)));
@@ -148,7 +181,7 @@ Result<StatementResult> ExecuteDrop(Node::Impl& node, const sql::DropStatement& 
         .Hint(DidYouMean(drop.name, names));
   }
   const std::vector<const catalog::Object*> dependents =
-      DependentsOf(*catalog, drop.kind, drop.name);
+      catalog->DependentObjects(drop.kind, drop.name);
   std::vector<std::string> names;
   for (const catalog::Object* dependent : dependents) names.push_back(dependent->name());
   if (!dependents.empty() && !drop.cascade) {

@@ -105,7 +105,7 @@ Result<std::shared_ptr<const Endpoints>> Endpoints::Make(const catalog::Catalog&
       column.type = parameter.type;
       check.schema.columns.push_back(std::move(column));
       TRY(check.condition, database
-                               .Condition(check.schema, parameter.check,
+                               .Condition(catalog, check.schema, parameter.check,
                                           {"", parameter.check, 0, parameter.check.size()})
                                .With(fmt::format("endpoint {}: CHECK of parameter {}",
                                                  Quoted(definition.name), Quoted(parameter.name))));

@@ -16,11 +16,15 @@ std::vector<StreamEntry> Streams(const Published& published) {
     const auto books = published.state.books.find(InternalName(*object));
     if (books != published.state.books.end()) entry.books = books->second;
     for (const auto& [edge, counts] : published.state.door) {
-      if (edge.first == entry.name) entry.appended += counts.appended;
+      if (edge.first == object->kept_as()) entry.appended += counts.appended;
     }
     out.push_back(std::move(entry));
   }
   return out;
+}
+
+std::string StreamOf(const Published& published, const std::string& identity) {
+  return UserNameOf(*published.catalog, catalog::Kind::kStream, identity);
 }
 
 struct ReadEntry {
@@ -30,9 +34,7 @@ struct ReadEntry {
 };
 
 std::vector<ReadEntry> Reads(const Published& published) {
-  std::map<std::string, std::string> names;  // internal → the user's
-  for (const catalog::Object* object : published.catalog->InOrder())
-    names[InternalName(*object)] = object->name();
+  const std::map<std::string, std::string> names = UserNames(*published.catalog);
   std::vector<ReadEntry> out;
   for (const auto& [edge, counts] : published.state.reads) {
     const auto stream = names.find(edge.first);
@@ -47,7 +49,7 @@ std::vector<ReadEntry> Reads(const Published& published) {
 std::vector<LedgerLine> LedgerOf(const Published& published) {
   std::vector<LedgerLine> lines;
   for (const auto& [edge, counts] : published.state.door) {
-    const std::string name = fmt::format("{} → {}", edge.second, edge.first);
+    const std::string name = fmt::format("{} → {}", edge.second, StreamOf(published, edge.first));
     lines.push_back({name, "sent", counts.sent});
     lines.push_back({name, "appended", counts.appended});
     lines.push_back({name, "repeated", counts.repeated});
@@ -81,8 +83,8 @@ Status CheckBooks(const Published& published) {
     return Error(Code::kInternal,
                  "the books of {} → {} do not balance: sent {} is not appended {} + repeated {} + "
                  "rejected {}",
-                 edge.second, edge.first, counts.sent, counts.appended, counts.repeated,
-                 counts.rejected);
+                 edge.second, StreamOf(published, edge.first), counts.sent, counts.appended,
+                 counts.repeated, counts.rejected);
   }
   for (const StreamEntry& stream : Streams(published)) {
     const StreamBooks& books = stream.books;

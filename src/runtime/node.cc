@@ -11,6 +11,7 @@
 #include "ingest/token.h"
 #include "runtime/node_impl.h"
 #include "runtime/node_metrics.h"
+#include "runtime/recovery.h"
 #include "runtime/statements.h"
 #include "runtime/trace.h"
 
@@ -117,6 +118,10 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   impl->loop->Start();
   {
     const std::lock_guard lock(impl->definition_mutex);
+    TRY(impl->loop->AtBoundary([node] {
+      return DeleteOrphans(*node->log, *node->pipeline->catalog(),
+                           [node] { return node->loop->FlushNow(); });
+    }));
     TRY(impl->FollowCatalog());
   }
   impl->ready = true;

@@ -57,8 +57,9 @@ class Families {
   std::vector<MetricFamily> families_;
 };
 
-std::string UserName(const std::string& internal) {
-  return internal.substr(0, internal.rfind('#'));
+std::string UserName(const std::map<std::string, std::string>& names, const std::string& internal) {
+  const auto found = names.find(internal);
+  return found == names.end() ? internal.substr(0, internal.rfind('#')) : found->second;
 }
 
 void AddLog(const log::LogStats& stats, Families& out) {
@@ -108,6 +109,7 @@ std::string NodeMetricsText(const Node::Impl& node) {
   const PublishedPtr published = node.publisher.newest();
   out.Gauge("millrace_visible_step", "The newest step that readers see.",
             static_cast<double>(published->state.step.value));
+  const std::map<std::string, std::string> names = UserNames(*published->catalog);
   for (const auto& [stream, books] : published->state.books) {
     const std::pair<const char*, int64_t> counters[] = {{"records", books.records},
                                                         {"rows", books.rows},
@@ -117,7 +119,8 @@ std::string NodeMetricsText(const Node::Impl& node) {
                                                         {"invalid", books.invalid}};
     for (const auto& [kind, value] : counters) {
       out.Counter("millrace_stream_records_total", "Records of a stream by what became of them.",
-                  static_cast<double>(value), {{"stream", UserName(stream)}, {"kind", kind}});
+                  static_cast<double>(value),
+                  {{"stream", UserName(names, stream)}, {"kind", kind}});
     }
   }
   for (const auto& [name, relation] : published->relations->by_name) {
@@ -128,7 +131,7 @@ std::string NodeMetricsText(const Node::Impl& node) {
   }
   for (const auto& [stream, watermark] : published->state.watermarks) {
     out.Gauge("millrace_watermark_seconds", "Watermark of a stream, as Unix time.",
-              static_cast<double>(watermark.value) / 1e6, {{"stream", UserName(stream)}});
+              static_cast<double>(watermark.value) / 1e6, {{"stream", UserName(names, stream)}});
   }
   out.Gauge("millrace_books_balanced", "1 while the books of every hop balance.",
             CheckBooks(*published).ok() ? 1 : 0);

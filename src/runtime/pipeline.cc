@@ -191,7 +191,8 @@ Status Pipeline::ApplyFailures(state::Step step, const stream::StepResult& resul
   row.Initialize(duckdb::Allocator::DefaultAllocator(), FailureTypes(), 1);
   for (const auto& [name, failures] : result.failures) {
     const auto relation = relations_.find(name);
-    const std::string view = relation == relations_.end() ? name : relation->second->object.name();
+    const std::string view =
+        relation == relations_.end() ? name : relation->second->object.kept_as();
     for (const stream::RowFailure& failure : failures) {
       row.Reset();
       row.SetValue(0, 0, duckdb::Value(view));

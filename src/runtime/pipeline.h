@@ -56,7 +56,8 @@ class Pipeline {
   Status Install(const catalog::Object& object, const catalog::Catalog& catalog, Entry entry);
   // Removes a relation with its state. REQUIRES: it was installed, nothing installed reads it.
   Status Uninstall(const catalog::Object& object);
-  // The catalog in force from the next step on: indexes are made, readers see its relations.
+  // The catalog in force from the next step on: what was altered goes on under its new definition,
+  // indexes are made, readers see its relations.
   Status SetCatalog(catalog::CatalogPtr catalog);
   const catalog::CatalogPtr& catalog() const { return catalog_; }
 
@@ -84,10 +85,12 @@ class Pipeline {
  private:
   explicit Pipeline(PipelineContext context) : context_(context) {}
 
-  Status InstallStream(const std::shared_ptr<Relation>& relation, Entry entry);
+  Status InstallStream(const std::shared_ptr<Relation>& relation, const catalog::Catalog& catalog,
+                       Entry entry);
   Status InstallTable(const std::shared_ptr<Relation>& relation, Entry entry);
   Status InstallView(const std::shared_ptr<Relation>& relation, const catalog::Catalog& catalog,
                      Entry entry);
+  Status Adopt(const catalog::Object& object, const catalog::Catalog& catalog);
   Status Backfill(const Relation& view, const std::vector<std::string>& reads);
   void AddReader(log::PartitionId partition);
   Status CloseWindows();

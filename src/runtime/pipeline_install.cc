@@ -111,7 +111,7 @@ Status Pipeline::Install(const catalog::Object& object, const catalog::Catalog& 
   relation->internal_name = InternalName(object);
   switch (object.kind()) {
     case catalog::Kind::kStream:
-      return InstallStream(relation, entry);
+      return InstallStream(relation, catalog, entry);
     case catalog::Kind::kTable:
       return InstallTable(relation, entry);
     default:
@@ -119,10 +119,11 @@ Status Pipeline::Install(const catalog::Object& object, const catalog::Catalog& 
   }
 }
 
-Status Pipeline::InstallStream(const std::shared_ptr<Relation>& relation, Entry entry) {
+Status Pipeline::InstallStream(const std::shared_ptr<Relation>& relation,
+                               const catalog::Catalog& catalog, Entry entry) {
   relation->exclusions = std::make_shared<Exclusions>(relation->topic(), relation->partitions());
   if (entry == Entry::kRestart) TRY(relation->exclusions->Load(*context_.store));
-  TRY(auto source, StreamSource::Make(relation, context_.workers, *context_.database));
+  TRY(auto source, StreamSource::Make(relation, catalog, context_.workers, *context_.database));
   TRY(engine_->Add(StreamPlan(*relation), relation->object.generation, /*from_history=*/false));
   relations_[relation->internal_name] = relation;
   stream_sources_[relation->internal_name] = std::move(source);
@@ -255,7 +256,7 @@ Status Pipeline::Uninstall(const catalog::Object& object) {
     return item.first.first == name || item.first.second == name;
   });
   std::erase_if(state_.door, [&](const auto& item) {
-    return rows::EqualNames(item.first.first, object.name());
+    return rows::EqualNames(item.first.first, object.kept_as());
   });
   if (relation->object.topic_id != 0) {
     for (int32_t i = 0; i < relation->partitions(); ++i) {
@@ -267,11 +268,29 @@ Status Pipeline::Uninstall(const catalog::Object& object) {
   return Ok();
 }
 
+// An altered object keeps its content and its circuit; what judges records is made anew.
+Status Pipeline::Adopt(const catalog::Object& object, const catalog::Catalog& catalog) {
+  std::shared_ptr<const Relation>& present = relations_.at(InternalName(object));
+  if (present->object.revision == object.revision) return Ok();
+  auto relation = std::make_shared<Relation>(*present);
+  relation->object = object;
+  const std::string& name = relation->internal_name;
+  if (relation->stream() != nullptr) {
+    TRY(stream_sources_[name],
+        StreamSource::Make(relation, catalog, context_.workers, *context_.database));
+  } else if (relation->table() != nullptr) {
+    table_sources_[name] = std::make_unique<TableSource>(relation);
+  }
+  present = std::move(relation);
+  return Ok();
+}
+
 Status Pipeline::SetCatalog(catalog::CatalogPtr catalog) {
   auto visible = std::make_shared<Relations>();
   for (const catalog::Object* object : catalog->InOrder()) {
-    if (HoldsRows(*object))
-      visible->by_name[rows::LowerName(object->name())] = relations_.at(InternalName(*object));
+    if (!HoldsRows(*object)) continue;
+    TRY(Adopt(*object, *catalog));
+    visible->by_name[rows::LowerName(object->name())] = relations_.at(InternalName(*object));
   }
   for (const catalog::Object* object : catalog->OfKind(catalog::Kind::kIndex)) {
     const auto& index = std::get<catalog::IndexDefinition>(object->definition);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "runtime/comments.h"
 #include "runtime/definer.h"
 #include "runtime/relation.h"
 
@@ -10,21 +11,68 @@ namespace millrace::runtime {
 
 namespace {
 
-Result<std::vector<Declared>> ParseFiles(const std::vector<ProjectFile>& files) {
+struct PlacedComment {
+  sql::CommentStatement comment;
+  SourcePosition position;
+};
+
+// What the files declare.
+struct ParsedFiles {
   std::vector<Declared> declared;
+  std::vector<PlacedComment> comments;
+};
+
+// `types`: those that the files may name besides their own.
+Result<ParsedFiles> ParseFiles(const std::vector<ProjectFile>& files, catalog::NamedTypes types) {
+  for (const ProjectFile& file : files) {
+    for (auto& [key, type] : sql::TypesDeclared(file.text)) types.insert_or_assign(key, type);
+  }
+  ParsedFiles parsed;
   for (const ProjectFile& file : files) {
     const auto text = std::make_shared<const std::string>(file.text);
-    TRY(const std::vector<sql::Statement> statements, sql::Parse(*text, file.path));
+    TRY(const std::vector<sql::Statement> statements, sql::Parse(*text, file.path, types));
     for (const sql::Statement& statement : statements) {
-      if (!std::holds_alternative<sql::CreateStatement>(statement.statement)) {
-        return Error(Code::kInvalidArgument, "a project holds definitions only (CREATE …)")
-            .At(PositionAt(*text, statement.begin, file.path))
+      const auto position = PositionAt(*text, statement.begin, file.path);
+      if (const auto* comment = std::get_if<sql::CommentStatement>(&statement.statement)) {
+        parsed.comments.push_back({*comment, position});
+      } else if (std::holds_alternative<sql::CreateStatement>(statement.statement)) {
+        parsed.declared.push_back(DeclaredFrom(statement, text, file.path));
+      } else {
+        return Error(Code::kInvalidArgument,
+                     "a project holds definitions only (CREATE …, COMMENT ON …)")
+            .At(position)
             .Hint("run other statements with `millrace sql`");
       }
-      declared.push_back(DeclaredFrom(statement, text, file.path));
     }
   }
-  return declared;
+  return parsed;
+}
+
+// Puts the comments on the objects that they are on.
+Status Annotate(std::vector<catalog::Object>& objects, const std::vector<PlacedComment>& comments) {
+  for (const PlacedComment& placed : comments) {
+    const sql::CommentStatement& comment = placed.comment;
+    const auto found =
+        std::find_if(objects.begin(), objects.end(), [&](const catalog::Object& object) {
+          return comment.column.empty() ? object.kind() == comment.kind &&
+                                              rows::EqualNames(object.name(), comment.name)
+                                        : catalog::IsRelation(object.kind()) &&
+                                              rows::EqualNames(object.name(), comment.name);
+        });
+    if (found == objects.end()) {
+      std::vector<std::string> names;
+      for (const catalog::Object& object : objects) names.push_back(object.name());
+      return Error(Code::kNotFound, "COMMENT ON {}: the project declares no {} of this name",
+                   Quoted(comment.name),
+                   comment.column.empty() ? catalog::KindName(comment.kind) : "relation")
+          .Hint(DidYouMean(comment.name, names))
+          .At(placed.position)
+          .SqlState("42P01");
+    }
+    if (Status status = SetComment(*found, comment); !status.ok())
+      return std::move(status).error().At(placed.position);
+  }
+  return Ok();
 }
 
 // What the project had before is its own to change; what was made by hand stays, and can be read.
@@ -33,8 +81,8 @@ Result<catalog::CatalogPtr> MadeByHand(const catalog::Catalog& catalog) {
   for (const catalog::Object* object : catalog.InOrder()) {
     if (!object->from_project) continue;
     of_project.insert(object);
-    if (!catalog::IsRelation(object->kind())) continue;
-    for (const catalog::Object* dependent : catalog.DependentObjects(object->name())) {
+    for (const catalog::Object* dependent :
+         catalog.DependentObjects(object->kind(), object->name())) {
       of_project.insert(dependent);
     }
   }
@@ -138,9 +186,10 @@ int64_t StreamBytes(Files& files, const log::Log& log, const std::string& direct
 Result<PlannedProject> PlanProject(sql::Database& database, const catalog::Catalog& catalog,
                                    const SizeOfRelation& size_of,
                                    const std::vector<ProjectFile>& files) {
-  TRY(const std::vector<Declared> declared, ParseFiles(files));
   TRY(const catalog::CatalogPtr base, MadeByHand(catalog));
-  TRY(Defined defined, Define(database, *base, declared));
+  TRY(const ParsedFiles parsed, ParseFiles(files, sql::TypesOf(*base)));
+  TRY(Defined defined, Define(database, *base, parsed.declared));
+  TRY(Annotate(defined.objects, parsed.comments));
   for (catalog::Object& object : defined.objects) object.from_project = true;
 
   PlannedProject planned;

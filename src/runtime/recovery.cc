@@ -54,18 +54,47 @@ Result<log::TopicId> FindOrCreate(log::Log& log, const char* name, const log::To
   return made.id;
 }
 
-Status DeleteOrphans(log::Log& log, const catalog::Catalog& catalog) {
+}  // namespace
+
+log::TopicConfig TopicConfigOf(const catalog::Object& object) {
+  log::TopicConfig config;
+  const auto* stream = std::get_if<catalog::StreamDefinition>(&object.definition);
+  if (stream == nullptr) return config;
+  config.partitions = stream->partitions;
+  if (stream->retention)
+    config.retention_time =
+        std::chrono::duration_cast<std::chrono::milliseconds>(*stream->retention);
+  if (stream->retention_bytes)
+    config.retention_bytes = static_cast<uint64_t>(*stream->retention_bytes);
+  return config;
+}
+
+Status DeleteOrphans(log::Log& log, const catalog::Catalog& catalog,
+                     const std::function<Status()>& flush) {
   std::set<uint64_t> known;
   for (const catalog::Object* object : catalog.InOrder()) known.insert(object->topic_id);
+  bool flushed = false;
   for (const log::TopicInfo& topic : log.Topics()) {
     if (topic.name.starts_with("__") || known.contains(topic.id.value)) continue;
-    LOG_WARNING("a topic that no object of the catalog owns is deleted", "topic={}", topic.name);
+    if (!flushed) TRY(flush());
+    flushed = true;
+    LOG_INFO("a topic that no object of the catalog owns is deleted", "topic={}", topic.name);
     TRY(log.DeleteTopic(topic.id));
   }
   return Ok();
 }
 
-}  // namespace
+Status AlignTopics(log::Log& log, const catalog::Catalog& catalog) {
+  const std::vector<log::TopicInfo> topics = log.Topics();
+  for (const catalog::Object* object : catalog.OfKind(catalog::Kind::kStream)) {
+    const log::TopicConfig config = TopicConfigOf(*object);
+    for (const log::TopicInfo& topic : topics) {
+      if (topic.id.value == object->topic_id && !(topic.config == config))
+        TRY(log.AlterTopic(topic.id, config));
+    }
+  }
+  return Ok();
+}
 
 Result<InternalTopics> OpenInternalTopics(log::Log& log) {
   InternalTopics topics;
@@ -94,15 +123,14 @@ Status InstallCatalog(Pipeline& pipeline, const catalog::CatalogPtr& after, Pipe
   // What goes is uninstalled before what comes, dependents first; what comes in order of
   // dependency.
   const catalog::CatalogPtr before = pipeline.catalog();
+  const std::set<std::string> had = InternalNames(*before);
+  const std::set<std::string> has = InternalNames(*after);
   const std::vector<const catalog::Object*> old_objects = before->InOrder();
   for (auto it = old_objects.rbegin(); it != old_objects.rend(); ++it) {
-    const catalog::Object* now = after->FindInNameSpace((*it)->kind(), (*it)->name());
-    if (now == nullptr || now->generation != (*it)->generation) TRY(pipeline.Uninstall(**it));
+    if (!has.contains(InternalName(**it))) TRY(pipeline.Uninstall(**it));
   }
   for (const catalog::Object* object : after->InOrder()) {
-    const catalog::Object* old = before->FindInNameSpace(object->kind(), object->name());
-    if (old == nullptr || old->generation != object->generation)
-      TRY(pipeline.Install(*object, *after, entry));
+    if (!had.contains(InternalName(*object))) TRY(pipeline.Install(*object, *after, entry));
   }
   return pipeline.SetCatalog(after);
 }
@@ -163,7 +191,7 @@ Status Recover(log::Log& log, const state::Store& store, const InternalTopics& t
                     ++replayed;
                     return pipeline.Run(record, std::move(slices));
                   }));
-  TRY(DeleteOrphans(log, *catalog));
+  TRY(AlignTopics(log, *catalog));
   publisher.Publish(pipeline.Publishable());
   LOG_INFO("recovered", "flushed_step={} replayed_steps={} seconds={:.3f}", state.step.value,
            replayed, SecondsSince(start));

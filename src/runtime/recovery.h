@@ -5,6 +5,8 @@
 // steps are computed again, catalog changes between them included.
 #pragma once
 
+#include <functional>
+
 #include "base/result.h"
 #include "log/log.h"
 #include "runtime/pipeline.h"
@@ -16,12 +18,20 @@ struct InternalTopics {
   log::TopicId catalog;
 };
 
+// What the log must know of a stream's or table's topic.
+log::TopicConfig TopicConfigOf(const catalog::Object& object);
+// Deletes the topics that no object of the catalog owns: of dropped ones, and of those that a crash
+// cut off between making the topic and the record that names it. `flush` is called before the first
+// one goes: steps that are not flushed may read it when they are computed again.
+Status DeleteOrphans(log::Log& log, const catalog::Catalog& catalog,
+                     const std::function<Status()>& flush);
+// Gives the topics of altered streams their new retention.
+Status AlignTopics(log::Log& log, const catalog::Catalog& catalog);
+
 // Finds or makes them.
 Result<InternalTopics> OpenInternalTopics(log::Log& log);
 
-// Afterwards the pipeline's state is that of the last journalled step, published. Topics that the
-// catalog does not know (a crash came between making them and the record that names them) are
-// deleted.
+// Afterwards the pipeline's state is that of the last journalled step, published.
 Status Recover(log::Log& log, const state::Store& store, const InternalTopics& topics,
                Pipeline& pipeline, Publisher& publisher);
 

@@ -11,7 +11,31 @@ std::shared_ptr<const Relation> Relations::Find(std::string_view name) const {
 }
 
 std::string InternalName(const catalog::Object& object) {
-  return fmt::format("{}#{}", rows::LowerName(object.name()), object.generation);
+  return fmt::format("{}#{}", rows::LowerName(object.kept_as()), object.generation);
+}
+
+std::map<std::string, std::string> UserNames(const catalog::Catalog& catalog) {
+  std::map<std::string, std::string> names;
+  for (const catalog::Object* object : catalog.InOrder()) {
+    if (HoldsRows(*object)) names[InternalName(*object)] = object->name();
+  }
+  return names;
+}
+
+std::string UserNameOf(const catalog::Catalog& catalog, catalog::Kind kind,
+                       const std::string& identity) {
+  for (const catalog::Object* object : catalog.OfKind(kind)) {
+    if (object->kept_as() == identity) return object->name();
+  }
+  return identity;
+}
+
+std::set<std::string> InternalNames(const catalog::Catalog& catalog) {
+  std::set<std::string> names;
+  for (const catalog::Object* object : catalog.InOrder()) {
+    if (HoldsRows(*object)) names.insert(InternalName(*object));
+  }
+  return names;
 }
 
 state::TableId ContentTable(const catalog::Object& object) {

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -46,8 +47,15 @@ struct Relations {
 };
 using RelationsPtr = std::shared_ptr<const Relations>;
 
-// "name#generation"
+// "identity#generation": stays over a rename.
 std::string InternalName(const catalog::Object& object);
+// The user's names of what holds rows, by internal name.
+std::map<std::string, std::string> UserNames(const catalog::Catalog& catalog);
+// The user's name of what keeps its books as `identity`; the identity where it is gone.
+std::string UserNameOf(const catalog::Catalog& catalog, catalog::Kind kind,
+                       const std::string& identity);
+// The internal names of all that holds rows.
+std::set<std::string> InternalNames(const catalog::Catalog& catalog);
 state::TableId ContentTable(const catalog::Object& object);
 
 // Plain views are no relations of the engine: they are expanded where they are read.

@@ -6,9 +6,9 @@
 
 namespace millrace::runtime {
 
-Status Seeds::Check(const catalog::TableDefinition& table) {
+Status Seeds::Check(const catalog::Catalog& catalog, const catalog::TableDefinition& table) {
   TRY(const std::string text, Read(table).With(ContextOf(table)));
-  const auto rows = Decode(table, text).With(ContextOf(table));
+  const auto rows = Decode(catalog, table, text).With(ContextOf(table));
   return rows.ok() ? Ok() : Status(rows.error());
 }
 
@@ -26,7 +26,7 @@ Status Seeds::Apply(const catalog::Catalog& catalog) {
       TRY(const std::string before, files_.ReadAll(note_path));
       if (before == note) continue;
     }
-    TRY(const TableWriter::Chunks rows, Decode(table, text).With(context));
+    TRY(const TableWriter::Chunks rows, Decode(catalog, table, text).With(context));
     TRY(writer_.Upsert(table.name, rows).With(context));
     TRY(files_.CreateDirectories(directory_));
     TRY(files_.Replace(note_path, note).With(context));
@@ -43,9 +43,10 @@ Result<std::string> Seeds::Read(const catalog::TableDefinition& table) {
   return Files::System().ReadAll(absolute ? table.seed : project_directory_ + "/" + table.seed);
 }
 
-Result<TableWriter::Chunks> Seeds::Decode(const catalog::TableDefinition& table,
+Result<TableWriter::Chunks> Seeds::Decode(const catalog::Catalog& catalog,
+                                          const catalog::TableDefinition& table,
                                           const std::string& text) {
-  TRY(const auto checker, ingest::RowChecker::Make(table.schema, table.checks, database_));
+  TRY(const auto checker, ingest::RowChecker::Make(catalog, table.schema, table.checks, database_));
   rows::CsvToJson reader(table.schema);
   TableWriter::Chunks chunks;
   size_t rows_before = 0;

@@ -28,7 +28,7 @@ class Seeds {
 
   // Whether the table's seed can be read and all its rows are the table's: asked before the table
   // is made. The error names table, file, row and column.
-  Status Check(const catalog::TableDefinition& table);
+  Status Check(const catalog::Catalog& catalog, const catalog::TableDefinition& table);
 
   // Fills every table whose seed it has not seen in its present content. The error names table,
   // file, row and column; the tables before it are filled.
@@ -37,7 +37,8 @@ class Seeds {
  private:
   std::string ContextOf(const catalog::TableDefinition& table) const;
   Result<std::string> Read(const catalog::TableDefinition& table);
-  Result<TableWriter::Chunks> Decode(const catalog::TableDefinition& table,
+  Result<TableWriter::Chunks> Decode(const catalog::Catalog& catalog,
+                                     const catalog::TableDefinition& table,
                                      const std::string& text);
 
   Files& files_;

@@ -61,11 +61,12 @@ rows::Schema SetAsideSchema() {
 }
 
 Result<std::vector<std::vector<duckdb::Value>>> ReadSetAside(const log::Log& log,
+                                                             const catalog::Catalog& catalog,
                                                              const Relation& stream, SetAside what,
                                                              const NodeState& until,
                                                              sql::Database& database) {
-  TRY(const auto checker,
-      ingest::RowChecker::Make(stream.stream()->schema, stream.stream()->checks, database));
+  TRY(const auto checker, ingest::RowChecker::Make(catalog, stream.stream()->schema,
+                                                   stream.stream()->checks, database));
   std::vector<std::vector<duckdb::Value>> out;
   const auto cut = log.DurableCut();
   for (int32_t partition = 0; partition < stream.partitions(); ++partition) {

@@ -18,6 +18,7 @@ enum class SetAside { kQuarantine, kLate };
 rows::Schema SetAsideSchema();
 // One value per column and row, in order of partition and offset, up to the ends of `until`.
 Result<std::vector<std::vector<duckdb::Value>>> ReadSetAside(const log::Log& log,
+                                                             const catalog::Catalog& catalog,
                                                              const Relation& stream, SetAside what,
                                                              const NodeState& until,
                                                              sql::Database& database);

@@ -188,8 +188,8 @@ Result<std::unique_ptr<sql::RelationScan>> NodeSnapshot::Scan(
     const auto set_aside = FindSetAside(published(), name);
     if (!set_aside)
       return Error(Code::kNotFound, "table {} does not exist", Quoted(name)).SqlState("42P01");
-    TRY(const auto values,
-        ReadSetAside(log_, *set_aside->stream, set_aside->what, published().state, database_));
+    TRY(const auto values, ReadSetAside(log_, *published().catalog, *set_aside->stream,
+                                        set_aside->what, published().state, database_));
     return ScanValues(values, SetAsideSchema().types(), columns);
   }
   if (relation->stream() != nullptr) {

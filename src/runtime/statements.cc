@@ -53,6 +53,14 @@ std::vector<std::vector<Value>> Lines(const std::string& text) {
   return rows;
 }
 
+// The comment on a column of the object, which may be nullptr.
+Value CommentOf(const catalog::Object* object, const std::string& column) {
+  if (object == nullptr) return Value(LogicalType::VARCHAR);
+  const auto found = object->comments.columns.find(rows::LowerName(column));
+  return found == object->comments.columns.end() ? Value(LogicalType::VARCHAR)
+                                                 : Value(found->second);
+}
+
 class Executor {
  public:
   Executor(Node::Impl& node, const sql::Statement& statement, std::string_view text,
@@ -81,6 +89,10 @@ class Executor {
         return Select("SELECT * FROM millrace.sources", "SHOW");
       case catalog::Kind::kEndpoint:
         return Select("SELECT * FROM millrace.endpoints", "SHOW");
+      case catalog::Kind::kType:
+        return Select("SELECT * FROM millrace.types", "SHOW");
+      case catalog::Kind::kMacro:
+        return Select("SELECT * FROM millrace.macros", "SHOW");
     }
     return Error(Code::kInternal, "SHOW of an unknown kind");
   }
@@ -98,15 +110,16 @@ class Executor {
       schema = shape.schema;
       visible = shape.visible;
     }
+    const Value none(LogicalType::VARCHAR);
     std::vector<std::vector<Value>> rows;
     for (size_t i = 0; i < visible; ++i) {
       const rows::Column& column = schema.columns[i];
       rows.push_back({Value(column.name), Value(column.type.ToString()),
                       Value(column.not_null ? "NO" : "YES"),
-                      column.default_value ? Value(column.default_value->ToSQLString())
-                                           : Value(LogicalType::VARCHAR)});
+                      column.default_value ? Value(column.default_value->ToSQLString()) : none,
+                      CommentOf(object, column.name)});
     }
-    return Rows("DESCRIBE", TextResult({"column", "type", "null", "default"}, rows),
+    return Rows("DESCRIBE", TextResult({"column", "type", "null", "default", "comment"}, rows),
                 snapshot->step());
   }
 
@@ -122,7 +135,7 @@ class Executor {
       return ExplainView(snapshot, *view, {"", view->select, 0, view->select.size()},
                          explain.analyze);
     }
-    auto parsed = sql::Parse(explain.text);
+    auto parsed = sql::Parse(explain.text, {}, sql::TypesOf(snapshot->catalog()));
     TRY(const std::vector<sql::Statement> inner, std::move(parsed));
     if (inner.size() != 1) return Error(Code::kInvalidArgument, "EXPLAIN takes one statement");
     if (const auto* create = std::get_if<sql::CreateStatement>(&inner[0].statement)) {
@@ -173,6 +186,12 @@ class Executor {
   Result<StatementResult> operator()(const sql::DropStatement& drop) {
     return ExecuteDrop(node_, drop);
   }
+  Result<StatementResult> operator()(const sql::CommentStatement& comment) {
+    return ExecuteComment(node_, comment);
+  }
+  Result<StatementResult> operator()(const sql::AlterStatement& alter) {
+    return ExecuteAlter(node_, alter, whole_.text);
+  }
 
   // Sends the quarantined rows again; each under a key of its own, so that doing it twice adds
   // nothing twice.
@@ -183,14 +202,16 @@ class Executor {
       return Error(Code::kNotFound, "stream {} does not exist", Quoted(replay.stream))
           .Hint(DidYouMean(replay.stream, snapshot->catalog().RelationNames()));
     }
-    TRY(const auto rows, ReadSetAside(*node_.log, *relation, SetAside::kQuarantine,
-                                      snapshot->published().state, *node_.database));
+    TRY(const auto rows,
+        ReadSetAside(*node_.log, snapshot->catalog(), *relation, SetAside::kQuarantine,
+                     snapshot->published().state, *node_.database));
     StatementResult result;
     result.tag = "REPLAY";
     std::vector<std::string> tokens;
     size_t still_bad = 0;
-    TRY(const auto checker, ingest::RowChecker::Make(relation->stream()->schema,
-                                                     relation->stream()->checks, *node_.database));
+    TRY(const auto checker,
+        ingest::RowChecker::Make(snapshot->catalog(), relation->stream()->schema,
+                                 relation->stream()->checks, *node_.database));
     for (const std::vector<Value>& row : rows) {
       const std::string bytes = duckdb::StringValue::Get(row[6]);
       const std::string_view view = bytes;
@@ -302,7 +323,8 @@ class Executor {
 
 Result<StatementResult> ExecuteStatement(Node::Impl& node, std::string_view text,
                                          const StatementOptions& options) {
-  TRY(const std::vector<sql::Statement> statements, sql::Parse(text));
+  TRY(const std::vector<sql::Statement> statements,
+      sql::Parse(text, {}, sql::TypesOf(*node.publisher.newest()->catalog)));
   if (statements.size() != 1) {
     return Error(Code::kInvalidArgument, "one statement is expected, there are {}",
                  statements.size());

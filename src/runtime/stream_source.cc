@@ -76,11 +76,12 @@ stream::Plan StreamPlan(const Relation& relation) {
 }
 
 Result<std::unique_ptr<StreamSource>> StreamSource::Make(std::shared_ptr<const Relation> relation,
+                                                         const catalog::Catalog& catalog,
                                                          int workers, sql::Database& database) {
   std::vector<std::unique_ptr<ingest::RowChecker>> checkers;
   for (int i = 0; i < workers; ++i) {
-    TRY(auto checker,
-        ingest::RowChecker::Make(relation->stream()->schema, relation->stream()->checks, database));
+    TRY(auto checker, ingest::RowChecker::Make(catalog, relation->stream()->schema,
+                                               relation->stream()->checks, database));
     checkers.push_back(std::move(checker));
   }
   return std::unique_ptr<StreamSource>(new StreamSource(std::move(relation), std::move(checkers)));

@@ -43,7 +43,8 @@ class StreamSource final : public stream::SourceReader {
   };
 
   static Result<std::unique_ptr<StreamSource>> Make(std::shared_ptr<const Relation> relation,
-                                                    int workers, sql::Database& database);
+                                                    const catalog::Catalog& catalog, int workers,
+                                                    sql::Database& database);
 
   // Sets what the next step reads. `state` is the state before the step. REQUIRES: no step is
   // running.

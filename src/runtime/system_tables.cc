@@ -1,6 +1,8 @@
 #include "runtime/system_tables.h"
 
+#include "runtime/catalog_tables.h"
 #include "runtime/ledger.h"
+#include "runtime/system_table_parts.h"
 
 namespace millrace::runtime {
 
@@ -9,165 +11,22 @@ namespace {
 using duckdb::LogicalType;
 using duckdb::Value;
 using Row = std::vector<Value>;
+using system_tables::MakeSchema;
+using system_tables::Number;
+using system_tables::Text;
 
-rows::Schema MakeSchema(const std::vector<std::pair<const char*, LogicalType>>& columns) {
-  rows::Schema schema;
-  for (const auto& [name, type] : columns) {
-    rows::Column column;
-    column.name = name;
-    column.type = type;
-    schema.columns.push_back(std::move(column));
+std::string UserName(const std::map<std::string, std::string>& names, const std::string& internal) {
+  const auto found = names.find(internal);
+  return found == names.end() ? internal.substr(0, internal.rfind('#')) : found->second;
+}
+
+// The user's names of the topics of streams and tables, by topic id.
+std::map<uint64_t, std::string> TopicNames(const catalog::Catalog& catalog) {
+  std::map<uint64_t, std::string> names;
+  for (const catalog::Object* object : catalog.InOrder()) {
+    if (object->topic_id != 0) names[object->topic_id] = object->name();
   }
-  return schema;
-}
-
-Value Text(std::string_view text) { return Value(std::string(text)); }
-Value Number(uint64_t value) { return Value::BIGINT(static_cast<int64_t>(value)); }
-Value Number(int64_t value) { return Value::BIGINT(value); }
-
-std::string ColumnsText(const rows::Schema& schema) {
-  std::string out;
-  for (const rows::Column& column : schema.columns) {
-    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", column.name, column.type.ToString());
-  }
-  return out;
-}
-
-std::string Joined(const std::vector<std::string>& names) {
-  return fmt::format("{}", fmt::join(names, ", "));
-}
-
-SystemTable Streams() {
-  return {
-      MakeSchema({{"name", LogicalType::VARCHAR},
-                  {"columns", LogicalType::VARCHAR},
-                  {"partitions", LogicalType::INTEGER},
-                  {"partition_by", LogicalType::VARCHAR},
-                  {"records", LogicalType::BIGINT},
-                  {"rows", LogicalType::BIGINT},
-                  {"watermark", LogicalType::TIMESTAMP},
-                  {"on_invalid", LogicalType::VARCHAR},
-                  {"late", LogicalType::VARCHAR}}),
-      [](const Published& published) {
-        std::vector<Row> rows;
-        for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kStream)) {
-          const auto& stream = std::get<catalog::StreamDefinition>(object->definition);
-          const std::string internal = InternalName(*object);
-          const auto books = published.state.books.find(internal);
-          const StreamBooks counted =
-              books == published.state.books.end() ? StreamBooks{} : books->second;
-          const auto watermark = published.state.watermarks.find(internal);
-          rows.push_back(
-              {Text(stream.name), Text(ColumnsText(stream.schema)),
-               Value::INTEGER(stream.partitions), Text(Joined(stream.partition_by)),
-               Number(counted.records), Number(counted.rows),
-               watermark == published.state.watermarks.end()
-                   ? Value(LogicalType::TIMESTAMP)
-                   : Value::TIMESTAMP(duckdb::timestamp_t(watermark->second.value)),
-               Text(stream.on_invalid == catalog::StreamDefinition::OnInvalid::kReject
-                        ? "reject"
-                        : "quarantine"),
-               Text(stream.late == catalog::StreamDefinition::Late::kDivert ? "divert" : "keep")});
-        }
-        return rows;
-      }};
-}
-
-SystemTable Tables() {
-  return {MakeSchema({{"name", LogicalType::VARCHAR},
-                      {"columns", LogicalType::VARCHAR},
-                      {"primary_key", LogicalType::VARCHAR},
-                      {"rows", LogicalType::BIGINT}}),
-          [](const Published& published) {
-            std::vector<Row> rows;
-            for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kTable)) {
-              const auto& table = std::get<catalog::TableDefinition>(object->definition);
-              rows.push_back({Text(table.name), Text(ColumnsText(table.schema)),
-                              Text(Joined(table.primary_key)),
-                              Number(published.relations->Find(table.name)->content->row_count())});
-            }
-            return rows;
-          }};
-}
-
-SystemTable Views() {
-  return {
-      MakeSchema({{"name", LogicalType::VARCHAR},
-                  {"kind", LogicalType::VARCHAR},
-                  {"status", LogicalType::VARCHAR},
-                  {"columns", LogicalType::VARCHAR},
-                  {"rows", LogicalType::BIGINT},
-                  {"bytes", LogicalType::BIGINT},
-                  {"last_change_step", LogicalType::BIGINT},
-                  {"reads", LogicalType::VARCHAR},
-                  {"query", LogicalType::VARCHAR}}),
-      [](const Published& published) {
-        std::vector<Row> rows;
-        for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kView)) {
-          const auto& view = std::get<catalog::ViewDefinition>(object->definition);
-          const auto relation = published.relations->Find(view.name);
-          const Value none(LogicalType::BIGINT);
-          rows.push_back(
-              {Text(view.name), Text(view.materialized ? "materialized" : "plain"), Text("running"),
-               Text(ColumnsText(view.schema)),
-               relation ? Number(relation->content->row_count()) : none,
-               relation ? Number(relation->content->memory_bytes()) : none,
-               relation ? Number(relation->content->LastChange(published.state.step).value) : none,
-               Text(Joined(view.reads)), Text(view.select)});
-        }
-        return rows;
-      }};
-}
-
-SystemTable Indexes() {
-  return {MakeSchema({{"name", LogicalType::VARCHAR},
-                      {"relation", LogicalType::VARCHAR},
-                      {"columns", LogicalType::VARCHAR}}),
-          [](const Published& published) {
-            std::vector<Row> rows;
-            for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kIndex)) {
-              const auto& index = std::get<catalog::IndexDefinition>(object->definition);
-              rows.push_back({Text(index.name), Text(index.relation), Text(Joined(index.columns))});
-            }
-            return rows;
-          }};
-}
-
-SystemTable Endpoints() {
-  return {
-      MakeSchema({{"name", LogicalType::VARCHAR},
-                  {"method", LogicalType::VARCHAR},
-                  {"path", LogicalType::VARCHAR},
-                  {"parameters", LogicalType::VARCHAR},
-                  {"query", LogicalType::VARCHAR}}),
-      [](const Published& published) {
-        std::vector<Row> rows;
-        for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kEndpoint)) {
-          const auto& endpoint = std::get<catalog::EndpointDefinition>(object->definition);
-          std::vector<std::string> parameters;
-          for (const auto& parameter : endpoint.parameters) {
-            parameters.push_back(parameter.name + " " + parameter.type.ToString());
-          }
-          rows.push_back({Text(endpoint.name), Text(endpoint.method), Text(endpoint.path),
-                          Text(Joined(parameters)), Text(endpoint.select)});
-        }
-        return rows;
-      }};
-}
-
-SystemTable Sources() {
-  return {
-      MakeSchema({{"name", LogicalType::VARCHAR},
-                  {"connector", LogicalType::VARCHAR},
-                  {"into", LogicalType::VARCHAR}}),
-      [](const Published& published) {
-        std::vector<Row> rows;
-        for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kSource)) {
-          const auto& source = std::get<catalog::SourceDefinition>(object->definition);
-          rows.push_back({Text(source.name), Text(source.connector), Text(source.into)});
-        }
-        return rows;
-      }};
+  return names;
 }
 
 SystemTable Partitions(const NodeWatch& watch) {
@@ -180,7 +39,9 @@ SystemTable Partitions(const NodeWatch& watch) {
           [watch](const Published& published) {
             std::vector<Row> rows;
             const auto cut = watch.cut();
+            const std::map<uint64_t, std::string> names = TopicNames(*published.catalog);
             for (const log::TopicInfo& topic : watch.topics()) {
+              const auto named = names.find(topic.id.value);
               for (int32_t i = 0; i < topic.config.partitions; ++i) {
                 const log::Cut::End* end = cut->Find({topic.id, i});
                 if (end == nullptr) continue;
@@ -188,8 +49,8 @@ SystemTable Partitions(const NodeWatch& watch) {
                 const bool known = position != published.state.positions.end();
                 const bool timed = known && position->second.event_time_max != kNoEventTime;
                 rows.push_back(
-                    {Text(topic.name), Value::INTEGER(i), Number(end->start.value),
-                     Number(end->end.value),
+                    {Text(named == names.end() ? topic.name : named->second), Value::INTEGER(i),
+                     Number(end->start.value), Number(end->end.value),
                      known ? Number(position->second.next.value) : Value(LogicalType::BIGINT),
                      timed ? Value::TIMESTAMP(duckdb::timestamp_t(position->second.event_time_max))
                            : Value(LogicalType::TIMESTAMP)});
@@ -206,12 +67,13 @@ SystemTable Operators(const NodeWatch& watch) {
                       {"rows_in", LogicalType::BIGINT},
                       {"rows_out", LogicalType::BIGINT},
                       {"seconds", LogicalType::DOUBLE}}),
-          [watch](const Published&) {
+          [watch](const Published& published) {
             std::vector<Row> rows;
+            const std::map<std::string, std::string> names = UserNames(*published.catalog);
             for (const stream::OperatorStats& stats : watch.operators()) {
-              rows.push_back({Text(stats.output.substr(0, stats.output.rfind('#'))),
-                              Text(stats.description), Number(stats.steps), Number(stats.rows_in),
-                              Number(stats.rows_out), Value::DOUBLE(stats.seconds)});
+              rows.push_back({Text(UserName(names, stats.output)), Text(stats.description),
+                              Number(stats.steps), Number(stats.rows_in), Number(stats.rows_out),
+                              Value::DOUBLE(stats.seconds)});
             }
             return rows;
           }};
@@ -221,8 +83,9 @@ SystemTable Watermarks() {
   return {MakeSchema({{"stream", LogicalType::VARCHAR}, {"watermark", LogicalType::TIMESTAMP}}),
           [](const Published& published) {
             std::vector<Row> rows;
+            const std::map<std::string, std::string> names = UserNames(*published.catalog);
             for (const auto& [stream, watermark] : published.state.watermarks) {
-              rows.push_back({Text(stream.substr(0, stream.rfind('#'))),
+              rows.push_back({Text(UserName(names, stream)),
                               Value::TIMESTAMP(duckdb::timestamp_t(watermark.value))});
             }
             return rows;
@@ -260,8 +123,10 @@ SystemTable Errors(const NodeWatch& watch) {
                     if (!decoder.Decode(std::span(&row, 1), chunk, 0).ok())
                       return;  // our own memory: cannot fail
                     chunk.SetCardinality(1);
-                    rows.push_back({chunk.GetValue(0, 0), chunk.GetValue(1, 0),
-                                    chunk.GetValue(2, 0), Number(int64_t{weight})});
+                    rows.push_back({Text(UserNameOf(*published.catalog, catalog::Kind::kView,
+                                                    chunk.GetValue(0, 0).ToString())),
+                                    chunk.GetValue(1, 0), chunk.GetValue(2, 0),
+                                    Number(int64_t{weight})});
                   });
             }
             return rows;
@@ -300,12 +165,7 @@ std::vector<std::string> SystemTables::names() const {
 
 SystemTables MakeSystemTables(NodeWatch watch) {
   SystemTables tables;
-  tables.Add("millrace.streams", Streams());
-  tables.Add("millrace.tables", Tables());
-  tables.Add("millrace.views", Views());
-  tables.Add("millrace.indexes", Indexes());
-  tables.Add("millrace.endpoints", Endpoints());
-  tables.Add("millrace.sources", Sources());
+  AddCatalogTables(tables);
   tables.Add("millrace.partitions", Partitions(watch));
   tables.Add("millrace.operators", Operators(watch));
   tables.Add("millrace.watermarks", Watermarks());

@@ -39,8 +39,8 @@ struct NodeWatch {
   std::shared_ptr<state::ViewTable> failures;
   std::function<std::vector<log::Damage>()> damage;
 };
-// millrace.streams, .tables, .views, .indexes, .endpoints, .sources, .partitions, .operators,
-// .watermarks, .ledger, .errors, .damage
+// Those of catalog_tables.h, and millrace.partitions, .operators, .watermarks, .ledger, .errors,
+// .damage.
 SystemTables MakeSystemTables(NodeWatch watch);
 
 }  // namespace millrace::runtime

@@ -131,8 +131,9 @@ class Tracer {
           relation_->exclusions->Read(id_.partition, trace_.offset, trace_.offset + 1);
       if (!excluded.empty()) trace_.outcome = OutcomeOf(excluded.front().reason);
     }
-    TRY(const auto checker, ingest::RowChecker::Make(relation_->stream()->schema,
-                                                     relation_->stream()->checks, *node_.database));
+    TRY(const auto checker,
+        ingest::RowChecker::Make(*snapshot_->published().catalog, relation_->stream()->schema,
+                                 relation_->stream()->checks, *node_.database));
     const std::string_view value = trace_.value;
     rows::Decoded decoded = checker->Decode(std::span(&value, 1));
     if (!decoded.errors.empty()) {

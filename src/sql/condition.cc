@@ -1,9 +1,11 @@
-// Database::Condition: a CHECK as one expression over the columns of a row, without a query.
+// Database::Condition: a CHECK as one expression over the columns of a row, without a query; and
+// Database::CheckMacro.
 #include "duckdb/execution/column_binding_resolver.hpp"
 #include "duckdb/planner/planner.hpp"
 #include "sql/database_impl.h"
 #include "sql/plan_builder.h"
 #include "sql/relation_binding.h"
+#include "sql/vocabulary.h"
 #include "sql/volatility.h"
 
 namespace millrace::sql {
@@ -89,7 +91,8 @@ Result<stream::Expression> BindCondition(duckdb::ClientContext& client, const st
 
 }  // namespace
 
-Result<std::unique_ptr<Database::RowCondition>> Database::Condition(const rows::Schema& schema,
+Result<std::unique_ptr<Database::RowCondition>> Database::Condition(const catalog::Catalog& catalog,
+                                                                    const rows::Schema& schema,
                                                                     const std::string& expression,
                                                                     const Origin& origin) {
   Place place = Place::Of(origin, expression);
@@ -98,8 +101,10 @@ Result<std::unique_ptr<Database::RowCondition>> Database::Condition(const rows::
       fmt::format("{}{}\n) AS BOOLEAN) FROM {}", kPrefix, expression, kRowRelation);
   ConnectionPool::Lease lease = impl_->circuit_connections.Take();
   QueryContext& context = lease->context();
+  context.catalog = &catalog;
   context.inline_relations[kRowRelation] = {{schema, schema.columns.size()}, {}};
   const auto bind = [&]() -> Result<std::unique_ptr<RowCondition>> {
+    TRY(Teach(*lease, catalog));
     std::optional<Result<stream::Expression>> bound;
     lease->client().RunFunctionInTransaction(
         [&] { bound.emplace(BindCondition(lease->client(), text, place)); });
@@ -108,6 +113,27 @@ Result<std::unique_ptr<Database::RowCondition>> Database::Condition(const rows::
         std::make_unique<BoundCondition>(*impl_->circuits, std::move(condition)));
   };
   return Guard(bind, [&](const duckdb::ErrorData& error) -> Result<std::unique_ptr<RowCondition>> {
+    return FromCall(error, place, context);
+  });
+}
+
+Status Database::CheckMacro(const catalog::Catalog& catalog, const catalog::MacroDefinition& macro,
+                            const Origin& origin) {
+  Place place = Place::Of(origin, macro.body);
+  place.prefix = MacroHead(macro).size();
+  ConnectionPool::Lease lease = impl_->circuit_connections.Take();
+  QueryContext& context = lease->context();
+  context.catalog = &catalog;
+  const auto check = [&]() -> Status {
+    TRY(Teach(*lease, catalog));
+    if (IsBuiltInFunction(*lease, macro.name)) {
+      return Error(Code::kAlreadyExists, "there is a function {}() already", macro.name)
+          .Hint("choose another name")
+          .SqlState("42723");
+    }
+    return TryMacro(*lease, macro);
+  };
+  return Guard(check, [&](const duckdb::ErrorData& error) -> Status {
     return FromCall(error, place, context);
   });
 }

@@ -28,9 +28,13 @@ class PooledConnection {
   // Null where there is none.
   std::shared_ptr<duckdb::PreparedStatement> FindPrepared(const std::string& key);
   void KeepPrepared(const std::string& key, std::shared_ptr<duckdb::PreparedStatement> statement);
+  // The types and macros that the connection has: vocabulary.h.
+  const catalog::VocabularyPtr& vocabulary() const { return vocabulary_; }
+  void SetVocabulary(catalog::VocabularyPtr vocabulary) { vocabulary_ = std::move(vocabulary); }
   // A call on it was broken off: DuckDB ends it only at the connection's next call, so this is its
   // last.
   void MarkBroken() { broken_ = true; }
+  void MarkWhole() { broken_ = false; }
   bool broken() const { return broken_; }
   bool HasPrepared(const std::string& key) const { return prepared_.contains(key); }
 
@@ -45,6 +49,7 @@ class PooledConnection {
   duckdb::shared_ptr<QueryContext> context_;
   std::list<std::string> uses_;  // most recent first
   std::unordered_map<std::string, Entry> prepared_;
+  catalog::VocabularyPtr vocabulary_ = std::make_shared<const catalog::Vocabulary>();
   bool broken_ = false;
 };
 

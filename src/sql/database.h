@@ -122,9 +122,16 @@ class Database {
     // evaluation fails: false too.
     virtual void Evaluate(duckdb::DataChunk& rows, std::vector<uint8_t>& passes) = 0;
   };
-  Result<std::unique_ptr<RowCondition>> Condition(const rows::Schema& schema,
+  // `catalog`: its types and macros may be named.
+  Result<std::unique_ptr<RowCondition>> Condition(const catalog::Catalog& catalog,
+                                                  const rows::Schema& schema,
                                                   const std::string& expression,
                                                   const Origin& origin);
+
+  // That the macro's body binds, with the types and macros of the catalog, and that its name is
+  // free.
+  Status CheckMacro(const catalog::Catalog& catalog, const catalog::MacroDefinition& macro,
+                    const Origin& origin);
 
   // What an INSERT, UPDATE or DELETE does, worked out against the table's present rows, not done.
   struct WriteRows {

@@ -6,7 +6,9 @@
 #include "sql/parser_columns.h"
 #include "sql/parser_duckdb.h"
 #include "sql/parser_endpoint.h"
+#include "sql/parser_stream_options.h"
 #include "sql/parser_values.h"
+#include "sql/parser_vocabulary.h"
 
 namespace millrace::sql {
 namespace {
@@ -16,39 +18,9 @@ constexpr size_t kNameBytesMax = 249;  // Kafka's limit for topics
 
 const std::vector<std::string>& LaterKinds() {
   static const std::vector<std::string> kinds = {
-      "SINK",       "JOB",    "CHECK",    "ALERT",    "CHART",  "MODEL",
-      "CONNECTION", "MACRO",  "FUNCTION", "TYPE",     "SCHEMA", "SEQUENCE",
-      "DASHBOARD",  "SECRET", "TRIGGER",  "DATABASE", "ROLE",   "USER"};
+      "SINK",     "JOB",       "CHECK",  "ALERT",   "CHART",    "MODEL", "CONNECTION", "SCHEMA",
+      "SEQUENCE", "DASHBOARD", "SECRET", "TRIGGER", "DATABASE", "ROLE",  "USER"};
   return kinds;
-}
-
-bool IsPart(std::string_view lower, std::string_view suffix) {
-  return lower.size() > suffix.size() && lower.ends_with(suffix);
-}
-
-// A name that an object may take. Schemas other than the default one hold no objects made by these
-// statements.
-Result<std::string> ExpectNewName(Cursor& cursor, catalog::Kind kind) {
-  const size_t begin = cursor.Peek().begin;
-  const bool dotted = cursor.AtSymbol('.', 1);
-  const std::string what = fmt::format("the name of the {}", catalog::KindName(kind));
-  TRY(PlacedName name, dotted ? cursor.ExpectReference(what) : cursor.ExpectName(what));
-  const std::string lower = rows::LowerName(name.name);
-  const auto refuse = [&](std::string message) {
-    return cursor.At(begin, Error(Code::kInvalidArgument, std::move(message)).SqlState("42602"));
-  };
-  if (dotted && name.name.find('.') != std::string::npos) {
-    return refuse(fmt::format("a {} stands in schema public: {} cannot be created in another",
-                              catalog::KindName(kind), name.name));
-  }
-  if (name.name.size() > kNameBytesMax)
-    return refuse(fmt::format("a name has at most {} bytes", kNameBytesMax));
-  if (lower.starts_with("__"))
-    return refuse("names that begin with __ are kept for Millrace's own topics");
-  if (IsPart(lower, ".quarantine") || IsPart(lower, ".late")) {
-    return refuse("names that end in .quarantine or .late are kept for what streams refuse");
-  }
-  return name.name;
 }
 
 class CreateParser {
@@ -85,11 +57,15 @@ class CreateParser {
       return Named(catalog::Kind::kEndpoint, "ENDPOINT", &CreateParser::Endpoint);
     if (cursor_.Accept({"SOURCE"}))
       return Named(catalog::Kind::kSource, "SOURCE", &CreateParser::Source);
+    if (cursor_.Accept({"TYPE"})) return Named(catalog::Kind::kType, "TYPE", &CreateParser::Type);
+    if (cursor_.Accept({"MACRO"}) || cursor_.Accept({"FUNCTION"}))
+      return Named(catalog::Kind::kMacro, "MACRO", &CreateParser::Macro);
     if (cursor_.Peek().kind == Token::Kind::kWord &&
         IsLaterKind(NameOf(cursor_.text(), cursor_.Peek())))
       return Later(begin);
     return cursor_.Unexpected(
-        "what to create: STREAM, TABLE, MATERIALIZED VIEW, VIEW, INDEX, ENDPOINT or SOURCE",
+        "what to create: STREAM, TABLE, MATERIALIZED VIEW, VIEW, INDEX, ENDPOINT, SOURCE, TYPE or "
+        "MACRO",
         SingularKinds());
   }
 
@@ -127,6 +103,8 @@ class CreateParser {
     if (Status status = (this->*body)(*name); !status.ok()) {
       return std::move(status).error().With(fmt::format("CREATE {} {}", words, *name));
     }
+    for (const std::string& type : cursor_.types_noted())
+      create_.uses.push_back({catalog::Kind::kType, type});
     return std::move(create_);
   }
 
@@ -152,68 +130,10 @@ class CreateParser {
       stream.partitions = static_cast<int>(partitions);
       if (!cursor_.Accept({"PARTITION"})) TRY(cursor_.Expect({"PARTITIONS"}));
     }
-    if (cursor_.Accept({"WITH"})) TRY(StreamOptions(stream));
+    if (cursor_.Accept({"WITH"})) TRY(ExpectStreamOptions(cursor_, stream, /*created=*/true));
     TRY(cursor_.ExpectEnd("PARTITION BY, INTO n PARTITIONS, WITH", {"PARTITION", "INTO", "WITH"}));
     create_.definition = std::move(stream);
     return Ok();
-  }
-
-  Status StreamOptions(catalog::StreamDefinition& stream) {
-    TRY(const std::vector<Option> options, ExpectOptions(cursor_));
-    TRY(CheckOptionNames(cursor_, options, "a stream",
-                         {"format", "retention", "retention_bytes", "on_invalid", "late",
-                          "idle_after", "future_max"},
-                         {"durability", "archive"}));
-    for (const Option& option : options) TRY(StreamOption(stream, option));
-    return Ok();
-  }
-
-  Status StreamOption(catalog::StreamDefinition& stream, const Option& option) {
-    if (option.name == "format") {
-      return Format(option);
-    } else if (option.name == "retention") {
-      return Retention(stream, option);
-    } else if (option.name == "retention_bytes") {
-      TRY(stream.retention_bytes, SizeOf(cursor_, option));
-    } else if (option.name == "on_invalid") {
-      TRY(const size_t choice, ChoiceOf(cursor_, option, {"quarantine", "reject"}));
-      stream.on_invalid = static_cast<catalog::StreamDefinition::OnInvalid>(choice);
-    } else if (option.name == "late") {
-      TRY(const size_t choice, ChoiceOf(cursor_, option, {"keep", "divert"}));
-      stream.late = static_cast<catalog::StreamDefinition::Late>(choice);
-      if (stream.late == catalog::StreamDefinition::Late::kDivert && !stream.watermark) {
-        return cursor_.At(option.name_begin,
-                          Error(Code::kInvalidArgument,
-                                "late = 'divert' needs a WATERMARK, which says what is late"));
-      }
-    } else if (option.name == "idle_after") {
-      TRY(stream.idle_after, DurationOf(cursor_, option));
-    } else {
-      TRY(stream.future_max, DurationOf(cursor_, option));
-    }
-    return Ok();
-  }
-
-  Status Format(const Option& option) {
-    for (std::string_view later : {"csv", "avro", "protobuf", "debezium", "raw", "text"}) {
-      if (!rows::EqualNames(option.value, later)) continue;
-      return cursor_.At(option.value_begin,
-                        Error(Code::kNotSupported, "format '{}' is not available yet", later)
-                            .Hint("the format of records is 'json'"));
-    }
-    TRY(ChoiceOf(cursor_, option, {"json"}));
-    return Ok();
-  }
-
-  Status Retention(catalog::StreamDefinition& stream, const Option& option) {
-    Result<std::chrono::microseconds> time = DurationOf(cursor_, option);
-    if (time.ok()) {
-      stream.retention = *time;
-      return Ok();
-    }
-    if (SizeFromText(option.value).ok())
-      return std::move(time).error().Hint("a size is retention_bytes = '10 GB'");
-    return std::move(time).error();
   }
 
   Error NotFromSelect(std::string_view what) const {
@@ -443,6 +363,19 @@ class CreateParser {
     return Ok();
   }
 
+  // ---- types and macros
+
+  Status Type(const std::string& name) {
+    TRY(create_.definition, ExpectTypeBody(cursor_, name));
+    return Ok();
+  }
+
+  Status Macro(const std::string& name) {
+    create_.select_begin = cursor_.Peek().begin;
+    TRY(create_.definition, ExpectMacroBody(cursor_, name));
+    return Ok();
+  }
+
   Cursor& cursor_;
   CreateStatement create_;
   bool materialized_ = false;
@@ -450,7 +383,36 @@ class CreateParser {
   size_t select_at_ = 0;  // cursor position of the SELECT
 };
 
+bool IsPart(std::string_view lower, std::string_view suffix) {
+  return lower.size() > suffix.size() && lower.ends_with(suffix);
+}
+
 }  // namespace
+
+// A name that an object may take. Schemas other than the default one hold no objects made by these
+// statements.
+Result<std::string> ExpectNewName(Cursor& cursor, catalog::Kind kind) {
+  const size_t begin = cursor.Peek().begin;
+  const bool dotted = cursor.AtSymbol('.', 1);
+  const std::string what = fmt::format("the name of the {}", catalog::KindName(kind));
+  TRY(PlacedName name, dotted ? cursor.ExpectReference(what) : cursor.ExpectName(what));
+  const std::string lower = rows::LowerName(name.name);
+  const auto refuse = [&](std::string message) {
+    return cursor.At(begin, Error(Code::kInvalidArgument, std::move(message)).SqlState("42602"));
+  };
+  if (dotted && name.name.find('.') != std::string::npos) {
+    return refuse(fmt::format("a {} stands in schema public: {} cannot be created in another",
+                              catalog::KindName(kind), name.name));
+  }
+  if (name.name.size() > kNameBytesMax)
+    return refuse(fmt::format("a name has at most {} bytes", kNameBytesMax));
+  if (lower.starts_with("__"))
+    return refuse("names that begin with __ are kept for Millrace's own topics");
+  if (IsPart(lower, ".quarantine") || IsPart(lower, ".late")) {
+    return refuse("names that end in .quarantine or .late are kept for what streams refuse");
+  }
+  return name.name;
+}
 
 const std::vector<KindWord>& KindWords() {
   static const std::vector<KindWord> words = {{"STREAM", "STREAMS", catalog::Kind::kStream},
@@ -458,7 +420,10 @@ const std::vector<KindWord>& KindWords() {
                                               {"VIEW", "VIEWS", catalog::Kind::kView},
                                               {"INDEX", "INDEXES", catalog::Kind::kIndex},
                                               {"SOURCE", "SOURCES", catalog::Kind::kSource},
-                                              {"ENDPOINT", "ENDPOINTS", catalog::Kind::kEndpoint}};
+                                              {"ENDPOINT", "ENDPOINTS", catalog::Kind::kEndpoint},
+                                              {"TYPE", "TYPES", catalog::Kind::kType},
+                                              {"MACRO", "MACROS", catalog::Kind::kMacro},
+                                              {"FUNCTION", "FUNCTIONS", catalog::Kind::kMacro}};
   return words;
 }
 

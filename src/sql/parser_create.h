@@ -1,4 +1,4 @@
-// CREATE [OR REPLACE] STREAM, TABLE, [MATERIALIZED] VIEW, INDEX, ENDPOINT, SOURCE.
+// CREATE [OR REPLACE] STREAM, TABLE, [MATERIALIZED] VIEW, INDEX, ENDPOINT, SOURCE, TYPE, MACRO.
 // Pure functions, thread-safe.
 #pragma once
 
@@ -18,6 +18,10 @@ const std::vector<KindWord>& KindWords();
 // What design and other systems know and this build does not have: the singular, and what to say.
 bool IsLaterKind(std::string_view word);
 std::vector<std::string> SingularKinds();
+
+// A name that an object may take. Schemas other than the default one hold no objects made by these
+// statements.
+Result<std::string> ExpectNewName(Cursor& cursor, catalog::Kind kind);
 
 // The cursor stands behind CREATE.
 Result<CreateStatement> ParseCreate(Cursor& cursor);

@@ -1,5 +1,6 @@
 #include "sql/parser_cursor.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "duckdb/parser/keyword_helper.hpp"
@@ -19,10 +20,16 @@ bool IsReserved(const std::string& word) {
 
 }  // namespace
 
-Cursor::Cursor(std::string_view text, std::string_view file, std::span<const Token> tokens)
-    : text_(text), file_(file), tokens_(tokens) {
+Cursor::Cursor(std::string_view text, std::string_view file, std::span<const Token> tokens,
+               const catalog::NamedTypes& types)
+    : text_(text), file_(file), tokens_(tokens), types_(types) {
   CHECK(!tokens.empty()) << "an empty statement";
   end_ = {Token::Kind::kEnd, tokens.back().end, tokens.back().end};
+}
+
+void Cursor::NoteType(const std::string& name) {
+  if (std::find(types_noted_.begin(), types_noted_.end(), name) == types_noted_.end())
+    types_noted_.push_back(name);
 }
 
 const Token& Cursor::Peek(size_t ahead) const {

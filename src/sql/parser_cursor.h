@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "catalog/sql_text.h"
 #include "sql/lexer.h"
 
 namespace millrace::sql {
@@ -21,11 +22,18 @@ struct PlacedName {
 
 class Cursor {
  public:
-  // `tokens`: of one statement, at least one, none of them kEnd.
-  Cursor(std::string_view text, std::string_view file, std::span<const Token> tokens);
+  // `tokens`: of one statement, at least one, none of them kEnd. `types`: the user's own; outlives
+  // the cursor.
+  Cursor(std::string_view text, std::string_view file, std::span<const Token> tokens,
+         const catalog::NamedTypes& types);
 
   std::string_view text() const { return text_; }
   std::string_view file() const { return file_; }
+
+  const catalog::NamedTypes& types() const { return types_; }
+  // The user's own types that the statement has named so far, each once.
+  const std::vector<std::string>& types_noted() const { return types_noted_; }
+  void NoteType(const std::string& name);
 
   // The token at the cursor or after it; beyond the last one a kEnd token that stands where the
   // statement ends.
@@ -75,6 +83,8 @@ class Cursor {
   std::string_view text_;
   std::string_view file_;
   std::span<const Token> tokens_;
+  const catalog::NamedTypes& types_;
+  std::vector<std::string> types_noted_;
   Token end_;
   size_t at_ = 0;
 };

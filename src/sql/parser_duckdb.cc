@@ -4,8 +4,10 @@
 
 #include "duckdb/common/error_data.hpp"
 #include "duckdb/parser/expression/columnref_expression.hpp"
+#include "duckdb/parser/parsed_data/create_info.hpp"
 #include "duckdb/parser/parsed_expression_iterator.hpp"
 #include "duckdb/parser/parser.hpp"
+#include "duckdb/parser/statement/create_statement.hpp"
 #include "duckdb/parser/statement/delete_statement.hpp"
 #include "duckdb/parser/statement/insert_statement.hpp"
 #include "duckdb/parser/statement/update_statement.hpp"
@@ -201,6 +203,19 @@ Status CheckExpression(const Cursor& cursor, const Cursor::Slice& expression, st
   Cursor::Slice shifted{"SELECT " + expression.text,
                         expression.begin - std::min<size_t>(expression.begin, 7)};
   return CheckNames(cursor, shifted, what, *parsed[0], columns);
+}
+
+Result<bool> CheckMacro(const Cursor& cursor, const Cursor::Slice& body) {
+  constexpr std::string_view kPrefix = "CREATE MACRO m ";
+  Cursor::Slice whole{std::string(kPrefix) + body.text,
+                      body.begin - std::min(body.begin, kPrefix.size())};
+  TRY(const auto statements, ParseSlice(cursor, whole));
+  if (statements.size() != 1 || statements[0]->type != duckdb::StatementType::CREATE_STATEMENT) {
+    return cursor.At(body.begin,
+                     Error(Code::kInvalidArgument, "expected one macro").SqlState("42601"));
+  }
+  const auto& info = *statements[0]->Cast<duckdb::CreateStatement>().info;
+  return info.type == duckdb::CatalogType::TABLE_MACRO_ENTRY;
 }
 
 Result<std::variant<SelectStatement, WriteStatement>> ParseForeign(const Cursor& cursor,

@@ -21,6 +21,10 @@ Status CheckSelect(const Cursor& cursor, const Cursor::Slice& select);
 Status CheckExpression(const Cursor& cursor, const Cursor::Slice& expression, std::string_view what,
                        const std::vector<std::string>& columns);
 
+// Checks that the slice is what stands behind the name in CREATE MACRO: "(a, b := 2) AS a + b".
+// True: it is a table macro.
+Result<bool> CheckMacro(const Cursor& cursor, const Cursor::Slice& body);
+
 // A whole statement that is none of ours: SELECT and the like, INSERT, UPDATE, DELETE. Others are
 // refused.
 Result<std::variant<SelectStatement, WriteStatement>> ParseForeign(const Cursor& cursor,

@@ -8,6 +8,7 @@
 #include "sql/clock.h"
 #include "sql/database_impl.h"
 #include "sql/view_planner.h"
+#include "sql/vocabulary.h"
 #include "sql/volatility.h"
 
 namespace millrace::sql {
@@ -108,6 +109,7 @@ Result<ViewPlan> Database::PlanView(const catalog::Catalog& catalog,
     context.session_form = session_form;
     return Guard(
         [&]() -> Result<ViewPlan> {
+          TRY(Teach(*lease, catalog));
           std::optional<Result<ViewPlan>> mapped;
           lease->client().RunFunctionInTransaction([&] {
             mapped.emplace(MapView(lease->client(), *impl_->resident, catalog, view, place));
@@ -133,6 +135,7 @@ Result<Database::Bound> Database::Bind(const catalog::Catalog& catalog, const st
   QueryContext& context = lease->context();
   context.catalog = &catalog;
   const auto bind = [&]() -> Result<Bound> {
+    TRY(Teach(*lease, catalog));
     TRY(auto statement, ParseSelect(select));
     for (const auto& [name, index] : statement->named_param_map) {
       if (!parameters.contains(name)) {

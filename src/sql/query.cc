@@ -4,6 +4,7 @@
 #include "duckdb/main/prepared_statement_data.hpp"
 #include "duckdb/parser/statement/explain_statement.hpp"
 #include "sql/database_impl.h"
+#include "sql/vocabulary.h"
 
 namespace millrace::sql {
 namespace {
@@ -119,6 +120,11 @@ Result<QueryResult> Database::Query(std::shared_ptr<const Snapshot> snapshot,
   QueryContext& context = lease->context();
   context.catalog = &snapshot->catalog();
   context.snapshot = snapshot.get();
+  const auto fail = [&](const duckdb::ErrorData& error) -> Status {
+    return FromCall(error, place, context);
+  };
+  // Also for a statement that is prepared already: DuckDB may bind it again.
+  TRY(Guard([&] { return Teach(*lease, snapshot->catalog()); }, fail));
   std::shared_ptr<duckdb::PreparedStatement> prepared = lease->FindPrepared(key);
   if (!prepared) {
     const Watchdog::Guard watch(impl_->watchdog, lease->client(), limits.timeout, cancel);
@@ -130,9 +136,7 @@ Result<QueryResult> Database::Query(std::shared_ptr<const Snapshot> snapshot,
       if (watch.reason() != Watchdog::Reason::kNone) return Interrupted(watch.reason(), limits);
       return FromCall(prepared->error, place, context);
     };
-    TRY(Guard(prepare, [&](const duckdb::ErrorData& error) -> Status {
-      return FromCall(error, place, context);
-    }));
+    TRY(Guard(prepare, fail));
     lease->KeepPrepared(key, prepared);
   }
   TRY(QueryResult result, impl_->Run(*lease, *prepared, parameters, limits, cancel, place));
@@ -148,6 +152,7 @@ Result<std::string> Database::ExplainQuery(std::shared_ptr<const Snapshot> snaps
   context.catalog = &snapshot->catalog();
   context.snapshot = snapshot.get();
   const auto explain = [&]() -> Result<std::string> {
+    TRY(Teach(*lease, snapshot->catalog()));
     TRY(auto statement, ParseSelect(select));
     auto result = lease->connection().Query(
         duckdb::make_uniq<duckdb::ExplainStatement>(std::move(statement)));

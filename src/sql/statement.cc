@@ -4,6 +4,7 @@
 
 #include "rows/schema.h"
 #include "sql/lexer.h"
+#include "sql/parser_alter.h"
 #include "sql/parser_create.h"
 #include "sql/parser_cursor.h"
 #include "sql/parser_duckdb.h"
@@ -20,7 +21,6 @@ struct Refusal {
   std::string_view hint;
 };
 constexpr Refusal kRefusals[] = {
-    {"ALTER", "ALTER is not available yet", "CREATE OR REPLACE changes a view"},
     {"ATTACH", "other databases cannot be attached", ""},
     {"DETACH", "other databases cannot be attached", ""},
     {"COPY", "COPY is not available yet", "INSERT INTO … SELECT * FROM 'file.csv' reads a file"},
@@ -52,7 +52,6 @@ constexpr Refusal kRefusals[] = {
      ""},
     {"END", "transactions of several statements are not available yet: each statement is one", ""},
     {"MERGE", "MERGE is not available yet", "INSERT … ON CONFLICT DO UPDATE inserts or updates"},
-    {"COMMENT", "COMMENT is not available yet", ""},
     {"GRANT", "users and rights are not available yet", ""},
     {"REVOKE", "users and rights are not available yet", ""},
     {"SUBSCRIBE", "SUBSCRIBE is not available yet", ""},
@@ -62,9 +61,9 @@ constexpr Refusal kRefusals[] = {
 
 const std::vector<std::string>& Starters() {
   static const std::vector<std::string> words = {
-      "CREATE", "DROP",     "SHOW",      "DESCRIBE", "DESC",    "EXPLAIN", "REPLAY",
-      "SELECT", "WITH",     "VALUES",    "FROM",     "TABLE",   "INSERT",  "UPDATE",
-      "DELETE", "TRUNCATE", "SUMMARIZE", "PIVOT",    "UNPIVOT", "(",       "ALTER"};
+      "CREATE",    "DROP",   "SHOW",    "DESCRIBE", "DESC",   "EXPLAIN", "REPLAY", "SELECT",
+      "WITH",      "VALUES", "FROM",    "TABLE",    "INSERT", "UPDATE",  "DELETE", "TRUNCATE",
+      "SUMMARIZE", "PIVOT",  "UNPIVOT", "(",        "ALTER",  "COMMENT"};
   return words;
 }
 
@@ -74,6 +73,13 @@ bool StartsQuery(const Cursor& cursor) {
     if (cursor.AtWord(word)) return true;
   }
   return cursor.AtSymbol('(');
+}
+
+// The macro's other words: FUNCTION for MACRO, MACRO TABLE for a table macro.
+void SkipMacroWords(Cursor& cursor, catalog::Kind kind) {
+  if (kind == catalog::Kind::kMacro && cursor.AtWord("TABLE") &&
+      cursor.Peek(1).kind != Token::Kind::kEnd)
+    cursor.Advance();
 }
 
 Result<DropStatement> ParseDrop(Cursor& cursor) {
@@ -91,11 +97,13 @@ Result<DropStatement> ParseDrop(Cursor& cursor) {
   if (found == words.end() || (materialized && found->kind != catalog::Kind::kView)) {
     if (materialized) return cursor.Unexpected("VIEW", {"VIEW"});
     return cursor.Unexpected(
-        "what to drop: STREAM, TABLE, MATERIALIZED VIEW, VIEW, INDEX, ENDPOINT or SOURCE",
+        "what to drop: STREAM, TABLE, MATERIALIZED VIEW, VIEW, INDEX, ENDPOINT, SOURCE, TYPE or "
+        "MACRO",
         SingularKinds());
   }
   cursor.Advance();
   drop.kind = found->kind;
+  SkipMacroWords(cursor, drop.kind);
   if (cursor.Accept({"IF"})) {
     TRY(cursor.Expect({"EXISTS"}));
     drop.if_exists = true;
@@ -132,8 +140,9 @@ Result<ShowStatement> ParseShow(Cursor& cursor) {
       return cursor.At(token.begin,
                        Error(Code::kNotSupported, "SHOW {}: not available yet", later));
   }
-  return cursor.Unexpected("what to show: STREAMS, TABLES, VIEWS, SOURCES, ENDPOINTS or INDEXES",
-                           plurals);
+  return cursor.Unexpected(
+      "what to show: STREAMS, TABLES, VIEWS, SOURCES, ENDPOINTS, INDEXES, TYPES or MACROS",
+      plurals);
 }
 
 Result<Variant> ParseDescribe(Cursor& cursor) {
@@ -210,6 +219,8 @@ Result<Variant> ParseOne(Cursor& cursor) {
   if (cursor.Accept({"DESCRIBE"}) || cursor.Accept({"DESC"})) return ParseDescribe(cursor);
   if (cursor.Accept({"EXPLAIN"})) return Wrap(ParseExplain(cursor));
   if (cursor.Accept({"REPLAY"})) return Wrap(ParseReplay(cursor));
+  if (cursor.Accept({"COMMENT"})) return Wrap(ParseComment(cursor));
+  if (cursor.Accept({"ALTER"})) return Wrap(ParseAlter(cursor));
   for (const Refusal& refusal : kRefusals) {
     if (!cursor.AtWord(refusal.word)) continue;
     return cursor.At(cursor.Peek().begin,
@@ -226,29 +237,74 @@ Result<Variant> ParseOne(Cursor& cursor) {
                     std::move(foreign));
 }
 
-}  // namespace
-
-Result<std::vector<Statement>> Parse(std::string_view text, std::string_view file) {
-  TRY(const std::vector<Token> tokens, Lex(text, file));
-  std::vector<Statement> statements;
+// The tokens of each statement.
+std::vector<std::span<const Token>> Split(std::string_view text, const std::vector<Token>& tokens) {
   const auto is_end = [&](const Token& token) {
     return token.kind == Token::Kind::kEnd ||
            (token.kind == Token::Kind::kSymbol && text[token.begin] == ';');
   };
+  std::vector<std::span<const Token>> parts;
   size_t from = 0;
   for (size_t to = 0; to < tokens.size(); ++to) {
     if (!is_end(tokens[to])) continue;
-    if (to > from) {
-      Cursor cursor(text, file, std::span(tokens).subspan(from, to - from));
-      Statement statement;
-      TRY(statement.statement, ParseOne(cursor));
-      statement.begin = tokens[from].begin;
-      statement.text = text.substr(statement.begin, tokens[to - 1].end - statement.begin);
-      statements.push_back(std::move(statement));
-    }
+    if (to > from) parts.push_back(std::span(tokens).subspan(from, to - from));
     from = to + 1;
   }
+  return parts;
+}
+
+// A type is there for the statements that follow its own.
+void NoteType(const Statement& statement, catalog::NamedTypes& types) {
+  const auto* create = std::get_if<CreateStatement>(&statement.statement);
+  if (create == nullptr) return;
+  const auto* type = std::get_if<catalog::TypeDefinition>(&create->definition);
+  if (type != nullptr) types[rows::LowerName(type->name)] = {type->name, type->values};
+}
+
+}  // namespace
+
+Result<std::vector<Statement>> Parse(std::string_view text, std::string_view file,
+                                     const catalog::NamedTypes& given) {
+  TRY(const std::vector<Token> tokens, Lex(text, file));
+  catalog::NamedTypes types = given;
+  std::vector<Statement> statements;
+  for (const std::span<const Token>& part : Split(text, tokens)) {
+    Cursor cursor(text, file, part, types);
+    Statement statement;
+    TRY(statement.statement, ParseOne(cursor));
+    statement.begin = part.front().begin;
+    statement.text = text.substr(statement.begin, part.back().end - statement.begin);
+    NoteType(statement, types);
+    statements.push_back(std::move(statement));
+  }
   return statements;
+}
+
+catalog::NamedTypes TypesDeclared(std::string_view text) {
+  catalog::NamedTypes types;
+  const Result<std::vector<Token>> tokens = Lex(text);
+  if (!tokens.ok()) return types;
+  for (const std::span<const Token>& part : Split(text, *tokens)) {
+    Cursor cursor(text, "", part, types);
+    if (!cursor.Accept({"CREATE", "TYPE"}) && !cursor.Accept({"CREATE", "OR", "REPLACE", "TYPE"}))
+      continue;
+    cursor.Seek(0);
+    Statement statement;
+    Result<Variant> parsed = ParseOne(cursor);
+    if (!parsed.ok()) continue;
+    statement.statement = std::move(parsed).value();
+    NoteType(statement, types);
+  }
+  return types;
+}
+
+catalog::NamedTypes TypesOf(const catalog::Catalog& catalog) {
+  catalog::NamedTypes types;
+  for (const catalog::Object& word : *catalog.vocabulary()) {
+    const auto* type = std::get_if<catalog::TypeDefinition>(&word.definition);
+    if (type != nullptr) types[rows::LowerName(type->name)] = {type->name, type->values};
+  }
+  return types;
 }
 
 std::string NormaliseText(std::string_view text) {

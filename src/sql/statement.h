@@ -3,13 +3,15 @@
 // functions, thread-safe.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "base/result.h"
-#include "catalog/definitions.h"
+#include "catalog/catalog.h"
+#include "catalog/sql_text.h"
 
 namespace millrace::sql {
 
@@ -25,13 +27,37 @@ struct CreateStatement {
   catalog::Definition definition;  // views: schema and reads still empty, filled by the binder
   bool or_replace = false;
   bool if_not_exists = false;
-  size_t select_begin = 0;  // byte in the whole text where the inner SELECT begins
+  // Byte in the whole text where the inner SELECT begins, of a macro what stands behind its name.
+  size_t select_begin = 0;
+  std::vector<catalog::Use> uses;  // the user's own types that it declares columns by
 };
 struct DropStatement {
   catalog::Kind kind;
   std::string name;
   bool if_exists = false;
   bool cascade = false;
+};
+// COMMENT ON kind name IS 'text'.
+struct CommentStatement {
+  catalog::Kind kind;  // of COLUMN: kView, which stands for any relation
+  std::string name;
+  std::string column;  // COMMENT ON COLUMN: of the relation `name`
+  std::string text;    // empty: IS NULL
+};
+// ALTER kind name …
+struct AlterStatement {
+  catalog::Kind kind;
+  bool materialized = false;  // ALTER MATERIALIZED VIEW
+  std::string name;
+  struct Rename {
+    std::string to;
+  };
+  // SET (…) of a stream: `values` has the options in `names`.
+  struct SetOptions {
+    std::set<std::string> names;
+    catalog::StreamDefinition values;
+  };
+  std::variant<Rename, SetOptions> action;
 };
 struct ShowStatement {
   catalog::Kind kind;
@@ -62,7 +88,7 @@ struct ReplayStatement {  // internal form of `millrace replay STREAM`
 
 struct Statement {
   std::variant<CreateStatement, DropStatement, ShowStatement, DescribeStatement, ExplainStatement,
-               WriteStatement, SelectStatement, ReplayStatement>
+               WriteStatement, SelectStatement, ReplayStatement, CommentStatement, AlterStatement>
       statement;
   std::string text;  // of this statement alone, without the semicolon
   size_t begin = 0;  // byte where it begins in the whole text
@@ -70,13 +96,28 @@ struct Statement {
 
 // Splits and parses a text of any number of statements. An error carries file, line, column and
 // caret, says what was expected, and hints at the nearest keyword or type where one is near. `file`
-// is for errors only.
-Result<std::vector<Statement>> Parse(std::string_view text, std::string_view file = {});
+// is for errors only. `types`: the user's own, besides those that the text itself creates.
+Result<std::vector<Statement>> Parse(std::string_view text, std::string_view file = {},
+                                     const catalog::NamedTypes& types = {});
+// The types that a text creates, whatever else stands in it and whether that can be parsed.
+catalog::NamedTypes TypesDeclared(std::string_view text);
+catalog::NamedTypes TypesOf(const catalog::Catalog& catalog);
 
 // The relations that a SELECT names anywhere, each once, as written ("public." and "main." taken
 // off, other schemas kept); names that its WITH defines are none. Does not bind: a name may not
 // exist. Enough to order the views of a project before they are bound.
 Result<std::vector<std::string>> RelationsNamed(std::string_view select);
+
+// What of `vocabulary` a SELECT, an expression, or what stands behind the name in CREATE MACRO
+// names, each once. A text that cannot be parsed names nothing.
+enum class TextKind { kSelect, kExpression, kMacro };
+std::vector<catalog::Use> WordsNamed(std::string_view text, TextKind kind,
+                                     const catalog::Vocabulary& vocabulary);
+// The relations that the body of a macro names.
+Result<std::vector<std::string>> RelationsOfMacro(std::string_view body);
+
+// The text of a CREATE statement with another name for what it creates. REQUIRES: it is one.
+std::string Renamed(std::string_view create, const std::string& name);
 
 // A statement's text on one line: comments gone, white space outside quotes a single space. For
 // catalog::Object::text. A text that cannot be lexed comes back as it is.

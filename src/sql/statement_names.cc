@@ -1,15 +1,22 @@
 // Which relations a SELECT names: a walk over DuckDB's parse tree that knows the scope of WITH.
+#include <algorithm>
 #include <set>
 
 #include "duckdb/common/error_data.hpp"
+#include "duckdb/function/scalar_macro_function.hpp"
+#include "duckdb/function/table_macro_function.hpp"
 #include "duckdb/parser/common_table_expression_info.hpp"
+#include "duckdb/parser/expression/cast_expression.hpp"
+#include "duckdb/parser/expression/function_expression.hpp"
 #include "duckdb/parser/expression/subquery_expression.hpp"
+#include "duckdb/parser/parsed_data/create_macro_info.hpp"
 #include "duckdb/parser/parsed_expression_iterator.hpp"
 #include "duckdb/parser/parser.hpp"
 #include "duckdb/parser/query_node/cte_node.hpp"
 #include "duckdb/parser/query_node/recursive_cte_node.hpp"
 #include "duckdb/parser/query_node/select_node.hpp"
 #include "duckdb/parser/query_node/set_operation_node.hpp"
+#include "duckdb/parser/statement/create_statement.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
 #include "duckdb/parser/tableref/basetableref.hpp"
 #include "duckdb/parser/tableref/expressionlistref.hpp"
@@ -19,6 +26,7 @@
 #include "duckdb/parser/tableref/subqueryref.hpp"
 #include "duckdb/parser/tableref/table_function_ref.hpp"
 #include "rows/schema.h"
+#include "sql/lexer.h"
 #include "sql/statement.h"
 
 namespace millrace::sql {
@@ -62,7 +70,31 @@ class NameWalk {
     }
   }
 
+  void Expression(duckdb::ParsedExpression& expression, const Scope& scope) {
+    switch (expression.GetExpressionClass()) {
+      case duckdb::ExpressionClass::SUBQUERY: {
+        auto& subquery = expression.Cast<duckdb::SubqueryExpression>();
+        Node(*subquery.subquery->node, scope);
+        if (subquery.child) Expression(*subquery.child, scope);
+        return;
+      }
+      case duckdb::ExpressionClass::FUNCTION:
+        functions_.insert(
+            rows::LowerName(expression.Cast<duckdb::FunctionExpression>().function_name));
+        break;
+      case duckdb::ExpressionClass::CAST:
+        types_ += expression.Cast<duckdb::CastExpression>().cast_type.ToString() + " ";
+        break;
+      default:
+        break;
+    }
+    duckdb::ParsedExpressionIterator::EnumerateChildren(
+        expression, [&](duckdb::ParsedExpression& child) { Expression(child, scope); });
+  }
+
   std::vector<std::string> TakeNames() { return std::move(names_); }
+  const std::set<std::string>& functions() const { return functions_; }  // lower case
+  const std::string& types() const { return types_; }                    // of casts, as text
 
  private:
   void Select(duckdb::SelectNode& node, const Scope& scope) {
@@ -72,17 +104,6 @@ class NameWalk {
     for (const auto* expression : {&node.where_clause, &node.having, &node.qualify}) {
       if (*expression) Expression(**expression, scope);
     }
-  }
-
-  void Expression(duckdb::ParsedExpression& expression, const Scope& scope) {
-    if (expression.GetExpressionClass() == duckdb::ExpressionClass::SUBQUERY) {
-      auto& subquery = expression.Cast<duckdb::SubqueryExpression>();
-      Node(*subquery.subquery->node, scope);
-      if (subquery.child) Expression(*subquery.child, scope);
-      return;
-    }
-    duckdb::ParsedExpressionIterator::EnumerateChildren(
-        expression, [&](duckdb::ParsedExpression& child) { Expression(child, scope); });
   }
 
   void Ref(duckdb::TableRef& ref, const Scope& scope) {
@@ -140,7 +161,46 @@ class NameWalk {
 
   std::vector<std::string> names_;
   std::set<std::string> seen_;  // lower case
+  std::set<std::string> functions_;
+  std::string types_;
 };
+
+void WalkMacro(NameWalk& walk, duckdb::MacroFunction& macro) {
+  for (auto& [name, value] : macro.default_parameters) walk.Expression(*value, {});
+  if (macro.type == duckdb::MacroType::TABLE_MACRO) {
+    walk.Node(*macro.Cast<duckdb::TableMacroFunction>().query_node, {});
+  } else {
+    walk.Expression(*macro.Cast<duckdb::ScalarMacroFunction>().expression, {});
+  }
+}
+
+// May throw DuckDB's exceptions.
+void Walk(NameWalk& walk, std::string_view text, TextKind kind) {
+  if (kind == TextKind::kExpression) {
+    for (auto& expression : duckdb::Parser::ParseExpressionList(std::string(text)))
+      walk.Expression(*expression, {});
+    return;
+  }
+  duckdb::Parser parser;
+  parser.ParseQuery((kind == TextKind::kMacro ? "CREATE MACRO m " : "") + std::string(text));
+  for (const auto& statement : parser.statements) {
+    if (statement->type == duckdb::StatementType::SELECT_STATEMENT)
+      walk.Node(*statement->Cast<duckdb::SelectStatement>().node, {});
+    if (kind != TextKind::kMacro) continue;
+    auto& info = *statement->Cast<duckdb::CreateStatement>().info;
+    for (auto& macro : info.Cast<duckdb::CreateMacroInfo>().macros) WalkMacro(walk, *macro);
+  }
+}
+
+// Whether the text of types names this one.
+bool NamesType(const std::string& types, const std::string& name) {
+  const Result<std::vector<Token>> tokens = Lex(types);
+  if (!tokens.ok()) return false;
+  return std::any_of(tokens->begin(), tokens->end(), [&](const Token& token) {
+    return (token.kind == Token::Kind::kWord || token.kind == Token::Kind::kQuotedName) &&
+           rows::EqualNames(NameOf(types, token), name);
+  });
+}
 
 }  // namespace
 
@@ -155,6 +215,35 @@ Result<std::vector<std::string>> RelationsNamed(std::string_view select) {
       }
       walk.Node(*statement->Cast<duckdb::SelectStatement>().node, {});
     }
+    return walk.TakeNames();
+  } catch (const std::exception& e) {
+    return Error(Code::kInvalidArgument, "{}", duckdb::ErrorData(e).RawMessage()).SqlState("42601");
+  }
+}
+
+std::vector<catalog::Use> WordsNamed(std::string_view text, TextKind kind,
+                                     const catalog::Vocabulary& vocabulary) {
+  std::vector<catalog::Use> uses;
+  if (vocabulary.empty() || text.empty()) return uses;
+  NameWalk walk;
+  try {
+    Walk(walk, text, kind);
+  } catch (const std::exception&) {
+    return uses;
+  }
+  for (const catalog::Object& word : vocabulary) {
+    const bool named = word.kind() == catalog::Kind::kMacro
+                           ? walk.functions().contains(rows::LowerName(word.name()))
+                           : NamesType(walk.types(), word.name());
+    if (named) uses.push_back({word.kind(), word.name()});
+  }
+  return uses;
+}
+
+Result<std::vector<std::string>> RelationsOfMacro(std::string_view body) {
+  try {
+    NameWalk walk;
+    Walk(walk, body, TextKind::kMacro);
     return walk.TakeNames();
   } catch (const std::exception& e) {
     return Error(Code::kInvalidArgument, "{}", duckdb::ErrorData(e).RawMessage()).SqlState("42601");

@@ -161,6 +161,8 @@ class Replacer {
 
 }  // namespace
 
+bool IsWindowTable(const std::string& name) { return FindTable(name) != nullptr; }
+
 Status ReplaceWindowTables(duckdb::QueryNode& query, SessionForm session_form) {
   return Replacer(session_form).Visit(query);
 }

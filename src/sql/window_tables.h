@@ -22,4 +22,6 @@ enum class SessionForm { kWindowFunctions, kPlannerCalls };
 // Replaces every such call in the query, wherever it stands. kInvalidArgument: wrong arguments.
 Status ReplaceWindowTables(duckdb::QueryNode& query, SessionForm session_form);
 
+bool IsWindowTable(const std::string& name);
+
 }  // namespace millrace::sql

@@ -2,6 +2,7 @@
 #include "duckdb/parser/parsed_expression_iterator.hpp"
 #include "duckdb/parser/parser.hpp"
 #include "duckdb/parser/tableref/list.hpp"
+#include "sql/vocabulary.h"
 #include "sql/write_statement.h"
 
 namespace millrace::sql {
@@ -118,6 +119,7 @@ WriteEvaluation::WriteEvaluation(Database& database, Database::Impl& impl,
 
 Result<Database::WriteRows> WriteEvaluation::Evaluate(const WriteStatement& statement) {
   TRY(target_, WriteTarget::Of(snapshot_->catalog(), statement.target));
+  TRY(Teach(*lease_, snapshot_->catalog()));
   duckdb::Parser parser;
   parser.ParseQuery(statement.text);
   if (parser.statements.size() != 1) {

@@ -101,7 +101,7 @@ Status WriteEvaluation::CheckRows(const Chunks& rows) {
   }
   for (const catalog::Check& check : target_.checks) {
     TRY(const auto condition,
-        database_.Condition(target_.schema, check.expression,
+        database_.Condition(snapshot_->catalog(), target_.schema, check.expression,
                             Origin{"", check.expression, 0, check.expression.size()}));
     std::vector<uint8_t> passes;
     for (const auto& chunk : rows) {

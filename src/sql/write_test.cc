@@ -230,7 +230,8 @@ class ConditionTest : public WriteTest {
   Result<std::unique_ptr<Database::RowCondition>> Bind(const std::string& expression) {
     const auto* notes = snapshot_->catalog().FindTable("notes");
     text_ = "CHECK (" + expression + ")";
-    return database_->Condition(notes->schema, expression, Origin{"t.sql", text_, 0, text_.size()});
+    return database_->Condition(*snapshot_->catalog_ptr(), notes->schema, expression,
+                                Origin{"t.sql", text_, 0, text_.size()});
   }
   std::vector<uint8_t> Passes(const std::string& expression) {
     auto condition = Bind(expression);

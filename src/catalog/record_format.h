@@ -1,0 +1,16 @@
+// The numbers of the catalog's log record. The layout is in docs/formats/catalog.md: a change here
+// is a change there, and of kRecordVersion. Internal to catalog.
+#pragma once
+
+#include <cstdint>
+
+namespace millrace::catalog {
+
+// 2 added to version 1: comments, uses, identity, types and macros, ALTER.
+inline constexpr uint8_t kRecordVersion = 2;
+inline constexpr uint8_t kOldestRecordVersion = 1;
+enum class RecordTag : uint8_t { kCreate = 1, kReplace = 2, kDrop = 3, kAlter = 4 };
+// In the byte of a view's history: EMIT ON WINDOW CLOSE.
+inline constexpr uint8_t kEmitOnClose = 4;
+
+}  // namespace millrace::catalog

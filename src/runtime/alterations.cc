@@ -1,0 +1,150 @@
+// Statements that change what stays: COMMENT ON, ALTER.
+#include "catalog/relation_shape.h"
+#include "runtime/comments.h"
+#include "runtime/statements.h"
+
+namespace millrace::runtime {
+
+namespace {
+
+// REQUIRES: the object is not of that kind, or there is none.
+Error NotOfKind(const catalog::Catalog& catalog, const catalog::Object* object, catalog::Kind kind,
+                const std::string& name) {
+  if (object != nullptr) {
+    return Error(Code::kInvalidArgument, "{} is a {}, not a {}", Quoted(name),
+                 catalog::KindName(object->kind()), catalog::KindName(kind))
+        .SqlState("42809");
+  }
+  std::vector<std::string> names;
+  for (const catalog::Object* other : catalog.OfKind(kind)) names.push_back(other->name());
+  return Error(Code::kNotFound, "{} {} does not exist", catalog::KindName(kind), Quoted(name))
+      .Hint(DidYouMean(name, names))
+      .SqlState(catalog::IsRelation(kind) ? "42P01" : "42704");
+}
+
+// The object that the statement names.
+Result<const catalog::Object*> Altered(const catalog::Catalog& catalog,
+                                       const sql::AlterStatement& alter) {
+  const catalog::Object* object = catalog.FindInNameSpace(alter.kind, alter.name);
+  if (object == nullptr || object->kind() != alter.kind)
+    return NotOfKind(catalog, object, alter.kind, alter.name);
+  const auto* view = std::get_if<catalog::ViewDefinition>(&object->definition);
+  if (view != nullptr && alter.materialized && !view->materialized) {
+    return Error(Code::kInvalidArgument, "{} is a plain view", Quoted(view->name))
+        .Hint("write ALTER VIEW")
+        .SqlState("42809");
+  }
+  return object;
+}
+
+// What names the object names it in its text, so it would lose it.
+Status CheckNothingReads(const catalog::Catalog& catalog, const catalog::Object& object,
+                         const std::string& to) {
+  const std::vector<const catalog::Object*> readers =
+      catalog.DependentObjects(object.kind(), object.name());
+  if (readers.empty()) return Ok();
+  std::string list;
+  for (const catalog::Object* reader : readers) {
+    list += fmt::format("{}{} {}", list.empty() ? "" : ", ", catalog::KindName(reader->kind()),
+                        Quoted(reader->name()));
+  }
+  return Error(Code::kConflict, "{} {} is needed by {} under this name",
+               catalog::KindName(object.kind()), Quoted(object.name()), list)
+      .Hint(fmt::format("drop what needs it, rename, and create that again over {}", Quoted(to)))
+      .SqlState("2BP01");
+}
+
+// Makes what the statement says of a copy of the object.
+struct Alteration {
+  const catalog::Catalog& catalog;
+  catalog::Object& object;  // is changed
+  const std::string& text;  // of the statement
+
+  Status operator()(const sql::AlterStatement::Rename& rename) const {
+    if (rename.to == object.name()) return Ok();
+    // Another way to write its name is no other name.
+    if (!rows::EqualNames(rename.to, object.name()))
+      TRY(CheckNothingReads(catalog, object, rename.to));
+    if (object.identity.empty()) object.identity = object.name();
+    std::visit([&](auto& definition) { definition.name = rename.to; }, object.definition);
+    object.text = sql::Renamed(object.text, rename.to);
+    return Ok();
+  }
+
+  Status operator()(const sql::AlterStatement::SetOptions& set) const {
+    auto& stream = std::get<catalog::StreamDefinition>(object.definition);
+    const catalog::StreamDefinition& values = set.values;
+    if (set.names.contains("retention")) stream.retention = values.retention;
+    if (set.names.contains("retention_bytes")) stream.retention_bytes = values.retention_bytes;
+    if (set.names.contains("on_invalid")) stream.on_invalid = values.on_invalid;
+    if (set.names.contains("idle_after")) stream.idle_after = values.idle_after;
+    if (set.names.contains("future_max")) stream.future_max = values.future_max;
+    object.text += ";\n" + text;
+    return Ok();
+  }
+};
+
+// The object that the statement names.
+Result<const catalog::Object*> Commented(const catalog::Catalog& catalog,
+                                         const sql::CommentStatement& comment) {
+  const catalog::Object* object = catalog.FindInNameSpace(comment.kind, comment.name);
+  if (object != nullptr && (object->kind() == comment.kind || !comment.column.empty()))
+    return object;
+  if (comment.column.empty()) return NotOfKind(catalog, object, comment.kind, comment.name);
+  return Error(Code::kNotFound, "relation {} does not exist", Quoted(comment.name))
+      .Hint(DidYouMean(comment.name, catalog.RelationNames()))
+      .SqlState("42P01");
+}
+
+}  // namespace
+
+Status SetComment(catalog::Object& object, const sql::CommentStatement& comment) {
+  if (comment.column.empty()) {
+    object.comments.object = comment.text;
+    return Ok();
+  }
+  const catalog::RelationShape shape = catalog::ShapeOf(object);
+  const auto column = shape.schema.Find(comment.column);
+  if (!column || *column >= shape.visible) {
+    return Error(Code::kNotFound, "column {} does not exist in {} {}", Quoted(comment.column),
+                 catalog::KindName(object.kind()), Quoted(object.name()))
+        .Hint(DidYouMean(comment.column, shape.schema.names()))
+        .SqlState("42703");
+  }
+  const std::string key = rows::LowerName(comment.column);
+  if (comment.text.empty()) {
+    object.comments.columns.erase(key);
+  } else {
+    object.comments.columns[key] = comment.text;
+  }
+  return Ok();
+}
+
+Result<StatementResult> ExecuteComment(Node::Impl& node, const sql::CommentStatement& comment) {
+  const std::lock_guard lock(node.definition_mutex);
+  const catalog::CatalogPtr catalog = node.publisher.newest()->catalog;
+  StatementResult result;
+  result.tag = "COMMENT";
+  TRY(const catalog::Object* object, Commented(*catalog, comment));
+  catalog::Alter alter{object->name(), *object};
+  TRY(SetComment(alter.object, comment));
+  if (alter.object.comments != object->comments) TRY(ApplyChanges(node, {std::move(alter)}));
+  result.step = node.publisher.newest()->state.step.value;
+  return result;
+}
+
+Result<StatementResult> ExecuteAlter(Node::Impl& node, const sql::AlterStatement& alter,
+                                     const std::string& text) {
+  const std::lock_guard lock(node.definition_mutex);
+  const catalog::CatalogPtr catalog = node.publisher.newest()->catalog;
+  StatementResult result;
+  result.tag = "ALTER " + Keyword(alter.kind);
+  TRY(const catalog::Object* object, Altered(*catalog, alter));
+  catalog::Alter change{object->name(), *object};
+  TRY(std::visit(Alteration{*catalog, change.object, text}, alter.action));
+  TRY(ApplyChanges(node, {std::move(change)}));
+  result.step = node.publisher.newest()->state.step.value;
+  return result;
+}
+
+}  // namespace millrace::runtime

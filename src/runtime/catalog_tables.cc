@@ -1,0 +1,250 @@
+#include "runtime/catalog_tables.h"
+
+#include "catalog/sql_text.h"
+#include "runtime/system_table_parts.h"
+
+namespace millrace::runtime {
+
+namespace {
+
+using duckdb::LogicalType;
+using duckdb::Value;
+using Row = std::vector<Value>;
+using system_tables::MakeSchema;
+using system_tables::Number;
+using system_tables::OptionalText;
+using system_tables::Text;
+
+std::string ColumnsText(const rows::Schema& schema) {
+  std::string out;
+  for (const rows::Column& column : schema.columns) {
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", column.name, column.type.ToString());
+  }
+  return out;
+}
+
+std::string Joined(const std::vector<std::string>& names) {
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+SystemTable Streams() {
+  return {
+      MakeSchema({{"name", LogicalType::VARCHAR},
+                  {"columns", LogicalType::VARCHAR},
+                  {"partitions", LogicalType::INTEGER},
+                  {"partition_by", LogicalType::VARCHAR},
+                  {"records", LogicalType::BIGINT},
+                  {"rows", LogicalType::BIGINT},
+                  {"watermark", LogicalType::TIMESTAMP},
+                  {"on_invalid", LogicalType::VARCHAR},
+                  {"late", LogicalType::VARCHAR},
+                  {"comment", LogicalType::VARCHAR}}),
+      [](const Published& published) {
+        std::vector<Row> rows;
+        for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kStream)) {
+          const auto& stream = std::get<catalog::StreamDefinition>(object->definition);
+          const std::string internal = InternalName(*object);
+          const auto books = published.state.books.find(internal);
+          const StreamBooks counted =
+              books == published.state.books.end() ? StreamBooks{} : books->second;
+          const auto watermark = published.state.watermarks.find(internal);
+          rows.push_back(
+              {Text(stream.name), Text(ColumnsText(stream.schema)),
+               Value::INTEGER(stream.partitions), Text(Joined(stream.partition_by)),
+               Number(counted.records), Number(counted.rows),
+               watermark == published.state.watermarks.end()
+                   ? Value(LogicalType::TIMESTAMP)
+                   : Value::TIMESTAMP(duckdb::timestamp_t(watermark->second.value)),
+               Text(stream.on_invalid == catalog::StreamDefinition::OnInvalid::kReject
+                        ? "reject"
+                        : "quarantine"),
+               Text(stream.late == catalog::StreamDefinition::Late::kDivert ? "divert" : "keep"),
+               OptionalText(object->comments.object)});
+        }
+        return rows;
+      }};
+}
+
+SystemTable Tables() {
+  return {MakeSchema({{"name", LogicalType::VARCHAR},
+                      {"columns", LogicalType::VARCHAR},
+                      {"primary_key", LogicalType::VARCHAR},
+                      {"rows", LogicalType::BIGINT},
+                      {"comment", LogicalType::VARCHAR}}),
+          [](const Published& published) {
+            std::vector<Row> rows;
+            for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kTable)) {
+              const auto& table = std::get<catalog::TableDefinition>(object->definition);
+              rows.push_back({Text(table.name), Text(ColumnsText(table.schema)),
+                              Text(Joined(table.primary_key)),
+                              Number(published.relations->Find(table.name)->content->row_count()),
+                              OptionalText(object->comments.object)});
+            }
+            return rows;
+          }};
+}
+
+SystemTable Views() {
+  return {
+      MakeSchema({{"name", LogicalType::VARCHAR},
+                  {"kind", LogicalType::VARCHAR},
+                  {"status", LogicalType::VARCHAR},
+                  {"columns", LogicalType::VARCHAR},
+                  {"rows", LogicalType::BIGINT},
+                  {"bytes", LogicalType::BIGINT},
+                  {"last_change_step", LogicalType::BIGINT},
+                  {"reads", LogicalType::VARCHAR},
+                  {"query", LogicalType::VARCHAR},
+                  {"comment", LogicalType::VARCHAR}}),
+      [](const Published& published) {
+        std::vector<Row> rows;
+        for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kView)) {
+          const auto& view = std::get<catalog::ViewDefinition>(object->definition);
+          const auto relation = published.relations->Find(view.name);
+          const Value none(LogicalType::BIGINT);
+          rows.push_back(
+              {Text(view.name), Text(view.materialized ? "materialized" : "plain"), Text("running"),
+               Text(ColumnsText(view.schema)),
+               relation ? Number(relation->content->row_count()) : none,
+               relation ? Number(relation->content->memory_bytes()) : none,
+               relation ? Number(relation->content->LastChange(published.state.step).value) : none,
+               Text(Joined(view.reads)), Text(view.select), OptionalText(object->comments.object)});
+        }
+        return rows;
+      }};
+}
+
+SystemTable Indexes() {
+  return {MakeSchema({{"name", LogicalType::VARCHAR},
+                      {"relation", LogicalType::VARCHAR},
+                      {"columns", LogicalType::VARCHAR},
+                      {"comment", LogicalType::VARCHAR}}),
+          [](const Published& published) {
+            std::vector<Row> rows;
+            for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kIndex)) {
+              const auto& index = std::get<catalog::IndexDefinition>(object->definition);
+              rows.push_back({Text(index.name), Text(index.relation), Text(Joined(index.columns)),
+                              OptionalText(object->comments.object)});
+            }
+            return rows;
+          }};
+}
+
+SystemTable Endpoints() {
+  return {
+      MakeSchema({{"name", LogicalType::VARCHAR},
+                  {"method", LogicalType::VARCHAR},
+                  {"path", LogicalType::VARCHAR},
+                  {"parameters", LogicalType::VARCHAR},
+                  {"query", LogicalType::VARCHAR},
+                  {"comment", LogicalType::VARCHAR}}),
+      [](const Published& published) {
+        std::vector<Row> rows;
+        for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kEndpoint)) {
+          const auto& endpoint = std::get<catalog::EndpointDefinition>(object->definition);
+          std::vector<std::string> parameters;
+          for (const auto& parameter : endpoint.parameters) {
+            parameters.push_back(parameter.name + " " + parameter.type.ToString());
+          }
+          rows.push_back({Text(endpoint.name), Text(endpoint.method), Text(endpoint.path),
+                          Text(Joined(parameters)), Text(endpoint.select),
+                          OptionalText(object->comments.object)});
+        }
+        return rows;
+      }};
+}
+
+SystemTable Sources() {
+  return {
+      MakeSchema({{"name", LogicalType::VARCHAR},
+                  {"connector", LogicalType::VARCHAR},
+                  {"into", LogicalType::VARCHAR},
+                  {"comment", LogicalType::VARCHAR}}),
+      [](const Published& published) {
+        std::vector<Row> rows;
+        for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kSource)) {
+          const auto& source = std::get<catalog::SourceDefinition>(object->definition);
+          rows.push_back({Text(source.name), Text(source.connector), Text(source.into),
+                          OptionalText(object->comments.object)});
+        }
+        return rows;
+      }};
+}
+
+SystemTable Types() {
+  return {MakeSchema({{"name", LogicalType::VARCHAR},
+                      {"type", LogicalType::VARCHAR},
+                      {"comment", LogicalType::VARCHAR}}),
+          [](const Published& published) {
+            std::vector<Row> rows;
+            for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kType)) {
+              const auto& type = std::get<catalog::TypeDefinition>(object->definition);
+              rows.push_back({Text(type.name), Text(catalog::EnumText(type.values)),
+                              OptionalText(object->comments.object)});
+            }
+            return rows;
+          }};
+}
+
+SystemTable Macros() {
+  return {MakeSchema({{"name", LogicalType::VARCHAR},
+                      {"kind", LogicalType::VARCHAR},
+                      {"definition", LogicalType::VARCHAR},
+                      {"comment", LogicalType::VARCHAR}}),
+          [](const Published& published) {
+            std::vector<Row> rows;
+            for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kMacro)) {
+              const auto& macro = std::get<catalog::MacroDefinition>(object->definition);
+              rows.push_back({Text(macro.name), Text(macro.table ? "table" : "scalar"),
+                              Text(macro.body), OptionalText(object->comments.object)});
+            }
+            return rows;
+          }};
+}
+
+// The declared columns of streams, tables and views.
+SystemTable Columns() {
+  return {
+      MakeSchema({{"relation", LogicalType::VARCHAR},
+                  {"kind", LogicalType::VARCHAR},
+                  {"position", LogicalType::INTEGER},
+                  {"name", LogicalType::VARCHAR},
+                  {"type", LogicalType::VARCHAR},
+                  {"not_null", LogicalType::BOOLEAN},
+                  {"default", LogicalType::VARCHAR},
+                  {"comment", LogicalType::VARCHAR}}),
+      [](const Published& published) {
+        std::vector<Row> rows;
+        for (const catalog::Object* object : published.catalog->InOrder()) {
+          if (!catalog::IsRelation(object->kind())) continue;
+          const catalog::RelationShape shape = catalog::ShapeOf(*object);
+          for (size_t i = 0; i < shape.visible; ++i) {
+            const rows::Column& column = shape.schema.columns[i];
+            const auto comment = object->comments.columns.find(rows::LowerName(column.name));
+            rows.push_back(
+                {Text(object->name()), Text(catalog::KindName(object->kind())),
+                 Value::INTEGER(static_cast<int32_t>(i) + 1), Text(column.name),
+                 Text(catalog::TypeText(column.type)), Value::BOOLEAN(column.not_null),
+                 OptionalText(column.default_value ? column.default_value->ToSQLString() : ""),
+                 OptionalText(comment == object->comments.columns.end() ? "" : comment->second)});
+          }
+        }
+        return rows;
+      }};
+}
+
+}  // namespace
+
+void AddCatalogTables(SystemTables& tables) {
+  tables.Add("millrace.streams", Streams());
+  tables.Add("millrace.tables", Tables());
+  tables.Add("millrace.views", Views());
+  tables.Add("millrace.indexes", Indexes());
+  tables.Add("millrace.endpoints", Endpoints());
+  tables.Add("millrace.sources", Sources());
+  tables.Add("millrace.types", Types());
+  tables.Add("millrace.macros", Macros());
+  tables.Add("millrace.columns", Columns());
+}
+
+}  // namespace millrace::runtime

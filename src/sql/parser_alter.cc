@@ -1,0 +1,162 @@
+#include "sql/parser_alter.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "duckdb/parser/keyword_helper.hpp"
+#include "rows/schema.h"
+#include "sql/parser_create.h"
+#include "sql/parser_stream_options.h"
+
+namespace millrace::sql {
+namespace {
+
+// relation.column, where the relation may stand in schema public or main.
+Status ExpectColumn(Cursor& cursor, CommentStatement& comment) {
+  const size_t begin = cursor.Peek().begin;
+  std::vector<std::string> parts;
+  do {
+    TRY(PlacedName part, cursor.ExpectName("a column with its relation, such as clicks.price"));
+    parts.push_back(std::move(part.name));
+  } while (cursor.AcceptSymbol('.'));
+  if (parts.size() == 3 &&
+      (rows::EqualNames(parts[0], "public") || rows::EqualNames(parts[0], "main")))
+    parts.erase(parts.begin());
+  if (parts.size() != 2) {
+    return cursor.At(begin, Error(Code::kInvalidArgument,
+                                  "expected a column with its relation, such as clicks.price")
+                                .SqlState("42601"));
+  }
+  comment.kind = catalog::Kind::kView;
+  comment.name = std::move(parts[0]);
+  comment.column = std::move(parts[1]);
+  return Ok();
+}
+
+// A kind of object and the name of one of that kind.
+Status ExpectObject(Cursor& cursor, CommentStatement& comment) {
+  cursor.Accept({"MATERIALIZED"});
+  for (const KindWord& word : KindWords()) {
+    if (!cursor.Accept({word.singular})) continue;
+    comment.kind = word.kind;
+    TRY(const PlacedName name,
+        cursor.ExpectReference(fmt::format("the name of the {}", catalog::KindName(word.kind))));
+    comment.name = name.name;
+    return Ok();
+  }
+  std::vector<std::string> kinds = SingularKinds();
+  kinds.emplace_back("COLUMN");
+  return cursor.Unexpected(
+      "what the comment is on: STREAM, TABLE, VIEW, MATERIALIZED VIEW, COLUMN, TYPE, MACRO, "
+      "INDEX, SOURCE or ENDPOINT",
+      kinds);
+}
+
+// What ALTER STREAM, TABLE and so on cannot do yet, and what to do instead.
+Error NotYet(const Cursor& cursor, const AlterStatement& alter) {
+  const bool keeps_rows =
+      alter.kind == catalog::Kind::kStream || alter.kind == catalog::Kind::kTable;
+  return cursor.At(cursor.Peek().begin,
+                   Error(Code::kNotSupported, "this change of a {} is not available yet",
+                         catalog::KindName(alter.kind))
+                       .Hint(keeps_rows ? "its columns and keys are those that it was created with"
+                                        : fmt::format("CREATE OR REPLACE changes a {}",
+                                                      catalog::KindName(alter.kind))));
+}
+
+// SET (option = value, …) and RESET (option, …) of a stream.
+Result<AlterStatement::SetOptions> ExpectOptionsOf(Cursor& cursor, bool reset) {
+  AlterStatement::SetOptions set;
+  if (reset) {
+    TRY(set.names, ExpectStreamOptionNames(cursor));
+  } else {
+    TRY(set.names, ExpectStreamOptions(cursor, set.values, /*created=*/false));
+  }
+  return set;
+}
+
+Status ExpectAction(Cursor& cursor, AlterStatement& alter) {
+  const bool stream = alter.kind == catalog::Kind::kStream;
+  if (cursor.Accept({"RENAME", "TO"})) {
+    AlterStatement::Rename rename;
+    TRY(rename.to, ExpectNewName(cursor, alter.kind));
+    alter.action = std::move(rename);
+  } else if (stream && (cursor.AtWord("SET") || cursor.AtWord("RESET"))) {
+    const bool reset = cursor.AtWord("RESET");
+    cursor.Advance();
+    TRY(alter.action, ExpectOptionsOf(cursor, reset));
+  } else {
+    for (std::string_view word : {"ADD", "DROP", "ALTER", "RENAME", "PAUSE", "RESUME", "SET"}) {
+      if (cursor.AtWord(word)) return NotYet(cursor, alter);
+    }
+    return stream ? cursor.Unexpected("RENAME TO, SET or RESET", {"RENAME", "SET", "RESET"})
+                  : cursor.Unexpected("RENAME TO and the new name", {"RENAME"});
+  }
+  return cursor.ExpectEnd("", {});
+}
+
+}  // namespace
+
+Result<AlterStatement> ParseAlter(Cursor& cursor) {
+  AlterStatement alter;
+  alter.materialized = cursor.Accept({"MATERIALIZED"});
+  const std::pair<std::string_view, catalog::Kind> kinds[] = {
+      {"STREAM", catalog::Kind::kStream},
+      {"TABLE", catalog::Kind::kTable},
+      {"VIEW", catalog::Kind::kView},
+      {"ENDPOINT", catalog::Kind::kEndpoint}};
+  const auto found = std::find_if(std::begin(kinds), std::end(kinds),
+                                  [&](const auto& kind) { return cursor.AtWord(kind.first); });
+  if (alter.materialized && !cursor.AtWord("VIEW")) return cursor.Unexpected("VIEW", {"VIEW"});
+  if (found == std::end(kinds)) {
+    return cursor.Unexpected("what to alter: STREAM, TABLE, VIEW, MATERIALIZED VIEW or ENDPOINT",
+                             {"STREAM", "TABLE", "VIEW", "MATERIALIZED", "ENDPOINT"});
+  }
+  cursor.Advance();
+  alter.kind = found->second;
+  const std::string_view kind = catalog::KindName(alter.kind);
+  TRY(const PlacedName name, cursor.ExpectReference(fmt::format("the name of the {}", kind)));
+  alter.name = name.name;
+  if (Status status = ExpectAction(cursor, alter); !status.ok()) {
+    return std::move(status).error().With(fmt::format(
+        "ALTER {}{} {}", alter.materialized ? "MATERIALIZED " : "", found->first, alter.name));
+  }
+  return alter;
+}
+
+std::string Renamed(std::string_view create, const std::string& name) {
+  const Result<std::vector<Token>> tokens = Lex(create);
+  CHECK(tokens.ok()) << "a statement of the catalog: " << create;
+  const catalog::NamedTypes none;
+  Cursor cursor(create, "", std::span(*tokens).first(tokens->size() - 1), none);
+  cursor.Accept({"CREATE"});
+  cursor.Accept({"OR", "REPLACE"});
+  cursor.Accept({"MATERIALIZED"});
+  cursor.Advance();  // the kind
+  cursor.Accept({"IF", "NOT", "EXISTS"});
+  const size_t begin = cursor.Peek().begin;
+  while (cursor.AtSymbol('.', 1)) {  // public.x
+    cursor.Advance();
+    cursor.Advance();
+  }
+  return std::string(create.substr(0, begin)) + duckdb::KeywordHelper::WriteOptionallyQuoted(name) +
+         std::string(create.substr(cursor.Peek().end));
+}
+
+Result<CommentStatement> ParseComment(Cursor& cursor) {
+  CommentStatement comment;
+  TRY(cursor.Expect({"ON"}));
+  if (cursor.Accept({"COLUMN"})) {
+    TRY(ExpectColumn(cursor, comment));
+  } else {
+    TRY(ExpectObject(cursor, comment));
+  }
+  TRY(cursor.Expect({"IS"}));
+  if (!cursor.Accept({"NULL"})) {
+    TRY(comment.text, cursor.ExpectString("a text in single quotes, or NULL"));
+  }
+  TRY(cursor.ExpectEnd("", {}));
+  return comment;
+}
+
+}  // namespace millrace::sql

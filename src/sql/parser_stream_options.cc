@@ -1,0 +1,117 @@
+#include "sql/parser_stream_options.h"
+
+#include <algorithm>
+
+#include "rows/schema.h"
+#include "sql/parser_values.h"
+
+namespace millrace::sql {
+namespace {
+
+// What can be set when the stream is there already.
+const std::vector<std::string>& Changeable() {
+  static const std::vector<std::string> names = {"retention", "retention_bytes", "on_invalid",
+                                                 "idle_after", "future_max"};
+  return names;
+}
+
+const std::vector<std::string>& Fixed() {
+  static const std::vector<std::string> names = {"format", "late"};
+  return names;
+}
+
+std::vector<std::string> All() {
+  std::vector<std::string> names = Changeable();
+  names.insert(names.end(), Fixed().begin(), Fixed().end());
+  return names;
+}
+
+Status RefuseFixed(const Cursor& cursor, const std::string& name, size_t begin) {
+  if (std::find(Fixed().begin(), Fixed().end(), name) == Fixed().end()) return Ok();
+  return cursor.At(
+      begin, Error(Code::kNotSupported, "the option {} of a stream stays as it was created", name)
+                 .Hint(fmt::format("{} can be set", fmt::join(Changeable(), ", "))));
+}
+
+Status Format(const Cursor& cursor, const Option& option) {
+  for (std::string_view later : {"csv", "avro", "protobuf", "debezium", "raw", "text"}) {
+    if (!rows::EqualNames(option.value, later)) continue;
+    return cursor.At(option.value_begin,
+                     Error(Code::kNotSupported, "format '{}' is not available yet", later)
+                         .Hint("the format of records is 'json'"));
+  }
+  TRY(ChoiceOf(cursor, option, {"json"}));
+  return Ok();
+}
+
+Status Retention(const Cursor& cursor, catalog::StreamDefinition& stream, const Option& option) {
+  Result<std::chrono::microseconds> time = DurationOf(cursor, option);
+  if (time.ok()) {
+    stream.retention = *time;
+    return Ok();
+  }
+  if (SizeFromText(option.value).ok())
+    return std::move(time).error().Hint("a size is retention_bytes = '10 GB'");
+  return std::move(time).error();
+}
+
+Status StreamOption(const Cursor& cursor, catalog::StreamDefinition& stream, const Option& option) {
+  if (option.name == "format") {
+    return Format(cursor, option);
+  } else if (option.name == "retention") {
+    return Retention(cursor, stream, option);
+  } else if (option.name == "retention_bytes") {
+    TRY(stream.retention_bytes, SizeOf(cursor, option));
+  } else if (option.name == "on_invalid") {
+    TRY(const size_t choice, ChoiceOf(cursor, option, {"quarantine", "reject"}));
+    stream.on_invalid = static_cast<catalog::StreamDefinition::OnInvalid>(choice);
+  } else if (option.name == "late") {
+    TRY(const size_t choice, ChoiceOf(cursor, option, {"keep", "divert"}));
+    stream.late = static_cast<catalog::StreamDefinition::Late>(choice);
+    if (stream.late == catalog::StreamDefinition::Late::kDivert && !stream.watermark) {
+      return cursor.At(option.name_begin,
+                       Error(Code::kInvalidArgument,
+                             "late = 'divert' needs a WATERMARK, which says what is late"));
+    }
+  } else if (option.name == "idle_after") {
+    TRY(stream.idle_after, DurationOf(cursor, option));
+  } else {
+    TRY(stream.future_max, DurationOf(cursor, option));
+  }
+  return Ok();
+}
+
+}  // namespace
+
+Result<std::set<std::string>> ExpectStreamOptions(Cursor& cursor, catalog::StreamDefinition& stream,
+                                                  bool created) {
+  TRY(const std::vector<Option> options, ExpectOptions(cursor));
+  TRY(CheckOptionNames(cursor, options, "a stream", All(), {"durability", "archive"}));
+  std::set<std::string> names;
+  for (const Option& option : options) {
+    if (!created) TRY(RefuseFixed(cursor, option.name, option.name_begin));
+    TRY(StreamOption(cursor, stream, option));
+    names.insert(option.name);
+  }
+  return names;
+}
+
+Result<std::set<std::string>> ExpectStreamOptionNames(Cursor& cursor) {
+  std::set<std::string> names;
+  TRY(cursor.ExpectSymbol('(', "and names of options, such as (retention)"));
+  do {
+    TRY(const PlacedName name, cursor.ExpectName("the name of an option"));
+    const std::string lower = rows::LowerName(name.name);
+    TRY(RefuseFixed(cursor, lower, name.begin));
+    if (std::find(Changeable().begin(), Changeable().end(), lower) == Changeable().end()) {
+      return cursor.At(name.begin, Error(Code::kNotFound, "a stream has no option {}", lower)
+                                       .Hint(DidYouMeanWord(lower, Changeable()))
+                                       .SqlState("42704"));
+    }
+    names.insert(lower);
+  } while (cursor.AcceptSymbol(','));
+  TRY(cursor.ExpectSymbol(')', "or a comma after the option"));
+  return names;
+}
+
+}  // namespace millrace::sql
