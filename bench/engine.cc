@@ -291,7 +291,7 @@ void Run(const Options& options, duckdb::DuckDB& database, Workload work) {
     Engine::Options engine_options;
     engine_options.workers = options.workers;
     auto engine = Must(Engine::Start(engine_options, *store, database));
-    Must(engine->Add(work.plan, 1, false));
+    Must(engine->Add(work.plan, 1));
     std::map<std::string, std::unique_ptr<Slices>> readers;
     StepInput input;
     for (auto& [name, batch] : work.sources) {

@@ -93,7 +93,7 @@ Result<std::unique_ptr<Dataflow>> Dataflow::Start(const DataflowOptions& options
       database.PlanView(*catalog, view, sql::Origin{"", select, 0, select.size()}));
   std::get<stream::Output>(planned.plan.nodes.back().op).gathered = options.gather;
   flow->plan_ = std::move(planned.plan);
-  TRY(flow->engine_->Add(flow->plan_, /*generation=*/1, /*from_history=*/false));
+  TRY(flow->engine_->Add(flow->plan_, /*generation=*/1));
   OneBatch side_input(SideInputRows());
   TRY(flow->Step({{kSideInput, &side_input}}));
   return flow;
@@ -102,7 +102,7 @@ Result<std::unique_ptr<Dataflow>> Dataflow::Start(const DataflowOptions& options
 Status Dataflow::AddRelation(const DataflowOptions& options, const std::string& name,
                              const catalog::Catalog& catalog) {
   if (const auto given = options.stream_plans.find(name); given != options.stream_plans.end())
-    return engine_->Add(given->second, /*generation=*/1, /*from_history=*/false);
+    return engine_->Add(given->second, /*generation=*/1);
   const catalog::RelationShape shape = catalog::ShapeOf(*catalog.FindRelation(name));
   const rows::Types types = shape.schema.types();
   const std::vector<std::string> names = shape.schema.names();
@@ -110,7 +110,7 @@ Status Dataflow::AddRelation(const DataflowOptions& options, const std::string& 
   stream::Plan plan;
   const size_t source = plan.Add({stream::Source{name, insert_only}, {}, types, names});
   plan.Add({stream::Output{name, /*gathered=*/false}, {source}, types, names});
-  return engine_->Add(plan, /*generation=*/1, /*from_history=*/false);
+  return engine_->Add(plan, /*generation=*/1);
 }
 
 Result<rows::Batch> Dataflow::Step(const std::map<std::string, stream::SourceReader*>& sources,

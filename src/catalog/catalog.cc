@@ -163,10 +163,18 @@ Error NotThere(Kind kind, const std::string& name, const Catalog& catalog) {
   return std::move(error).Hint(DidYouMean(name, names));
 }
 
-bool TouchesVocabulary(const Change& change) {
-  if (const auto* drop = std::get_if<Drop>(&change)) return IsVocabulary(drop->kind);
-  if (const auto* alter = std::get_if<Alter>(&change)) return IsVocabulary(alter->kind());
-  return IsVocabulary(std::get<Create>(change).object.kind());
+// REQUIRES: it is one.
+ObjectChange ToObjectChange(const Change& change) {
+  if (const auto* create = std::get_if<Create>(&change)) return *create;
+  if (const auto* drop = std::get_if<Drop>(&change)) return *drop;
+  return std::get<Alter>(change);
+}
+
+bool SameVocabulary(const Vocabulary& a, const Vocabulary& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Object& x, const Object& y) {
+    return x.kind() == y.kind() && x.name() == y.name() && x.generation == y.generation &&
+           x.revision == y.revision;
+  });
 }
 
 }  // namespace
@@ -381,34 +389,72 @@ Status Catalog::CheckNeeds(const Object& object, const Catalog& before,
   return Ok();
 }
 
-Result<CatalogPtr> Catalog::Apply(const std::vector<Change>& changes) const {
+Status Catalog::Take(const ObjectChange& change, std::set<std::string>& dropped) {
+  if (const auto* create = std::get_if<Create>(&change)) return Make(*create);
+  if (const auto* alter = std::get_if<Alter>(&change)) {
+    TRY(Take(*alter));
+    if (!rows::EqualNames(alter->name, alter->object.name()))
+      dropped.insert(NameKey(alter->kind(), alter->name));
+    return Ok();
+  }
+  const Drop& drop = std::get<Drop>(change);
+  if (Find(drop.kind, drop.name) == nullptr) return NotThere(drop.kind, drop.name, *this);
+  objects_.erase(NameKey(drop.kind, drop.name));
+  dropped.insert(NameKey(drop.kind, drop.name));
+  return Ok();
+}
+
+Status Catalog::Take(const ControlBuild& control, std::set<std::string>& dropped) {
+  const auto found = builds_.find(control.number);
+  if (found == builds_.end())
+    return Error(Code::kInternal, "no build has the number {}", control.number);
+  switch (control.what) {
+    case ControlBuild::What::kPause:
+    case ControlBuild::What::kResume:
+      found->second.paused = control.what == ControlBuild::What::kPause;
+      return Ok();
+    case ControlBuild::What::kCancel:
+      builds_.erase(found);
+      return Ok();
+    case ControlBuild::What::kFinish:
+      break;
+  }
+  const Build build = std::move(found->second);
+  builds_.erase(found);
+  for (const ObjectChange& change : build.changes) TRY(Take(change, dropped));
+  return Ok();
+}
+
+Result<CatalogPtr> Catalog::ApplyToObjects(const std::vector<Change>& changes) const {
   auto next = std::make_shared<Catalog>(*this);
   next->version_ = version_ + 1;
   std::set<std::string> dropped;  // name keys
   for (const Change& change : changes) {
-    if (const auto* drop = std::get_if<Drop>(&change)) {
-      if (next->Find(drop->kind, drop->name) == nullptr)
-        return NotThere(drop->kind, drop->name, *next);
-      next->objects_.erase(NameKey(drop->kind, drop->name));
-      dropped.insert(NameKey(drop->kind, drop->name));
-    } else if (const auto* alter = std::get_if<Alter>(&change)) {
-      TRY(next->Take(*alter));
-      if (!rows::EqualNames(alter->name, alter->object.name()))
-        dropped.insert(NameKey(alter->kind(), alter->name));
+    if (const auto* start = std::get_if<StartBuild>(&change)) {
+      next->builds_[next->version_] = {next->version_, start->changes, /*paused=*/false};
+    } else if (const auto* control = std::get_if<ControlBuild>(&change)) {
+      TRY(next->Take(*control, dropped));
     } else {
-      TRY(next->Make(std::get<Create>(change)));
+      TRY(next->Take(ToObjectChange(change), dropped));
     }
   }
   for (const auto& [key, object] : next->objects_) TRY(next->CheckNeeds(object, *this, dropped));
   TRY(const std::vector<const Object*> order, millrace::catalog::Order(Pointers(next->objects_)));
-  if (std::any_of(changes.begin(), changes.end(), TouchesVocabulary)) {
-    auto words = std::make_shared<Vocabulary>();
-    for (const Object* object : order) {
-      if (IsVocabulary(object->kind())) words->push_back(*object);
-    }
-    next->vocabulary_ = std::move(words);
+  auto words = std::make_shared<Vocabulary>();
+  for (const Object* object : order) {
+    if (IsVocabulary(object->kind())) words->push_back(*object);
   }
+  if (!SameVocabulary(*words, *vocabulary_)) next->vocabulary_ = std::move(words);
   return CatalogPtr(std::move(next));
+}
+
+Result<CatalogPtr> Catalog::Apply(const std::vector<Change>& changes) const {
+  TRY(CatalogPtr next, ApplyToObjects(changes));
+  for (const auto& [number, build] : builds_) {
+    if (next->builds_.contains(number)) TRY(CheckUndisturbed(build, *next));
+  }
+  TRY(next->CheckBuilds());
+  return next;
 }
 
 Result<std::vector<const Object*>> Order(const std::vector<const Object*>& objects) {

@@ -34,7 +34,33 @@ struct Alter {
   Object object;     // after: of the same kind, generation and topic
   Kind kind() const { return object.kind(); }
 };
-using Change = std::variant<Create, Drop, Alter>;
+using ObjectChange = std::variant<Create, Drop, Alter>;
+
+// Changes that are made together once the views among them are built from history. Until then the
+// catalog keeps them aside (Catalog::builds): nothing can name what they create, and what they
+// replace stays.
+struct StartBuild {
+  std::vector<ObjectChange> changes;
+};
+// Makes a build's changes, gives the build up, holds it, or lets it go on.
+struct ControlBuild {
+  uint64_t number;  // of the build
+  enum class What { kFinish, kCancel, kPause, kResume };
+  What what;
+  std::string reason;  // of a build that is given up, for people; may be empty
+};
+using Change = std::variant<Create, Drop, Alter, StartBuild, ControlBuild>;
+
+struct Build {
+  uint64_t number = 0;  // the catalog's version that began it
+  std::vector<ObjectChange> changes;
+  bool paused = false;
+
+  // The objects that come or are replaced.
+  std::vector<const Object*> created() const;
+  // The one of this name, of any kind of the name's space; nullptr: none.
+  const Object* Find(Kind kind, std::string_view name) const;
+};
 
 // Streams, tables and views: what a query can name.
 bool IsRelation(Kind kind);
@@ -85,17 +111,31 @@ class Catalog {
   std::string DependencyOf(std::string_view name) const;
   std::vector<std::string> RelationNames() const;  // for "did you mean"
 
+  // What is being built, by number.
+  const std::map<uint64_t, Build>& builds() const { return builds_; }
+  // The build that creates or replaces the object; nullptr: none.
+  const Build* FindBuild(Kind kind, std::string_view name) const;
+  // The catalog with the changes of one build made: by it, the build's views are planned.
+  Result<CatalogPtr> With(const Build& build) const;
+  // The catalog as it will be when all builds are over.
+  CatalogPtr Outlook() const;
+
   // The catalog after the changes, all or nothing: dependencies are judged when all are made, so a
   // list may drop a stream, make it anew, and replace what reads it. Sets the `generation` of what
   // is created to the new version where the caller left it 0. Errors: a name is taken (also one
   // that differs in case only), a dependency is missing or would go (names the dependents), a cycle
-  // (names its members).
+  // (names its members); a build reads or replaces what the changes alter.
   Result<CatalogPtr> Apply(const std::vector<Change>& changes) const;
 
  private:
   // The objects that name the object directly, whether it exists or not.
   std::vector<const Object*> NeededBy(Kind kind, std::string_view name) const;
 
+  Result<CatalogPtr> ApplyToObjects(const std::vector<Change>& changes) const;
+  Status Take(const ControlBuild& control, std::set<std::string>& dropped);
+  Status Take(const ObjectChange& change, std::set<std::string>& dropped);
+  Status CheckBuilds() const;
+  Status CheckUndisturbed(const Build& build, const Catalog& after) const;
   Status CheckNeeds(const Object& object, const Catalog& before,
                     const std::set<std::string>& dropped) const;
   Status Make(const Create& create);
@@ -103,6 +143,7 @@ class Catalog {
 
   uint64_t version_ = 0;
   std::map<std::string, Object> objects_;  // by name space and lower-case name
+  std::map<uint64_t, Build> builds_;
   VocabularyPtr vocabulary_ = std::make_shared<const Vocabulary>();
 };
 

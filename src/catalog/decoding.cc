@@ -275,32 +275,71 @@ Result<Object> GetObject(Reader& in, uint8_t version) {
   TRY(object.comments, GetComments(in));
   TRY(object.uses, GetList<Use>(in, GetUse));
   TRY(object.identity, GetString(in));
+  if (version < 3) return object;
+  TRY(const bool halted, GetBool(in));
+  if (halted) {
+    object.halt.emplace();
+    TRY(object.halt->why, GetEnum(in, Halt::Why::kFailed));
+    TRY(object.halt->reason, GetString(in));
+    TRY(object.halt->root, GetString(in));
+    TRY(object.halt->step, in.Zigzag());
+  }
   return object;
 }
 
-Result<Change> GetChange(Reader& in, uint8_t version) {
-  TRY(const uint8_t tag, in.Fixed<uint8_t>());
-  switch (static_cast<RecordTag>(tag)) {
+Result<ObjectChange> GetObjectChange(Reader& in, RecordTag tag, uint8_t version) {
+  switch (tag) {
     case RecordTag::kDrop: {
       Drop drop;
       TRY(drop.kind, GetEnum(in, kLastKind));
       TRY(drop.name, GetString(in));
-      return Change(std::move(drop));
+      return ObjectChange(std::move(drop));
     }
     case RecordTag::kAlter: {
       Alter alter;
       TRY(alter.name, GetString(in));
       TRY(alter.object, GetObject(in, version));
-      return Change(std::move(alter));
+      return ObjectChange(std::move(alter));
     }
     case RecordTag::kCreate:
     case RecordTag::kReplace: {
       TRY(Object object, GetObject(in, version));
-      return Change(Create{.object = std::move(object),
-                           .replace = static_cast<RecordTag>(tag) == RecordTag::kReplace});
+      return ObjectChange(
+          Create{.object = std::move(object), .replace = tag == RecordTag::kReplace});
+    }
+    default:
+      return Damaged("a change is unknown");
+  }
+}
+
+Result<RecordTag> GetTag(Reader& in) {
+  TRY(const uint8_t tag, in.Fixed<uint8_t>());
+  return static_cast<RecordTag>(tag);
+}
+
+Result<Change> GetChange(Reader& in, uint8_t version) {
+  TRY(const RecordTag tag, GetTag(in));
+  switch (tag) {
+    case RecordTag::kStartBuild: {
+      StartBuild start;
+      TRY(start.changes, GetList<ObjectChange>(in, [&](Reader& reader) -> Result<ObjectChange> {
+            TRY(const RecordTag inner, GetTag(reader));
+            return GetObjectChange(reader, inner, version);
+          }));
+      return Change(std::move(start));
+    }
+    case RecordTag::kControlBuild: {
+      ControlBuild control{};
+      TRY(control.number, in.Varint());
+      TRY(control.what, GetEnum(in, ControlBuild::What::kResume));
+      TRY(control.reason, GetString(in));
+      return Change(std::move(control));
+    }
+    default: {
+      TRY(ObjectChange change, GetObjectChange(in, tag, version));
+      return std::visit([](auto& plain) { return Change(std::move(plain)); }, change);
     }
   }
-  return Damaged("a change is unknown");
 }
 
 }  // namespace

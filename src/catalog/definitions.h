@@ -132,6 +132,16 @@ struct Use {
   bool operator==(const Use&) const = default;
 };
 
+// A materialized view that does not follow what it reads: it shows what it was at a step.
+struct Halt {
+  enum class Why { kPaused, kFailed };
+  Why why = Why::kPaused;
+  std::string reason;  // failed: what went wrong
+  std::string root;    // the view that was paused or failed: itself, or one that it stands on
+  int64_t step = 0;    // whose content it shows
+  bool operator==(const Halt&) const = default;
+};
+
 // An object of the catalog: the definition and what the node noted about it.
 struct Object {
   Definition definition;
@@ -145,6 +155,7 @@ struct Object {
   std::vector<Use> uses;  // types and macros that it names, directly or through others
   // The name under which its state and its books are kept, over every rename; empty: its name.
   std::string identity;
+  std::optional<Halt> halt;  // materialized views
   // Catalog version at which it was last altered; 0: never. Follows from the records.
   uint64_t revision = 0;
 

@@ -215,7 +215,7 @@ class Differ {
     create.object.generation = 0;  // Apply gives the new one
     const Object* present = catalog_.Find(object.kind(), object.name());
     if (create.replace && present != nullptr) create.object.topic_id = present->topic_id;
-    difference_.changes.push_back(std::move(create));
+    difference_.changes.emplace_back(std::move(create));
   }
 
   // The object as it is in the catalog, with what may change under its rows.
@@ -234,7 +234,7 @@ class Differ {
     alter.object.text = object.text;
     alter.object.file = object.file;
     alter.object.line = object.line;
-    difference_.changes.push_back(std::move(alter));
+    difference_.changes.emplace_back(std::move(alter));
   }
 
   const Catalog& catalog_;

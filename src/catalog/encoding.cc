@@ -158,7 +158,49 @@ void PutObject(std::string& out, const Object& object) {
     PutBytes(out, use.name);
   }
   PutBytes(out, object.identity);
+  PutBool(out, object.halt.has_value());
+  if (object.halt) {
+    PutEnum(out, object.halt->why);
+    PutBytes(out, object.halt->reason);
+    PutBytes(out, object.halt->root);
+    PutZigzag(out, object.halt->step);
+  }
 }
+
+void PutChange(std::string& out, const ObjectChange& change) {
+  if (const auto* drop = std::get_if<Drop>(&change)) {
+    PutEnum(out, RecordTag::kDrop);
+    PutEnum(out, drop->kind);
+    PutBytes(out, drop->name);
+  } else if (const auto* alter = std::get_if<Alter>(&change)) {
+    PutEnum(out, RecordTag::kAlter);
+    PutBytes(out, alter->name);
+    PutObject(out, alter->object);
+  } else {
+    const Create& create = std::get<Create>(change);
+    PutEnum(out, create.replace ? RecordTag::kReplace : RecordTag::kCreate);
+    PutObject(out, create.object);
+  }
+}
+
+struct Encode {
+  std::string& out;
+
+  void operator()(const Create& create) const { PutChange(out, create); }
+  void operator()(const Drop& drop) const { PutChange(out, drop); }
+  void operator()(const Alter& alter) const { PutChange(out, alter); }
+  void operator()(const StartBuild& start) const {
+    PutEnum(out, RecordTag::kStartBuild);
+    PutVarint(out, start.changes.size());
+    for (const ObjectChange& change : start.changes) PutChange(out, change);
+  }
+  void operator()(const ControlBuild& control) const {
+    PutEnum(out, RecordTag::kControlBuild);
+    PutVarint(out, control.number);
+    PutEnum(out, control.what);
+    PutBytes(out, control.reason);
+  }
+};
 
 }  // namespace
 
@@ -167,23 +209,7 @@ std::string EncodeChanges(uint64_t version_after, const std::vector<Change>& cha
   PutFixed(out, kRecordVersion);
   PutVarint(out, version_after);
   PutVarint(out, changes.size());
-  for (const Change& change : changes) {
-    if (const auto* drop = std::get_if<Drop>(&change)) {
-      PutEnum(out, RecordTag::kDrop);
-      PutEnum(out, drop->kind);
-      PutBytes(out, drop->name);
-      continue;
-    }
-    if (const auto* alter = std::get_if<Alter>(&change)) {
-      PutEnum(out, RecordTag::kAlter);
-      PutBytes(out, alter->name);
-      PutObject(out, alter->object);
-      continue;
-    }
-    const Create& create = std::get<Create>(change);
-    PutEnum(out, create.replace ? RecordTag::kReplace : RecordTag::kCreate);
-    PutObject(out, create.object);
-  }
+  for (const Change& change : changes) std::visit(Encode{out}, change);
   PutFixed<uint32_t>(out, Crc32c(out));
   return out;
 }

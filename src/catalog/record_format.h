@@ -6,10 +6,18 @@
 
 namespace millrace::catalog {
 
-// 2 added to version 1: comments, uses, identity, types and macros, ALTER.
-inline constexpr uint8_t kRecordVersion = 2;
+// 2 added to version 1: comments, uses, identity, types and macros, ALTER. 3: builds, halted views,
+// the history of a stream's columns.
+inline constexpr uint8_t kRecordVersion = 3;
 inline constexpr uint8_t kOldestRecordVersion = 1;
-enum class RecordTag : uint8_t { kCreate = 1, kReplace = 2, kDrop = 3, kAlter = 4 };
+enum class RecordTag : uint8_t {
+  kCreate = 1,
+  kReplace = 2,
+  kDrop = 3,
+  kAlter = 4,
+  kStartBuild = 5,
+  kControlBuild = 6,
+};
 // In the byte of a view's history: EMIT ON WINDOW CLOSE.
 inline constexpr uint8_t kEmitOnClose = 4;
 

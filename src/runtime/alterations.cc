@@ -82,7 +82,91 @@ struct Alteration {
     object.text += ";\n" + text;
     return Ok();
   }
+
+  Status operator()(const sql::AlterStatement::Hold&) const {
+    return Error(Code::kInternal, "PAUSE and RESUME are no change of one object");
+  }
 };
+
+Error NotMaterialized(const std::string& name) {
+  return Error(Code::kInvalidArgument,
+               "{} is a plain view: it has no content that could stand still", Quoted(name))
+      .SqlState("42809");
+}
+
+bool IsMaterialized(const catalog::Object& object) {
+  const auto* view = std::get_if<catalog::ViewDefinition>(&object.definition);
+  return view != nullptr && view->materialized;
+}
+
+// A view that is being built and is nowhere else: the building is held, or goes on.
+std::vector<catalog::Change> HoldBuild(const catalog::Build& build, bool pause,
+                                       StatementResult& result) {
+  if (build.paused == pause) {
+    result.notices.push_back(pause ? "the building is paused already" : "the building goes on");
+    return {};
+  }
+  const auto what =
+      pause ? catalog::ControlBuild::What::kPause : catalog::ControlBuild::What::kResume;
+  return {catalog::ControlBuild{build.number, what, ""}};
+}
+
+// The view goes on by being built anew beside its old content, and with it what stood still because
+// of it.
+std::vector<catalog::Change> Resume(const catalog::Catalog& catalog,
+                                    const catalog::Object& object) {
+  std::vector<catalog::Change> changes;
+  const auto anew = [](const catalog::Object& halted) {
+    catalog::Create create{halted, /*replace=*/true};
+    create.object.halt.reset();
+    return create;
+  };
+  changes.emplace_back(anew(object));
+  std::set<std::string> resumed = {rows::LowerName(object.name())};
+  for (const catalog::Object* dependent : catalog.DependentObjects(object.name())) {
+    if (!dependent->halt || !rows::EqualNames(dependent->halt->root, object.name())) continue;
+    // It may stand on another view that stands still.
+    const catalog::Object* other = nullptr;
+    for (const std::string& read : dependent->depends_on()) {
+      const catalog::Object* needed = catalog.FindRelation(catalog.DependencyOf(read));
+      if (needed != nullptr && needed->halt && !resumed.contains(rows::LowerName(needed->name())))
+        other = needed;
+    }
+    if (other == nullptr) {
+      resumed.insert(rows::LowerName(dependent->name()));
+      changes.emplace_back(anew(*dependent));
+    } else {
+      catalog::Alter alter{dependent->name(), *dependent};
+      alter.object.halt->root = other->halt->root;
+      alter.object.halt->why = other->halt->why;
+      changes.emplace_back(std::move(alter));
+    }
+  }
+  return changes;
+}
+
+Result<std::vector<catalog::Change>> Hold(const catalog::Catalog& catalog,
+                                          const sql::AlterStatement& alter,
+                                          StatementResult& result) {
+  const bool pause = std::get<sql::AlterStatement::Hold>(alter.action).pause;
+  const catalog::Build* build = catalog.FindBuild(alter.kind, alter.name);
+  if (build != nullptr) return HoldBuild(*build, pause, result);
+  TRY(const catalog::Object* object, Altered(catalog, alter));
+  if (!IsMaterialized(*object)) return NotMaterialized(object->name());
+  if (object->halt.has_value() == pause) {
+    result.notices.push_back(fmt::format("view {} {}", Quoted(object->name()),
+                                         pause ? "stands still already" : "is running"));
+    return std::vector<catalog::Change>();
+  }
+  if (pause) return HaltChanges(catalog, *object, catalog::Halt::Why::kPaused, "");
+  if (!rows::EqualNames(object->halt->root, object->name())) {
+    return Error(Code::kConflict, "view {} stands still because {} does", Quoted(object->name()),
+                 Quoted(object->halt->root))
+        .Hint(fmt::format("ALTER MATERIALIZED VIEW {} RESUME lets both go on", object->halt->root))
+        .SqlState("55000");
+  }
+  return Resume(catalog, *object);
+}
 
 // The object that the statement names.
 Result<const catalog::Object*> Commented(const catalog::Catalog& catalog,
@@ -97,6 +181,21 @@ Result<const catalog::Object*> Commented(const catalog::Catalog& catalog,
 }
 
 }  // namespace
+
+std::vector<catalog::Change> HaltChanges(const catalog::Catalog& catalog,
+                                         const catalog::Object& root, catalog::Halt::Why why,
+                                         const std::string& reason) {
+  std::vector<catalog::Change> changes;
+  const auto halt = [&](const catalog::Object& object) {
+    if (object.halt || !IsMaterialized(object)) return;
+    catalog::Alter alter{object.name(), object};
+    alter.object.halt = catalog::Halt{why, reason, root.name(), /*step=*/0};
+    changes.emplace_back(std::move(alter));
+  };
+  halt(root);
+  for (const catalog::Object* dependent : catalog.DependentObjects(root.name())) halt(*dependent);
+  return changes;
+}
 
 Status SetComment(catalog::Object& object, const sql::CommentStatement& comment) {
   if (comment.column.empty()) {
@@ -133,17 +232,35 @@ Result<StatementResult> ExecuteComment(Node::Impl& node, const sql::CommentState
   return result;
 }
 
-Result<StatementResult> ExecuteAlter(Node::Impl& node, const sql::AlterStatement& alter,
-                                     const std::string& text) {
+namespace {
+
+Result<StatementResult> BeginAlter(Node::Impl& node, const sql::AlterStatement& alter,
+                                   const std::string& text, uint64_t& build) {
   const std::lock_guard lock(node.definition_mutex);
   const catalog::CatalogPtr catalog = node.publisher.newest()->catalog;
   StatementResult result;
   result.tag = "ALTER " + Keyword(alter.kind);
-  TRY(const catalog::Object* object, Altered(*catalog, alter));
-  catalog::Alter change{object->name(), *object};
-  TRY(std::visit(Alteration{*catalog, change.object, text}, alter.action));
-  TRY(ApplyChanges(node, {std::move(change)}));
+  std::vector<catalog::Change> changes;
+  if (std::holds_alternative<sql::AlterStatement::Hold>(alter.action)) {
+    TRY(changes, Hold(*catalog, alter, result));
+  } else {
+    TRY(const catalog::Object* object, Altered(*catalog, alter));
+    catalog::Alter change{object->name(), *object};
+    TRY(std::visit(Alteration{*catalog, change.object, text}, alter.action));
+    changes.emplace_back(std::move(change));
+  }
+  TRY(build, ApplyChanges(node, std::move(changes)));
   result.step = node.publisher.newest()->state.step.value;
+  return result;
+}
+
+}  // namespace
+
+Result<StatementResult> ExecuteAlter(Node::Impl& node, const sql::AlterStatement& alter,
+                                     const std::string& text, const StatementOptions& options) {
+  uint64_t build = 0;
+  TRY(StatementResult result, BeginAlter(node, alter, text, build));
+  AwaitBuild(node, build, options, result);
   return result;
 }
 

@@ -19,6 +19,7 @@ struct CatalogChanger::Undo {
 
   ~Undo() {
     if (!armed) return;
+    pipeline.ForgetBeginnings();
     for (auto it = installed.rbegin(); it != installed.rend(); ++it) {
       if (Status status = pipeline.Uninstall(*it); !status.ok()) {
         LOG_ERROR("undo of a failed change", "object={} error={}", it->name(),
@@ -117,22 +118,118 @@ bool ReadsNothingYet(const catalog::Object& object, const catalog::Catalog& cata
   return true;
 }
 
+// A view cannot follow one that stands still.
+Status CheckReadsNoHalted(const std::vector<catalog::Change>& changes,
+                          const catalog::Catalog& outline) {
+  for (const catalog::Change& change : changes) {
+    const auto* create = std::get_if<catalog::Create>(&change);
+    if (create == nullptr || create->object.kind() != catalog::Kind::kView) continue;
+    for (const std::string& read : create->object.depends_on()) {
+      const catalog::Object* object = outline.FindRelation(outline.DependencyOf(read));
+      if (object == nullptr || !object->halt) continue;
+      return Error(Code::kConflict, "view {} reads {}, which {}", Quoted(create->object.name()),
+                   Quoted(object->name()),
+                   object->halt->why == catalog::Halt::Why::kFailed ? "has failed" : "is paused")
+          .Hint(fmt::format("ALTER MATERIALIZED VIEW {} RESUME lets it go on", object->halt->root))
+          .SqlState("55000");
+    }
+  }
+  return Ok();
+}
+
+// What of `changes` waits until views are built: the views themselves, what stands on them, and
+// what those that are replaced stand on as long as they are there. By position.
+std::set<size_t> WaitingChanges(const std::vector<catalog::Change>& changes,
+                                const catalog::Catalog& before, const catalog::Catalog& outline,
+                                const std::set<size_t>& built) {
+  std::map<std::string, size_t> numbers;  // by name key
+  const auto note = [&](const catalog::Change& change, size_t number) {
+    if (const auto* create = std::get_if<catalog::Create>(&change)) {
+      numbers[catalog::NameKey(create->object.kind(), create->object.name())] = number;
+    } else if (const auto* drop = std::get_if<catalog::Drop>(&change)) {
+      numbers.emplace(catalog::NameKey(drop->kind, drop->name), number);
+    }
+  };
+  for (size_t i = 0; i < changes.size(); ++i) note(changes[i], i);
+  std::set<size_t> waiting = built;
+  const auto dependents_wait = [&](const catalog::Catalog& catalog, catalog::Kind kind,
+                                   const std::string& name, std::set<size_t>& out) {
+    for (const catalog::Object* object : catalog.DependentObjects(kind, name)) {
+      const auto found = numbers.find(catalog::NameKey(object->kind(), object->name()));
+      if (found != numbers.end()) out.insert(found->second);
+    }
+  };
+  for (size_t size = 0; size != waiting.size();) {
+    size = waiting.size();
+    for (const auto& [key, number] : numbers) {
+      const auto* create = std::get_if<catalog::Create>(&changes[number]);
+      const auto* drop = std::get_if<catalog::Drop>(&changes[number]);
+      const catalog::Kind kind = create != nullptr ? create->object.kind() : drop->kind;
+      const std::string& name = create != nullptr ? create->object.name() : drop->name;
+      std::set<size_t> standing_on;
+      if (waiting.contains(number) && create != nullptr) {
+        dependents_wait(outline, kind, name, standing_on);
+        waiting.insert(standing_on.begin(), standing_on.end());
+      } else if (!waiting.contains(number)) {
+        // It replaces or drops what a view needs that is only replaced when the build is over.
+        dependents_wait(before, kind, name, standing_on);
+        const bool needed = std::any_of(standing_on.begin(), standing_on.end(),
+                                        [&](size_t other) { return waiting.contains(other); });
+        if (needed && before.Find(kind, name) != nullptr) waiting.insert(number);
+      }
+    }
+  }
+  return waiting;
+}
+
+// The same changes, those that wait as one build.
+std::vector<catalog::Change> WithBuild(const std::vector<catalog::Change>& changes,
+                                       const std::set<size_t>& waiting) {
+  std::vector<catalog::Change> out;
+  catalog::StartBuild build;
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const auto* create = std::get_if<catalog::Create>(&changes[i]);
+    const auto* drop = std::get_if<catalog::Drop>(&changes[i]);
+    if (!waiting.contains(i) || (create == nullptr && drop == nullptr)) {
+      out.push_back(changes[i]);
+    } else if (create != nullptr) {
+      build.changes.emplace_back(*create);
+    } else {
+      build.changes.emplace_back(*drop);
+    }
+  }
+  out.emplace_back(std::move(build));
+  return out;
+}
+
+std::set<size_t> AllOf(const std::vector<catalog::Change>& changes) {
+  std::set<size_t> all;
+  for (size_t i = 0; i < changes.size(); ++i) all.insert(i);
+  return all;
+}
+
 }  // namespace
+
+// Retention must not take what a build has yet to read.
+Status CatalogChanger::HoldHistory() {
+  for (const auto& [partition, offset] : pipeline_.HistoryNeeded(pipeline_.state()))
+    TRY(log_.SetFreeFloor(partition, offset));
+  return Ok();
+}
 
 // The order, and why a crash between any two lines is harmless:
 // 1. Topics are made. Recovery deletes topics that no object owns.
-// 2. New relations are installed beside the old ones, views over existing rows are built from
-// history.
-// 3. If any were built, everything is flushed. State of a generation that no catalog record names
-// is never read.
-// 4. One frame holds the catalog's record and the journal's: now the change has happened. Recovery
+// 2. New relations are installed beside the old ones. Nothing of them is on disk yet.
+// 3. One frame holds the catalog's record and the journal's: now the change has happened. Recovery
 // repeats what follows.
-// 5. What was dropped or replaced is removed, the catalog is in force, its first step runs.
-// 6. Topics of dropped objects are deleted, once no step that reads them can be computed again;
+// 4. What was dropped or replaced is removed, the catalog is in force, its first step runs. What is
+// a build waits in the catalog: the later steps feed it, each naming its slice of history in the
+// journal, so recovery goes on where it was. It ends with a change of its own.
+// 5. Topics of dropped objects are deleted, once no step that reads them can be computed again;
 // those of altered ones take their new retention. Recovery does it where that is left. What is
 // altered keeps its internal name, and with it its state; its topic too.
-Status CatalogChanger::Apply(std::vector<catalog::Change> changes) {
-  if (changes.empty()) return Ok();
+Result<uint64_t> CatalogChanger::Apply(std::vector<catalog::Change> changes) {
+  if (changes.empty()) return 0;
   const catalog::CatalogPtr before = pipeline_.catalog();
   // Objects that start together on empty inputs were fed the same history, so they can share
   // circuits.
@@ -143,44 +240,43 @@ Status CatalogChanger::Apply(std::vector<catalog::Change> changes) {
     create->object.generation = common_generation;
     create->object.identity = FreeIdentity(*before, create->object);
   }
-  TRY(const catalog::CatalogPtr outline, before->Apply(changes));
-  const PublishedPtr present = pipeline_.Publishable();
   for (catalog::Change& change : changes) {
-    auto* create = std::get_if<catalog::Create>(&change);
-    if (create != nullptr &&
-        !ReadsNothingYet(create->object, *outline, pipeline_.state(), *present->relations)) {
-      create->object.generation = NextGeneration();
-    }
+    auto* alter = std::get_if<catalog::Alter>(&change);
+    if (alter != nullptr && alter->object.halt && alter->object.halt->step == 0)
+      alter->object.halt->step = pipeline_.state().step.value;
+  }
+  TRY(const catalog::CatalogPtr outline, before->Apply(changes));
+  TRY(CheckReadsNoHalted(changes, *outline));
+  const PublishedPtr present = pipeline_.Publishable();
+  std::set<size_t> built;
+  for (size_t i = 0; i < changes.size(); ++i) {
+    auto* create = std::get_if<catalog::Create>(&changes[i]);
+    if (create == nullptr || !HoldsRows(create->object) || create->object.halt ||
+        create->object.kind() != catalog::Kind::kView ||
+        ReadsNothingYet(create->object, *outline, pipeline_.state(), *present->relations))
+      continue;
+    create->object.generation = NextGeneration();
+    built.insert(i);
   }
   Undo undo{log_, pipeline_, {}, {}};
   TRY(CreateTopics(changes, undo));
-  TRY(const catalog::CatalogPtr after, before->Apply(changes));
-
-  bool built = false;
-  const std::set<std::string> had = InternalNames(*before);
-  const std::set<std::string> has = InternalNames(*after);
-  for (const catalog::Object* object : after->InOrder()) {
-    if (!HoldsRows(*object) || had.contains(InternalName(*object))) continue;
-    const bool fresh = object->generation == common_generation;
-    built = built || !fresh;
-    TRY(pipeline_.Install(*object, *after,
-                          fresh ? Pipeline::Entry::kFresh : Pipeline::Entry::kBackfill));
-    undo.installed.push_back(*object);
+  if (!built.empty()) {
+    const std::set<size_t> waiting = WaitingChanges(changes, *before, *outline, built);
+    std::vector<catalog::Change> parted = WithBuild(changes, waiting);
+    // What cannot be parted happens as a whole when the build is over.
+    changes = before->Apply(parted).ok() ? std::move(parted) : WithBuild(changes, AllOf(changes));
   }
-  if (built) TRY(loop_.FlushNow());
+  TRY(const catalog::CatalogPtr after, before->Apply(changes));
+  TRY(InstallNew(pipeline_, after, Pipeline::Entry::kFresh, &undo.installed));
+  TRY(HoldHistory());
   // From here on what happened stays: an error ends the step loop, and recovery goes on from the
   // records.
   undo.armed = false;
   TRY(loop_.CatalogStep(after->version(), catalog::EncodeChanges(after->version(), changes),
-                        [&]() -> Status {
-                          const std::vector<const catalog::Object*> old_objects = before->InOrder();
-                          for (auto it = old_objects.rbegin(); it != old_objects.rend(); ++it) {
-                            if (!has.contains(InternalName(**it))) TRY(pipeline_.Uninstall(**it));
-                          }
-                          return pipeline_.SetCatalog(after);
-                        }));
+                        [&] { return SwitchCatalog(pipeline_, after); }));
   TRY(DeleteOrphans(log_, *after, [&] { return loop_.FlushNow(); }));
-  return AlignTopics(log_, *after);
+  TRY(AlignTopics(log_, *after));
+  return built.empty() ? 0 : after->version();
 }
 
 }  // namespace millrace::runtime

@@ -1,5 +1,7 @@
-// Carries out a change of the catalog on a running node, all or nothing: topics, circuits,
-// backfill, records, in the order that makes a crash at any point harmless (comments in the .cc).
+// Carries out a change of the catalog on a running node, all or nothing: topics, circuits, records,
+// in the order that makes a crash at any point harmless (comments in the .cc). Views over relations
+// that have rows are built from history: what of the change they stand for is set aside as a build,
+// which the steps go on feeding, and which ends with a change of its own.
 // Thread rule: Apply runs on the step loop's thread (StepLoop::AtBoundary).
 #pragma once
 
@@ -19,12 +21,14 @@ class CatalogChanger {
   CatalogChanger(log::Log& log, Pipeline& pipeline, StepLoop& loop, Clock& clock)
       : log_(log), pipeline_(pipeline), loop_(loop), clock_(clock) {}
 
-  Status Apply(std::vector<catalog::Change> changes);
+  // The number of the build that the change began; 0: all of it has happened.
+  Result<uint64_t> Apply(std::vector<catalog::Change> changes);
 
  private:
   struct Undo;
   uint64_t NextGeneration();
   Status CreateTopics(std::vector<catalog::Change>& changes, Undo& undo);
+  Status HoldHistory();
 
   log::Log& log_;
   Pipeline& pipeline_;

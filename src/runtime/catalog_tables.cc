@@ -84,34 +84,83 @@ SystemTable Tables() {
           }};
 }
 
+// What a view's row says of how it stands: running, building, replacing (it shows its old content
+// while the new one is built), paused or failed; how far the building is; and why.
+struct Condition {
+  std::string status = "running";
+  Value progress = Value(LogicalType::DOUBLE);
+  std::string reason;
+};
+
+Condition ConditionOf(const Published& published, const catalog::Object& object,
+                      const catalog::Build* build) {
+  Condition condition;
+  if (object.halt) {
+    const catalog::Halt& halt = *object.halt;
+    const bool own = rows::EqualNames(halt.root, object.name());
+    condition.status = halt.why == catalog::Halt::Why::kFailed ? "failed" : "paused";
+    condition.reason = fmt::format("shows step {}", halt.step);
+    if (!own) condition.reason += fmt::format("; it stands on {}", Quoted(halt.root));
+    if (!halt.reason.empty()) condition.reason += ": " + halt.reason;
+  }
+  if (build == nullptr) return condition;
+  const auto state = published.state.builds.find(build->number);
+  if (state == published.state.builds.end()) return condition;
+  condition.status = published.relations->Find(object.name()) == nullptr ? "building" : "replacing";
+  condition.progress = Value::DOUBLE(state->second.fraction());
+  if (build->paused) condition.reason = "the building is paused";
+  return condition;
+}
+
+Row ViewRow(const Published& published, const catalog::Object& object,
+            const catalog::Build* build) {
+  const auto& view = std::get<catalog::ViewDefinition>(object.definition);
+  const auto relation = view.materialized ? published.relations->Find(view.name) : nullptr;
+  const Value none(LogicalType::BIGINT);
+  const Condition condition = ConditionOf(published, object, build);
+  return {Text(view.name),
+          Text(view.materialized ? "materialized" : "plain"),
+          Text(condition.status),
+          condition.progress,
+          OptionalText(condition.reason),
+          Text(ColumnsText(view.schema)),
+          relation ? Number(relation->content->row_count()) : none,
+          relation ? Number(relation->content->memory_bytes()) : none,
+          relation ? Number(relation->content->LastChange(published.state.step).value) : none,
+          Text(Joined(view.reads)),
+          Text(view.select),
+          OptionalText(object.comments.object)};
+}
+
 SystemTable Views() {
-  return {
-      MakeSchema({{"name", LogicalType::VARCHAR},
-                  {"kind", LogicalType::VARCHAR},
-                  {"status", LogicalType::VARCHAR},
-                  {"columns", LogicalType::VARCHAR},
-                  {"rows", LogicalType::BIGINT},
-                  {"bytes", LogicalType::BIGINT},
-                  {"last_change_step", LogicalType::BIGINT},
-                  {"reads", LogicalType::VARCHAR},
-                  {"query", LogicalType::VARCHAR},
-                  {"comment", LogicalType::VARCHAR}}),
-      [](const Published& published) {
-        std::vector<Row> rows;
-        for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kView)) {
-          const auto& view = std::get<catalog::ViewDefinition>(object->definition);
-          const auto relation = published.relations->Find(view.name);
-          const Value none(LogicalType::BIGINT);
-          rows.push_back(
-              {Text(view.name), Text(view.materialized ? "materialized" : "plain"), Text("running"),
-               Text(ColumnsText(view.schema)),
-               relation ? Number(relation->content->row_count()) : none,
-               relation ? Number(relation->content->memory_bytes()) : none,
-               relation ? Number(relation->content->LastChange(published.state.step).value) : none,
-               Text(Joined(view.reads)), Text(view.select), OptionalText(object->comments.object)});
-        }
-        return rows;
-      }};
+  return {MakeSchema({{"name", LogicalType::VARCHAR},
+                      {"kind", LogicalType::VARCHAR},
+                      {"status", LogicalType::VARCHAR},
+                      {"progress", LogicalType::DOUBLE},
+                      {"reason", LogicalType::VARCHAR},
+                      {"columns", LogicalType::VARCHAR},
+                      {"rows", LogicalType::BIGINT},
+                      {"bytes", LogicalType::BIGINT},
+                      {"last_change_step", LogicalType::BIGINT},
+                      {"reads", LogicalType::VARCHAR},
+                      {"query", LogicalType::VARCHAR},
+                      {"comment", LogicalType::VARCHAR}}),
+          [](const Published& published) {
+            const catalog::Catalog& catalog = *published.catalog;
+            std::vector<Row> rows;
+            for (const catalog::Object* object : catalog.OfKind(catalog::Kind::kView)) {
+              rows.push_back(ViewRow(published, *object,
+                                     catalog.FindBuild(catalog::Kind::kView, object->name())));
+            }
+            for (const auto& [number, build] : catalog.builds()) {
+              for (const catalog::Object* object : build.created()) {
+                if (object->kind() == catalog::Kind::kView &&
+                    catalog.FindView(object->name()) == nullptr)
+                  rows.push_back(ViewRow(published, *object, &build));
+              }
+            }
+            return rows;
+          }};
 }
 
 SystemTable Indexes() {

@@ -8,7 +8,7 @@
 
 namespace millrace::runtime {
 
-Status ApplyChanges(Node::Impl& node, std::vector<catalog::Change> changes) {
+Result<uint64_t> ApplyChanges(Node::Impl& node, std::vector<catalog::Change> changes) {
   for (const catalog::Change& change : changes) {
     const auto* create = std::get_if<catalog::Create>(&change);
     if (create == nullptr || create->object.kind() != catalog::Kind::kTable) continue;
@@ -17,11 +17,49 @@ Status ApplyChanges(Node::Impl& node, std::vector<catalog::Change> changes) {
     TRY(const catalog::CatalogPtr after, node.publisher.newest()->catalog->Apply(changes));
     TRY(node.seeds->Check(*after, table));
   }
+  uint64_t build = 0;
   if (!changes.empty()) {
-    TRY(node.loop->AtBoundary([&] { return node.changer->Apply(std::move(changes)); }));
+    TRY(node.loop->AtBoundary([&]() -> Status {
+      TRY(build, node.changer->Apply(std::move(changes)));
+      return Ok();
+    }));
+    node.builds->Wake();
     TRY(node.FollowCatalog());
   }
-  return node.seeds->Apply(*node.publisher.newest()->catalog);
+  TRY(node.seeds->Apply(*node.publisher.newest()->catalog));
+  return build;
+}
+
+Status FinishBuild(Node::Impl& node, uint64_t build) {
+  const std::lock_guard lock(node.definition_mutex);
+  if (!node.publisher.newest()->catalog->builds().contains(build)) return Ok();
+  TRY(ApplyChanges(node, {catalog::ControlBuild{build, catalog::ControlBuild::What::kFinish, ""}}));
+  return Ok();
+}
+
+void AwaitBuild(Node::Impl& node, uint64_t build, const StatementOptions& options,
+                StatementResult& result) {
+  if (build == 0) return;
+  const catalog::CatalogPtr begun = node.publisher.newest()->catalog;
+  const auto over = [&] { return !node.publisher.newest()->catalog->builds().contains(build); };
+  const bool waited = node.builds->WaitUntil(over, options.timeout, options.cancel);
+  const PublishedPtr published = node.publisher.newest();
+  result.step = published->state.step.value;
+  const auto found = begun->builds().find(build);
+  if (found == begun->builds().end()) return;  // over before it was looked at
+  for (const catalog::Object* object : found->second.created()) {
+    if (!waited) {
+      result.notices.push_back(
+          fmt::format("{} {} is still being built from history; SHOW VIEWS says how far it is",
+                      catalog::KindName(object->kind()), Quoted(object->name())));
+    } else if (const catalog::Object* made =
+                   published->catalog->FindInNameSpace(object->kind(), object->name());
+               made == nullptr || made->generation != object->generation) {
+      result.notices.push_back(fmt::format("the build of {} {} was ended by another statement",
+                                           catalog::KindName(object->kind()),
+                                           Quoted(object->name())));
+    }
+  }
 }
 
 std::string Keyword(catalog::Kind kind) {
@@ -87,17 +125,60 @@ Result<RelationSize> SizeOf(const Node::Impl& node, const Published& published,
   return size;
 }
 
-Result<PlannedProject> PlanFiles(Node::Impl& node, const std::vector<ProjectFile>& files) {
+// Against what the catalog will be when the builds are over, but those in `ended`.
+Result<PlannedProject> PlanFiles(Node::Impl& node, const std::vector<ProjectFile>& files,
+                                 const std::vector<catalog::Change>& ended) {
   const PublishedPtr published = node.publisher.newest();
+  TRY(const catalog::CatalogPtr base, published->catalog->Apply(ended));
   return PlanProject(
-      *node.database, *published->catalog,
+      *node.database, *base->Outlook(),
       [&](const catalog::Object& object) { return SizeOf(node, *published, object); }, files);
+}
+
+// What the project asks for and a build makes already goes on; where the project has changed since,
+// its builds are ended and what they made is planned anew. Returns the ends.
+Result<std::vector<catalog::Change>> EndsOfBuilds(Node::Impl& node,
+                                                  const std::vector<ProjectFile>& files) {
+  std::vector<catalog::Change> ends;
+  const catalog::CatalogPtr catalog = node.publisher.newest()->catalog;
+  if (catalog->builds().empty()) return ends;
+  TRY(const PlannedProject planned, PlanFiles(node, files, {}));
+  if (planned.difference.changes.empty() || catalog->Apply(planned.difference.changes).ok())
+    return ends;
+  for (const auto& [number, build] : catalog->builds()) {
+    const std::vector<const catalog::Object*> created = build.created();
+    if (std::any_of(created.begin(), created.end(),
+                    [](const catalog::Object* object) { return object->from_project; }))
+      ends.emplace_back(catalog::ControlBuild{number, catalog::ControlBuild::What::kCancel,
+                                              "the project has changed"});
+  }
+  return ends;
 }
 
 }  // namespace
 
-Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& statement,
-                                      std::string_view text) {
+namespace {
+
+// Builds of nothing but the object and what stands on it: to end them ends nothing else.
+std::vector<catalog::Change> EndOwnBuild(const catalog::Catalog& catalog, catalog::Kind kind,
+                                         const std::string& name) {
+  const catalog::Build* build = catalog.FindBuild(kind, name);
+  if (build == nullptr) return {};
+  const auto with = catalog.With(*build);
+  if (!with.ok()) return {};
+  const std::vector<std::string> dependents = (*with)->DependentsOf(name);
+  for (const catalog::Object* object : build->created()) {
+    const bool own = rows::EqualNames(object->name(), name) ||
+                     std::any_of(dependents.begin(), dependents.end(), [&](const auto& other) {
+                       return rows::EqualNames(other, object->name());
+                     });
+    if (!own) return {};
+  }
+  return {catalog::ControlBuild{build->number, catalog::ControlBuild::What::kCancel, ""}};
+}
+
+Result<StatementResult> BeginCreate(Node::Impl& node, const sql::Statement& statement,
+                                    std::string_view text, uint64_t& build) {
   const std::lock_guard lock(node.definition_mutex);
   const catalog::CatalogPtr catalog = node.publisher.newest()->catalog;
   const auto& create = std::get<sql::CreateStatement>(statement.statement);
@@ -144,6 +225,7 @@ Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& st
   }
   TRY(Defined defined, Define(*node.database, *catalog, declared));
   std::vector<catalog::Change> changes;
+  if (create.or_replace) changes = EndOwnBuild(*catalog, probe.kind(), name);
   for (catalog::Object& object : defined.objects) {
     const catalog::Object* old = catalog->FindInNameSpace(object.kind(), object.name());
     if (old != nullptr) {
@@ -152,9 +234,19 @@ Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& st
     }
     changes.push_back(catalog::Create{std::move(object), old != nullptr});
   }
-  TRY(ApplyChanges(node, std::move(changes)));
+  TRY(build, ApplyChanges(node, std::move(changes)));
   result.notices = std::move(defined.notices);
   result.step = node.publisher.newest()->state.step.value;
+  return result;
+}
+
+}  // namespace
+
+Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& statement,
+                                      std::string_view text, const StatementOptions& options) {
+  uint64_t build = 0;
+  TRY(StatementResult result, BeginCreate(node, statement, text, build));
+  AwaitBuild(node, build, options, result);
   return result;
 }
 
@@ -164,6 +256,14 @@ Result<StatementResult> ExecuteDrop(Node::Impl& node, const sql::DropStatement& 
   StatementResult result;
   result.tag = "DROP " + Keyword(drop.kind);
   const catalog::Object* object = catalog->FindInNameSpace(drop.kind, drop.name);
+  if (std::vector<catalog::Change> end = EndOwnBuild(*catalog, drop.kind, drop.name);
+      object == nullptr && !end.empty()) {
+    TRY(ApplyChanges(node, std::move(end)));
+    result.notices.push_back(fmt::format("{} {} was being built; the build is ended",
+                                         catalog::KindName(drop.kind), Quoted(drop.name)));
+    result.step = node.publisher.newest()->state.step.value;
+    return result;
+  }
   if (object == nullptr || object->kind() != drop.kind) {
     if (object == nullptr && drop.if_exists) {
       result.notices.push_back(
@@ -201,14 +301,16 @@ Result<StatementResult> ExecuteDrop(Node::Impl& node, const sql::DropStatement& 
 
 Result<ProjectPlan> PlanProjectFiles(Node::Impl& node, const std::vector<ProjectFile>& files) {
   const std::lock_guard lock(node.definition_mutex);
-  TRY(PlannedProject planned, PlanFiles(node, files));
+  TRY(const std::vector<catalog::Change> ends, EndsOfBuilds(node, files));
+  TRY(PlannedProject planned, PlanFiles(node, files, ends));
   return std::move(planned.plan);
 }
 
 Result<ProjectPlan> ApplyProjectFiles(Node::Impl& node, const std::vector<ProjectFile>& files,
                                       const std::vector<std::string>& allow_drop) {
   const std::lock_guard lock(node.definition_mutex);
-  TRY(PlannedProject planned, PlanFiles(node, files));
+  TRY(std::vector<catalog::Change> changes, EndsOfBuilds(node, files));
+  TRY(PlannedProject planned, PlanFiles(node, files, changes));
   for (const ProjectPlan::Item& item : planned.plan.items) {
     const bool allowed = std::any_of(
         allow_drop.begin(), allow_drop.end(),
@@ -219,7 +321,9 @@ Result<ProjectPlan> ApplyProjectFiles(Node::Impl& node, const std::vector<Projec
                  item.change.reason)
         .Hint(fmt::format("run again with --allow-drop {} if it may go", item.change.name));
   }
-  TRY(ApplyChanges(node, std::move(planned.difference.changes)));
+  changes.insert(changes.end(), planned.difference.changes.begin(),
+                 planned.difference.changes.end());
+  TRY(ApplyChanges(node, std::move(changes)));
   return std::move(planned.plan);
 }
 

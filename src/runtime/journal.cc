@@ -17,6 +17,8 @@ std::string EncodeStepRecord(const StepRecord& record) {
     PutZigzag(out, end.value);
   }
   PutDoor(out, record.door);
+  PutFixed<uint8_t>(out, record.history ? 1 : 0);
+  if (record.history) PutSlice(out, *record.history);
   return out;
 }
 
@@ -42,6 +44,10 @@ Result<StepRecord> DecodeStepRecord(std::string_view bytes) {
     record.ends.emplace_back(partition, log::Offset{end});
   }
   TRY(record.door, ReadDoor(reader));
+  TRY(const uint8_t fed, reader.Fixed<uint8_t>());
+  if (fed != 0) {
+    TRY(record.history, ReadSlice(reader));
+  }
   return record;
 }
 

@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "ingest/door_counters.h"
 #include "log/log.h"
+#include "runtime/build_state.h"
 #include "state/store.h"
 
 namespace millrace::runtime {
@@ -20,7 +21,7 @@ inline constexpr char kJournalTopic[] = "__steps";
 inline constexpr char kCatalogTopic[] = "__catalog";
 // Rises whenever the same journal would give another result than with the build before: steps of
 // another number are not replayed.
-inline constexpr uint32_t kSemantics = 1;
+inline constexpr uint32_t kSemantics = 2;
 
 struct StepRecord {
   uint32_t semantics = kSemantics;
@@ -29,7 +30,8 @@ struct StepRecord {
   log::FrameSequence frame;                                    // of the cut
   uint64_t catalog_version = 0;                                // in force in this step
   std::vector<std::pair<log::PartitionId, log::Offset>> ends;  // of the partitions that moved
-  ingest::DoorCountMap door;  // what was counted since the last step
+  ingest::DoorCountMap door;            // what was counted since the last step
+  std::optional<HistorySlice> history;  // what the step feeds to a build
 };
 
 inline log::Offset JournalOffset(state::Step step) { return {step.value - 1}; }

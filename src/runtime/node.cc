@@ -95,13 +95,13 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   TRY(const InternalTopics topics, OpenInternalTopics(*impl->log));
   TRY(Recover(*impl->log, *impl->store, topics, *impl->pipeline, impl->publisher));
 
-  impl->loop = std::make_unique<StepLoop>(
-      StepLoopContext{impl->log.get(), impl->store.get(), impl->pipeline.get(), &impl->publisher,
-                      &impl->door, &Clock::System(), topics.journal, topics.catalog,
-                      static_cast<int64_t>(options.step_rows_max)});
+  Impl* node = impl.get();
+  impl->loop = std::make_unique<StepLoop>(StepLoopContext{
+      impl->log.get(), impl->store.get(), impl->pipeline.get(), &impl->publisher, &impl->door,
+      &Clock::System(), topics.journal, topics.catalog, static_cast<int64_t>(options.step_rows_max),
+      [node](uint64_t build) { node->builds->Complete(build); }});
   impl->changer =
       std::make_unique<CatalogChanger>(*impl->log, *impl->pipeline, *impl->loop, Clock::System());
-  Impl* node = impl.get();
   TRY(impl->ingest,
       ingest::MakeIngest({impl->log.get(), impl->database.get(), &Clock::System(), &impl->door,
                           [node] { return node->publisher.newest()->catalog; },
@@ -115,6 +115,8 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
                                     [node] { return node->TakeSnapshot(); });
   impl->seeds = std::make_unique<Seeds>(files, directory + "/seeds", options.project_directory,
                                         *impl->database, *impl->table_writer);
+  impl->builds =
+      std::make_unique<Builds>([node](uint64_t build) { return FinishBuild(*node, build); });
   impl->loop->Start();
   {
     const std::lock_guard lock(impl->definition_mutex);
@@ -135,6 +137,7 @@ void Node::Impl::Stop() {
     const std::lock_guard guard(sources_mutex);
     sources.clear();
   }
+  if (builds != nullptr) builds->Stop();
   if (loop != nullptr) loop->Stop();
   if (store != nullptr) {
     // The loop has flushed; what it reports is all there is to say.

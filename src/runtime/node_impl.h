@@ -10,6 +10,7 @@
 #include "connectors/source.h"
 #include "ingest/door_counters.h"
 #include "ingest/stream_ingest.h"
+#include "runtime/builds.h"
 #include "runtime/catalog_change.h"
 #include "runtime/endpoints.h"
 #include "runtime/node.h"
@@ -39,6 +40,7 @@ struct Node::Impl {
   SystemTables system_tables;
   std::unique_ptr<TableWriter> table_writer;
   std::unique_ptr<Seeds> seeds;
+  std::unique_ptr<Builds> builds;
 
   std::mutex definition_mutex;  // one change of the catalog at a time, from binding to its end
   mutable std::mutex endpoints_mutex;

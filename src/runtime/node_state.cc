@@ -5,7 +5,7 @@
 namespace millrace::runtime {
 
 namespace {
-constexpr uint8_t kVersion = 2;
+constexpr uint8_t kVersion = 3;
 
 Result<std::string> ReadString(Reader& reader) {
   TRY(const std::string_view bytes, reader.Bytes());
@@ -48,6 +48,11 @@ std::string EncodeNodeState(const NodeState& state) {
     for (int64_t value : {counts.rows, counts.used, counts.filtered, counts.failed}) {
       PutZigzag(out, value);
     }
+  }
+  PutVarint(out, state.builds.size());
+  for (const auto& [number, build] : state.builds) {
+    PutVarint(out, number);
+    PutBuild(out, build);
   }
   return out;
 }
@@ -93,6 +98,11 @@ Result<NodeState> DecodeNodeState(std::string_view bytes) {
     for (int64_t* value : {&counts.rows, &counts.used, &counts.filtered, &counts.failed}) {
       TRY(*value, reader.Zigzag());
     }
+  }
+  TRY(const uint64_t builds, reader.Varint());
+  for (uint64_t i = 0; i < builds; ++i) {
+    TRY(const uint64_t number, reader.Varint());
+    TRY(state.builds[number], ReadBuild(reader));
   }
   return state;
 }

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "ingest/door_counters.h"
 #include "log/types.h"
+#include "runtime/build_state.h"
 #include "state/store.h"
 #include "stream/engine.h"
 
@@ -49,6 +50,7 @@ struct NodeState {
   std::map<std::string, StreamBooks> books;  // by stream
   ingest::DoorCountMap door;                 // by (stream, source), since ever
   ReadBooks reads;                           // since the view was made, its history included
+  std::map<uint64_t, BuildState> builds;     // by number (catalog::Build)
 };
 
 std::string EncodeNodeState(const NodeState& state);

@@ -9,6 +9,11 @@
 
 namespace millrace::runtime {
 
+namespace {
+// An idle engine steps for what comes due by the clock no more often.
+constexpr std::chrono::microseconds kClockResolution = std::chrono::milliseconds(100);
+}  // namespace
+
 rows::Types FailureTypes() {
   return {duckdb::LogicalType::VARCHAR, duckdb::LogicalType::VARCHAR, duckdb::LogicalType::VARCHAR};
 }
@@ -58,7 +63,14 @@ Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slice
     input.sources[name] = source.get();
     tables.push_back(source.get());
   }
+  std::unique_ptr<HistoryReader> history;
+  if (record.history) {
+    TRY(history, TakeHistory(*record.history, input));
+  }
+  FollowInParts(input);
   TRY(const stream::StepResult result, engine_->Step(input));
+  for (const std::string& lost : history == nullptr ? std::vector<std::string>() : history->lost())
+    LOG_ERROR("views are built without lost records", "{}", lost);
   TRY(ApplyChanges(record.step, result));
   for (const StreamSource* source : streams) ApplyFindings(*source, result);
   TRY(ApplyFailures(record.step, result));
@@ -93,6 +105,7 @@ Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slice
     if (const auto watermark = WatermarkAt(*source, state_.clock))
       state_.watermarks[name] = *watermark;
   }
+  JoinComplete();
   return CloseWindows();
 }
 
@@ -103,6 +116,7 @@ Status Pipeline::CloseWindows() {
   input.step = state_.step;
   input.clock = state_.clock;
   input.watermarks = state_.watermarks;
+  FollowInParts(input);
   TRY(const stream::StepResult result, engine_->Step(input));
   TRY(ApplyChanges(state_.step, result));
   return ApplyFailures(state_.step, result);
@@ -116,7 +130,9 @@ std::optional<Micros> Pipeline::WatermarkAt(const StreamSource& source, Micros c
 }
 
 bool Pipeline::WantsStep(Micros clock) const {
-  if (const auto due = engine_->next_due(); due && *due <= clock) return true;
+  const auto due = engine_->next_due();
+  if (due && *due <= clock && clock.value - state_.clock.value >= kClockResolution.count())
+    return true;
   const std::set<std::string> closing = engine_->closing_streams();
   return std::any_of(closing.begin(), closing.end(), [&](const std::string& name) {
     const auto source = stream_sources_.find(name);

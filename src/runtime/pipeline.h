@@ -9,12 +9,14 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "catalog/catalog.h"
 #include "log/log.h"
+#include "runtime/history_reader.h"
 #include "runtime/journal.h"
 #include "runtime/node_state.h"
 #include "runtime/partition_reader.h"
@@ -47,13 +49,25 @@ class Pipeline {
 
   // How an object comes in.
   enum class Entry {
-    kFresh,     // nothing it reads has any row yet: it follows its inputs from the next step on
-    kRestart,   // the Store has its state
-    kBackfill,  // built now from the history of what it reads, up to the present step
+    kFresh,    // it follows what it reads from the next step on
+    kRestart,  // the Store has its state
   };
   // Adds relations and their circuits; endpoints, indexes and plain views need nothing but the
-  // catalog. `catalog` holds the object.
-  Status Install(const catalog::Object& object, const catalog::Catalog& catalog, Entry entry);
+  // catalog. `catalog` holds the object. `build`: the object belongs to it; 0: to none.
+  Status Install(const catalog::Object& object, const catalog::Catalog& catalog, Entry entry,
+                 uint64_t build = 0);
+  // Before the objects of a build are installed for the first time, at the boundary from which on
+  // they follow what they read: what came before is their history. Not at a restart.
+  void BeginBuild(uint64_t number);
+  // The change that began builds failed before it had happened.
+  void ForgetBeginnings();
+  // The next slice of about `rows` rows for the build whose turn it is; none: nothing to feed.
+  std::optional<HistorySlice> NextHistory(int64_t rows) const;
+  int64_t RowsOf(const HistorySlice& slice) const;
+  // Builds that have all their history: what they made can be shown.
+  std::vector<uint64_t> built() const;
+  // What of each partition a build has yet to read, as of that state or now.
+  std::map<log::PartitionId, log::Offset> HistoryNeeded(const NodeState& state) const;
   // Removes a relation with its state. REQUIRES: it was installed, nothing installed reads it.
   Status Uninstall(const catalog::Object& object);
   // The catalog in force from the next step on: what was altered goes on under its new definition,
@@ -89,9 +103,14 @@ class Pipeline {
                        Entry entry);
   Status InstallTable(const std::shared_ptr<Relation>& relation, Entry entry);
   Status InstallView(const std::shared_ptr<Relation>& relation, const catalog::Catalog& catalog,
-                     Entry entry);
+                     Entry entry, uint64_t build);
+  Status AddHistory(const Relation& view, uint64_t build, const std::vector<std::string>& reads);
+  Result<std::unique_ptr<HistoryReader>> TakeHistory(const HistorySlice& slice,
+                                                     stream::StepInput& input);
+  void FollowInParts(stream::StepInput& input) const;
+  void JoinComplete();
+  Status RemoveHalted(const catalog::Catalog& catalog);
   Status Adopt(const catalog::Object& object, const catalog::Catalog& catalog);
-  Status Backfill(const Relation& view, const std::vector<std::string>& reads);
   void AddReader(log::PartitionId partition);
   Status CloseWindows();
   Status ApplyChanges(state::Step step, const stream::StepResult& result);
@@ -109,6 +128,9 @@ class Pipeline {
   std::map<std::string, std::unique_ptr<StreamSource>> stream_sources_;  // by internal name
   std::map<std::string, std::unique_ptr<TableSource>> table_sources_;    // by internal name
   std::map<log::PartitionId, PartitionReader> readers_;
+  std::map<std::string, uint64_t> building_;  // internal names of what belongs to a build
+  std::set<uint64_t> beginning_;              // builds that are being installed for the first time
+  std::set<uint64_t> joined_;
   std::shared_ptr<state::ViewTable> failures_;
 };
 

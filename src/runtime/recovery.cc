@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/logging.h"
 #include "runtime/journal.h"
+#include "runtime/standing.h"
 #include "runtime/tables.h"
 
 namespace millrace::runtime {
@@ -73,6 +74,9 @@ Status DeleteOrphans(log::Log& log, const catalog::Catalog& catalog,
                      const std::function<Status()>& flush) {
   std::set<uint64_t> known;
   for (const catalog::Object* object : catalog.InOrder()) known.insert(object->topic_id);
+  for (const auto& [number, build] : catalog.builds()) {
+    for (const catalog::Object* object : build.created()) known.insert(object->topic_id);
+  }
   bool flushed = false;
   for (const log::TopicInfo& topic : log.Topics()) {
     if (topic.name.starts_with("__") || known.contains(topic.id.value)) continue;
@@ -119,20 +123,31 @@ Result<catalog::CatalogPtr> ReadCatalog(const log::Log& log) {
   return catalog;
 }
 
-Status InstallCatalog(Pipeline& pipeline, const catalog::CatalogPtr& after, Pipeline::Entry entry) {
-  // What goes is uninstalled before what comes, dependents first; what comes in order of
-  // dependency.
-  const catalog::CatalogPtr before = pipeline.catalog();
-  const std::set<std::string> had = InternalNames(*before);
-  const std::set<std::string> has = InternalNames(*after);
-  const std::vector<const catalog::Object*> old_objects = before->InOrder();
-  for (auto it = old_objects.rbegin(); it != old_objects.rend(); ++it) {
-    if (!has.contains(InternalName(**it))) TRY(pipeline.Uninstall(**it));
-  }
-  for (const catalog::Object* object : after->InOrder()) {
-    if (!had.contains(InternalName(*object))) TRY(pipeline.Install(*object, *after, entry));
+Status SwitchCatalog(Pipeline& pipeline, const catalog::CatalogPtr& after) {
+  TRY(const std::vector<Standing> before, AllStanding(pipeline.catalog()));
+  TRY(const std::vector<Standing> standing, AllStanding(after));
+  const std::set<std::string> has = InternalNames(standing);
+  for (auto it = before.rbegin(); it != before.rend(); ++it) {
+    if (HoldsRows(*it->object) && !has.contains(InternalName(*it->object)))
+      TRY(pipeline.Uninstall(*it->object));
   }
   return pipeline.SetCatalog(after);
+}
+
+Status InstallNew(Pipeline& pipeline, const catalog::CatalogPtr& after, Pipeline::Entry entry,
+                  std::vector<catalog::Object>* installed) {
+  TRY(const std::vector<Standing> before, AllStanding(pipeline.catalog()));
+  TRY(const std::vector<Standing> standing, AllStanding(after));
+  const std::set<std::string> had = InternalNames(before);
+  for (const auto& [number, build] : after->builds()) {
+    if (!pipeline.state().builds.contains(number)) pipeline.BeginBuild(number);
+  }
+  for (const Standing& item : standing) {
+    if (!HoldsRows(*item.object) || had.contains(InternalName(*item.object))) continue;
+    TRY(pipeline.Install(*item.object, *item.catalog, entry, item.build));
+    if (installed != nullptr) installed->push_back(*item.object);
+  }
+  return Ok();
 }
 
 Status Recover(log::Log& log, const state::Store& store, const InternalTopics& topics,
@@ -165,7 +180,11 @@ Status Recover(log::Log& log, const state::Store& store, const InternalTopics& t
   };
   TRY(advance_to(state.catalog_version));
   pipeline.SetState(state);
-  TRY(InstallCatalog(pipeline, catalog, Pipeline::Entry::kRestart));
+  const auto install = [&]() -> Status {
+    TRY(InstallNew(pipeline, catalog, Pipeline::Entry::kRestart));
+    return SwitchCatalog(pipeline, catalog);
+  };
+  TRY(install());
 
   int64_t replayed = 0;
   TRY(ReadJournal(log, topics.journal, JournalOffset(state.step) + 1,
@@ -178,7 +197,7 @@ Status Recover(log::Log& log, const state::Store& store, const InternalTopics& t
                     }
                     if (record.catalog_version != catalog->version()) {
                       TRY(advance_to(record.catalog_version));
-                      TRY(InstallCatalog(pipeline, catalog, Pipeline::Entry::kRestart));
+                      TRY(install());
                     }
                     std::vector<PartitionSlice> slices;
                     for (const auto& [partition, end] : record.ends) {

@@ -38,8 +38,12 @@ Status Recover(log::Log& log, const state::Store& store, const InternalTopics& t
 // The catalog that the topic's records add up to; empty where there is no such topic yet.
 Result<catalog::CatalogPtr> ReadCatalog(const log::Log& log);
 
-// Brings the pipeline from its catalog to `after`: uninstalls what is gone or replaced, installs
-// what is new, as `entry` says.
-Status InstallCatalog(Pipeline& pipeline, const catalog::CatalogPtr& after, Pipeline::Entry entry);
+// The two halves of bringing the pipeline from its catalog to `after`. First what is new is
+// installed beside the old, what it makes of builds that begin included; `installed`: gets what
+// was, also where it fails.
+Status InstallNew(Pipeline& pipeline, const catalog::CatalogPtr& after, Pipeline::Entry entry,
+                  std::vector<catalog::Object>* installed = nullptr);
+// Then what is gone or replaced is uninstalled, and `after` is in force.
+Status SwitchCatalog(Pipeline& pipeline, const catalog::CatalogPtr& after);
 
 }  // namespace millrace::runtime

@@ -30,14 +30,6 @@ std::string UserNameOf(const catalog::Catalog& catalog, catalog::Kind kind,
   return identity;
 }
 
-std::set<std::string> InternalNames(const catalog::Catalog& catalog) {
-  std::set<std::string> names;
-  for (const catalog::Object* object : catalog.InOrder()) {
-    if (HoldsRows(*object)) names.insert(InternalName(*object));
-  }
-  return names;
-}
-
 state::TableId ContentTable(const catalog::Object& object) {
   return {std::max(kFirstFreeTableId, StableHash(InternalName(object), /*seed=*/1))};
 }

@@ -6,7 +6,6 @@
 
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 
@@ -54,8 +53,6 @@ std::map<std::string, std::string> UserNames(const catalog::Catalog& catalog);
 // The user's name of what keeps its books as `identity`; the identity where it is gone.
 std::string UserNameOf(const catalog::Catalog& catalog, catalog::Kind kind,
                        const std::string& identity);
-// The internal names of all that holds rows.
-std::set<std::string> InternalNames(const catalog::Catalog& catalog);
 state::TableId ContentTable(const catalog::Object& object);
 
 // Plain views are no relations of the engine: they are expanded where they are read.

@@ -169,6 +169,14 @@ Result<NodeSnapshot::RelationShape> NodeSnapshot::Shape(std::string_view name) c
     const rows::Schema schema = SetAsideSchema();
     return RelationShape{schema, schema.columns.size()};
   }
+  if (const catalog::Build* build = catalog().FindBuild(catalog::Kind::kView, name)) {
+    const auto state = published().state.builds.find(build->number);
+    return Error(Code::kConflict, "view {} is being built from history: {:.0f} % of it is in",
+                 Quoted(name),
+                 state == published().state.builds.end() ? 0 : state->second.fraction() * 100)
+        .Hint("it can be read when it is built; SHOW VIEWS says how far it is")
+        .SqlState("55000");
+  }
   std::vector<std::string> names = catalog().RelationNames();
   const std::vector<std::string> system = system_tables_.names();
   names.insert(names.end(), system.begin(), system.end());
@@ -194,7 +202,15 @@ Result<std::unique_ptr<sql::RelationScan>> NodeSnapshot::Scan(
   }
   if (relation->stream() != nullptr) {
     return std::unique_ptr<sql::RelationScan>(std::make_unique<StreamScan>(
-        shared_from_this(), StreamHistory(log_, relation, columns, published().state)));
+        shared_from_this(),
+        StreamHistory(log_, relation, columns,
+                      StreamHistory::RangesUntil(log_, *relation, published().state))));
+  }
+  if (relation->object.halt) {
+    const catalog::Halt& halt = *relation->object.halt;
+    AddNotices({fmt::format("view {} {}: it shows step {}", Quoted(relation->object.name()),
+                            halt.why == catalog::Halt::Why::kFailed ? "has failed" : "is paused",
+                            halt.step)});
   }
   const rows::Types& types = relation->content->types();
   for (const Equality& equality : equalities) {

@@ -181,7 +181,7 @@ class Executor {
   }
 
   Result<StatementResult> operator()(const sql::CreateStatement&) {
-    return ExecuteCreate(node_, whole_, text_);
+    return ExecuteCreate(node_, whole_, text_, options_);
   }
   Result<StatementResult> operator()(const sql::DropStatement& drop) {
     return ExecuteDrop(node_, drop);
@@ -190,7 +190,7 @@ class Executor {
     return ExecuteComment(node_, comment);
   }
   Result<StatementResult> operator()(const sql::AlterStatement& alter) {
-    return ExecuteAlter(node_, alter, whole_.text);
+    return ExecuteAlter(node_, alter, whole_.text, options_);
   }
 
   // Sends the quarantined rows again; each under a key of its own, so that doing it twice adds

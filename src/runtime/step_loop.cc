@@ -17,6 +17,8 @@ constexpr size_t kStepBytesMax = 32 << 20;
 // What a step aims at when there is more to do than fits in; never fewer records than these.
 constexpr double kStepSeconds = 0.2;
 constexpr int64_t kStepRecordsMin = 2000;
+// What the history of a build may take of a step in which others' rows wait too.
+constexpr double kHistorySeconds = 0.05;
 // Replay after a crash takes about as long as the steps since the last flush took: design/engine:
 // <= 1 s.
 constexpr double kFlushAfterBusySeconds = 0.7;
@@ -134,10 +136,14 @@ Status StepLoop::LoopOnce(bool& worked) {
     seen_frame_ = durable_frame_;
   }
   TRY(Chosen chosen, Choose());
-  if (!chosen.slices.empty() || context_.pipeline->WantsStep(context_.clock->Now())) {
+  chosen.history = context_.pipeline->NextHistory(history_target_);
+  if (chosen.history) chosen.history_rows = context_.pipeline->RowsOf(*chosen.history);
+  if (!chosen.slices.empty() || chosen.history ||
+      context_.pipeline->WantsStep(context_.clock->Now())) {
     worked = true;
     TRY(RunStep(std::move(chosen)));
   }
+  for (const uint64_t build : context_.pipeline->built()) context_.on_built(build);
   PublishDurable();
   return MaybeFlush(/*idle=*/!worked);
 }
@@ -234,6 +240,7 @@ StepRecord StepLoop::MakeRecord(const Chosen& chosen) {
   for (const PartitionSlice& slice : chosen.slices)
     record.ends.emplace_back(slice.partition, slice.end);
   record.door = context_.door->Take();
+  record.history = chosen.history;
   return record;
 }
 
@@ -263,7 +270,7 @@ Status StepLoop::RunStep(Chosen chosen) {
   TRY(context_.pipeline->Run(record, std::move(chosen.slices)));
   dirty_ = true;
   const double seconds = SecondsSince(start);
-  AdaptSteps(chosen.records, seconds);
+  AdaptSteps(chosen, seconds);
   busy_since_flush_ += seconds;
   last_step_ = steady_clock::now();
   {
@@ -282,12 +289,17 @@ Status StepLoop::RunStep(Chosen chosen) {
 
 // The next step may take as many records as fit into kStepSeconds, if they cost what the last ones
 // did: long steps delay what is visible, and a crash has whole steps to do again.
-void StepLoop::AdaptSteps(int64_t records, double seconds) {
+void StepLoop::AdaptSteps(const Chosen& chosen, double seconds) {
+  const int64_t records = chosen.records + chosen.history_rows;
   if (records < kStepRecordsMin && seconds < kStepSeconds) return;  // too few to learn from
-  const double fitting = static_cast<double>(records) * kStepSeconds / std::max(seconds, 1e-6);
+  const double rate = static_cast<double>(records) / std::max(seconds, 1e-6);
   const int64_t least = std::min(kStepRecordsMin, context_.step_records_max);
-  records_target_ =
-      std::clamp(static_cast<int64_t>(std::min(fitting, 1e15)), least, context_.step_records_max);
+  const auto fitting = [&](double budget) {
+    return std::clamp(static_cast<int64_t>(std::min(rate * budget, 1e15)), least,
+                      context_.step_records_max);
+  };
+  records_target_ = fitting(kStepSeconds);
+  history_target_ = fitting(chosen.records > 0 ? kHistorySeconds : kStepSeconds);
 }
 
 // Called by the loop and by the log's flusher, whichever of compute and fdatasync ends later.
@@ -322,8 +334,11 @@ Status StepLoop::WaitJournal() {
 Status StepLoop::CatalogStep(uint64_t catalog_version, std::string catalog_record,
                              const std::function<Status()>& install) {
   log::RecordBatchBuilder builder;
-  StepRecord record =
-      MakeRecord({.frame = context_.pipeline->state().frame, .slices = {}, .records = 0});
+  StepRecord record = MakeRecord({.frame = context_.pipeline->state().frame,
+                                  .slices = {},
+                                  .records = 0,
+                                  .history = std::nullopt,
+                                  .history_rows = 0});
   record.catalog_version = catalog_version;
   builder.Add(std::to_string(catalog_version), catalog_record,
               log::Millis{record.clock.value / 1000});
@@ -392,8 +407,12 @@ Status StepLoop::AfterFlush() {
   TRY(context_.store->health());
   if (!flushing_) return Ok();
   TRY(context_.log->SetFreeFloor({context_.journal, 0}, JournalOffset(flushing_->step) + 1));
+  const auto history = context_.pipeline->HistoryNeeded(*flushing_);
   for (const auto& [partition, position] : flushing_->positions) {
-    TRY(context_.log->SetFreeFloor(partition, position.next));
+    const auto needed = history.find(partition);
+    const log::Offset floor =
+        needed == history.end() ? position.next : std::min(position.next, needed->second);
+    TRY(context_.log->SetFreeFloor(partition, floor));
   }
   flushing_.reset();
   const std::lock_guard lock(mutex_);

@@ -36,6 +36,8 @@ struct StepLoopContext {
   log::TopicId journal;
   log::TopicId catalog_topic;
   int64_t step_records_max;  // a step takes no more, but for whole frames
+  // Told of builds that have all their history, maybe again and again; must not wait for the loop.
+  std::function<void(uint64_t build)> on_built;
 };
 
 class StepLoop {
@@ -80,6 +82,8 @@ class StepLoop {
     log::FrameSequence frame;
     std::vector<PartitionSlice> slices;
     int64_t records = 0;
+    std::optional<HistorySlice> history;
+    int64_t history_rows = 0;
   };
 
   void Loop();
@@ -89,7 +93,7 @@ class StepLoop {
   log::FrameSequence LastFrameThatFits() const;
   StepRecord MakeRecord(const Chosen& chosen);
   Status RunStep(Chosen chosen);
-  void AdaptSteps(int64_t records, double seconds);
+  void AdaptSteps(const Chosen& chosen, double seconds);
   // Appends the step's record (and `more` in the same frame); the step is published once it is
   // durable.
   Status Journal(const StepRecord& record, log::AppendRequest more);
@@ -129,6 +133,7 @@ class StepLoop {
   std::optional<NodeState> flushing_;
   bool dirty_ = false;
   int64_t records_target_;  // of the next step
+  int64_t history_target_;  // rows that the next step may feed to a build
   std::atomic<int64_t> lag_records_{0};
 };
 

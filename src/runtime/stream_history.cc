@@ -8,10 +8,24 @@ namespace {
 constexpr size_t kReadBytes = 1 << 20;
 }
 
+std::vector<StreamHistory::Range> StreamHistory::RangesUntil(const log::Log& log,
+                                                             const Relation& relation,
+                                                             const NodeState& state) {
+  std::vector<Range> ranges;
+  const auto cut = log.DurableCut();
+  for (int32_t i = 0; i < relation.partitions(); ++i) {
+    const log::PartitionId partition{relation.topic(), i};
+    const auto position = state.positions.find(partition);
+    const log::Cut::End* available = cut->Find(partition);
+    if (position == state.positions.end() || available == nullptr) continue;
+    ranges.push_back({i, available->start, position->second.next});
+  }
+  return ranges;
+}
+
 StreamHistory::StreamHistory(const log::Log& log, std::shared_ptr<const Relation> relation,
-                             const std::vector<size_t>& columns, const NodeState& until, int share,
-                             int shares)
-    : log_(log), relation_(std::move(relation)), columns_(columns) {
+                             const std::vector<size_t>& columns, std::vector<Range> ranges)
+    : log_(log), relation_(std::move(relation)), columns_(columns), ranges_(std::move(ranges)) {
   const catalog::RelationShape& shape = relation_->shape;
   for (size_t column : columns_) {
     if (column < shape.visible) wanted_.push_back(column);
@@ -20,14 +34,6 @@ StreamHistory::StreamHistory(const log::Log& log, std::shared_ptr<const Relation
   std::sort(wanted_.begin(), wanted_.end());
   wanted_.erase(std::unique(wanted_.begin(), wanted_.end()), wanted_.end());
   decoder_ = std::make_unique<rows::JsonDecoder>(relation_->stream()->schema, wanted_);
-  const auto cut = log_.DurableCut();
-  for (int32_t i = share; i < relation_->partitions(); i += shares) {
-    const log::PartitionId partition{relation_->topic(), i};
-    const auto position = until.positions.find(partition);
-    const log::Cut::End* available = cut->Find(partition);
-    if (position == until.positions.end() || available == nullptr) continue;
-    ranges_.push_back({i, available->start, position->second.next});
-  }
 }
 
 Result<std::shared_ptr<duckdb::DataChunk>> StreamHistory::Next() {

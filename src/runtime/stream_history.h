@@ -18,11 +18,17 @@ namespace millrace::runtime {
 
 class StreamHistory {
  public:
-  // `columns`: of the relation's shape, in the order wanted. `share` of `shares`: reads only the
-  // partitions of that share.
+  struct Range {
+    int32_t partition;
+    log::Offset next;
+    log::Offset end;
+  };
+  // All that the log has below the step's ends.
+  static std::vector<Range> RangesUntil(const log::Log& log, const Relation& relation,
+                                        const NodeState& state);
+  // `columns`: of the relation's shape, in the order wanted.
   StreamHistory(const log::Log& log, std::shared_ptr<const Relation> relation,
-                const std::vector<size_t>& columns, const NodeState& until, int share = 0,
-                int shares = 1);
+                const std::vector<size_t>& columns, std::vector<Range> ranges);
 
   // The next rows; nullptr at the end. Rows of one partition come in order of offset.
   Result<std::shared_ptr<duckdb::DataChunk>> Next();
@@ -40,11 +46,6 @@ class StreamHistory {
   std::unique_ptr<rows::JsonDecoder> decoder_;
   rows::Types types_;
 
-  struct Range {
-    int32_t partition;
-    log::Offset next;
-    log::Offset end;
-  };
   std::vector<Range> ranges_;
   size_t range_ = 0;
   std::vector<std::shared_ptr<duckdb::DataChunk>> ready_;

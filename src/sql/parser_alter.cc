@@ -81,16 +81,22 @@ Status ExpectAction(Cursor& cursor, AlterStatement& alter) {
     AlterStatement::Rename rename;
     TRY(rename.to, ExpectNewName(cursor, alter.kind));
     alter.action = std::move(rename);
+  } else if (alter.kind == catalog::Kind::kView &&
+             (cursor.AtWord("PAUSE") || cursor.AtWord("RESUME"))) {
+    alter.action = AlterStatement::Hold{cursor.AtWord("PAUSE")};
+    cursor.Advance();
   } else if (stream && (cursor.AtWord("SET") || cursor.AtWord("RESET"))) {
     const bool reset = cursor.AtWord("RESET");
     cursor.Advance();
     TRY(alter.action, ExpectOptionsOf(cursor, reset));
   } else {
-    for (std::string_view word : {"ADD", "DROP", "ALTER", "RENAME", "PAUSE", "RESUME", "SET"}) {
+    for (std::string_view word : {"ADD", "DROP", "ALTER", "RENAME", "SET"}) {
       if (cursor.AtWord(word)) return NotYet(cursor, alter);
     }
-    return stream ? cursor.Unexpected("RENAME TO, SET or RESET", {"RENAME", "SET", "RESET"})
-                  : cursor.Unexpected("RENAME TO and the new name", {"RENAME"});
+    if (stream) return cursor.Unexpected("RENAME TO, SET or RESET", {"RENAME", "SET", "RESET"});
+    if (alter.kind == catalog::Kind::kView)
+      return cursor.Unexpected("RENAME TO, PAUSE or RESUME", {"RENAME", "PAUSE", "RESUME"});
+    return cursor.Unexpected("RENAME TO and the new name", {"RENAME"});
   }
   return cursor.ExpectEnd("", {});
 }

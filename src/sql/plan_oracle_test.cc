@@ -66,7 +66,7 @@ class PlanOracleTest : public ::testing::TestWithParam<const char*> {
           plan.Add({stream::Source{name}, {}, shape->schema.types(), shape->schema.names()});
       plan.Add(
           {stream::Output{name, false}, {source}, shape->schema.types(), shape->schema.names()});
-      ASSERT_TRUE(engine_->Add(plan, 1, false).ok());
+      ASSERT_TRUE(engine_->Add(plan, 1).ok());
     }
   }
   void TearDown() override {
@@ -149,7 +149,7 @@ TEST_P(PlanOracleTest, GivesDuckDbsAnswerAfterEveryStep) {
   const auto plan = database_->PlanView(snapshot_->catalog(), view,
                                         Origin{"", view.select, 0, view.select.size()});
   ASSERT_TRUE(plan.ok()) << plan.error().ToString();
-  const Status added = engine_->Add(plan->plan, 2, false);
+  const Status added = engine_->Add(plan->plan, 2);
   ASSERT_TRUE(added.ok()) << added.error().ToString();
   Content content;
   for (int64_t step = 1; step <= 25; ++step) {

@@ -57,7 +57,11 @@ struct AlterStatement {
     std::set<std::string> names;
     catalog::StreamDefinition values;
   };
-  std::variant<Rename, SetOptions> action;
+  // PAUSE and RESUME of a materialized view.
+  struct Hold {
+    bool pause;
+  };
+  std::variant<Rename, SetOptions, Hold> action;
 };
 struct ShowStatement {
   catalog::Kind kind;

@@ -344,6 +344,33 @@ size_t ViewTable::Scan(
   return position >= slots_.size() ? kEnd : position;
 }
 
+uint32_t ViewTable::PartOf(std::string_view row) {
+  return static_cast<uint32_t>(StableHash(row)) & (kParts - 1);
+}
+
+// A bucket's number is its rows' hash below a power of two: the rows of a part stand in every
+// kParts-th bucket, or, in a table of fewer, among others in one.
+void ViewTable::ScanParts(
+    uint32_t first, uint32_t last,
+    const std::function<void(std::string_view row, rows::Weight weight)>& visit) const {
+  const auto in_range = [&](const Entry& entry) {
+    const auto part = static_cast<uint32_t>(entry.hash) & (kParts - 1);
+    return first <= part && part < last;
+  };
+  const auto visit_bucket = [&](size_t bucket) {
+    for (const Entry* entry = buckets_[bucket]; entry != nullptr; entry = entry->next) {
+      if (entry->newest.weight != 0 && in_range(*entry)) visit(entry->row(), entry->newest.weight);
+    }
+  };
+  if (buckets_.size() < kParts) {
+    for (size_t bucket = 0; bucket < buckets_.size(); ++bucket) visit_bucket(bucket);
+    return;
+  }
+  for (size_t part = first; part < last; ++part) {
+    for (size_t bucket = part; bucket < buckets_.size(); bucket += kParts) visit_bucket(bucket);
+  }
+}
+
 rows::Weight ViewTable::NewestWeight(std::string_view row) const {
   const Entry* entry = Find(row, StableHash(row));
   return entry == nullptr ? 0 : entry->newest.weight;

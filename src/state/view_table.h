@@ -64,6 +64,14 @@ class ViewTable {
   size_t Scan(Step step, size_t position, size_t rows_max,
               const std::function<void(std::string_view row, rows::Weight weight)>& visit) const;
 
+  // Rows fall into parts by their hash, the same ones for ever.
+  static constexpr uint32_t kParts = 1024;
+  static uint32_t PartOf(std::string_view row);
+  // Visits the rows of the parts `first` <= p < `last` with their weights in the newest version.
+  // REQUIRES: as NewestWeight.
+  void ScanParts(uint32_t first, uint32_t last,
+                 const std::function<void(std::string_view row, rows::Weight weight)>& visit) const;
+
   // The weight of a row in its newest version. REQUIRES: the writer's thread, or that of a step
   // that the writer waits for.
   rows::Weight NewestWeight(std::string_view row) const;

@@ -101,11 +101,11 @@ CircuitNode* Circuit::FindOutput(const std::string& name) const {
   return nullptr;
 }
 
-Status Circuit::Add(const Plan& plan, uint64_t generation, bool from_history) {
+Status Circuit::Add(const Plan& plan, uint64_t generation, uint64_t build) {
   const size_t count_before = nodes_.size();
   std::vector<CircuitNode*> added;
   for (size_t i = 0; i < plan.nodes.size(); ++i) {
-    Result<CircuitNode*> node = AddNode(plan, i, added, generation, from_history);
+    Result<CircuitNode*> node = AddNode(plan, i, added, generation, build);
     if (!node.ok()) {
       DropFrom(count_before);
       return std::move(node).error().With("add plan");
@@ -119,7 +119,7 @@ Status Circuit::Add(const Plan& plan, uint64_t generation, bool from_history) {
 
 Result<CircuitNode*> Circuit::AddNode(const Plan& plan, size_t index,
                                       const std::vector<CircuitNode*>& added, uint64_t generation,
-                                      bool from_history) {
+                                      uint64_t build) {
   const Node& node = plan.nodes[index];
   const uint64_t fingerprint = Fingerprint(plan, index, generation);
   std::string text = CanonicalText(plan, index);
@@ -140,7 +140,7 @@ Result<CircuitNode*> Circuit::AddNode(const Plan& plan, size_t index,
   made->fingerprint = fingerprint;
   made->text = std::move(text);
   made->description = Describe(plan, index);
-  made->from_history = from_history && std::holds_alternative<Relation>(node.op);
+  made->build = build;
   made->counters.resize(workers_.size());
   TRY(Connect(*made, added, node.inputs));
   nodes_.push_back(std::move(made));
@@ -172,7 +172,7 @@ Status Circuit::Connect(CircuitNode& made, const std::vector<CircuitNode*>& adde
   }
   const size_t left_width = made.inputs.empty() ? 0 : made.inputs[0]->node.types.size();
   // History comes as its reader gives it, not as the relation's node does.
-  if (!made.from_history)
+  if (made.build == 0 || !std::holds_alternative<Relation>(made.node.op))
     made.distribution = OutputDistribution(made.node, distributions, left_width);
   made.insert_only = KeepsInsertOnly(made.node, made.inputs);
   return Ok();
@@ -197,9 +197,9 @@ void Circuit::MakeOperators(CircuitNode& node) {
   }
 }
 
-void Circuit::Join(uint64_t generation) {
+void Circuit::Join(uint64_t build) {
   for (const auto& node : nodes_) {
-    if (node->generation == generation) node->from_history = false;
+    if (node->build == build) node->build = 0;
   }
 }
 

@@ -40,8 +40,8 @@ struct CircuitNode {
       sends;  // consumers behind an exchange, with their input's number
   Distribution distribution;
   bool insert_only = false;
-  bool from_history = false;  // a Relation that does not follow yet
-  bool first_step = true;     // no step since it was added
+  uint64_t build = 0;      // not 0: it is being built from history
+  bool first_step = true;  // no step since it was added
   // Of the streams that close its keys, as of its last step.
   std::map<std::string, Micros> seen_watermarks;
   std::set<std::string> outputs;  // names of the Outputs below which it stands
@@ -69,8 +69,8 @@ class Circuit {
   Circuit(std::vector<WorkerParts> workers, state::Store& store);
 
   // All or nothing.
-  Status Add(const Plan& plan, uint64_t generation, bool from_history);
-  void Join(uint64_t generation);
+  Status Add(const Plan& plan, uint64_t generation, uint64_t build);
+  void Join(uint64_t build);
   Status Remove(const std::string& output);
 
   const std::vector<std::unique_ptr<CircuitNode>>& nodes() const { return nodes_; }
@@ -80,7 +80,7 @@ class Circuit {
  private:
   Result<CircuitNode*> AddNode(const Plan& plan, size_t index,
                                const std::vector<CircuitNode*>& added, uint64_t generation,
-                               bool from_history);
+                               uint64_t build);
   Status Connect(CircuitNode& node, const std::vector<CircuitNode*>& added,
                  const std::vector<size_t>& inputs);
   void MakeOperators(CircuitNode& node);

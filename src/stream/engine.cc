@@ -22,7 +22,7 @@ Result<std::unique_ptr<duckdb::Connection>> Connect(duckdb::DuckDB& database) {
 
 // Whether a watermark that closes the node's keys has moved since its last step.
 bool MayClose(const CircuitNode& node, const std::map<std::string, Micros>& watermarks) {
-  if (!node.node.closing) return false;
+  if (!node.node.closing || node.build != 0) return false;
   const auto& terms = node.node.closing->bound.terms;
   return std::any_of(terms.begin(), terms.end(), [&](const TimeBound::Term& term) {
     const auto now = watermarks.find(term.stream);
@@ -91,10 +91,11 @@ struct Engine::Impl {
       const CircuitNode& node = *nodes[i];
       if (const auto* source = std::get_if<Source>(&node.node.op)) {
         active[i] = input.sources.contains(source->name);
-      } else if (node.from_history) {
-        active[i] = input.history.contains(std::get<Relation>(node.node.op).name);
       } else {
-        active[i] = (node.first_step && !node.operators.empty()) || due[i];
+        const auto* relation = std::get_if<Relation>(&node.node.op);
+        active[i] = relation != nullptr && node.build != 0 &&
+                    input.history.contains({node.build, relation->name});
+        active[i] = active[i] || (node.first_step && !node.operators.empty()) || due[i];
         for (const CircuitNode* below : node.inputs) active[i] = active[i] || active[below->index];
       }
     }
@@ -105,9 +106,8 @@ struct Engine::Impl {
   std::vector<bool> Due(const StepInput& input) const {
     std::vector<bool> nodes;
     for (const auto& node : circuit->nodes()) {
-      const bool may = !input.closes_only || node->generation == *input.closes_only;
       const auto due = DueOf(*node);
-      nodes.push_back(may && (MayClose(*node, input.watermarks) || (due && *due <= input.clock)));
+      nodes.push_back(MayClose(*node, input.watermarks) || (due && *due <= input.clock));
     }
     return nodes;
   }
@@ -216,15 +216,15 @@ Result<std::unique_ptr<Engine>> Engine::Start(const Options& options, state::Sto
   return std::make_unique<Engine>(std::move(impl));
 }
 
-Status Engine::Add(const Plan& plan, uint64_t generation, bool from_history) {
+Status Engine::Add(const Plan& plan, uint64_t generation, uint64_t build) {
   try {
-    return impl_->circuit->Add(plan, generation, from_history);
+    return impl_->circuit->Add(plan, generation, build);
   } catch (const std::exception& exception) {
     return Error(Code::kInternal, "add plan: {}", duckdb::ErrorData(exception).RawMessage());
   }
 }
 
-void Engine::Join(uint64_t generation) { impl_->circuit->Join(generation); }
+void Engine::Join(uint64_t build) { impl_->circuit->Join(build); }
 
 Status Engine::Remove(const std::string& output) { return impl_->circuit->Remove(output); }
 

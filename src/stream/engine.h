@@ -43,11 +43,12 @@ struct StepInput {
   std::map<std::string, SourceReader*> sources;
   // By stream: no row of this step or a later one is earlier, late ones apart (Node::closing).
   std::map<std::string, Micros> watermarks;
-  // Watermarks close keys in the nodes of this generation only: the step builds a view from
-  // history, and others stand still. None: in all nodes.
-  std::optional<uint64_t> closes_only;
-  // History for nodes added with `from_history`: by relation name. See Add.
-  std::map<std::string, SourceReader*> history;
+  // What views that are being built take in beside the changes of the step (history_input.h).
+  struct History {
+    SourceReader* rows = nullptr;   // asked once per worker for each node that reads it
+    std::optional<uint32_t> parts;  // only changes of rows in parts below are followed
+  };
+  std::map<std::pair<uint64_t, std::string>, History> history;  // by build and relation
 };
 
 // How the rows that a view reads of a relation fared on their way to the view's first operator that
@@ -102,12 +103,12 @@ class Engine {
 
   // Adds the nodes of a plan. Nodes equal (by text and generation) to ones already there are
   // shared. `generation` is stored with the definition that the plan belongs to: nodes of one
-  // generation were fed the same history. `from_history`: the plan's Relation nodes do not yet
-  // follow their relation: they read StepInput::history until Join(generation). Nodes whose state
-  // tables already hold content (a restart) go on from it.
-  Status Add(const Plan& plan, uint64_t generation, bool from_history);
-  // From the next step on the Relation nodes of that generation follow their relations.
-  void Join(uint64_t generation);
+  // generation were fed the same history. Nodes whose state tables already hold content (a
+  // restart) go on from it. `build`: not 0 where the plan is being built from history: its Relation
+  // nodes take in StepInput::history as well, and no watermark closes anything in it, until Join.
+  Status Add(const Plan& plan, uint64_t generation, uint64_t build = 0);
+  // The nodes of that build have all their history.
+  void Join(uint64_t build);
   // Removes the Output and every node that only it needed, with their state.
   Status Remove(const std::string& output);
 

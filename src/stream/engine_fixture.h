@@ -221,7 +221,7 @@ class TestEngine {
     auto engine = Engine::Start(engine_options, *store_, oracle_.database());
     ASSERT_TRUE(engine.ok()) << engine.error().ToString();
     engine_ = std::move(*engine);
-    const Status added = engine_->Add(plan_, /*generation=*/1, /*from_history=*/false);
+    const Status added = engine_->Add(plan_, /*generation=*/1);
     ASSERT_TRUE(added.ok()) << added.error().ToString();
   }
 

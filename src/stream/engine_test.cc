@@ -2,6 +2,7 @@
 #include "stream/engine.h"
 
 #include "base/random.h"
+#include "state/view_table.h"
 #include "stream/engine_fixture.h"
 
 namespace millrace::stream {
@@ -191,39 +192,63 @@ Plan Stream(Oracle& oracle) {
 TEST(Engine, SharesEqualNodesOfOneGenerationOnly) {
   Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
   TestEngine engine(oracle, Stream(oracle), 1);
-  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "a"), 5, false).ok());
+  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "a"), 5).ok());
   const size_t before = engine.engine().stats().size();
-  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "b"), 5, false).ok());
+  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "b"), 5).ok());
   EXPECT_EQ(engine.engine().stats().size(), before + 1);  // just the Output
-  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "c"), 6, false).ok());
+  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "c"), 6).ok());
   EXPECT_EQ(engine.engine().stats().size(), before + 4);
   StepResult result = engine.Step(oracle.Query("SELECT 1::INTEGER, 2::BIGINT, 'a'"));
   EXPECT_EQ(result.changes.size(), 3u);  // a stream's own change is not gathered
 }
 
-TEST(Engine, ReadsHistoryUntilAGenerationJoins) {
+TEST(Engine, ABuildTakesHistoryBesideTheChangesOfTheStep) {
   Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
   TestEngine engine(oracle, Stream(oracle), 2);
-  ASSERT_TRUE(
-      engine.engine().Add(OverRelation(oracle, "stream", "late"), 9, /*from_history=*/true).ok());
+  const Plan plan = OverRelation(oracle, "stream", "late");
+  ASSERT_TRUE(engine.engine().Add(plan, 9, /*build=*/4).ok());
   const auto live = oracle.Query("SELECT 1::INTEGER, 2::BIGINT, 'live'");
-  EXPECT_TRUE(engine.Step(live).changes.empty());
+  EXPECT_EQ(engine.Step(live).changes["late"].row_count(), 1u);
   TestReader past(oracle.Query("SELECT 1::INTEGER, 2::BIGINT, 'past'"), oracle.types(), 2);
+  TestReader now(live, oracle.types(), 2);
   StepInput input;
   input.step = state::Step{100};
-  input.history["stream"] = &past;
-  auto backfill = engine.engine().Step(input);
-  ASSERT_TRUE(backfill.ok());
-  EXPECT_EQ(backfill->changes["late"].row_count(), 1u);
-  engine.engine().Join(9);
+  input.sources["t"] = &now;
+  input.history[{4, "stream"}] = {&past, std::nullopt};
+  auto both = engine.engine().Step(input);
+  ASSERT_TRUE(both.ok());
+  EXPECT_EQ(both->changes["late"].row_count(), 2u);
+  engine.engine().Join(4);
   EXPECT_EQ(engine.Step(live).changes["late"].row_count(), 1u);
+}
+
+TEST(Engine, ABuildFollowsOnlyChangesOfThePartsThatItHas) {
+  Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
+  TestEngine engine(oracle, Stream(oracle), 2);
+  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "late"), 9, /*build=*/4).ok());
+  const auto rows = oracle.Query("SELECT i::INTEGER, i, 'row' FROM range(2000) r(i)");
+  const auto followed = [&](uint64_t step, uint32_t parts) {
+    TestReader reader(rows, oracle.types(), 2);
+    StepInput input;
+    input.step = state::Step{static_cast<int64_t>(step)};
+    input.sources["t"] = &reader;
+    input.history[{4, "stream"}] = {nullptr, parts};
+    auto result = engine.engine().Step(input);
+    EXPECT_TRUE(result.ok());
+    return result->changes["late"].row_count();
+  };
+  EXPECT_EQ(followed(50, 0), 0u);
+  const size_t half = followed(51, state::ViewTable::kParts / 2);
+  EXPECT_GT(half, 800u);
+  EXPECT_LT(half, 1200u);
+  EXPECT_EQ(followed(52, state::ViewTable::kParts), 2000u);
 }
 
 TEST(Engine, RemovesAnOutputAndKeepsWhatOthersNeed) {
   Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
   TestEngine engine(oracle, Stream(oracle), 1);
-  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "a"), 5, false).ok());
-  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "b"), 5, false).ok());
+  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "a"), 5).ok());
+  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "b"), 5).ok());
   EXPECT_EQ(engine.engine().Remove("stream").error().code(), Code::kConflict);
   EXPECT_EQ(engine.engine().Remove("nothing").error().code(), Code::kNotFound);
   ASSERT_TRUE(engine.engine().Remove("a").ok());
@@ -260,10 +285,10 @@ TEST(Engine, EndsTheStepOnAllWorkersWhenOneFails) {
 TEST(Engine, RefusesARelationThatIsNotThereAndANameThatIsTaken) {
   Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
   TestEngine engine(oracle, Stream(oracle), 1);
-  EXPECT_EQ(engine.engine().Add(OverRelation(oracle, "missing", "a"), 5, false).error().code(),
+  EXPECT_EQ(engine.engine().Add(OverRelation(oracle, "missing", "a"), 5).error().code(),
             Code::kNotFound);
-  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "a"), 5, false).ok());
-  EXPECT_EQ(engine.engine().Add(OverRelation(oracle, "stream", "a"), 6, false).error().code(),
+  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "a"), 5).ok());
+  EXPECT_EQ(engine.engine().Add(OverRelation(oracle, "stream", "a"), 6).error().code(),
             Code::kAlreadyExists);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "stream/expressions.h"
+#include "stream/history_input.h"
 
 namespace millrace::stream {
 namespace {
@@ -53,9 +54,10 @@ Status Worker::RunNode(const StepPlan& step, CircuitNode& node) {
     return ReadSource(Find(step.input->sources, source->name), node);
   }
   if (const auto* relation = std::get_if<Relation>(&node.node.op)) {
-    if (node.from_history) return ReadSource(Find(step.input->history, relation->name), node);
     values_[node.index] = values_[node.inputs[0]->index];
-    return Ok();
+    if (node.build == 0) return Ok();
+    const auto history = step.input->history.find({node.build, relation->name});
+    return history == step.input->history.end() ? Ok() : AddHistory(history->second, node);
   }
   if (std::holds_alternative<Output>(node.node.op)) {
     values_[node.index] = values_[node.inputs[0]->index];
@@ -78,6 +80,15 @@ Status Worker::ReadSource(SourceReader* reader, CircuitNode& node) {
   return Ok();
 }
 
+Status Worker::AddHistory(const StepInput::History& history, CircuitNode& node) {
+  const rows::Batch& live = *values_[node.index];
+  rows::Batch followed = history.parts ? InParts(live, node.node.types, *history.parts) : live;
+  TRY(ReadSource(history.rows, node));
+  owned_[node.index].Append(std::move(followed));
+  values_[node.index] = &owned_[node.index];
+  return Ok();
+}
+
 Status Worker::RunOperator(const StepPlan& step, CircuitNode& node) {
   inputs_.assign(node.inputs.size(), nullptr);
   received_.assign(node.inputs.size(), rows::Batch());
@@ -94,7 +105,13 @@ Status Worker::RunOperator(const StepPlan& step, CircuitNode& node) {
   }
   if (rows_in == 0 && !node.first_step && !step.due[node.index]) return Ok();
   const auto start = Tick();
-  StepContext context{step.input->step, step.input->clock, step.input->watermarks, {}, {}, 0};
+  static const std::map<std::string, Micros> kNone;
+  StepContext context{step.input->step,
+                      step.input->clock,
+                      node.build == 0 ? step.input->watermarks : kNone,
+                      {},
+                      {},
+                      0};
   const auto* deduplicate = std::get_if<Deduplicate>(&node.node.op);
   try {
     TRY(owned_[node.index], node.operators[index_]->Step(context, inputs_));

@@ -42,6 +42,7 @@ class Worker {
  private:
   Status RunNode(const StepPlan& step, CircuitNode& node);
   Status ReadSource(SourceReader* reader, CircuitNode& node);
+  Status AddHistory(const StepInput::History& history, CircuitNode& node);
   Status RunOperator(const StepPlan& step, CircuitNode& node);
   void Send(const StepPlan& step, const CircuitNode& node);
 

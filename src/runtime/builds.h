@@ -1,0 +1,49 @@
+// Ends the builds of a node: a thread of its own, told by the step loop which views have all their
+// history, makes the changes that waited for them, and tells the statements that wait for it.
+// Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "base/result.h"
+
+namespace millrace::runtime {
+
+class Builds {
+ public:
+  // `finish` makes the changes of a build that is complete; it may find that the build is over.
+  explicit Builds(std::function<Status(uint64_t build)> finish);
+  ~Builds();
+  Builds(const Builds&) = delete;
+  Builds& operator=(const Builds&) = delete;
+
+  void Complete(uint64_t build);
+  // A build has ended, or the node stops: who waits looks again.
+  void Wake();
+  void Stop();
+
+  // Waits until `over` says so. False: not within the time, cancelled, or the node stops.
+  bool WaitUntil(const std::function<bool()>& over, std::chrono::milliseconds timeout,
+                 const std::shared_ptr<std::atomic<bool>>& cancel);
+
+ private:
+  void Run();
+
+  const std::function<Status(uint64_t build)> finish_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::set<uint64_t> complete_;  // not ended yet
+  std::set<uint64_t> failed_;    // their end failed: tried again at the next start
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace millrace::runtime
