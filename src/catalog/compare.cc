@@ -97,7 +97,8 @@ Comparison Of(const ViewDefinition& a, const ViewDefinition& b) {
   }
   if (!SameSelect(a.select, b.select)) return InPlace("its SELECT changed");
   if (a.emit_on_close != b.emit_on_close) return InPlace("its EMIT ON WINDOW CLOSE changed");
-  if (a.on_error != b.on_error || a.history != b.history) return InPlace("its options changed");
+  if (a.on_error != b.on_error || a.history != b.history || a.memory_max != b.memory_max)
+    return InPlace("its options changed");
   return {};
 }
 

@@ -156,7 +156,7 @@ Result<Definition> GetTable(Reader& in) {
   return Definition(std::move(d));
 }
 
-Result<Definition> GetView(Reader& in) {
+Result<Definition> GetView(Reader& in, uint8_t version) {
   ViewDefinition d;
   TRY(d.name, GetString(in));
   TRY(d.materialized, GetBool(in));
@@ -169,6 +169,10 @@ Result<Definition> GetView(Reader& in) {
   const int plain = history & ~kEmitOnClose;
   if (plain > static_cast<int>(ViewDefinition::History::kNone)) return Damaged("a view's history");
   d.history = static_cast<ViewDefinition::History>(plain);
+  if (version < 3) return Definition(std::move(d));
+  TRY(const int64_t memory_max, in.Zigzag());
+  if (memory_max < 0) return Damaged("a view's memory_max");
+  if (memory_max > 0) d.memory_max = memory_max;
   return Definition(std::move(d));
 }
 
@@ -220,14 +224,14 @@ Result<Definition> GetMacro(Reader& in) {
   return Definition(std::move(d));
 }
 
-Result<Definition> GetDefinition(Reader& in, Kind kind) {
+Result<Definition> GetDefinition(Reader& in, Kind kind, uint8_t version) {
   switch (kind) {
     case Kind::kStream:
       return GetStream(in);
     case Kind::kTable:
       return GetTable(in);
     case Kind::kView:
-      return GetView(in);
+      return GetView(in, version);
     case Kind::kIndex:
       return GetIndex(in);
     case Kind::kSource:
@@ -263,7 +267,7 @@ Result<Use> GetUse(Reader& in) {
 Result<Object> GetObject(Reader& in, uint8_t version) {
   Object object;
   TRY(const Kind kind, GetEnum(in, kLastKind));
-  TRY(object.definition, GetDefinition(in, kind));
+  TRY(object.definition, GetDefinition(in, kind, version));
   TRY(object.text, GetString(in));
   TRY(object.file, GetString(in));
   TRY(const int64_t line, in.Zigzag());

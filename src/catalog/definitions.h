@@ -64,6 +64,8 @@ struct ViewDefinition {
   enum class History { kFull, kAvailable, kNone };
   History history = History::kFull;
   bool emit_on_close = false;  // EMIT ON WINDOW CLOSE
+  // Bytes that its content may take in memory, and the rows that one step gives: beyond, it fails.
+  std::optional<int64_t> memory_max;
 };
 
 struct IndexDefinition {

@@ -87,6 +87,7 @@ void Put(std::string& out, const ViewDefinition& d) {
   PutEnum(out, d.on_error);
   PutFixed<uint8_t>(out, static_cast<uint8_t>(static_cast<int>(d.history) |
                                               (d.emit_on_close ? kEmitOnClose : 0)));
+  PutZigzag(out, d.memory_max.value_or(0));
 }
 
 void Put(std::string& out, const IndexDefinition& d) {

@@ -38,7 +38,7 @@ int Report(const Status& status) {
 // The settings' flags of a command, by name.
 struct SettingFlags {
   std::map<std::string, std::string> values{
-      {"data", ""}, {"http", ""}, {"workers", ""}, {"memory", ""}};
+      {"data", ""}, {"http", ""}, {"workers", ""}, {"memory", ""}, {"view_step_seconds", ""}};
 
   void AddTo(CLI::App& command) {
     command.add_option("--data", values["data"], "Data directory (default PROJECT/.millrace)");
@@ -47,6 +47,9 @@ struct SettingFlags {
     command.add_option("--workers", values["workers"], "Engine workers (default: one per core)");
     command.add_option("--memory", values["memory"],
                        "Memory of the node, as 2GiB (default: 70 % of the machine)");
+    command.add_option("--view-step-seconds", values["view_step_seconds"],
+                       "CPU seconds that an operator of a view may take in a step before the view "
+                       "fails (default 10)");
   }
   std::map<std::string, std::string> Given() const {
     std::map<std::string, std::string> given;

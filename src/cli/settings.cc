@@ -16,6 +16,7 @@ namespace {
 constexpr int kWorkersMax = 256;
 constexpr uint64_t kMemoryBytesMin = 64ull << 20;
 constexpr double kMachineShare = 0.7;
+constexpr double kViewStepSecondsMax = 86'400;
 
 std::string DefaultMemory() {
   struct sysinfo info {};
@@ -31,6 +32,11 @@ std::string VariableOf(const std::string& name) {
   return variable;
 }
 
+std::string FlagOf(std::string name) {
+  std::replace(name.begin(), name.end(), '_', '-');
+  return "--" + name;
+}
+
 Error Wrong(const char* name, const Setting& setting, std::string_view what) {
   return Error(Code::kInvalidArgument, "{} = {} ({}): {}", name, Quoted(setting.value),
                setting.origin, what);
@@ -39,7 +45,8 @@ Error Wrong(const char* name, const Setting& setting, std::string_view what) {
 }  // namespace
 
 const std::vector<std::string>& SettingNames() {
-  static const std::vector<std::string> names = {"data", "http", "memory", "name", "workers"};
+  static const std::vector<std::string> names = {
+      "data", "http", "memory", "name", "view_step_seconds", "workers"};
   return names;
 }
 
@@ -51,13 +58,14 @@ Settings ResolveSettings(const std::map<std::string, std::string>& flags,
       {"data", project_folder + "/.millrace"},
       {"workers",
        std::to_string(std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kWorkersMax))},
-      {"memory", DefaultMemory()}};
+      {"memory", DefaultMemory()},
+      {"view_step_seconds", "10"}};
   Settings settings;
   for (const auto& [name, value] : defaults) {
     const std::string variable = VariableOf(name);
     const char* environment = std::getenv(variable.c_str());
     if (flags.contains(name)) {
-      settings[name] = {flags.at(name), "flag --" + name};
+      settings[name] = {flags.at(name), "flag " + FlagOf(name)};
     } else if (environment != nullptr && *environment != '\0') {
       settings[name] = {environment, "environment " + variable};
     } else if (toml.contains(name)) {
@@ -90,9 +98,21 @@ Result<uint64_t> MemoryOf(const Settings& settings) {
   return *bytes;
 }
 
+Result<double> ViewStepSecondsOf(const Settings& settings) {
+  const Setting& seconds = settings.at("view_step_seconds");
+  char* end = nullptr;
+  const double value = std::strtod(seconds.value.c_str(), &end);
+  if (seconds.value.empty() || *end != '\0' || !(value > 0 && value <= kViewStepSecondsMax)) {
+    return Wrong("view_step_seconds", seconds,
+                 fmt::format("a number above 0 and up to {} is expected", kViewStepSecondsMax));
+  }
+  return value;
+}
+
 Status CheckSettings(const Settings& settings) {
   TRY(WorkersOf(settings));
   TRY(MemoryOf(settings));
+  TRY(ViewStepSecondsOf(settings));
   const Setting& http = settings.at("http");
   if (http.value == "off") return Ok();
   const auto address = net::ParseAddress(http.value);

@@ -16,7 +16,7 @@ struct Setting {
   std::string
       origin;  // "flag --http", "environment MILLRACE_HTTP", "shop/millrace.toml", "default"
 };
-// By name: "http", "data", "workers", "memory".
+// By name: "http", "data", "workers", "memory", "view_step_seconds".
 using Settings = std::map<std::string, Setting>;
 
 // Names that millrace.toml may have.
@@ -31,6 +31,7 @@ Settings ResolveSettings(const std::map<std::string, std::string>& flags,
 Status CheckSettings(const Settings& settings);
 Result<int> WorkersOf(const Settings& settings);
 Result<uint64_t> MemoryOf(const Settings& settings);
+Result<double> ViewStepSecondsOf(const Settings& settings);
 
 // "512 MB", "2GiB", "1073741824" → bytes. kInvalidArgument.
 Result<uint64_t> ParseSize(const std::string& text);

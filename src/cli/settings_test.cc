@@ -48,6 +48,15 @@ TEST_F(SettingsTest, AWrongValueIsNamedWithWhereItCameFrom) {
   } wrong[] = {{"workers", "0"},   {"workers", "257"}, {"workers", "-1"},    {"workers", "two"},
                {"workers", "1e2"}, {"memory", "much"}, {"memory", "1kB"},    {"memory", "1 TBB"},
                {"http", "8080"},   {"http", "here"},   {"http", "1.1.1.1:x"}};
+  const struct {
+    const char* value;
+  } wrong_seconds[] = {{"0"}, {"-1"}, {"ten"}, {"1s"}, {"nan"}, {"1e9"}};
+  for (const auto& [value] : wrong_seconds) {
+    const Status status =
+        CheckSettings(ResolveSettings({{"view_step_seconds", value}}, {}, "shop"));
+    ASSERT_FALSE(status.ok()) << value;
+    EXPECT_THAT(status.error().message(), HasSubstr("flag --view-step-seconds"));
+  }
   for (const auto& [name, value] : wrong) {
     const Status status = CheckSettings(ResolveSettings({{name, value}}, {}, "shop"));
     ASSERT_FALSE(status.ok()) << name << " = " << value;

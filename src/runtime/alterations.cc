@@ -260,7 +260,7 @@ Result<StatementResult> ExecuteAlter(Node::Impl& node, const sql::AlterStatement
                                      const std::string& text, const StatementOptions& options) {
   uint64_t build = 0;
   TRY(StatementResult result, BeginAlter(node, alter, text, build));
-  AwaitBuild(node, build, options, result);
+  TRY(AwaitBuild(node, build, options, result));
   return result;
 }
 

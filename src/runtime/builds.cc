@@ -9,6 +9,8 @@ namespace millrace::runtime {
 namespace {
 // How often a statement that waits looks whether it was cancelled.
 constexpr std::chrono::milliseconds kLook{50};
+// Reasons that are kept for those who wait.
+constexpr size_t kGivenUpMax = 100;
 }  // namespace
 
 Builds::Builds(std::function<Status(uint64_t build)> finish)
@@ -20,6 +22,19 @@ void Builds::Complete(uint64_t build) {
   const std::lock_guard lock(mutex_);
   if (failed_.contains(build) || !complete_.insert(build).second) return;
   changed_.notify_all();
+}
+
+void Builds::GivenUp(uint64_t build, std::string reason) {
+  const std::lock_guard lock(mutex_);
+  given_up_[build] = std::move(reason);
+  if (given_up_.size() > kGivenUpMax) given_up_.erase(given_up_.begin());
+  changed_.notify_all();
+}
+
+std::optional<std::string> Builds::ReasonOf(uint64_t build) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = given_up_.find(build);
+  return found == given_up_.end() ? std::nullopt : std::optional(found->second);
 }
 
 void Builds::Wake() {

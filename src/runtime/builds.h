@@ -8,9 +8,12 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
+#include <string>
 #include <thread>
 
 #include "base/result.h"
@@ -26,6 +29,9 @@ class Builds {
   Builds& operator=(const Builds&) = delete;
 
   void Complete(uint64_t build);
+  // A build was given up because its views failed.
+  void GivenUp(uint64_t build, std::string reason);
+  std::optional<std::string> ReasonOf(uint64_t build) const;
   // A build has ended, or the node stops: who waits looks again.
   void Wake();
   void Stop();
@@ -38,10 +44,11 @@ class Builds {
   void Run();
 
   const std::function<Status(uint64_t build)> finish_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::set<uint64_t> complete_;  // not ended yet
-  std::set<uint64_t> failed_;    // their end failed: tried again at the next start
+  std::set<uint64_t> complete_;               // not ended yet
+  std::set<uint64_t> failed_;                 // their end failed: tried again at the next start
+  std::map<uint64_t, std::string> given_up_;  // the newest kGivenUpMax
   bool stop_ = false;
   std::thread thread_;
 };

@@ -118,6 +118,16 @@ bool ReadsNothingYet(const catalog::Object& object, const catalog::Catalog& cata
   return true;
 }
 
+// Views fail at any time: what was altered meanwhile must not be taken back.
+Status CheckUnchanged(const catalog::Catalog& present, const catalog::Alter& alter) {
+  const catalog::Object* object = present.Find(alter.kind(), alter.name);
+  if (object == nullptr || object->revision == alter.object.revision) return Ok();
+  return Error(Code::kConflict, "{} {} was changed meanwhile", catalog::KindName(alter.kind()),
+               Quoted(alter.name))
+      .Hint("look at it and try again")
+      .SqlState("40001");
+}
+
 // A view cannot follow one that stands still.
 Status CheckReadsNoHalted(const std::vector<catalog::Change>& changes,
                           const catalog::Catalog& outline) {
@@ -242,7 +252,9 @@ Result<uint64_t> CatalogChanger::Apply(std::vector<catalog::Change> changes) {
   }
   for (catalog::Change& change : changes) {
     auto* alter = std::get_if<catalog::Alter>(&change);
-    if (alter != nullptr && alter->object.halt && alter->object.halt->step == 0)
+    if (alter == nullptr) continue;
+    TRY(CheckUnchanged(*before, *alter));
+    if (alter->object.halt && alter->object.halt->step == 0)
       alter->object.halt->step = pipeline_.state().step.value;
   }
   TRY(const catalog::CatalogPtr outline, before->Apply(changes));
@@ -277,6 +289,37 @@ Result<uint64_t> CatalogChanger::Apply(std::vector<catalog::Change> changes) {
   TRY(DeleteOrphans(log_, *after, [&] { return loop_.FlushNow(); }));
   TRY(AlignTopics(log_, *after));
   return built.empty() ? 0 : after->version();
+}
+
+Result<std::map<uint64_t, std::string>> CatalogChanger::HaltStopped() {
+  const catalog::CatalogPtr catalog = pipeline_.catalog();
+  const std::map<std::string, Pipeline::Stopped> stopped = pipeline_.stopped();
+  std::map<uint64_t, std::string> given_up;
+  std::vector<catalog::Change> changes;
+  for (const auto& [number, build] : catalog->builds()) {
+    for (const catalog::Object* object : build.created()) {
+      const auto found = stopped.find(InternalName(*object));
+      if (found == stopped.end() || given_up.contains(number)) continue;
+      LOG_ERROR("the build of a view is given up", "view={} reason={}", object->name(),
+                found->second.reason);
+      given_up[number] = fmt::format("view {}: {}", Quoted(object->name()), found->second.reason);
+      changes.emplace_back(catalog::ControlBuild{number, catalog::ControlBuild::What::kCancel,
+                                                 found->second.reason});
+    }
+  }
+  const std::map<std::string, std::string> names = UserNames(*catalog);
+  for (const catalog::Object* object : catalog->InOrder()) {  // recovery halts in this order
+    const auto found = stopped.find(InternalName(*object));
+    if (object->kind() != catalog::Kind::kView || found == stopped.end()) continue;
+    LOG_ERROR("a view has failed", "view={} reason={}", object->name(), found->second.reason);
+    catalog::Alter alter{object->name(), *object};
+    alter.object.halt =
+        catalog::Halt{catalog::Halt::Why::kFailed, found->second.reason,
+                      names.at(found->second.root), pipeline_.state().step.value - 1};
+    changes.emplace_back(std::move(alter));
+  }
+  TRY(Apply(std::move(changes)));
+  return given_up;
 }
 
 }  // namespace millrace::runtime

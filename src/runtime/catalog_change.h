@@ -5,6 +5,10 @@
 // Thread rule: Apply runs on the step loop's thread (StepLoop::AtBoundary).
 #pragma once
 
+#include <map>
+#include <string>
+#include <vector>
+
 #include <vector>
 
 #include "base/clock.h"
@@ -23,6 +27,9 @@ class CatalogChanger {
 
   // The number of the build that the change began; 0: all of it has happened.
   Result<uint64_t> Apply(std::vector<catalog::Change> changes);
+  // Halts the views that have failed in the last step (Pipeline::stopped) and gives up the builds
+  // whose views did. The builds with their reasons.
+  Result<std::map<uint64_t, std::string>> HaltStopped();
 
  private:
   struct Undo;

@@ -37,16 +37,18 @@ Status FinishBuild(Node::Impl& node, uint64_t build) {
   return Ok();
 }
 
-void AwaitBuild(Node::Impl& node, uint64_t build, const StatementOptions& options,
-                StatementResult& result) {
-  if (build == 0) return;
+Status AwaitBuild(Node::Impl& node, uint64_t build, const StatementOptions& options,
+                  StatementResult& result) {
+  if (build == 0) return Ok();
   const catalog::CatalogPtr begun = node.publisher.newest()->catalog;
   const auto over = [&] { return !node.publisher.newest()->catalog->builds().contains(build); };
   const bool waited = node.builds->WaitUntil(over, options.timeout, options.cancel);
+  if (const auto reason = node.builds->ReasonOf(build))
+    return Error(Code::kTooLarge, "{}", *reason).SqlState("54000");
   const PublishedPtr published = node.publisher.newest();
   result.step = published->state.step.value;
   const auto found = begun->builds().find(build);
-  if (found == begun->builds().end()) return;  // over before it was looked at
+  if (found == begun->builds().end()) return Ok();  // over before it was looked at
   for (const catalog::Object* object : found->second.created()) {
     if (!waited) {
       result.notices.push_back(
@@ -60,6 +62,7 @@ void AwaitBuild(Node::Impl& node, uint64_t build, const StatementOptions& option
                                            Quoted(object->name())));
     }
   }
+  return Ok();
 }
 
 std::string Keyword(catalog::Kind kind) {
@@ -246,7 +249,7 @@ Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& st
                                       std::string_view text, const StatementOptions& options) {
   uint64_t build = 0;
   TRY(StatementResult result, BeginCreate(node, statement, text, build));
-  AwaitBuild(node, build, options, result);
+  TRY(AwaitBuild(node, build, options, result));
   return result;
 }
 

@@ -19,6 +19,8 @@ std::string EncodeStepRecord(const StepRecord& record) {
   PutDoor(out, record.door);
   PutFixed<uint8_t>(out, record.history ? 1 : 0);
   if (record.history) PutSlice(out, *record.history);
+  PutVarint(out, record.followed.size());
+  for (const std::string& name : record.followed) PutBytes(out, name);
   return out;
 }
 
@@ -47,6 +49,11 @@ Result<StepRecord> DecodeStepRecord(std::string_view bytes) {
   TRY(const uint8_t fed, reader.Fixed<uint8_t>());
   if (fed != 0) {
     TRY(record.history, ReadSlice(reader));
+  }
+  TRY(const uint64_t followed, reader.Varint());
+  for (uint64_t i = 0; i < followed; ++i) {
+    TRY(const std::string_view name, reader.Bytes());
+    record.followed.emplace_back(name);
   }
   return record;
 }

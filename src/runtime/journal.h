@@ -21,7 +21,7 @@ inline constexpr char kJournalTopic[] = "__steps";
 inline constexpr char kCatalogTopic[] = "__catalog";
 // Rises whenever the same journal would give another result than with the build before: steps of
 // another number are not replayed.
-inline constexpr uint32_t kSemantics = 2;
+inline constexpr uint32_t kSemantics = 3;
 
 struct StepRecord {
   uint32_t semantics = kSemantics;
@@ -31,6 +31,7 @@ struct StepRecord {
   uint64_t catalog_version = 0;                                // in force in this step
   std::vector<std::pair<log::PartitionId, log::Offset>> ends;  // of the partitions that moved
   ingest::DoorCountMap door;            // what was counted since the last step
+  std::vector<std::string> followed;    // internal names of relations whose feeds begin here
   std::optional<HistorySlice> history;  // what the step feeds to a build
 };
 

@@ -23,6 +23,11 @@ namespace {
 constexpr double kMachineShare = 0.7;
 constexpr double kStateShare = 0.5;
 constexpr double kQueryShare = 0.25;
+// Of each feed (feeds.h).
+constexpr double kFeedShare = 1.0 / 16;
+// What one view may take, unless it says otherwise.
+constexpr double kViewShare = 0.25;
+constexpr size_t kViewBytesMin = 256 << 20;
 // Records that producers may be ahead of the engine before they are turned away.
 constexpr int64_t kLagRecordsMax = 50'000'000;
 
@@ -89,8 +94,14 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   database_options.allowed_files = options.allowed_files;
   TRY(Files::System().CreateDirectories(database_options.temp_directory));  // DuckDB's own
   TRY(impl->database, sql::Database::Open(database_options));
-  TRY(impl->pipeline, Pipeline::Make({impl->log.get(), impl->store.get(), impl->database.get(),
-                                      &impl->publisher, options.workers}));
+  TRY(impl->pipeline, Pipeline::Make({impl->log.get(),
+                                      impl->store.get(),
+                                      impl->database.get(),
+                                      &impl->publisher,
+                                      options.workers,
+                                      {options.feed_age_max, share(kFeedShare)},
+                                      {options.view_step_seconds_max,
+                                       std::max(share(kViewShare), kViewBytesMin)}}));
 
   TRY(const InternalTopics topics, OpenInternalTopics(*impl->log));
   TRY(Recover(*impl->log, *impl->store, topics, *impl->pipeline, impl->publisher));
@@ -99,7 +110,8 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   impl->loop = std::make_unique<StepLoop>(StepLoopContext{
       impl->log.get(), impl->store.get(), impl->pipeline.get(), &impl->publisher, &impl->door,
       &Clock::System(), topics.journal, topics.catalog, static_cast<int64_t>(options.step_rows_max),
-      [node](uint64_t build) { node->builds->Complete(build); }});
+      [node](uint64_t build) { node->builds->Complete(build); },
+      [node] { return node->HaltStopped(); }});
   impl->changer =
       std::make_unique<CatalogChanger>(*impl->log, *impl->pipeline, *impl->loop, Clock::System());
   TRY(impl->ingest,
@@ -149,6 +161,12 @@ void Node::Impl::Stop() {
     if (Status closed = log->Close(); !closed.ok())
       LOG_ERROR("close of the log", "error={}", closed.error().message());
   }
+}
+
+Status Node::Impl::HaltStopped() {
+  TRY(const auto given_up, changer->HaltStopped());
+  for (const auto& [build, reason] : given_up) builds->GivenUp(build, reason);
+  return Ok();
 }
 
 Status Node::Impl::Admit() const {

@@ -32,8 +32,10 @@ struct NodeOptions {
   int workers = 0;          // 0: number of cores
   size_t memory_bytes = 0;  // 0: 70 % of the machine
   std::vector<std::string> allowed_files;
-  size_t step_rows_max = 200'000;  // a step takes no more than this; tests: 1
-  std::string project_directory;   // for relative paths of seeds; empty: none
+  std::chrono::seconds feed_age_max = std::chrono::hours(1);  // of changes that followers may miss
+  double view_step_seconds_max = 10;  // of CPU, of one operator; a view that takes longer fails
+  size_t step_rows_max = 200'000;     // a step takes no more than this; tests: 1
+  std::string project_directory;      // for relative paths of seeds; empty: none
   // For tests: disks that fail. `files` holds the log and the lock, `state_env` the state.
   Files* files = nullptr;             // default: Files::System()
   rocksdb::Env* state_env = nullptr;  // default: RocksDB's own
@@ -59,6 +61,7 @@ struct StatementOptions {
 };
 
 struct RecordTrace;  // trace.h
+class Subscription;  // subscription.h
 
 // What the step decided about records that were appended.
 struct DecidedCounts {
@@ -147,6 +150,16 @@ class Node {
   // One record's way (trace.h). May take long.
   Result<RecordTrace> Trace(std::string_view stream, int32_t partition, int64_t offset,
                             const StatementOptions& options);
+
+  // Follows a materialized view or a table (subscription.h). With `after`: the changes of later
+  // steps; else the content first, or, without it, the changes from now on. May take long. Must not
+  // outlive the Node. kNotFound, kInvalidArgument: a stream, a plain view, a step to come.
+  struct SubscribeOptions {
+    bool content = false;
+    std::optional<int64_t> after;
+  };
+  Result<std::unique_ptr<Subscription>> Subscribe(std::string_view relation,
+                                                  const SubscribeOptions& options);
 
   // The books of every hop as of the visible step, and whether they balance (the text names the
   // edge that does not).

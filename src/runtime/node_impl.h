@@ -61,6 +61,8 @@ struct Node::Impl {
   }
   // Counters of the operators, read between two steps.
   std::vector<stream::OperatorStats> OperatorStats();
+  // Halts the views that have failed. On the step loop's thread.
+  Status HaltStopped();
   // The health of the step loop, and turning producers away while it is too far behind.
   Status Admit() const;
   // After the catalog has changed: endpoints and sources follow it. REQUIRES: definition_mutex is

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <set>
+#include <thread>
 
 #include "base/random.h"
 #include "runtime/testing.h"
@@ -28,6 +29,10 @@ const char* const kProject =
     "CREATE MATERIALIZED VIEW best AS"
     " SELECT k, id, v FROM lines"
     " QUALIFY row_number() OVER (PARTITION BY k ORDER BY v DESC, id) <= 3;"
+    "CREATE MATERIALIZED VIEW pairs AS SELECT a.id, b.id AS other FROM lines a JOIN lines b"
+    " ON a.k = b.k AND a.v = b.v + 1;"
+    "CREATE MATERIALIZED VIEW before AS"
+    " SELECT k, id, v - lag(v) OVER (PARTITION BY k ORDER BY id) AS change FROM lines;"
     "CREATE MATERIALIZED VIEW of_once AS SELECT count(*) AS n, sum(v) AS total FROM once;";
 
 class World {
@@ -154,7 +159,20 @@ class World {
     return true;
   }
 
+  // One that another view reads, or one that keeps the first rows of each key.
+  bool ReplaceView() {
+    return Execute(random_.OneIn(2)
+                       ? fmt::format("CREATE OR REPLACE MATERIALIZED VIEW per_key AS SELECT k,"
+                                     " count(*) AS n, sum(v) + {} AS total FROM lines GROUP BY k",
+                                     random_.Below(10))
+                       : fmt::format("CREATE OR REPLACE MATERIALIZED VIEW best AS SELECT k, id, v"
+                                     " FROM lines QUALIFY row_number() OVER"
+                                     " (PARTITION BY k ORDER BY v DESC, id) <= {}",
+                                     1 + random_.Below(5)));
+  }
+
   bool ChangeCatalog() {
+    if (random_.OneIn(3)) return ReplaceView();
     const size_t which = random_.Below(3);
     const std::string name = fmt::format("extra_{}", which);
     const bool drop = random_.OneIn(3);
@@ -179,6 +197,7 @@ class World {
       created_ = true;
     }
     WaitForSteps();
+    WaitForBuilds();
     VerifyRows();
     VerifyNames();
     VerifyViews();
@@ -190,6 +209,15 @@ class World {
     const auto answer = node_->Execute("INSERT INTO once VALUES (1000000, 0)", {});
     ASSERT_TRUE(answer.ok()) << answer.error().ToString();
     ASSERT_TRUE(node_->WaitVisible(answer->token, std::chrono::seconds(60)).ok());
+  }
+
+  // A build that the power cut off goes on by itself.
+  void WaitForBuilds() {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!Query(*node_, "SELECT name FROM millrace.views WHERE status <> 'running'").empty()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
   }
 
   void VerifyRows() {

@@ -5,7 +5,9 @@
 namespace millrace::runtime {
 
 namespace {
+// Version 2 had no builds.
 constexpr uint8_t kVersion = 3;
+constexpr uint8_t kOldestVersion = 2;
 
 Result<std::string> ReadString(Reader& reader) {
   TRY(const std::string_view bytes, reader.Bytes());
@@ -61,7 +63,8 @@ Result<NodeState> DecodeNodeState(std::string_view bytes) {
   Reader reader(bytes);
   NodeState state;
   TRY(const uint8_t version, reader.Fixed<uint8_t>());
-  if (version != kVersion) return Error(Code::kNotSupported, "node state of version {}", version);
+  if (version < kOldestVersion || version > kVersion)
+    return Error(Code::kNotSupported, "node state of version {}", version);
   TRY(state.step.value, reader.Zigzag());
   TRY(state.clock.value, reader.Zigzag());
   TRY(state.frame.value, reader.Varint());
@@ -99,6 +102,7 @@ Result<NodeState> DecodeNodeState(std::string_view bytes) {
       TRY(*value, reader.Zigzag());
     }
   }
+  if (version < 3) return state;
   TRY(const uint64_t builds, reader.Varint());
   for (uint64_t i = 0; i < builds; ++i) {
     TRY(const uint64_t number, reader.Varint());

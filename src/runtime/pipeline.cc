@@ -26,6 +26,7 @@ Result<std::unique_ptr<Pipeline>> Pipeline::Make(PipelineContext context) {
       stream::Engine::Start(options, *context.store, context.database->duckdb()));
   pipeline->failures_ = std::make_shared<state::ViewTable>(kFailuresTable, FailureTypes());
   TRY(pipeline->failures_->Load(*context.store));
+  TRY(pipeline->feeds_->Load(*context.store));
   return pipeline;
 }
 
@@ -38,12 +39,14 @@ void Pipeline::AddReader(log::PartitionId partition) {
                    std::forward_as_tuple(*context_.log, partition, next));
 }
 
-Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slices) {
+Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slices,
+                     double limit_factor) {
   CHECK(record.step.value == state_.step.value + 1) << "steps are computed one after the other";
   stream::StepInput input;
   input.step = record.step;
   input.clock = record.clock;
   input.watermarks = state_.watermarks;
+  input.limit_factor = limit_factor;
 
   std::map<log::TopicId, std::vector<PartitionSlice>> by_topic;
   for (PartitionSlice& slice : slices) by_topic[slice.partition.topic].push_back(std::move(slice));
@@ -68,10 +71,14 @@ Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slice
     TRY(history, TakeHistory(*record.history, input));
   }
   FollowInParts(input);
-  TRY(const stream::StepResult result, engine_->Step(input));
+  for (const std::string& name : record.followed) {
+    if (relations_.contains(name)) feeds_->Follow(name, record.step);
+  }
+  TRY(stream::StepResult result, engine_->Step(input));
+  NoteStopped(result, limit_factor);
   for (const std::string& lost : history == nullptr ? std::vector<std::string>() : history->lost())
     LOG_ERROR("views are built without lost records", "{}", lost);
-  TRY(ApplyChanges(record.step, result));
+  TRY(ApplyChanges(record.step, record.clock, result));
   for (const StreamSource* source : streams) ApplyFindings(*source, result);
   TRY(ApplyFailures(record.step, result));
   CountReads(result);
@@ -106,19 +113,21 @@ Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slice
       state_.watermarks[name] = *watermark;
   }
   JoinComplete();
-  return CloseWindows();
+  return CloseWindows(limit_factor);
 }
 
 // What the watermarks close, now that all of the step's rows are in, is part of the same step.
-Status Pipeline::CloseWindows() {
+Status Pipeline::CloseWindows(double limit_factor) {
   if (!engine_->WouldClose(state_.watermarks)) return Ok();
   stream::StepInput input;
   input.step = state_.step;
   input.clock = state_.clock;
   input.watermarks = state_.watermarks;
+  input.limit_factor = limit_factor;
   FollowInParts(input);
-  TRY(const stream::StepResult result, engine_->Step(input));
-  TRY(ApplyChanges(state_.step, result));
+  TRY(stream::StepResult result, engine_->Step(input));
+  NoteStopped(result, limit_factor);
+  TRY(ApplyChanges(state_.step, state_.clock, result));
   return ApplyFailures(state_.step, result);
 }
 
@@ -143,15 +152,16 @@ bool Pipeline::WantsStep(Micros clock) const {
   });
 }
 
-Status Pipeline::ApplyChanges(state::Step step, const stream::StepResult& result) {
+Status Pipeline::ApplyChanges(state::Step step, Micros clock, const stream::StepResult& result) {
   const state::Step oldest_needed = context_.publisher->OldestNeeded();
   for (const auto& [name, change] : result.changes) {
     const auto relation = relations_.find(name);
     if (relation == relations_.end() || relation->second->content == nullptr) {
       return Error(Code::kInternal, "the engine changed {}, which has no content", Quoted(name));
     }
-    TRY(relation->second->content->Apply(step, change, oldest_needed)
-            .With("apply step to " + Quoted(name)));
+    state::ViewTable& content = *relation->second->content;
+    TRY(content.Apply(step, change, oldest_needed).With("apply step to " + Quoted(name)));
+    feeds_->Add(name, step, clock, change, content.types());
   }
   return Ok();
 }
@@ -245,6 +255,7 @@ std::vector<state::Mutation> Pipeline::TakeDirty() {
     if (relation->exclusions != nullptr) relation->exclusions->TakeDirty(mutations);
   }
   failures_->TakeDirty(mutations);
+  feeds_->TakeDirty(state_.clock, mutations);
   mutations.push_back({kNodeStateTable, kNodeStateKey, EncodeNodeState(state_)});
   return mutations;
 }

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "catalog/catalog.h"
 #include "log/log.h"
+#include "runtime/feeds.h"
 #include "runtime/history_reader.h"
 #include "runtime/journal.h"
 #include "runtime/node_state.h"
@@ -36,6 +37,8 @@ struct PipelineContext {
   sql::Database* database;
   Publisher* publisher;
   int workers;
+  FeedLimits feed_limits;
+  stream::Limits view_limits;  // of a view that has no memory_max of its own
 };
 
 // One row of millrace.errors, as columns of the failures table: view, message, row.
@@ -84,12 +87,28 @@ class Pipeline {
   std::map<log::PartitionId, PartitionReader>& readers() { return readers_; }
   // Computes the step of `record` from the slices. An error leaves the pipeline unusable: the node
   // stops, and recovery starts it again.
-  Status Run(const StepRecord& record, std::vector<PartitionSlice> slices);
+  // `limit_factor`: how often the views' limits may be used up; 0: a step that is known not to fail
+  // any view.
+  Status Run(const StepRecord& record, std::vector<PartitionSlice> slices, double limit_factor = 1);
+  // Views that have failed in the last step, by internal name: they and what stands on them show
+  // the step before, and are to be halted before this one is published.
+  struct Stopped {
+    std::string root;  // the view that failed: itself, or one that it stands on
+    std::string reason;
+  };
+  const std::map<std::string, Stopped>& stopped() const { return stopped_; }
+  // What was running is halted before the next step, which it failed in when that ran first.
+  Status Halt(const std::vector<std::string>& names);
   // Whether a step at `clock` would do something though no row has come: rows come or go
   // with the clock, or a watermark by which windows close moves because partitions fall idle.
   bool WantsStep(Micros clock) const;
   // What readers see after the last step.
   PublishedPtr Publishable() const;
+
+  // What has to be done before the catalog becomes `after`, while what it replaces is still there:
+  // the feeds of replaced views get the difference.
+  Status BeforeSwitch(const catalog::Catalog& after);
+  Feeds& feeds() { return *feeds_; }
 
   // What changed since the last flush, for Store::BeginFlush.
   std::vector<state::Mutation> TakeDirty();
@@ -97,7 +116,8 @@ class Pipeline {
   const std::shared_ptr<state::ViewTable>& failures() const { return failures_; }
 
  private:
-  explicit Pipeline(PipelineContext context) : context_(context) {}
+  explicit Pipeline(PipelineContext context)
+      : context_(context), feeds_(std::make_unique<Feeds>(context.feed_limits)) {}
 
   Status InstallStream(const std::shared_ptr<Relation>& relation, const catalog::Catalog& catalog,
                        Entry entry);
@@ -109,11 +129,17 @@ class Pipeline {
                                                      stream::StepInput& input);
   void FollowInParts(stream::StepInput& input) const;
   void JoinComplete();
+  stream::Limits LimitsOf(const catalog::ViewDefinition& view) const;
+  void NoteStopped(stream::StepResult& result, double limit_factor);
+  void StopFailing(const stream::StepResult& result);
+  void StopLarge(const stream::StepResult& result, double limit_factor);
+  void StopDependents();
+  Status FeedDifference(const Relation& before, const Relation& after);
   Status RemoveHalted(const catalog::Catalog& catalog);
   Status Adopt(const catalog::Object& object, const catalog::Catalog& catalog);
   void AddReader(log::PartitionId partition);
-  Status CloseWindows();
-  Status ApplyChanges(state::Step step, const stream::StepResult& result);
+  Status CloseWindows(double limit_factor);
+  Status ApplyChanges(state::Step step, Micros clock, const stream::StepResult& result);
   void ApplyFindings(const StreamSource& source, const stream::StepResult& result);
   Status ApplyFailures(state::Step step, const stream::StepResult& result);
   void CountReads(const stream::StepResult& result);
@@ -121,6 +147,7 @@ class Pipeline {
 
   PipelineContext context_;
   std::unique_ptr<stream::Engine> engine_;
+  std::unique_ptr<Feeds> feeds_;
   NodeState state_;
   catalog::CatalogPtr catalog_ = catalog::Catalog::Empty();
   std::map<std::string, std::shared_ptr<const Relation>> relations_;  // by internal name
@@ -131,6 +158,7 @@ class Pipeline {
   std::map<std::string, uint64_t> building_;  // internal names of what belongs to a build
   std::set<uint64_t> beginning_;              // builds that are being installed for the first time
   std::set<uint64_t> joined_;
+  std::map<std::string, Stopped> stopped_;
   std::shared_ptr<state::ViewTable> failures_;
 };
 

@@ -89,12 +89,13 @@ Status Pipeline::InstallView(const std::shared_ptr<Relation>& relation,
                                                          relation->shape.schema.types());
   if (entry == Entry::kRestart) TRY(relation->content->Load(*context_.store));
   if (!planned.key.empty()) relation->content->AddIndex(planned.key);
+  relation->reads = reads;
   if (relation->object.halt) {
     relations_[relation->internal_name] = relation;
     return Ok();
   }
   if (view.history == catalog::ViewDefinition::History::kNone) build = 0;
-  TRY(engine_->Add(planned.plan, relation->object.generation, build));
+  TRY(engine_->Add(planned.plan, relation->object.generation, build, LimitsOf(view)));
   relations_[relation->internal_name] = relation;
   return beginning_.contains(build) ? AddHistory(*relation, build, reads) : Ok();
 }
@@ -107,6 +108,7 @@ Status Pipeline::Uninstall(const catalog::Object& object) {
   const std::shared_ptr<const Relation> relation = it->second;
   if (!relation->object.halt) TRY(engine_->Remove(name));
   if (relation->content != nullptr) context_.store->Drop(relation->content->id());
+  feeds_->Drop(name);
   stream_sources_.erase(name);
   table_sources_.erase(name);
   state_.watermarks.erase(name);
@@ -181,6 +183,8 @@ Status Pipeline::SetCatalog(catalog::CatalogPtr catalog) {
   std::erase_if(state_.builds, [&](const auto& item) { return over(item.first); });
   std::erase_if(building_, [&](const auto& item) { return over(item.second); });
   std::erase_if(joined_, over);
+  // Those that have failed are halted now, or gone with their build.
+  stopped_.clear();
   beginning_.clear();
   catalog_ = std::move(catalog);
   visible_relations_ = std::move(visible);

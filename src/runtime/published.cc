@@ -28,8 +28,16 @@ void Publisher::Publish(PublishedPtr published) {
     const auto end = waiters_.upper_bound(newest_->state.frame);
     for (auto it = waiters_.begin(); it != end; it = waiters_.erase(it))
       ready.push_back(std::move(it->second));
+    published_.notify_all();
   }
   for (Waiter& waiter : ready) waiter.done(Ok());
+}
+
+Status Publisher::WaitNewer(state::Step step, std::chrono::milliseconds timeout) const {
+  std::unique_lock lock(mutex_);
+  published_.wait_for(
+      lock, timeout, [&] { return closed_ || (newest_ != nullptr && newest_->state.step > step); });
+  return closed_ ? Status(*closed_) : Ok();
 }
 
 PublishedPtr Publisher::newest() const {
@@ -108,6 +116,7 @@ void Publisher::Close(const Error& reason) {
   {
     const std::lock_guard lock(mutex_);
     closed_ = reason;
+    published_.notify_all();
     waiters.swap(waiters_);
   }
   for (auto& [frame, waiter] : waiters) waiter.done(reason);

@@ -64,6 +64,8 @@ class Publisher {
   // or with kUnavailable after Close.
   void WhenVisible(log::FrameSequence frame, std::chrono::milliseconds timeout,
                    std::function<void(Status)> done);
+  // Waits until a step after `step` is shown, at most that long. The error: Close was called.
+  Status WaitNewer(state::Step step, std::chrono::milliseconds timeout) const;
   void Close(const Error& reason);
 
  private:
@@ -82,6 +84,7 @@ class Publisher {
   std::optional<Error> closed_;
   bool stop_ = false;
   TimePoint next_look_ = TimePoint::max();  // when the thread wakes by itself
+  mutable std::condition_variable published_;
   std::condition_variable deadlines_changed_;
   std::thread expire_thread_;
 };

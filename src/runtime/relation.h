@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "catalog/catalog.h"
 #include "catalog/relation_shape.h"
@@ -23,6 +24,8 @@ struct Relation {
   // Its name inside the engine: a replaced view runs beside the new one for a while, so the user's
   // name is not enough.
   std::string internal_name;
+
+  std::vector<std::string> reads;  // of a view: internal names of what its circuit reads
 
   std::shared_ptr<state::ViewTable> content;  // tables and views
   std::shared_ptr<Exclusions> exclusions;     // streams

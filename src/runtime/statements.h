@@ -24,9 +24,10 @@ Result<StatementResult> ExecuteAlter(Node::Impl& node, const sql::AlterStatement
 // REQUIRES: the caller holds node.definition_mutex.
 Result<uint64_t> ApplyChanges(Node::Impl& node, std::vector<catalog::Change> changes);
 // Waits until the build is over, as long as the options let it; then it goes on without, and the
-// result says so. REQUIRES: the caller does not hold node.definition_mutex.
-void AwaitBuild(Node::Impl& node, uint64_t build, const StatementOptions& options,
-                StatementResult& result);
+// result says so. An error: its views failed, and it is given up.
+// REQUIRES: the caller does not hold node.definition_mutex.
+Status AwaitBuild(Node::Impl& node, uint64_t build, const StatementOptions& options,
+                  StatementResult& result);
 // Lets a view and what stands on it stand still from the step of the change on.
 std::vector<catalog::Change> HaltChanges(const catalog::Catalog& catalog,
                                          const catalog::Object& root, catalog::Halt::Why why,

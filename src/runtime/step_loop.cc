@@ -19,6 +19,8 @@ constexpr double kStepSeconds = 0.2;
 constexpr int64_t kStepRecordsMin = 2000;
 // What the history of a build may take of a step in which others' rows wait too.
 constexpr double kHistorySeconds = 0.05;
+// The first slice of a build, before it is known what its rows cost.
+constexpr int64_t kHistoryRowsFirst = 20'000;
 // Replay after a crash takes about as long as the steps since the last flush took: design/engine:
 // <= 1 s.
 constexpr double kFlushAfterBusySeconds = 0.7;
@@ -39,7 +41,8 @@ constexpr std::chrono::milliseconds kIdleTick{100};
 StepLoop::StepLoop(StepLoopContext context)
     : context_(context),
       last_flush_(steady_clock::now()),
-      records_target_(context.step_records_max) {}
+      records_target_(context.step_records_max),
+      history_target_(std::min(kHistoryRowsFirst, context.step_records_max)) {}
 
 StepLoop::~StepLoop() { Stop(); }
 
@@ -93,6 +96,10 @@ Status StepLoop::AtBoundary(std::function<Status()> work) {
 }
 
 void StepLoop::Loop() {
+  // A crash came between the last step and the record of what failed in it.
+  if (!context_.pipeline->stopped().empty()) {
+    if (Status halted = context_.on_stopped(); !halted.ok()) Fail(halted.error());
+  }
   while (true) {
     bool worked = false;
     if (Status status = LoopOnce(worked); !status.ok()) {
@@ -138,7 +145,7 @@ Status StepLoop::LoopOnce(bool& worked) {
   TRY(Chosen chosen, Choose());
   chosen.history = context_.pipeline->NextHistory(history_target_);
   if (chosen.history) chosen.history_rows = context_.pipeline->RowsOf(*chosen.history);
-  if (!chosen.slices.empty() || chosen.history ||
+  if (!chosen.slices.empty() || chosen.history || !follow_.empty() ||
       context_.pipeline->WantsStep(context_.clock->Now())) {
     worked = true;
     TRY(RunStep(std::move(chosen)));
@@ -241,6 +248,7 @@ StepRecord StepLoop::MakeRecord(const Chosen& chosen) {
     record.ends.emplace_back(slice.partition, slice.end);
   record.door = context_.door->Take();
   record.history = chosen.history;
+  record.followed.swap(follow_);
   return record;
 }
 
@@ -273,14 +281,17 @@ Status StepLoop::RunStep(Chosen chosen) {
   AdaptSteps(chosen, seconds);
   busy_since_flush_ += seconds;
   last_step_ = steady_clock::now();
+  // A step in which views fail is not shown before it is durable that they have.
+  const bool shown = context_.pipeline->stopped().empty();
   {
     std::unique_lock lock(mutex_);
-    computed_.push_back(context_.pipeline->Publishable());
+    if (shown) computed_.push_back(context_.pipeline->Publishable());
     ++stats_.steps;
     stats_.records += static_cast<uint64_t>(chosen.records);
     stats_.busy_seconds += seconds;
     stats_.last_step_seconds = seconds;
   }
+  if (!shown) return context_.on_stopped();
   PublishDurable();
   std::unique_lock lock(mutex_);
   wake_.wait(lock, [&] { return computed_.size() < kComputedMax || journal_error_ || stop_; });
@@ -370,6 +381,7 @@ Status StepLoop::CatalogStep(uint64_t catalog_version, std::string catalog_recor
     return status;
   }
   dirty_ = true;
+  if (!context_.pipeline->stopped().empty()) return context_.on_stopped();
   context_.publisher->Publish(context_.pipeline->Publishable());
   return Ok();
 }

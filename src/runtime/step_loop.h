@@ -38,6 +38,9 @@ struct StepLoopContext {
   int64_t step_records_max;  // a step takes no more, but for whole frames
   // Told of builds that have all their history, maybe again and again; must not wait for the loop.
   std::function<void(uint64_t build)> on_built;
+  // Views have failed (Pipeline::stopped): makes the change of the catalog that halts them. On the
+  // loop's thread.
+  std::function<Status()> on_stopped;
 };
 
 class StepLoop {
@@ -59,6 +62,9 @@ class StepLoop {
   int64_t lag_records() const { return lag_records_.load(std::memory_order_relaxed); }
 
   // ---- For work given to AtBoundary, on the loop's thread ----
+
+  // The feed of that relation begins with the next step, which comes at once.
+  void Follow(std::string internal_name) { follow_.push_back(std::move(internal_name)); }
 
   // A step that changes the catalog: its record and the catalog's stand in one frame. When it
   // returns both are durable and the step was computed and published. `install` runs after the
@@ -132,8 +138,9 @@ class StepLoop {
   std::chrono::steady_clock::time_point last_step_;
   std::optional<NodeState> flushing_;
   bool dirty_ = false;
-  int64_t records_target_;  // of the next step
-  int64_t history_target_;  // rows that the next step may feed to a build
+  int64_t records_target_;           // of the next step
+  std::vector<std::string> follow_;  // feeds that begin with the next step
+  int64_t history_target_;           // rows that the next step may feed to a build
   std::atomic<int64_t> lag_records_{0};
 };
 

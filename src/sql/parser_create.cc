@@ -189,8 +189,8 @@ class CreateParser {
     if (cursor_.Accept({"WITH"})) {
       TRY(const std::vector<Option> options, ExpectOptions(cursor_));
       if (materialized_) {
-        TRY(CheckOptionNames(cursor_, options, "a materialized view", {"on_error", "history"},
-                             {"memory_max"}));
+        TRY(CheckOptionNames(cursor_, options, "a materialized view",
+                             {"on_error", "history", "memory_max"}, {}));
       } else {
         TRY(CheckOptionNames(cursor_, options, "a plain view, which stores nothing", {}, {}));
       }
@@ -207,6 +207,8 @@ class CreateParser {
     if (option.name == "on_error") {
       TRY(const size_t choice, ChoiceOf(cursor_, option, {"skip", "stop"}));
       view.on_error = static_cast<catalog::ViewDefinition::OnError>(choice);
+    } else if (option.name == "memory_max") {
+      TRY(view.memory_max, SizeOf(cursor_, option));
     } else {
       TRY(const size_t choice, ChoiceOf(cursor_, option, {"full", "available", "none"}));
       view.history = static_cast<catalog::ViewDefinition::History>(choice);

@@ -52,6 +52,8 @@ duckdb::unique_ptr<duckdb::TableRef> ReplaceRelation(
   const std::optional<std::string> name = inner ? input.table_name : RelationName(input);
   if (!name) return nullptr;
   const Result<catalog::RelationShape> shape = state->Shape(*name);
+  if (!shape.ok() && shape.error().code() != Code::kNotFound)
+    throw duckdb::BinderException(shape.error().message());
   if (!shape.ok()) {
     state->unknown_relation = *name;
     return nullptr;  // another replacement (a file) may know it; else DuckDB says that it does not

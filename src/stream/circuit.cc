@@ -85,6 +85,13 @@ struct Make {
   }
 };
 
+// A shared node may use what the view with the highest limits may.
+void Raise(std::optional<Limits>& present, const Limits& limits) {
+  if (!present) present = limits;
+  present->step_seconds = std::max(present->step_seconds, limits.step_seconds);
+  present->step_bytes = std::max(present->step_bytes, limits.step_bytes);
+}
+
 }  // namespace
 
 std::unique_ptr<Operator> MakeOperator(const Node& node, OperatorContext context) {
@@ -101,7 +108,8 @@ CircuitNode* Circuit::FindOutput(const std::string& name) const {
   return nullptr;
 }
 
-Status Circuit::Add(const Plan& plan, uint64_t generation, uint64_t build) {
+Status Circuit::Add(const Plan& plan, uint64_t generation, uint64_t build,
+                    std::optional<Limits> limits) {
   const size_t count_before = nodes_.size();
   std::vector<CircuitNode*> added;
   for (size_t i = 0; i < plan.nodes.size(); ++i) {
@@ -110,6 +118,7 @@ Status Circuit::Add(const Plan& plan, uint64_t generation, uint64_t build) {
       DropFrom(count_before);
       return std::move(node).error().With("add plan");
     }
+    if (limits) Raise((*node)->limits, *limits);
     added.push_back(*node);
   }
   for (size_t i = count_before; i < nodes_.size(); ++i) MakeOperators(*nodes_[i]);

@@ -6,8 +6,10 @@
 // steps, read by all workers during one.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -40,7 +42,10 @@ struct CircuitNode {
       sends;  // consumers behind an exchange, with their input's number
   Distribution distribution;
   bool insert_only = false;
-  uint64_t build = 0;      // not 0: it is being built from history
+  uint64_t build = 0;  // not 0: it is being built from history
+  std::optional<Limits> limits;
+  // It, or one that it reads from, has exceeded its limits: it never runs again.
+  std::atomic<bool> stopped{false};
   bool first_step = true;  // no step since it was added
   // Of the streams that close its keys, as of its last step.
   std::map<std::string, Micros> seen_watermarks;
@@ -69,7 +74,7 @@ class Circuit {
   Circuit(std::vector<WorkerParts> workers, state::Store& store);
 
   // All or nothing.
-  Status Add(const Plan& plan, uint64_t generation, uint64_t build);
+  Status Add(const Plan& plan, uint64_t generation, uint64_t build, std::optional<Limits> limits);
   void Join(uint64_t build);
   Status Remove(const std::string& output);
 

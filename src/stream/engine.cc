@@ -89,6 +89,7 @@ struct Engine::Impl {
     std::vector<bool> active(nodes.size(), false);
     for (size_t i = 0; i < nodes.size(); ++i) {
       const CircuitNode& node = *nodes[i];
+      if (node.stopped.load()) continue;
       if (const auto* source = std::get_if<Source>(&node.node.op)) {
         active[i] = input.sources.contains(source->name);
       } else {
@@ -166,18 +167,35 @@ struct Engine::Impl {
     }
   }
 
+  // Why the node stopped: the first that did on its way, on the first worker that knows of one.
+  Error ReasonOf(const CircuitNode& node) const {
+    for (const auto& worker : workers) {
+      for (const auto& [stopped, reason] : worker->stopped()) {
+        if (stopped == &node) return reason;
+      }
+    }
+    for (const CircuitNode* input : node.inputs) {
+      if (input->stopped.load()) return ReasonOf(*input);
+    }
+    return Error(Code::kInternal, "{} stopped without a reason", node.description);
+  }
+
   StepResult Collect() {
     StepResult result;
     CountReads(result);
     for (const auto& node : circuit->nodes()) {
       const auto* output = std::get_if<Output>(&node->node.op);
-      if (output == nullptr || !output->gathered || !plan.active[node->index]) continue;
+      if (output == nullptr || !plan.active[node->index]) continue;
+      if (node->stopped.load()) result.stopped.emplace(output->name, ReasonOf(*node));
+      if (!output->gathered || node->stopped.load()) continue;
       rows::Batch changes = Gather(*node);
       if (!changes.empty()) result.changes.emplace(output->name, std::move(changes));
     }
     for (const auto& worker : workers) {
       for (auto& [node, failure] : worker->failures()) {
-        for (const std::string& name : node->outputs) result.failures[name].push_back(failure);
+        for (const std::string& name : node->outputs) {
+          if (!result.stopped.contains(name)) result.failures[name].push_back(failure);
+        }
       }
       for (auto& [stream, exclusion] : worker->exclusions())
         result.exclusions[stream].push_back(exclusion);
@@ -216,9 +234,10 @@ Result<std::unique_ptr<Engine>> Engine::Start(const Options& options, state::Sto
   return std::make_unique<Engine>(std::move(impl));
 }
 
-Status Engine::Add(const Plan& plan, uint64_t generation, uint64_t build) {
+Status Engine::Add(const Plan& plan, uint64_t generation, uint64_t build,
+                   std::optional<Limits> limits) {
   try {
-    return impl_->circuit->Add(plan, generation, build);
+    return impl_->circuit->Add(plan, generation, build, limits);
   } catch (const std::exception& exception) {
     return Error(Code::kInternal, "add plan: {}", duckdb::ErrorData(exception).RawMessage());
   }

@@ -49,6 +49,7 @@ struct StepInput {
     std::optional<uint32_t> parts;  // only changes of rows in parts below are followed
   };
   std::map<std::pair<uint64_t, std::string>, History> history;  // by build and relation
+  double limit_factor = 1;  // how often the Limits may be used in this step; 0: without limit
 };
 
 // How the rows that a view reads of a relation fared on their way to the view's first operator that
@@ -78,6 +79,10 @@ struct StepResult {
   std::map<std::string, std::vector<Exclusion>> exclusions;
   // By Output name of the views that a failing node feeds.
   std::map<std::string, std::vector<RowFailure>> failures;
+  // By Output name: its view has exceeded its Limits in this step, or reads one that has. Its
+  // change is left out here, its state is that of no step: what remains is to Remove it, dependents
+  // first.
+  std::map<std::string, Error> stopped;
   // By (relation, Output that reads it): only where rows were read in this step.
   std::map<std::pair<std::string, std::string>, ReadCounts> reads;
 };
@@ -106,7 +111,9 @@ class Engine {
   // generation were fed the same history. Nodes whose state tables already hold content (a
   // restart) go on from it. `build`: not 0 where the plan is being built from history: its Relation
   // nodes take in StepInput::history as well, and no watermark closes anything in it, until Join.
-  Status Add(const Plan& plan, uint64_t generation, uint64_t build = 0);
+  // `limits`: what each of its nodes may use in a step; none: as much as it takes.
+  Status Add(const Plan& plan, uint64_t generation, uint64_t build = 0,
+             std::optional<Limits> limits = std::nullopt);
   // The nodes of that build have all their history.
   void Join(uint64_t build);
   // Removes the Output and every node that only it needed, with their state.

@@ -244,6 +244,74 @@ TEST(Engine, ABuildFollowsOnlyChangesOfThePartsThatItHas) {
   EXPECT_EQ(followed(52, state::ViewTable::kParts), 2000u);
 }
 
+// All pairs of a relation's rows.
+Plan Pairs(Oracle& oracle, const std::string& relation, const std::string& name) {
+  Plan plan;
+  const size_t input = plan.Add({Relation{relation}, {}, oracle.types(), kNames});
+  Join join;
+  join.kind = JoinKind::kInner;
+  rows::Types types = oracle.types();
+  types.insert(types.end(), oracle.types().begin(), oracle.types().end());
+  std::vector<std::string> names = kNames;
+  names.insert(names.end(), kNames.begin(), kNames.end());
+  const size_t pairs = plan.Add({join, {input, input}, types, names});
+  plan.Add({Output{name}, {pairs}, types, names});
+  return plan;
+}
+
+TEST(Engine, ANodeThatExceedsItsLimitsStopsWithWhatReadsItAndNothingElse) {
+  for (const int workers : {1, 2, 4}) {
+    SCOPED_TRACE(workers);
+    Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
+    TestEngine engine(oracle, Stream(oracle), workers);
+    const Limits limits{.step_seconds = 3600, .step_bytes = 1 << 20};
+    ASSERT_TRUE(engine.engine().Add(Pairs(oracle, "stream", "pairs"), 5, 0, limits).ok());
+    ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "good"), 5, 0, limits).ok());
+    Plan reader = OverRelation(oracle, "pairs", "reader");
+    reader.nodes[0].types = Pairs(oracle, "stream", "p").nodes.back().types;
+    reader.nodes[0].names.insert(reader.nodes[0].names.end(), kNames.begin(), kNames.end());
+    reader.nodes[1].types = reader.nodes[2].types = reader.nodes[0].types;
+    reader.nodes[1].names = reader.nodes[2].names = reader.nodes[0].names;
+    ASSERT_TRUE(engine.engine().Add(reader, 5, 0, limits).ok());
+    const auto rows = [&](int count) {
+      return oracle.Query(
+          fmt::format("SELECT i::INTEGER, i + 1, 'row' FROM range({}) r(i)", count));
+    };
+    StepResult small = engine.Step(rows(10));
+    EXPECT_TRUE(small.stopped.empty());
+    EXPECT_EQ(small.changes["pairs"].row_count(), 100u);
+    StepResult large = engine.Step(rows(3000));
+    EXPECT_EQ(large.changes.size(), 1u);
+    EXPECT_EQ(large.changes["good"].row_count(), 3000u);
+    ASSERT_EQ(large.stopped.size(), 2u);
+    for (const char* name : {"pairs", "reader"}) {
+      ASSERT_TRUE(large.stopped.contains(name));
+      EXPECT_EQ(large.stopped.at(name).code(), Code::kTooLarge);
+      EXPECT_NE(large.stopped.at(name).message().find("1024 KiB"), std::string::npos);
+    }
+    ASSERT_TRUE(engine.engine().Remove("reader").ok());
+    ASSERT_TRUE(engine.engine().Remove("pairs").ok());
+    EXPECT_EQ(engine.Step(rows(5)).changes["good"].row_count(), 5u);
+  }
+}
+
+TEST(Engine, AStepWithoutLimitsStopsNothing) {
+  Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
+  TestEngine engine(oracle, Stream(oracle), 2);
+  const Limits limits{.step_seconds = 0, .step_bytes = 1};
+  ASSERT_TRUE(engine.engine().Add(Pairs(oracle, "stream", "pairs"), 5, 0, limits).ok());
+  TestReader reader(oracle.Query("SELECT i::INTEGER, i, 'row' FROM range(50) r(i)"), oracle.types(),
+                    2);
+  StepInput input;
+  input.step = state::Step{1};
+  input.sources["t"] = &reader;
+  input.limit_factor = 0;
+  auto result = engine.engine().Step(input);
+  ASSERT_TRUE(result.ok());
+  EXPECT_TRUE(result->stopped.empty());
+  EXPECT_EQ(result->changes["pairs"].row_count(), 2500u);
+}
+
 TEST(Engine, RemovesAnOutputAndKeepsWhatOthersNeed) {
   Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
   TestEngine engine(oracle, Stream(oracle), 1);

@@ -99,7 +99,7 @@ Result<std::optional<std::string>> EvaluatedCall::Evaluate(const state::BagTable
     return std::optional<std::string>();
   } catch (const std::exception& exception) {
     const std::string message = ReadableMessage(exception);
-    if (EndsTheStep(exception)) return Error(Code::kInternal, "{}", message);
+    if (EndsTheStep(exception)) return Error(CodeOf(exception), "{}", message);
     duckdb::FlatVector::SetNull(out, at, true);
     return std::optional(message);
   }

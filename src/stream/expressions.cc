@@ -27,6 +27,13 @@ bool EndsTheStep(const std::exception& exception) {
   }
 }
 
+Code CodeOf(const std::exception& exception) {
+  const bool no_memory =
+      duckdb::ErrorData(exception).Type() == duckdb::ExceptionType::OUT_OF_MEMORY ||
+      dynamic_cast<const std::bad_alloc*>(&exception) != nullptr;
+  return no_memory ? Code::kTooLarge : Code::kInternal;
+}
+
 std::string DescribeRow(duckdb::DataChunk& chunk, size_t row) {
   std::string text;
   for (duckdb::idx_t column = 0; column < chunk.ColumnCount(); ++column) {
@@ -58,7 +65,8 @@ Result<bool> ExpressionRunner::TryRun(duckdb::DataChunk& input, duckdb::DataChun
     return true;
   } catch (const std::exception& exception) {
     failure_ = ReadableMessage(exception);
-    if (EndsTheStep(exception)) return Error(Code::kInternal, "evaluate expressions: {}", failure_);
+    if (EndsTheStep(exception))
+      return Error(CodeOf(exception), "evaluate expressions: {}", failure_);
     return false;
   }
 }
@@ -114,7 +122,7 @@ Result<const std::vector<duckdb::sel_t>*> ExpressionRunner::Select(StepContext& 
     return &selected_;
   } catch (const std::exception& exception) {
     if (EndsTheStep(exception)) {
-      return Error(Code::kInternal, "evaluate expressions: {}", ReadableMessage(exception));
+      return Error(CodeOf(exception), "evaluate expressions: {}", ReadableMessage(exception));
     }
   }
   rows::BatchBuilder results(types_);

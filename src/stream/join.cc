@@ -157,8 +157,10 @@ Status JoinOperator::EmitPairs(StepContext& context, const rows::Batch::Part& pa
 
 // Writes the pairs for which the condition holds, and tells `on_match` of them unless it is null.
 Status JoinOperator::FlushPairs(StepContext& context, JoinRows& pairs, const OnMatch* on_match) {
+  if (!condition_) TRY(context.budget.Spend(pairs.bytes()));
   if (!condition_) return Flush(pairs);
   if (pairs.size() == 0) return Ok();
+  TRY(context.budget.CheckTime());
   if (candidates_.rows == nullptr) {
     candidates_.rows = std::make_shared<duckdb::DataChunk>();
     candidates_.rows->Initialize(duckdb::Allocator::DefaultAllocator(), types_);
@@ -172,6 +174,7 @@ Status JoinOperator::FlushPairs(StepContext& context, JoinRows& pairs, const OnM
   std::vector<Weight> weights;
   for (const duckdb::sel_t i : *matching) weights.push_back(candidates_.weights[i]);
   if (!weights.empty()) {
+    TRY(context.budget.Spend(pairs.bytes() * weights.size() / pairs.size()));
     out_.Append(*candidates_.rows, matching->data(), matching->size(), weights.data());
   }
   if (on_match != nullptr) {
@@ -332,6 +335,10 @@ JoinRows::JoinRows(From left, const rows::Types& left_types, From right,
                    const rows::Types& right_types)
     : halves_{{left, 0, left_types.size()}, {right, left_types.size(), right_types.size()}} {
   CHECK(left != right);
+  for (const rows::Types* types : {&left_types, &right_types}) {
+    for (const duckdb::LogicalType& type : *types)
+      row_bytes_ += duckdb::GetTypeIdSize(type.InternalType());
+  }
   if (left == From::kStored) decoder_.emplace(left_types);
   if (right == From::kStored) decoder_.emplace(right_types);
 }
@@ -345,6 +352,12 @@ void JoinRows::Add(duckdb::sel_t row, std::string_view stored, Weight weight) {
   rows_.push_back(row);
   stored_.push_back(stored);
   weights_.push_back(weight);
+}
+
+size_t JoinRows::bytes() const {
+  size_t bytes = size() * row_bytes_;
+  for (const std::string_view row : stored_) bytes += row.size();
+  return bytes;
 }
 
 Status JoinRows::Write(duckdb::DataChunk& out, size_t at) {

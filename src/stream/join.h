@@ -58,6 +58,8 @@ class JoinRows {
   const std::vector<rows::Weight>& weights() const { return weights_; }
   // Writes all rows from row `at` of `out` on.
   Status Write(duckdb::DataChunk& out, size_t at);
+  // About what they take when they are written.
+  size_t bytes() const;
   void Clear();
 
  private:
@@ -71,6 +73,7 @@ class JoinRows {
     size_t begin;  // first row here
   };
   Half halves_[2];
+  size_t row_bytes_ = 0;  // without texts and nested values
   std::optional<rows::RowDecoder> decoder_;
   std::vector<Run> runs_;
   std::vector<duckdb::sel_t> rows_;

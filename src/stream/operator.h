@@ -15,6 +15,7 @@
 #include "rows/batch.h"
 #include "rows/key.h"
 #include "state/tables.h"
+#include "stream/budget.h"
 #include "stream/plan.h"
 
 namespace millrace::stream {
@@ -42,6 +43,7 @@ struct StepContext {
   std::vector<Exclusion> exclusions;  // filled by the operator
   std::vector<RowFailure> failures;   // filled by the operator
   int64_t filtered = 0;               // rows that a Filter leaves out, counted by it
+  Budget budget;
 };
 
 class Operator {
@@ -49,8 +51,9 @@ class Operator {
   virtual ~Operator() = default;
   // Consumes one step's changes of the inputs (nullptr or empty: none) and returns the change of
   // the output. Called when any input has rows, in the first step after the node was added, and
-  // when a watermark that closes its keys has moved. The error ends the node's step loop: I/O,
-  // corruption, out of memory.
+  // when a watermark that closes its keys has moved. kTooLarge and
+  // kTimeout end the views that the operator serves (Limits); any other error ends the node's step
+  // loop: I/O, corruption.
   virtual Result<rows::Batch> Step(StepContext& context,
                                    std::span<const rows::Batch* const> inputs) = 0;
   // From when on by the steps' clock it has something to give though no row comes; none: never.

@@ -164,7 +164,7 @@ class Harness {
       for (const rows::Batch& batch : batches) {
         pointers.push_back(batch.empty() && step_.value % 2 == 0 ? nullptr : &batch);
       }
-      StepContext context{step_, clock, watermarks, {}, {}, 0};
+      StepContext context{step_, clock, watermarks, {}, {}, 0, {}};
       Result<rows::Batch> change = operators_[worker]->Step(context, pointers);
       EXPECT_TRUE(change.ok()) << change.error().ToString();
       for (auto& row : FromBatch(*change)) out.push_back(std::move(row));

@@ -238,7 +238,7 @@ Result<std::optional<std::string>> RecomputedOperator::Run(const std::vector<Row
     return std::optional<std::string>();
   } catch (const std::exception& exception) {
     const std::string message = ReadableMessage(exception);
-    if (EndsTheStep(exception)) return Error(Code::kInternal, "compute anew: {}", message);
+    if (EndsTheStep(exception)) return Error(CodeOf(exception), "compute anew: {}", message);
     return std::optional(message);
   }
 }

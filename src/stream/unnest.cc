@@ -26,7 +26,10 @@ class UnnestOperator final : public Operator {
       : types_(node.types),
         columns_(context.input_types[0].size()),
         runner_(context.client,
-                ColumnsAndLists(context.input_types[0], std::get<Unnest>(node.op))) {}
+                ColumnsAndLists(context.input_types[0], std::get<Unnest>(node.op))) {
+    for (const duckdb::LogicalType& type : types_)
+      row_bytes_ += duckdb::GetTypeIdSize(type.InternalType());
+  }
 
   Result<rows::Batch> Step(StepContext& context,
                            std::span<const rows::Batch* const> inputs) override {
@@ -34,7 +37,7 @@ class UnnestOperator final : public Operator {
     if (inputs[0] == nullptr) return out.Finish();
     for (const rows::Batch::Part& part : inputs[0]->parts) {
       TRY(auto rows, runner_.Project(context, part));
-      if (rows) Expand(*rows, out);
+      if (rows) TRY(Expand(context, *rows, out));
     }
     return out.Finish();
   }
@@ -47,7 +50,7 @@ class UnnestOperator final : public Operator {
     std::vector<rows::Weight> weights;
   };
 
-  void Expand(rows::Batch::Part& part, rows::BatchBuilder& out) {
+  Status Expand(StepContext& context, rows::Batch::Part& part, rows::BatchBuilder& out) {
     duckdb::DataChunk& rows = *part.rows;
     std::vector<duckdb::UnifiedVectorFormat> lists(rows.ColumnCount() - columns_);
     for (size_t i = 0; i < lists.size(); ++i) {
@@ -62,10 +65,13 @@ class UnnestOperator final : public Operator {
         places.rows.push_back(static_cast<duckdb::sel_t>(row));
         places.entries.push_back(entry);
         places.weights.push_back(part.weight(row));
-        if (places.rows.size() == STANDARD_VECTOR_SIZE) PutOut(rows, lists, places, out);
+        if (places.rows.size() < STANDARD_VECTOR_SIZE) continue;
+        PutOut(rows, lists, places, out);
+        TRY(context.budget.Spend(STANDARD_VECTOR_SIZE * row_bytes_));
       }
     }
     PutOut(rows, lists, places, out);
+    return Ok();
   }
 
   static const duckdb::list_entry_t* EntryOf(const duckdb::UnifiedVectorFormat& list, size_t row) {
@@ -115,6 +121,7 @@ class UnnestOperator final : public Operator {
 
   const rows::Types types_;
   const size_t columns_;
+  size_t row_bytes_ = 0;
   ExpressionRunner runner_;
 };
 

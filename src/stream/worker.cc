@@ -12,6 +12,17 @@ SourceReader* Find(const std::map<std::string, SourceReader*>& readers, const st
   return found == readers.end() ? nullptr : found->second;
 }
 
+// What a node that has stopped would have given is missing, so that nothing after it can be right.
+// Another worker's node that stops later in the step makes no difference here: what this worker has
+// of it is whole, and before anything is received from that one, it is known.
+bool StopsWithInputs(CircuitNode& node) {
+  for (const CircuitNode* input : node.inputs) {
+    if (input->stopped.load(std::memory_order_acquire))
+      node.stopped.store(true, std::memory_order_release);
+  }
+  return node.stopped.load(std::memory_order_acquire);
+}
+
 }  // namespace
 
 void Worker::RunStep(const StepPlan& step) {
@@ -21,6 +32,7 @@ void Worker::RunStep(const StepPlan& step) {
   filtered_.assign(nodes.size(), 0);
   failures_.clear();
   exclusions_.clear();
+  stopped_.clear();
   error_.reset();
   for (size_t i = 0; i < nodes.size(); ++i) {
     values_[i] = &owned_[i];
@@ -54,12 +66,14 @@ Status Worker::RunNode(const StepPlan& step, CircuitNode& node) {
     return ReadSource(Find(step.input->sources, source->name), node);
   }
   if (const auto* relation = std::get_if<Relation>(&node.node.op)) {
+    if (StopsWithInputs(node)) return Ok();
     values_[node.index] = values_[node.inputs[0]->index];
     if (node.build == 0) return Ok();
     const auto history = step.input->history.find({node.build, relation->name});
     return history == step.input->history.end() ? Ok() : AddHistory(history->second, node);
   }
   if (std::holds_alternative<Output>(node.node.op)) {
+    if (StopsWithInputs(node)) return Ok();
     values_[node.index] = values_[node.inputs[0]->index];
     return Ok();
   }
@@ -103,21 +117,21 @@ Status Worker::RunOperator(const StepPlan& step, CircuitNode& node) {
     }
     rows_in += inputs_[i]->row_count();
   }
+  if (StopsWithInputs(node)) return Ok();
   if (rows_in == 0 && !node.first_step && !step.due[node.index]) return Ok();
   const auto start = Tick();
   static const std::map<std::string, Micros> kNone;
+  const bool limited = node.limits && step.input->limit_factor > 0;
   StepContext context{step.input->step,
                       step.input->clock,
                       node.build == 0 ? step.input->watermarks : kNone,
                       {},
                       {},
-                      0};
+                      0,
+                      limited ? Budget(*node.limits, step.input->limit_factor) : Budget()};
   const auto* deduplicate = std::get_if<Deduplicate>(&node.node.op);
-  try {
-    TRY(owned_[node.index], node.operators[index_]->Step(context, inputs_));
-  } catch (const std::exception& exception) {  // DuckDB's, the only library that operators call
-    return Error(Code::kInternal, "{}", ReadableMessage(exception));
-  }
+  TRY(RunWithin(node, context));
+  if (node.stopped.load()) return Ok();
   filtered_[node.index] = context.filtered;
   for (RowFailure& failure : context.failures) failures_.emplace_back(&node, std::move(failure));
   for (const Exclusion& exclusion : context.exclusions)
@@ -127,6 +141,30 @@ Status Worker::RunOperator(const StepPlan& step, CircuitNode& node) {
   counters.rows_in += rows_in;
   counters.rows_out += owned_[node.index].row_count();
   counters.steps += 1;
+  return Ok();
+}
+
+// Runs the operator; one that exceeds its limits stops, and the step goes on without it.
+Status Worker::RunWithin(CircuitNode& node, StepContext& context) {
+  Status done = Ok();
+  try {
+    Result<rows::Batch> out = node.operators[index_]->Step(context, inputs_);
+    if (out.ok()) {
+      owned_[node.index] = *std::move(out);
+      done = context.budget.CheckTime();
+    } else {
+      done = std::move(out).error();
+    }
+  } catch (const std::exception& exception) {  // DuckDB's, the only library that operators call
+    done = Error(CodeOf(exception), "{}", ReadableMessage(exception));
+  }
+  if (done.ok() || !node.limits) return done;
+  const Code code = done.error().code();
+  if (code != Code::kTooLarge && code != Code::kTimeout) return done;
+  const std::string what = node.description.substr(0, node.description.find("; state:"));
+  stopped_.emplace_back(&node, std::move(done).error().With(what));
+  owned_[node.index] = rows::Batch();
+  node.stopped.store(true, std::memory_order_release);
   return Ok();
 }
 

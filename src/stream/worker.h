@@ -37,6 +37,8 @@ class Worker {
   std::vector<std::pair<const CircuitNode*, RowFailure>>& failures() { return failures_; }
   int64_t filtered(size_t node) const { return filtered_[node]; }
   std::vector<std::pair<std::string, Exclusion>>& exclusions() { return exclusions_; }
+  // Nodes that have exceeded their limits.
+  const std::vector<std::pair<const CircuitNode*, Error>>& stopped() const { return stopped_; }
   const std::optional<Error>& error() const { return error_; }
 
  private:
@@ -44,6 +46,7 @@ class Worker {
   Status ReadSource(SourceReader* reader, CircuitNode& node);
   Status AddHistory(const StepInput::History& history, CircuitNode& node);
   Status RunOperator(const StepPlan& step, CircuitNode& node);
+  Status RunWithin(CircuitNode& node, StepContext& context);
   void Send(const StepPlan& step, const CircuitNode& node);
 
   const int index_;
@@ -55,6 +58,7 @@ class Worker {
   std::vector<const rows::Batch*> inputs_;
   std::vector<std::pair<const CircuitNode*, RowFailure>> failures_;
   std::vector<std::pair<std::string, Exclusion>> exclusions_;
+  std::vector<std::pair<const CircuitNode*, Error>> stopped_;
   std::optional<Error> error_;
 };
 

@@ -1,0 +1,101 @@
+// Views that fail: by their limits, or by a row where they were told to stop.
+#include <algorithm>
+
+#include "runtime/pipeline.h"
+
+namespace millrace::runtime {
+
+namespace {
+
+// What a row of a content takes beside its bytes, about: its entry and its places in the tables.
+constexpr size_t kRowOverhead = 96;
+
+size_t BytesOf(const rows::Batch& change, const rows::Types& types) {
+  size_t row_bytes = kRowOverhead;
+  for (const duckdb::LogicalType& type : types)
+    row_bytes += duckdb::GetTypeIdSize(type.InternalType());
+  return change.row_count() * row_bytes;
+}
+
+}  // namespace
+
+stream::Limits Pipeline::LimitsOf(const catalog::ViewDefinition& view) const {
+  stream::Limits limits = context_.view_limits;
+  if (view.memory_max) limits.step_bytes = static_cast<size_t>(*view.memory_max);
+  return limits;
+}
+
+// Leaves out what the step has for views that fail in it, so that they show the step before.
+void Pipeline::NoteStopped(stream::StepResult& result, double limit_factor) {
+  for (const auto& [name, reason] : result.stopped) {
+    stopped_.emplace(name, Stopped{name, fmt::format("{}: {}", reason.message(), reason.hint())});
+  }
+  StopFailing(result);
+  if (limit_factor > 0) StopLarge(result, limit_factor);
+  if (stopped_.empty()) return;
+  StopDependents();
+  const auto stopped = [&](const std::string& name) { return stopped_.contains(name); };
+  std::erase_if(result.changes, [&](const auto& item) { return stopped(item.first); });
+  std::erase_if(result.failures, [&](const auto& item) { return stopped(item.first); });
+  std::erase_if(result.reads, [&](const auto& item) { return stopped(item.first.second); });
+}
+
+void Pipeline::StopFailing(const stream::StepResult& result) {
+  for (const auto& [name, failures] : result.failures) {
+    const auto relation = relations_.find(name);
+    if (relation == relations_.end() || relation->second->view() == nullptr) continue;
+    if (relation->second->view()->on_error != catalog::ViewDefinition::OnError::kStop) continue;
+    const auto came = std::find_if(failures.begin(), failures.end(),
+                                   [](const auto& failure) { return failure.weight > 0; });
+    if (came == failures.end()) continue;
+    stopped_.emplace(name, Stopped{name, fmt::format("{} (on_error = 'stop'; the row: {})",
+                                                     came->message, came->row)});
+  }
+}
+
+void Pipeline::StopLarge(const stream::StepResult& result, double limit_factor) {
+  for (const auto& [name, change] : result.changes) {
+    const auto relation = relations_.find(name);
+    if (relation == relations_.end() || relation->second->view() == nullptr) continue;
+    const state::ViewTable& content = *relation->second->content;
+    const size_t limit = LimitsOf(*relation->second->view()).step_bytes;
+    const size_t bytes = content.memory_bytes() + BytesOf(change, content.types());
+    if (static_cast<double>(bytes) <= static_cast<double>(limit) * limit_factor) continue;
+    stopped_.emplace(
+        name, Stopped{name, fmt::format("its content would take more than {} of memory: raise "
+                                        "memory_max, or let the view keep less",
+                                        stream::SizeText(limit))});
+  }
+}
+
+// What reads a view that failed has failed with it. Its root is the first on the way.
+void Pipeline::StopDependents() {
+  for (bool grown = true; grown;) {
+    grown = false;
+    for (const auto& [name, relation] : relations_) {
+      if (relation->object.halt) continue;
+      for (const std::string& read : relation->reads) {
+        const auto found = stopped_.find(read);
+        if (found == stopped_.end()) continue;
+        const auto [entry, is_new] = stopped_.emplace(name, found->second);
+        grown = grown || is_new || entry->second.root != found->second.root;
+        entry->second = found->second;
+        break;
+      }
+    }
+  }
+}
+
+Status Pipeline::Halt(const std::vector<std::string>& names) {
+  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    const auto present = relations_.find(*name);
+    if (present == relations_.end() || present->second->object.halt) continue;
+    TRY(engine_->Remove(*name));
+    auto relation = std::make_shared<Relation>(*present->second);
+    relation->object.halt.emplace();
+    present->second = std::move(relation);
+  }
+  return Ok();
+}
+
+}  // namespace millrace::runtime
