@@ -6,34 +6,15 @@
 #include "base/check.h"
 #include "base/coding.h"
 #include "stream/expressions.h"
+#include "stream/pre_aggregate.h"
 
 namespace millrace::stream {
 namespace {
-
-using duckdb::LogicalTypeId;
-
-// True where equal keys are equal bytes, so that a group's key columns are those of any of its
-// rows.
-bool IsPlainKey(const duckdb::LogicalType& type) {
-  switch (type.id()) {
-    case LogicalTypeId::FLOAT:
-    case LogicalTypeId::DOUBLE:
-    case LogicalTypeId::INTERVAL:
-    case LogicalTypeId::TIME_TZ:
-      return false;
-    default:
-      return !type.IsNested();
-  }
-}
 
 rows::Types GroupTypes(const Aggregate& op, const rows::Types& input) {
   rows::Types types;
   for (const ColumnIndex column : op.groups) types.push_back(input[column]);
   return types;
-}
-
-bool HasVariants(const rows::Types& groups) {
-  return !std::all_of(groups.begin(), groups.end(), IsPlainKey);
 }
 
 std::shared_ptr<duckdb::DataChunk> EmptyChunk(const rows::Types& types) {
@@ -55,7 +36,7 @@ AggregateOperator::AggregateOperator(const Node& node, const OperatorContext& co
       is_idle_(is_global_ && !context.owns_empty_key()),
       insert_only_(!context.insert_only.empty() && context.insert_only[0]),
       group_types_(GroupTypes(op_, context.input_types[0])),
-      has_variants_(HasVariants(group_types_)) {
+      has_variants_(!ArePlainKeys(group_types_)) {
   CHECK(types_.size() == op_.groups.size() + op_.calls.size());
   PlaceCalls(context);
   OpenTables(context);
@@ -80,16 +61,14 @@ void AggregateOperator::PlaceCalls(const OperatorContext& context) {
       slot_calls_.emplace_back(i, std::move(*placed));
       continue;
     }
-    const std::string& name = call.function->function.name;
-    const bool is_extreme = (name == "min" || name == "max") && call.arguments.size() == 1 &&
-                            rows::IsKeyType(input[call.arguments[0]]) &&
-                            call.function->return_type == input[call.arguments[0]];
+    const bool is_extreme = IsExtremeCall(call, input);
     Kept kept;
     kept.call = i;
     AggregateCall spec = call;
     if (is_extreme) spec.orders.clear();
     kept.encoder = std::make_unique<BagRowEncoder>(
-        static_cast<uint16_t>(i), spec, input, rows::KeyOrder{is_extreme && name == "max", false});
+        static_cast<uint16_t>(i), spec, input,
+        rows::KeyOrder{is_extreme && call.function->function.name == "max", false});
     if (is_extreme) {
       kept.decoder.emplace(kept.encoder->argument_types());
     } else {
@@ -130,13 +109,18 @@ size_t AggregateOperator::count_of(size_t block) const {
 Result<rows::Batch> AggregateOperator::Step(StepContext& context,
                                             std::span<const rows::Batch* const> inputs) {
   static const rows::Batch kNothing;
-  const rows::Batch& input = inputs[0] == nullptr ? kNothing : *inputs[0];
+  using Pre = PreAggregate;
+  const auto batch = [&](size_t i) -> const rows::Batch& {
+    return i < inputs.size() && inputs[i] != nullptr ? *inputs[i] : kNothing;
+  };
+  const Input input{batch(Pre::kRows), batch(Pre::kCells),
+                    inputs.subspan(std::min(inputs.size(), Pre::kFeeds))};
   if (is_idle_) return rows::Batch();
   retractions_ = rows::Batch();
   insertions_ = rows::Batch();
   retraction_builder_ = std::make_unique<rows::BatchBuilder>(types_);
   insertion_builder_ = std::make_unique<rows::BatchBuilder>(types_);
-  if (!input.empty() || is_global_) TRY(Change(context, input));
+  if (!input.rows.empty() || !input.cells.empty() || is_global_) TRY(Change(context, input));
   if (closing_) TRY(CloseGroups(context));
   rows::Batch out = std::move(retractions_);
   out.Append(retraction_builder_->Finish());
@@ -145,8 +129,8 @@ Result<rows::Batch> AggregateOperator::Step(StepContext& context,
   return out;
 }
 
-Status AggregateOperator::Change(StepContext& context, const rows::Batch& input) {
-  GroupRows(input);
+Status AggregateOperator::Change(StepContext& context, const Input& input) {
+  TRY(GroupInput(input));
   TRY(FindState());
   if (closing_) TRY(NoteOpened());
   // Bags change row by row, so that everything of before is read first. Cells change group by
@@ -273,47 +257,6 @@ Status AggregateOperator::GiveOut(StepContext& context, std::span<const TimeInde
     Emit(context, block, nothing, rows);
   }
   return Ok();
-}
-
-void AggregateOperator::GroupRows(const rows::Batch& input) {
-  groups_.Reset(input.row_count() + 1);
-  group_of_row_.clear();
-  deltas_.clear();
-  outside_.clear();
-  if (is_global_) {
-    groups_.FindOrAdd({}, rows::KeyHash({}));
-    deltas_.resize(layout_.bytes());
-  }
-  rows::BatchBuilder keys(group_types_);
-  std::vector<duckdb::sel_t> first_rows;
-  for (const rows::Batch::Part& part : input.parts) {
-    const size_t count = part.rows->size();
-    const size_t begin = group_of_row_.size();
-    group_of_row_.resize(begin + count, 0);
-    uint32_t* groups = group_of_row_.data() + begin;
-    if (!is_global_) {
-      for (size_t i = 0; i < op_.groups.size(); ++i)
-        key_columns_.data[i].Reference(part.rows->data[op_.groups[i]]);
-      key_columns_.SetCardinality(count);
-      const auto& encoded = key_encoder_.Encode(key_columns_);
-      first_rows.clear();
-      for (size_t row = 0; row < count; ++row) {
-        const size_t known = groups_.size();
-        groups[row] = groups_.FindOrAdd(encoded[row], rows::KeyHash(encoded[row]));
-        if (groups[row] == known) first_rows.push_back(static_cast<duckdb::sel_t>(row));
-      }
-      if (!has_variants_ || closing_)
-        keys.Append(key_columns_, first_rows.data(), first_rows.size(), nullptr);
-      deltas_.resize(groups_.size() * layout_.bytes());
-    }
-    for (size_t row = 0; row < count; ++row)
-      CellLayout::AddRows(delta(groups[row]), part.weight(row));
-    for (size_t slot = 0; slot < layout_.slots().size(); ++slot) {
-      if (!layout_.slots()[slot].distinct)
-        layout_.Accumulate(slot, part, groups, deltas_.data(), outside_);
-    }
-  }
-  keys_ = keys.Finish();
 }
 
 Status AggregateOperator::FindState() {

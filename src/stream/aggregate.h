@@ -22,6 +22,9 @@
 // With a closing, groups that no later row can belong to are forgotten after the step's changes;
 // with `at_close` that is when their row is given out, once.
 //
+// Behind an exchange the sender's share of the sums is done already (pre_aggregate.h): the operator
+// then has the inputs that PreAggregate names, not rows alone.
+//
 // State: table+0 cells (+6 with min/max in them), +1 encodings of the key columns, +2 digits of
 // DOUBLE sums outside their window, +3 rows of min, max and evaluated calls (+7 where only the best
 // is kept), +4 weights of distinct values, +5 the last results of evaluated calls. Cost: one cell
@@ -56,6 +59,13 @@ class AggregateOperator final : public Operator {
  private:
   using Groups = std::vector<state::BagTable::Group*>;
 
+  // One step's change (PreAggregate's batches; without an exchange just rows).
+  struct Input {
+    const rows::Batch& rows;
+    const rows::Batch& cells;
+    std::span<const rows::Batch* const> feeds;
+  };
+
   // A call that is not made from a slot.
   struct Kept {
     size_t call;
@@ -75,14 +85,18 @@ class AggregateOperator final : public Operator {
     std::unordered_map<size_t, std::string> failures;
   };
 
-  Status Change(StepContext& context, const rows::Batch& input);
+  Status Change(StepContext& context, const Input& input);
   Status NoteOpened();
   Status NoteValues(std::span<const DistinctValues::New> values);
   Status CloseGroups(StepContext& context);
   Status GiveOut(StepContext& context, std::span<const TimeIndex::Entry> closed);
   void PlaceCalls(const OperatorContext& context);
   void OpenTables(const OperatorContext& context);
-  void GroupRows(const rows::Batch& input);
+  Status GroupInput(const Input& input);
+  void FindGroups(duckdb::DataChunk& rows, std::span<const ColumnIndex> columns,
+                  rows::BatchBuilder& keys, uint32_t* groups);
+  void AccumulateRows(const rows::Batch& rows, rows::BatchBuilder& keys);
+  Status AccumulateCells(const rows::Batch& cells, rows::BatchBuilder& keys);
   Status FindState();
   size_t blocks() const {
     return (groups_.size() + STANDARD_VECTOR_SIZE - 1) / STANDARD_VECTOR_SIZE;
@@ -95,10 +109,17 @@ class AggregateOperator final : public Operator {
   Status ReadNewRows(size_t block, Results& results);
   Status ReadFirstRows(size_t block, Results& results);
   void UseStored(duckdb::DataChunk& stored, Results& results);
-  Status AddRows(const rows::Batch& input);
+  // Rows, with those of a feed where there is one, and the group of each.
+  struct Fed {
+    rows::Batch rows;
+    std::vector<uint32_t> groups;
+  };
+  Fed WithFeed(const Input& input, size_t feed) const;
+  Status AddRows(const Input& input);
+  void AddVariants(const rows::Batch& input);
   void AddKept(Kept& kept, const rows::Batch::Part& part, const uint32_t* groups);
   void AddBest(const Kept& kept);
-  Status AddDistinct(const rows::Batch& input);
+  Status AddDistinct(const Input& input);
   Status AddOutside();
   void MergeCells(size_t block);
   bool Same(const Results& before, const Results& after, size_t row) const;
@@ -146,7 +167,9 @@ class AggregateOperator final : public Operator {
   rows::KeyEncoder key_encoder_;
   duckdb::DataChunk key_columns_;
   GroupIndex groups_;
-  std::vector<uint32_t> group_of_row_;  // over all parts
+  std::vector<uint32_t> group_of_row_;                // over all parts of the rows
+  std::vector<std::vector<uint32_t>> group_of_feed_;  // the same for each feed
+  std::vector<duckdb::sel_t> first_rows_;             // scratch
   // The groups' key columns, chunk b holds groups [b * 2048, …).
   rows::Batch keys_;
   std::vector<ClosingKeys::Opened> opened_;

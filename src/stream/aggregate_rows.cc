@@ -118,28 +118,43 @@ void AggregateOperator::UseStored(duckdb::DataChunk& stored, Results& results) {
   }
 }
 
-Status AggregateOperator::AddRows(const rows::Batch& input) {
+AggregateOperator::Fed AggregateOperator::WithFeed(const Input& input, size_t feed) const {
+  Fed fed{input.rows, group_of_row_};
+  if (feed >= input.feeds.size()) return fed;
+  fed.rows.Append(*input.feeds[feed]);
+  fed.groups.insert(fed.groups.end(), group_of_feed_[feed].begin(), group_of_feed_[feed].end());
+  return fed;
+}
+
+Status AggregateOperator::AddRows(const Input& input) {
   if (distinct_) TRY(AddDistinct(input));
-  if (!has_variants_ && kept_.empty()) return Ok();
+  if (has_variants_) AddVariants(input.rows);
+  size_t feed = distinct_ ? distinct_->arguments() : 0;
   for (Kept& kept : kept_) {
     if (kept.decoder && insert_only_) kept.best.assign(groups_.size(), {});
+    const Fed fed = WithFeed(input, feed++);
+    const uint32_t* groups = fed.groups.data();
+    for (const rows::Batch::Part& part : fed.rows.parts) {
+      AddKept(kept, part, groups);
+      groups += part.rows->size();
+    }
+    AddBest(kept);
   }
+  return Ok();
+}
+
+void AggregateOperator::AddVariants(const rows::Batch& input) {
   const uint32_t* groups = group_of_row_.data();
   for (const rows::Batch::Part& part : input.parts) {
-    if (has_variants_) {
-      for (size_t i = 0; i < op_.groups.size(); ++i)
-        key_columns_.data[i].Reference(part.rows->data[op_.groups[i]]);
-      key_columns_.SetCardinality(part.rows->size());
-      const auto& encoded = variant_encoder_->Encode(key_columns_);
-      for (size_t row = 0; row < encoded.size(); ++row) {
-        variants_->Add(variant_groups_[groups[row]], encoded[row], part.weight(row));
-      }
+    for (size_t i = 0; i < op_.groups.size(); ++i)
+      key_columns_.data[i].Reference(part.rows->data[op_.groups[i]]);
+    key_columns_.SetCardinality(part.rows->size());
+    const auto& encoded = variant_encoder_->Encode(key_columns_);
+    for (size_t row = 0; row < encoded.size(); ++row) {
+      variants_->Add(variant_groups_[groups[row]], encoded[row], part.weight(row));
     }
-    for (Kept& kept : kept_) AddKept(kept, part, groups);
     groups += part.rows->size();
   }
-  for (const Kept& kept : kept_) AddBest(kept);
-  return Ok();
 }
 
 void AggregateOperator::AddKept(Kept& kept, const rows::Batch::Part& part, const uint32_t* groups) {
@@ -167,15 +182,18 @@ void AggregateOperator::AddBest(const Kept& kept) {
   }
 }
 
-Status AggregateOperator::AddDistinct(const rows::Batch& input) {
-  return distinct_->Apply(
-      input, group_of_row_, groups_.keys(),
-      [this](const DistinctValues::Change& change) {
-        layout_.AccumulateRow(change.slot, change.part, change.row, change.change, change.group,
-                              delta(change.group), outside_);
-      },
-      closing_ ? [this](auto values) { return NoteValues(values); }
-               : std::function<Status(std::span<const DistinctValues::New>)>());
+Status AggregateOperator::AddDistinct(const Input& input) {
+  const auto visit = [this](const DistinctValues::Change& change) {
+    layout_.AccumulateRow(change.slot, change.part, change.row, change.change, change.group,
+                          delta(change.group), outside_);
+  };
+  std::function<Status(std::span<const DistinctValues::New>)> note;
+  if (closing_) note = [this](auto values) { return NoteValues(values); };
+  for (size_t argument = 0; argument < distinct_->arguments(); ++argument) {
+    const Fed fed = WithFeed(input, argument);
+    TRY(distinct_->Apply(argument, fed.rows, fed.groups, groups_.keys(), visit, note));
+  }
+  return Ok();
 }
 
 }  // namespace millrace::stream

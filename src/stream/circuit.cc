@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "stream/pre_aggregate.h"
 #include "stream/time_index.h"
 
 namespace millrace::stream {
@@ -26,6 +27,19 @@ bool KeepsInsertOnly(const Node& node, const std::vector<CircuitNode*>& inputs) 
          !std::holds_alternative<TopK>(node.op) && !std::holds_alternative<Window>(node.op) &&
          !std::holds_alternative<SessionWindow>(node.op) &&
          !std::holds_alternative<AsofJoin>(node.op) && !std::holds_alternative<Upsert>(node.op);
+}
+
+std::unique_ptr<Exchange> MakeExchange(const Node& node, const Requirement& requirement,
+                                       const CircuitNode& input, int workers) {
+  std::vector<std::unique_ptr<Splitter>> splitters;
+  for (int i = 0; i < workers; ++i) {
+    std::unique_ptr<Splitter> splitter =
+        PreAggregate::Make(node, input.node.types, input.insert_only, workers);
+    if (splitter == nullptr)
+      splitter = std::make_unique<Partitioner>(requirement, input.node.types, workers);
+    splitters.push_back(std::move(splitter));
+  }
+  return std::make_unique<Exchange>(std::move(splitters));
 }
 
 struct Make {
@@ -175,8 +189,7 @@ Status Circuit::Connect(CircuitNode& made, const std::vector<CircuitNode*>& adde
     const Requirement requirement = Required(made.node, i);
     const bool needed = workers() > 1 && !made.inputs[i]->distribution.Meets(requirement);
     made.exchanges.push_back(
-        needed ? std::make_unique<Exchange>(requirement, made.inputs[i]->node.types, workers())
-               : nullptr);
+        needed ? MakeExchange(made.node, requirement, *made.inputs[i], workers()) : nullptr);
     distributions.push_back(needed ? AfterExchange(requirement) : made.inputs[i]->distribution);
   }
   const size_t left_width = made.inputs.empty() ? 0 : made.inputs[0]->node.types.size();

@@ -66,19 +66,18 @@ DistinctValues::DistinctValues(const CellLayout& layout, const rows::Types& inpu
   cells_ = &state.Cells(table, width_ * sizeof(int64_t));
 }
 
-Status DistinctValues::Apply(const rows::Batch& input, const std::vector<uint32_t>& group_of_row,
+Status DistinctValues::Apply(size_t argument, const rows::Batch& input,
+                             const std::vector<uint32_t>& group_of_row,
                              std::span<const state::Key> groups,
                              const std::function<void(const Change&)>& visit,
                              const std::function<Status(std::span<const New>)>& note) {
-  for (size_t i = 0; i < arguments_.size(); ++i) {
-    values_.Reset(group_of_row.size());
-    firsts_.clear();
-    deltas_.clear();
-    Gather(*arguments_[i], input, group_of_row);
-    TRY(Merge(i, input, groups, visit));
-    if (note) TRY(NoteNew(note));
-    bytes_.Clear();
-  }
+  values_.Reset(group_of_row.size());
+  firsts_.clear();
+  deltas_.clear();
+  Gather(*arguments_[argument], input, group_of_row);
+  TRY(Merge(argument, input, groups, visit));
+  if (note) TRY(NoteNew(note));
+  bytes_.Clear();
   return Ok();
 }
 

@@ -47,9 +47,11 @@ class DistinctValues {
     state::Key key;
     uint32_t group;
   };
-  // `group_of_row`: over all parts; `groups`: the keys of the groups. `note` gets the new values,
-  // unless it is empty.
-  Status Apply(const rows::Batch& input, const std::vector<uint32_t>& group_of_row,
+  // Arguments, in the order of the first slots over them.
+  size_t arguments() const { return arguments_.size(); }
+  // Rows of one argument. `group_of_row`: over all parts; `groups`: the keys of the groups. `note`
+  // gets the new values, unless it is empty.
+  Status Apply(size_t argument, const rows::Batch& input, const std::vector<uint32_t>& group_of_row,
                std::span<const state::Key> groups, const std::function<void(const Change&)>& visit,
                const std::function<Status(std::span<const New>)>& note);
   state::CellTable& cells() { return *cells_; }

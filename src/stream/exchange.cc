@@ -1,6 +1,7 @@
 #include "stream/exchange.h"
 
 #include <limits>
+#include <utility>
 
 #include "base/check.h"
 #include "stream/operator.h"
@@ -55,10 +56,10 @@ void Partitioner::FindOwners(duckdb::DataChunk& chunk) {
   }
 }
 
-std::vector<rows::Batch> Partitioner::Split(const rows::Batch& batch) {
-  std::vector<rows::Batch> out(workers_);
+std::vector<Mail> Partitioner::Split(const rows::Batch& batch) {
+  std::vector<Mail> out(workers_, Mail(1));
   if (requirement_.kind == Requirement::Kind::kOneOwner) {
-    out[OwnerOfEmptyKey(workers_)] = batch;
+    out[OwnerOfEmptyKey(workers_)][0] = batch;
     return out;
   }
   std::vector<rows::BatchBuilder> builders;
@@ -79,36 +80,34 @@ std::vector<rows::Batch> Partitioner::Split(const rows::Batch& batch) {
                               part.weights.empty() ? nullptr : weights.data());
     }
   }
-  for (int worker = 0; worker < workers_; ++worker) out[worker] = builders[worker].Finish();
+  for (int worker = 0; worker < workers_; ++worker) out[worker][0] = builders[worker].Finish();
   return out;
 }
 
-Exchange::Exchange(const Requirement& requirement, const rows::Types& types, int workers)
-    : workers_(workers),
-      mailboxes_(std::make_unique<Mailbox[]>(static_cast<size_t>(workers) * workers)) {
-  for (int i = 0; i < workers; ++i) {
-    partitioners_.push_back(std::make_unique<Partitioner>(requirement, types, workers));
-  }
-}
+Exchange::Exchange(std::vector<std::unique_ptr<Splitter>> splitters)
+    : workers_(static_cast<int>(splitters.size())),
+      splitters_(std::move(splitters)),
+      mailboxes_(std::make_unique<Mailbox[]>(static_cast<size_t>(workers_) * workers_)) {}
 
 void Exchange::Send(int from, uint32_t ticket, const rows::Batch* batch) {
-  std::vector<rows::Batch> split;
-  if (batch != nullptr && !batch->empty()) split = partitioners_[from]->Split(*batch);
+  std::vector<Mail> split;
+  if (batch != nullptr && !batch->empty()) split = splitters_[from]->Split(*batch);
   for (int to = 0; to < workers_; ++to) {
     Mailbox& box = mailbox(from, to);
-    box.batch = split.empty() ? rows::Batch() : std::move(split[to]);
+    box.mail = split.empty() ? Mail() : std::move(split[to]);
     box.ticket.store(ticket, std::memory_order_release);
     box.ticket.notify_one();
   }
 }
 
-rows::Batch Exchange::Receive(int to, uint32_t ticket) {
-  rows::Batch all;
+Mail Exchange::Receive(int to, uint32_t ticket) {
+  Mail all(1);
   for (int from = 0; from < workers_; ++from) {
     Mailbox& box = mailbox(from, to);
     SpinThenWait(box.ticket, ticket);
-    all.Append(std::move(box.batch));
-    box.batch = rows::Batch();
+    Mail mail = std::exchange(box.mail, {});
+    if (mail.size() > all.size()) all.resize(mail.size());
+    for (size_t i = 0; i < mail.size(); ++i) all[i].Append(std::move(mail[i]));
   }
   return all;
 }

@@ -24,12 +24,22 @@ namespace millrace::stream {
 // and notifies.
 void SpinThenWait(std::atomic<uint32_t>& value, uint32_t wanted);
 
-// Splits batches by owner. Not thread-safe: one per sending worker.
-class Partitioner {
+// What one worker sends to another: the rows, and what a Splitter may put beside them.
+using Mail = std::vector<rows::Batch>;
+
+// Divides batches among the workers. Not thread-safe: one per sending worker.
+class Splitter {
+ public:
+  virtual ~Splitter() = default;
+  // One mail per worker, all of equally many batches.
+  virtual std::vector<Mail> Split(const rows::Batch& batch) = 0;
+};
+
+// Sends each row to its owner.
+class Partitioner final : public Splitter {
  public:
   Partitioner(const Requirement& requirement, const rows::Types& types, int workers);
-  // One batch per worker.
-  std::vector<rows::Batch> Split(const rows::Batch& batch);
+  std::vector<Mail> Split(const rows::Batch& batch) override;
 
  private:
   // The owner of each row of the chunk, in owners_.
@@ -46,23 +56,25 @@ class Partitioner {
 
 class Exchange {
  public:
-  Exchange(const Requirement& requirement, const rows::Types& types, int workers);
+  // One splitter for each worker.
+  explicit Exchange(std::vector<std::unique_ptr<Splitter>> splitters);
 
   // `batch` null: no rows. `ticket` is a different number for each step.
   void Send(int from, uint32_t ticket, const rows::Batch* batch);
-  rows::Batch Receive(int to, uint32_t ticket);
+  // At least one batch, the rows.
+  Mail Receive(int to, uint32_t ticket);
 
  private:
   struct alignas(64) Mailbox {
     std::atomic<uint32_t> ticket{0};
-    rows::Batch batch;
+    Mail mail;
   };
   Mailbox& mailbox(int from, int to) {
     return mailboxes_[static_cast<size_t>(to) * workers_ + from];
   }
 
   const int workers_;
-  std::vector<std::unique_ptr<Partitioner>> partitioners_;  // by sender
+  std::vector<std::unique_ptr<Splitter>> splitters_;  // by sender
   std::unique_ptr<Mailbox[]> mailboxes_;
 };
 

@@ -103,20 +103,31 @@ Status Worker::AddHistory(const StepInput::History& history, CircuitNode& node) 
   return Ok();
 }
 
-Status Worker::RunOperator(const StepPlan& step, CircuitNode& node) {
+// Fills inputs_: the node's inputs, then what an exchange brought beside their rows. Returns how
+// many rows there are.
+size_t Worker::TakeInputs(const StepPlan& step, const CircuitNode& node) {
   inputs_.assign(node.inputs.size(), nullptr);
-  received_.assign(node.inputs.size(), rows::Batch());
-  size_t rows_in = 0;
+  received_.assign(node.inputs.size(), Mail());
+  size_t rows = 0;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     const size_t from = node.inputs[i]->index;
     if (!step.active[from]) continue;
     inputs_[i] = values_[from];
     if (node.exchanges[i]) {
       received_[i] = node.exchanges[i]->Receive(index_, step.ticket);
-      inputs_[i] = &received_[i];
+      inputs_[i] = received_[i].data();
+      for (size_t more = 1; more < received_[i].size(); ++more) {
+        inputs_.push_back(&received_[i][more]);
+        rows += received_[i][more].row_count();
+      }
     }
-    rows_in += inputs_[i]->row_count();
+    rows += inputs_[i]->row_count();
   }
+  return rows;
+}
+
+Status Worker::RunOperator(const StepPlan& step, CircuitNode& node) {
+  const size_t rows_in = TakeInputs(step, node);
   if (StopsWithInputs(node)) return Ok();
   if (rows_in == 0 && !node.first_step && !step.due[node.index]) return Ok();
   const auto start = Tick();

@@ -45,6 +45,7 @@ class Worker {
   Status RunNode(const StepPlan& step, CircuitNode& node);
   Status ReadSource(SourceReader* reader, CircuitNode& node);
   Status AddHistory(const StepInput::History& history, CircuitNode& node);
+  size_t TakeInputs(const StepPlan& step, const CircuitNode& node);
   Status RunOperator(const StepPlan& step, CircuitNode& node);
   Status RunWithin(CircuitNode& node, StepContext& context);
   void Send(const StepPlan& step, const CircuitNode& node);
@@ -54,7 +55,7 @@ class Worker {
   std::vector<rows::Batch> owned_;          // by node
   std::vector<const rows::Batch*> values_;  // by node: in owned_, or that of the node it passes on
   std::vector<int64_t> filtered_;           // by node
-  std::vector<rows::Batch> received_;
+  std::vector<Mail> received_;
   std::vector<const rows::Batch*> inputs_;
   std::vector<std::pair<const CircuitNode*, RowFailure>> failures_;
   std::vector<std::pair<std::string, Exclusion>> exclusions_;
