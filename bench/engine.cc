@@ -1,13 +1,22 @@
 // Speed of the streaming engine over its state store, flushes included: rows per second of CPU time
 // of the whole process.
 //
-//   bench_engine [--rows N] [--batch N] [--workers N] [--only NAME] [--json]
+//   bench_engine [--rows N] [--batch N] [--workers N] [--hot SHARE] [--views N] [--only NAME]
+//                [--json]
 //
 // filter_project   two comparisons and arithmetic, no state
 // group_1m         count(*) and sum over 1,000,000 BIGINT keys in random order
+// min_max          min and max over 100,000 keys of rows that may be retracted
+// count_distinct   count(DISTINCT b) over 100,000 keys, b one of 1,000,000
 // join_1m          two streams of N unique keys each, both arriving at the same time
 // bought_together  order lines joined with themselves by order, pairs counted, the ten most
-// frequent per product
+//                  frequent per product
+// filter_one       one view WHERE a = constant
+// filter_many      --views of them on one stream, each with another constant
+// filter_idle      filter_one beside --views views of a stream that gets no rows
+//
+// With --hot that share of the rows of group_1m, min_max, count_distinct and of the left side of
+// join_1m has one and the same key.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -32,11 +41,15 @@ using duckdb::LogicalType;
 
 // State is flushed when this much working time has passed, as the runtime does.
 constexpr double kFlushAfterSeconds = 0.7;
+// More are not listed.
+constexpr size_t kOperatorsMax = 20;
 
 struct Options {
   size_t rows = 4'000'000;
   size_t batch = 20'000;
   int workers = 1;
+  double hot = 0;
+  int64_t views = 1000;
   std::string only;
   bool json = false;
 };
@@ -136,6 +149,7 @@ rows::Batch Generate(size_t rows, Fill fill) {
   return batch;
 }
 
+const rows::Types kTwo = {LogicalType::BIGINT, LogicalType::BIGINT};
 const rows::Types kRow = {LogicalType::BIGINT, LogicalType::BIGINT, LogicalType::BIGINT};
 
 size_t AddSource(Plan& plan, const std::string& name) {
@@ -151,10 +165,29 @@ struct Workload {
   std::string name;
   std::map<std::string, rows::Batch> sources;
   Plan plan;
+  std::vector<Plan> views;  // added after it, each with a generation of its own
+};
+
+// Keys from 0 on, evenly, but for the hot one's share.
+class Keys {
+ public:
+  Keys(const Options& options, Random& random, uint64_t count)
+      : hot_per_million_(static_cast<uint64_t>(options.hot * 1e6)),
+        random_(random),
+        count_(count) {}
+  int64_t Next() {
+    if (hot_per_million_ > 0 && random_.Below(1'000'000) < hot_per_million_) return 0;
+    return static_cast<int64_t>(random_.Below(count_));
+  }
+
+ private:
+  const uint64_t hot_per_million_;
+  Random& random_;
+  const uint64_t count_;
 };
 
 Workload FilterProject(Binder& binder, const Options& options) {
-  Workload work{"filter_project", {}, {}};
+  Workload work{"filter_project", {}, {}, {}};
   Random random(1);
   work.sources["t"] = Generate(options.rows, [&](size_t i) {
     return std::array<int64_t, 3>{static_cast<int64_t>(random.Below(1000)), static_cast<int64_t>(i),
@@ -172,21 +205,56 @@ Workload FilterProject(Binder& binder, const Options& options) {
   return work;
 }
 
-Workload Group(Binder& binder, const Options& options) {
-  Workload work{"group_1m", {}, {}};
+Workload Grouped(const Options& options, std::string name, uint64_t keys, uint64_t values,
+                 std::vector<AggregateCall> calls, bool insert_only) {
+  Workload work{std::move(name), {}, {}, {}};
   Random random(2);
+  Keys draw(options, random, keys);
   work.sources["t"] = Generate(options.rows, [&](size_t) {
-    return std::array<int64_t, 3>{static_cast<int64_t>(random.Below(1'000'000)),
-                                  static_cast<int64_t>(random.Below(100)), 0};
+    return std::array<int64_t, 3>{draw.Next(), static_cast<int64_t>(random.Below(values)), 0};
   });
-  const size_t source = AddSource(work.plan, "t");
-  Aggregate aggregate{{0}, {binder.Call("count(*)", {}), binder.Call("sum(b)", {1})}};
-  const size_t node =
-      work.plan.Add({std::move(aggregate),
-                     {source},
-                     {LogicalType::BIGINT, LogicalType::BIGINT, LogicalType::HUGEINT},
-                     {}});
+  rows::Types types = {LogicalType::BIGINT};
+  for (const AggregateCall& call : calls) types.push_back(call.function->return_type);
+  const size_t source = work.plan.Add({Source{"t", insert_only}, {}, kRow, {"a", "b", "c"}});
+  const size_t node = work.plan.Add({Aggregate{{0}, std::move(calls)}, {source}, types, {}});
   AddOutput(work.plan, node);
+  return work;
+}
+
+Workload CountDistinct(Binder& binder, const Options& options) {
+  AggregateCall call = binder.Call("count(b)", {1});
+  call.distinct = true;
+  return Grouped(options, "count_distinct", 100'000, 1'000'000, {std::move(call)}, true);
+}
+
+// Views `WHERE a = constant` of a stream, as the SQL planner makes them.
+void AddFilters(Binder& binder, Workload& work, const std::string& stream, int64_t views) {
+  Plan plan;
+  const size_t source = AddSource(plan, stream);
+  plan.Add({Output{stream, false}, {source}, kRow, {"a", "b", "c"}});
+  work.views.push_back(std::move(plan));
+  for (int64_t i = 0; i < views; ++i) {
+    Plan view;
+    const size_t relation = view.Add({Relation{stream}, {}, kRow, {"a", "b", "c"}});
+    const size_t project =
+        view.Add({Project{{binder.Bind("a"), binder.Bind("b")}}, {relation}, kTwo, {"a", "b"}});
+    const size_t filter =
+        view.Add({Filter{binder.Bind(fmt::format("a = {}", i))}, {project}, kTwo, {"a", "b"}});
+    view.Add({Output{fmt::format("{}_{}", stream, i), false}, {filter}, kTwo, {"a", "b"}});
+    work.views.push_back(std::move(view));
+  }
+}
+
+Workload Filters(Binder& binder, const Options& options, std::string name, int64_t views,
+                 int64_t idle) {
+  Workload work{std::move(name), {}, {}, {}};
+  Random random(6);
+  work.sources["t"] = Generate(options.rows, [&](size_t i) {
+    return std::array<int64_t, 3>{static_cast<int64_t>(random.Below(100'000)),
+                                  static_cast<int64_t>(i), 7};
+  });
+  AddFilters(binder, work, "t", views);
+  if (idle > 0) AddFilters(binder, work, "u", idle);
   return work;
 }
 
@@ -205,12 +273,15 @@ rows::Types Twice() {
 }
 
 Workload JoinBoth(const Options& options) {
-  Workload work{"join_1m", {}, {}};
+  Workload work{"join_1m", {}, {}, {}};
   const size_t side = options.rows / 4;  // 1,000,000 by default
   for (const auto& [name, seed] : {std::pair<const char*, uint64_t>{"l", 3}, {"r", 4}}) {
     const auto keys = Shuffled(side, seed);
+    Random random(seed);
+    const bool is_left = *name == 'l';
     work.sources[name] = Generate(side, [&](size_t i) {
-      return std::array<int64_t, 3>{keys[i], static_cast<int64_t>(i), 1};
+      const bool hot = is_left && random.Below(1'000'000) < options.hot * 1e6;
+      return std::array<int64_t, 3>{hot ? 0 : keys[i], static_cast<int64_t>(i), 1};
     });
   }
   const size_t left = AddSource(work.plan, "l");
@@ -222,7 +293,7 @@ Workload JoinBoth(const Options& options) {
 }
 
 Workload BoughtTogether(Binder& binder, const Options& options) {
-  Workload work{"bought_together", {}, {}};
+  Workload work{"bought_together", {}, {}, {}};
   Random random(5);
   constexpr size_t kLinesPerOrder = 5;
   constexpr size_t kProducts = 1000;
@@ -258,6 +329,7 @@ void Print(const Options& options, const std::string& name, size_t rows, double 
         name, rows, static_cast<double>(rows) / cpu, static_cast<double>(rows) / wall,
         state_bytes >> 20);
     for (const auto& stats : operators) {
+      if (operators.size() > kOperatorsMax) break;
       fmt::print("    {:>7.3f} s  {:>9} in  {:>9} out  {}\n", stats.seconds, stats.rows_in,
                  stats.rows_out, stats.description);
     }
@@ -265,17 +337,19 @@ void Print(const Options& options, const std::string& name, size_t rows, double 
   }
   std::string list;
   for (const auto& stats : operators) {
+    if (operators.size() > kOperatorsMax) break;
     list += fmt::format(
         "{}{{\"operator\":\"{}\",\"rows_in\":{},\"rows_out\":{},\"seconds\":{:.4f}}}",
         list.empty() ? "" : ",", stats.description.substr(0, stats.description.find_first_of(" ;")),
         stats.rows_in, stats.rows_out, stats.seconds);
   }
   fmt::print(
-      "{{\"bench\":\"{}\",\"rows\":{},\"workers\":{},\"batch\":{},\"cpu_seconds\":{:.4f},\"wall_"
+      "{{\"bench\":\"{}\",\"rows\":{},\"workers\":{},\"hot\":{},\"batch\":{},\"cpu_seconds\":{:.4f}"
+      ",\"wall_"
       "seconds\":{:.4f},"
       "\"rows_per_cpu_second\":{:.0f},\"state_bytes\":{},\"operators\":[{}]}}\n",
-      name, rows, options.workers, options.batch, cpu, wall, static_cast<double>(rows) / cpu,
-      state_bytes, list);
+      name, rows, options.workers, options.hot, options.batch, cpu, wall,
+      static_cast<double>(rows) / cpu, state_bytes, list);
 }
 
 void Run(const Options& options, duckdb::DuckDB& database, Workload work) {
@@ -291,7 +365,9 @@ void Run(const Options& options, duckdb::DuckDB& database, Workload work) {
     Engine::Options engine_options;
     engine_options.workers = options.workers;
     auto engine = Must(Engine::Start(engine_options, *store, database));
-    Must(engine->Add(work.plan, 1));
+    if (!work.plan.nodes.empty()) Must(engine->Add(work.plan, 1));
+    uint64_t generation = 1;
+    for (const Plan& view : work.views) Must(engine->Add(view, ++generation));
     std::map<std::string, std::unique_ptr<Slices>> readers;
     StepInput input;
     for (auto& [name, batch] : work.sources) {
@@ -329,6 +405,9 @@ int main(int argc, char** argv) {
   app.add_option("--rows", options.rows, "rows of the largest workload");
   app.add_option("--batch", options.batch, "rows per step");
   app.add_option("--workers", options.workers, "worker threads");
+  app.add_option("--hot", options.hot, "share of the rows that have one key")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--views", options.views, "of filter_many and filter_idle");
   app.add_option("--only", options.only, "just this workload");
   app.add_flag("--json", options.json, "one JSON object per line");
   CLI11_PARSE(app, argc, argv);
@@ -338,8 +417,23 @@ int main(int argc, char** argv) {
     return options.only.empty() || options.only == name;
   };
   if (wanted("filter_project")) Run(options, database, FilterProject(binder, options));
-  if (wanted("group_1m")) Run(options, database, Group(binder, options));
+  if (wanted("group_1m")) {
+    Run(options, database,
+        Grouped(options, "group_1m", 1'000'000, 100,
+                {binder.Call("count(*)", {}), binder.Call("sum(b)", {1})}, true));
+  }
+  if (wanted("min_max")) {
+    Run(options, database,
+        Grouped(options, "min_max", 100'000, 1'000'000,
+                {binder.Call("min(b)", {1}), binder.Call("max(b)", {1})}, false));
+  }
+  if (wanted("count_distinct")) Run(options, database, CountDistinct(binder, options));
   if (wanted("join_1m")) Run(options, database, JoinBoth(options));
   if (wanted("bought_together")) Run(options, database, BoughtTogether(binder, options));
+  if (wanted("filter_one")) Run(options, database, Filters(binder, options, "filter_one", 1, 0));
+  if (wanted("filter_many"))
+    Run(options, database, Filters(binder, options, "filter_many", options.views, 0));
+  if (wanted("filter_idle"))
+    Run(options, database, Filters(binder, options, "filter_idle", 1, options.views));
   return 0;
 }

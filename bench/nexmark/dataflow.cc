@@ -44,9 +44,8 @@ class OneBatch final : public stream::SourceReader {
 catalog::CatalogPtr NexmarkCatalog() {
   std::vector<catalog::Change> changes;
   const auto create = [&](catalog::Definition definition) {
-    catalog::Create create;
+    auto& create = std::get<catalog::Create>(changes.emplace_back(catalog::Create{}));
     create.object.definition = std::move(definition);
-    changes.push_back(std::move(create));
   };
   for (const Kind kind : kKinds) create(StreamOf(kind));
   create(SideInput());

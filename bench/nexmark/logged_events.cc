@@ -1,5 +1,6 @@
 #include "nexmark/logged_events.h"
 
+#include "nexmark/dataflow.h"
 #include "rows/encode.h"
 
 namespace millrace::nexmark {
@@ -45,7 +46,8 @@ Status LoggedEvents::AddStream(Kind kind, int workers, sql::Database& database) 
   stream.relation->object.definition = std::move(definition);
   stream.relation->object.topic_id = topic.id.value;
   stream.relation->shape = catalog::ShapeOf(stream.relation->object);
-  TRY(stream.source, runtime::StreamSource::Make(stream.relation, workers, database));
+  TRY(stream.source,
+      runtime::StreamSource::Make(stream.relation, *NexmarkCatalog(), workers, database));
   for (int32_t i = 0; i < workers; ++i) {
     stream.readers.push_back(std::make_unique<runtime::PartitionReader>(
         *log_, log::PartitionId{topic.id, i}, log::Offset{0}));
