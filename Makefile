@@ -1,7 +1,8 @@
 # make demo   installs what is missing, builds, runs examples/shop on real data and prints its answers
 # make test   installs what the tests need and runs them
 # make bench  builds the benchmarks to build/release/bin/bench_*
-.PHONY: demo test test-all bench build format check-format tidy clean
+# make profile BENCH="bench_nexmark --query q4"   runs one and prints where its CPU time goes
+.PHONY: demo test test-all bench profile build format check-format tidy clean
 
 demo:
 	@tools/setup.sh
@@ -19,6 +20,10 @@ test-all:
 bench:
 	@tools/setup.sh --test
 	@tools/build.sh bench all
+
+profile:
+	@tools/setup.sh --test
+	@tools/profile.sh $(BENCH)
 
 build:
 	@tools/build.sh release millrace
