@@ -238,8 +238,12 @@ void AddFilters(Binder& binder, Workload& work, const std::string& stream, int64
     const size_t relation = view.Add({Relation{stream}, {}, kRow, {"a", "b", "c"}});
     const size_t project =
         view.Add({Project{{binder.Bind("a"), binder.Bind("b")}}, {relation}, kTwo, {"a", "b"}});
+    auto equal = duckdb::make_uniq<duckdb::BoundComparisonExpression>(
+        duckdb::ExpressionType::COMPARE_EQUAL,
+        duckdb::make_uniq<duckdb::BoundReferenceExpression>(LogicalType::BIGINT, 0),
+        duckdb::make_uniq<duckdb::BoundConstantExpression>(duckdb::Value::BIGINT(i)));
     const size_t filter =
-        view.Add({Filter{binder.Bind(fmt::format("a = {}", i))}, {project}, kTwo, {"a", "b"}});
+        view.Add({Filter{Expression(equal.release())}, {project}, kTwo, {"a", "b"}});
     view.Add({Output{fmt::format("{}_{}", stream, i), false}, {filter}, kTwo, {"a", "b"}});
     work.views.push_back(std::move(view));
   }

@@ -2,7 +2,8 @@
 // state and flushes included, the result not looked at. README.md says what is measured.
 //
 //   bench_nexmark --query q4[,q5…|all] [--source generator|log] [--events N] [--workers N]
-//                 [--rate N] [--step N] [--emit close] [--operators] [--explain] [--json]
+//                 [--rate N] [--step N] [--emit close] [--samples N] [--operators] [--explain]
+//                 [--json]
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -27,6 +28,7 @@ struct Options {
   int64_t events = 1'000'000;
   int64_t step_events = 40'000;
   int workers = 1;
+  int64_t samples = 0;
   GeneratorOptions generator;
   bool operators = false;
   bool explain = false;
@@ -61,6 +63,7 @@ struct Measured {
   size_t state_bytes = 0;
   int64_t rows_out = 0;
   std::vector<double> step_seconds;  // ascending
+  std::vector<double> state_mb;      // at as many points of the run as samples were asked for
   std::vector<stream::OperatorStats> operators;
 };
 
@@ -132,6 +135,9 @@ Result<Measured> Run(const Options& options, const Query& query, const Generator
     TRY(events->Prepare({begin, end}));
     TRY(flow->Step(events->Sources(), generator.WatermarkAt(end)));
     measured.step_seconds.push_back(SecondsSince(step_start));
+    for (auto taken = static_cast<int64_t>(measured.state_mb.size());
+         taken < options.samples && end * options.samples >= (taken + 1) * options.events; ++taken)
+      measured.state_mb.push_back(static_cast<double>(flow->state_bytes()) / 1e6);
   }
   TRY(flow->Flush());
   measured.cpu_seconds = CpuSeconds() - cpu;
@@ -151,6 +157,13 @@ double Milliseconds(const Measured& measured, double part) {
 
 std::string Ratio(double value, double bound) {
   return bound == 0 ? "-" : fmt::format("{:.2f}", value / bound);
+}
+
+std::string List(const std::vector<double>& values) {
+  std::string list;
+  for (const double value : values)
+    list += fmt::format("{}{:.1f}", list.empty() ? "" : ", ", value);
+  return list;
 }
 
 // What the run is held against: the floors and the peers read from a generator.
@@ -177,6 +190,9 @@ void PrintRow(const Options& options, const Query& query, const Measured& measur
       Ratio(speed, bounds.flink).c_str(), static_cast<double>(measured.state_bytes) / 1e6,
       static_cast<double>(measured.peak_bytes) / 1e6, static_cast<long long>(measured.rows_out),
       Milliseconds(measured, 0.5), Milliseconds(measured, 0.99), Milliseconds(measured, 1));
+  if (!measured.state_mb.empty()) {
+    std::printf("      state over the run, MB: %s\n", List(measured.state_mb).c_str());
+  }
   if (options.operators) {
     for (const auto& stats : measured.operators) {
       std::printf("    %7.3f s  %9llu in  %9llu out  %s\n", stats.seconds,
@@ -199,13 +215,15 @@ void PrintJson(const Options& options, const Query& query, const Measured& measu
       "\","
       "\"events_per_s\":{:.0f},\"events_per_cpu_s\":{:.0f},\"peak_rss_mb\":{:.1f},"
       "\"state_mb\":{:.1f},\"rows_out\":{},\"step_p50_ms\":{:.3f},\"step_p99_ms\":{:.3f},"
-      "\"step_max_ms\":{:.3f},\"to_floor\":{},\"to_goal\":{},\"to_feldera\":{},\"to_flink\":{}}}\n",
+      "\"step_max_ms\":{:.3f},\"state_over_run_mb\":[{}],\"to_floor\":{},\"to_goal\":{},\"to_"
+      "feldera\":{},\"to_flink\":{}}}\n",
       query.name, options.emit == "close" && query.windowed ? "close" : "change", options.events,
       options.workers, options.generator.rate, options.source, events / measured.wall_seconds,
       speed, static_cast<double>(measured.peak_bytes) / 1e6,
       static_cast<double>(measured.state_bytes) / 1e6, measured.rows_out,
       Milliseconds(measured, 0.5), Milliseconds(measured, 0.99), Milliseconds(measured, 1),
-      ratio(bounds.floor), ratio(bounds.goal), ratio(bounds.feldera), ratio(bounds.flink));
+      List(measured.state_mb), ratio(bounds.floor), ratio(bounds.goal), ratio(bounds.feldera),
+      ratio(bounds.flink));
   std::fflush(stdout);
 }
 
@@ -261,6 +279,8 @@ int main(int argc, char** argv) {
   app.add_option("--rate", options.generator.rate, "events per second of event time")
       ->check(CLI::Range(1, 1'000'000));
   app.add_option("--seed", options.generator.seed, "of the events");
+  app.add_option("--samples", options.samples, "how often to show the state's size over the run")
+      ->check(CLI::NonNegativeNumber);
   app.add_flag("--operators", options.operators, "what each operator took");
   app.add_flag("--explain", options.explain, "print the circuits");
   app.add_flag("--json", options.json, "one JSON object per line");
