@@ -5,8 +5,10 @@ cd "$(dirname "$0")/.."
 passed=0
 failed=0
 fuzz_seconds=120
+tpch='--scale 0.02 --batches 6 --seed 2'
 if [ "${1:-}" = --all ]; then
   fuzz_seconds=1800
+  tpch='--scale 0.1 --batches 20 --seed 1'
   export MILLRACE_KILLS=100 MILLRACE_LINES=500000 MILLRACE_LIVES=400
 fi
 # Runs one suite; its output goes to build/test-logs and is shown when it fails.
@@ -27,7 +29,7 @@ suite() {
 
 suite structure tools/check_structure.py
 suite format make -s check-format
-suite build-release tools/build.sh release millrace slt_runner fuzz_views
+suite build-release tools/build.sh release millrace slt_runner fuzz_views tpch_views
 suite build-dev tools/build.sh dev all
 if [ -e build/dev/CTestTestfile.cmake ]; then
   # Leaks of DuckDB's and RocksDB's own singletons at exit are none of ours; everything else of the sanitizers is on.
@@ -46,6 +48,7 @@ if [ -e build/tsan/CTestTestfile.cmake ]; then
   suite unit-tsan-stream build/tsan/src/stream/stream_engine_test
 fi
 suite slt-all-regimes build/release/bin/slt_runner tests/sql
+suite tpch-views build/release/bin/tpch_views $tpch
 suite fuzz-views build/release/bin/fuzz_views --seconds "$fuzz_seconds"
 suite whole-program python3 -m pytest -q tests
 suite demo env CI=1 tools/demo.sh

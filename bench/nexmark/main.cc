@@ -246,10 +246,6 @@ Status RunAll(const Options& options) {
   const Generator generator(options.generator);
   if (!options.json) PrintHead();
   for (const Query* query : Chosen(options.query)) {
-    if (query->select.empty()) {
-      if (!options.json) std::printf("%-5s %s\n", query->name.c_str(), query->note.c_str());
-      continue;
-    }
     std::string directory =
         (std::filesystem::temp_directory_path() / "millrace_nexmark_XXXXXX").string();
     if (mkdtemp(directory.data()) == nullptr) return Error(Code::kIo, "make {}", directory);

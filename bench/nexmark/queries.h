@@ -19,8 +19,8 @@ struct Bounds {
 
 struct Query {
   std::string name;
-  std::string select;     // empty: left out
-  std::string note = {};  // how it differs from the published text, or why it is left out
+  std::string select;
+  std::string note = {};  // how it differs from the published text
   std::optional<Bounds> bounds = {};
   bool windowed = false;  // has an EMIT ON WINDOW CLOSE form
 };
