@@ -1,12 +1,40 @@
 #include "stream/expressions.h"
 
 #include "duckdb/common/error_data.hpp"
+#include "duckdb/common/type_visitor.hpp"
+#include "duckdb/common/vector_operations/vector_operations.hpp"
+#include "duckdb/planner/expression/bound_cast_expression.hpp"
+#include "duckdb/planner/expression/bound_function_expression.hpp"
+#include "duckdb/planner/expression_iterator.hpp"
 
 namespace millrace::stream {
 namespace {
 
 void AddAll(duckdb::ExpressionExecutor& executor, const std::vector<Expression>& expressions) {
   for (const Expression& expression : expressions) executor.AddExpression(*expression);
+}
+
+// Whether some function keeps a state of its own between runs. The texts of its results may lie in
+// there (those of JSON do), where the next run overwrites them.
+bool KeepsState(const duckdb::Expression& expression) {
+  if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_FUNCTION &&
+      expression.Cast<duckdb::BoundFunctionExpression>().function.HasInitStateCallback()) {
+    return true;
+  }
+  if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_CAST &&
+      expression.Cast<duckdb::BoundCastExpression>().bound_cast.init_local_state != nullptr) {
+    return true;
+  }
+  bool keeps = false;
+  duckdb::ExpressionIterator::EnumerateChildren(
+      expression, [&](const duckdb::Expression& child) { keeps = keeps || KeepsState(child); });
+  return keeps;
+}
+
+bool HasText(const duckdb::LogicalType& type) {
+  return duckdb::TypeVisitor::Contains(type, [](const duckdb::LogicalType& part) {
+    return part.InternalType() == duckdb::PhysicalType::VARCHAR;
+  });
 }
 
 }  // namespace
@@ -46,7 +74,10 @@ std::string DescribeRow(duckdb::DataChunk& chunk, size_t row) {
 ExpressionRunner::ExpressionRunner(duckdb::ClientContext& client,
                                    std::vector<Expression> expressions)
     : expressions_(std::move(expressions)), client_(client), executor_(client) {
-  for (const Expression& expression : expressions_) types_.push_back(expression->return_type);
+  for (size_t i = 0; i < expressions_.size(); ++i) {
+    types_.push_back(expressions_[i]->return_type);
+    if (HasText(types_[i]) && KeepsState(*expressions_[i])) borrowed_.push_back(i);
+  }
   AddAll(executor_, expressions_);
 }
 
@@ -62,6 +93,11 @@ Result<bool> ExpressionRunner::TryRun(duckdb::DataChunk& input, duckdb::DataChun
     out.SetCardinality(input.size());
     // Chunks of a batch may be read by several threads, which dictionaries do not allow.
     out.Flatten();
+    for (const size_t column : borrowed_) {
+      duckdb::Vector own(types_[column], std::max<size_t>(input.size(), STANDARD_VECTOR_SIZE));
+      duckdb::VectorOperations::Copy(out.data[column], own, input.size(), 0, 0);
+      out.data[column].Reference(own);
+    }
     return true;
   } catch (const std::exception& exception) {
     failure_ = ReadableMessage(exception);

@@ -43,6 +43,7 @@ class ExpressionRunner {
 
   std::vector<Expression> expressions_;
   rows::Types types_;
+  std::vector<size_t> borrowed_;  // columns whose texts may lie in a function's state
   duckdb::ClientContext& client_;
   duckdb::ExpressionExecutor executor_;
   std::string failure_;
