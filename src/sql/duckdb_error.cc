@@ -159,7 +159,15 @@ std::string HintOf(const duckdb::ErrorData& error, const std::string& name) {
 }  // namespace
 
 Place Place::Of(const Origin& origin, std::string_view inner) {
-  return {origin, origin.text.find(inner, origin.begin), 0};
+  size_t begin = origin.text.find(inner, origin.begin);
+  size_t prefix = 0;
+  const size_t named_end = inner.rfind(kNamedSelectEnd);
+  if (begin == std::string_view::npos && inner.starts_with(kNamedSelectBegin) &&
+      named_end != std::string_view::npos) {
+    prefix = kNamedSelectBegin.size();
+    begin = origin.text.find(inner.substr(prefix, named_end - prefix), origin.begin);
+  }
+  return {origin, begin, prefix};
 }
 
 Place Place::OfWhole(std::string_view text) { return {Origin{"", text, 0, text.size()}, 0, 0}; }

@@ -13,6 +13,10 @@
 
 namespace millrace::sql {
 
+// Around the SELECT of a view whose columns were named after the view: `(a, b)` follows.
+inline constexpr std::string_view kNamedSelectBegin = "SELECT * FROM (";
+inline constexpr std::string_view kNamedSelectEnd = "\n) AS _named";
+
 // A piece of SQL text inside the text that the user wrote.
 struct Place {
   Origin origin;

@@ -2,7 +2,9 @@
 
 #include <set>
 
+#include "duckdb/parser/keyword_helper.hpp"
 #include "rows/schema.h"
+#include "sql/duckdb_error.h"
 #include "sql/parser_columns.h"
 #include "sql/parser_duckdb.h"
 #include "sql/parser_endpoint.h"
@@ -180,12 +182,7 @@ class CreateParser {
     catalog::ViewDefinition view;
     view.name = name;
     view.materialized = materialized_;
-    if (cursor_.AtSymbol('(')) {
-      return cursor_.At(
-          cursor_.Peek().begin,
-          Error(Code::kNotSupported, "a list of column names after a view's name is not available")
-              .Hint("name the columns in the SELECT: SELECT x AS a"));
-    }
+    TRY(const std::string columns, ColumnNames());
     if (cursor_.Accept({"WITH"})) {
       TRY(const std::vector<Option> options, ExpectOptions(cursor_));
       if (materialized_) {
@@ -197,10 +194,25 @@ class CreateParser {
       for (const Option& option : options) TRY(ViewOption(view, option));
     }
     TRY(view.select, Select(cursor_.AtWord("WITH") ? "AS" : "AS and a SELECT"));
+    if (!columns.empty())
+      view.select =
+          fmt::format("{}{}{}{}", kNamedSelectBegin, view.select, kNamedSelectEnd, columns);
     view.emit_on_close = emit_on_close_;
     TRY(NoParameters("a view"));
     create_.definition = std::move(view);
     return Ok();
+  }
+
+  // (a, b) after the view's name, as text; empty where there is none.
+  Result<std::string> ColumnNames() {
+    if (!cursor_.AcceptSymbol('(')) return std::string();
+    std::string names;
+    do {
+      TRY(const PlacedName column, cursor_.ExpectName("the name of a column"));
+      names += (names.empty() ? "(" : ", ") + duckdb::KeywordHelper::WriteQuoted(column.name, '"');
+    } while (cursor_.AcceptSymbol(','));
+    TRY(cursor_.ExpectSymbol(')', "or a comma after the column"));
+    return names + ")";
   }
 
   Status ViewOption(catalog::ViewDefinition& view, const Option& option) {

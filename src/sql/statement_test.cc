@@ -123,6 +123,9 @@ TEST(Statement, KeepsTheSelectOfAViewAndItsPlace) {
   EXPECT_EQ(statement.begin, text.find("CREATE"));
   EXPECT_FALSE(
       Created<catalog::ViewDefinition>("CREATE VIEW v AS FROM t WHERE x > 1").materialized);
+  EXPECT_EQ(
+      Created<catalog::ViewDefinition>("CREATE VIEW v (a, \"B b\") AS SELECT 1, 2 -- two").select,
+      "SELECT * FROM (SELECT 1, 2\n) AS _named(\"a\", \"B b\")");
 }
 
 TEST(Statement, OfAnIndexWithoutANameMakesOne) {
