@@ -191,6 +191,16 @@ INSTANTIATE_TEST_SUITE_P(
         "ranked AS (SELECT *, row_number() OVER (PARTITION BY month ORDER BY revenue DESC, "
         "stock_code) AS rank FROM monthly) "
         "SELECT month, stock_code, revenue, rank FROM ranked WHERE rank <= 2",
+        "SELECT who, n, i FROM notes, range(n % 5) AS r(i)",
+        "SELECT who, v FROM notes, LATERAL (VALUES (n), (n + 1)) AS q(v)",
+        "SELECT customer_id, invoice, rank() OVER (PARTITION BY customer_id ORDER BY quantity "
+        "DESC) AS r FROM order_lines QUALIFY r <= 2",
+        "SELECT country, quantity FROM order_lines QUALIFY dense_rank() OVER (PARTITION BY country "
+        "ORDER BY quantity) BETWEEN 2 AND 3",
+        "SELECT who, n FROM notes ORDER BY n, who LIMIT 30% OFFSET 1",
+        "SELECT who, n FROM notes ORDER BY n DESC, who LIMIT (SELECT count(*) // 3 FROM products)",
+        "SELECT a.who, a.n, b.who AS w, b.n AS m FROM notes a ASOF FULL JOIN notes b ON a.who = "
+        "b.who AND a.n > b.n",
         "SELECT customer_id, count(DISTINCT invoice) AS orders, sum(revenue) AS spent, "
         "min(sold_at) AS first, max(sold_at) AS last "
         "FROM sales WHERE customer_id IS NOT NULL GROUP BY customer_id",

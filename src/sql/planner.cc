@@ -25,7 +25,7 @@ std::string Construct(const duckdb::LogicalOperator& op) {
     case LogicalOperatorType::LOGICAL_PIVOT:
       return "PIVOT";
     case LogicalOperatorType::LOGICAL_POSITIONAL_JOIN:
-      return "a POSITIONAL join";
+      return "a POSITIONAL join, which pairs rows by an order that relations do not have,";
     case LogicalOperatorType::LOGICAL_DEPENDENT_JOIN:
       return "this correlated subquery";
     default:

@@ -1,6 +1,7 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "duckdb/function/function_binder.hpp"
 #include "duckdb/planner/expression/list.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 #include "sql/view_planner.h"
@@ -64,6 +65,23 @@ stream::Expression Conjunction(ExpressionType type, const std::vector<stream::Ex
   auto out = duckdb::make_uniq<duckdb::BoundConjunctionExpression>(type);
   for (const auto& term : terms) out->children.push_back(term->Copy());
   return Share(std::move(out));
+}
+
+constexpr const char* kSeveralRows =
+    "More than one row returned by a subquery used as an expression - scalar subqueries can only "
+    "return a single row.";
+
+// A BOOLEAN expression that fails with this message.
+duckdb::unique_ptr<duckdb::Expression> Failure(duckdb::ClientContext& client,
+                                               const std::string& message) {
+  duckdb::vector<duckdb::unique_ptr<duckdb::Expression>> arguments;
+  arguments.push_back(ConstantOf(duckdb::Value(message))->Copy());
+  duckdb::ErrorData error;
+  auto call = duckdb::FunctionBinder(client).BindScalarFunction(DEFAULT_SCHEMA, "error",
+                                                                std::move(arguments), error);
+  CHECK(call != nullptr) << error.RawMessage();
+  return duckdb::BoundCastExpression::AddCastToType(client, std::move(call),
+                                                    duckdb::LogicalType::BOOLEAN);
 }
 
 Columns FirstColumns(size_t count) {
@@ -202,13 +220,7 @@ NodeId ViewPlanner::RowsWithout(NodeId left, NodeId right, const JoinTerms& term
   if (terms.residual.empty()) return JoinPresence(false, left, right, terms);
   // A left join keeps each row without partner, beside NULLs: the mark is NULL there alone.
   const size_t left_width = plan_.width(left);
-  std::vector<stream::Expression> marked;
-  for (size_t i = 0; i < plan_.width(right); ++i) marked.push_back(plan_.Column(right, i));
-  marked.push_back(BooleanConstant(true));
-  std::vector<std::string> names = plan_.names(right);
-  names.push_back("");
-  const NodeId with_mark = plan_.Project(right, std::move(marked), std::move(names));
-  NodeId joined = JoinRows(stream::JoinKind::kLeft, left, with_mark, terms);
+  NodeId joined = JoinRows(stream::JoinKind::kLeft, left, WithMark(right), terms);
   joined = plan_.Filter(joined, {IsNull(*plan_.Column(joined, plan_.width(joined) - 1))});
   return plan_.Select(joined, FirstColumns(left_width));
 }
@@ -222,21 +234,25 @@ NodeId ViewPlanner::RowsWith(NodeId left, NodeId right, const JoinTerms& terms) 
                    plan_.key(left));
 }
 
-NodeId ViewPlanner::FullJoin(NodeId left, NodeId right, const JoinTerms& terms) {
-  // The left join, and the right rows without partner beside NULLs.
-  const NodeId left_rows = JoinRows(stream::JoinKind::kLeft, left, right, terms);
-  const NodeId lonely =
-      RowsWithout(right, left, Flipped(terms, plan_.width(left), plan_.width(right)));
+// `joined`, and the rows of the right side alone beside NULLs for `left`.
+NodeId ViewPlanner::WithLonely(NodeId joined, NodeId left, NodeId lonely) {
   std::vector<stream::Expression> padded;
   for (const duckdb::LogicalType& type : plan_.types(left)) {
     padded.push_back(
         Share(duckdb::make_uniq<duckdb::BoundConstantExpression>(duckdb::Value(type))));
   }
   for (size_t i = 0; i < plan_.width(lonely); ++i) padded.push_back(plan_.Column(lonely, i));
-  const NodeId right_rows = plan_.Project(lonely, std::move(padded), plan_.names(left_rows));
-  return plan_.Add(
-      {stream::UnionAll{}, {left_rows, right_rows}, plan_.types(left_rows), plan_.names(left_rows)},
-      std::nullopt);
+  const NodeId rows = plan_.Project(lonely, std::move(padded), plan_.names(joined));
+  return plan_.Add({stream::UnionAll{}, {joined, rows}, plan_.types(joined), plan_.names(joined)},
+                   std::nullopt);
+}
+
+NodeId ViewPlanner::FullJoin(NodeId left, NodeId right, const JoinTerms& terms) {
+  // The left join, and the right rows without partner.
+  const NodeId joined = JoinRows(stream::JoinKind::kLeft, left, right, terms);
+  return WithLonely(
+      joined, left,
+      RowsWithout(right, left, Flipped(terms, plan_.width(left), plan_.width(right))));
 }
 
 // The left rows and a last column: TRUE with a partner; else NULL where a NULL among the values
@@ -303,6 +319,37 @@ Result<NodeId> ViewPlanner::MarkJoin(NodeId left, NodeId right, const JoinTerms&
       plan_.key(left));
 }
 
+// A left join where each left row can meet one right row only. Where it could meet more, a left row
+// that does fails, as DuckDB's whole query does.
+Result<NodeId> ViewPlanner::SingleJoin(NodeId left, NodeId right, const JoinTerms& terms,
+                                       const duckdb::LogicalOperator& op) {
+  const PlanBuilder::Key& key = plan_.key(right);
+  const bool single =
+      key && std::all_of(key->begin(), key->end(), [&](stream::ColumnIndex column) {
+        return std::any_of(terms.right.begin(), terms.right.end(),
+                           [&](const auto& expression) { return AsColumn(*expression) == column; });
+      });
+  if (single) return JoinRows(stream::JoinKind::kLeft, left, right, terms);
+  if (!terms.residual.empty())
+    return Refuse("a scalar subquery that may give more than one row, by this condition,", op);
+  const NodeId first = TopRows(right, terms.right, {}, 1, 0, std::nullopt, "");
+  const NodeId second = TopRows(right, terms.right, {}, 1, 1, std::nullopt, "");
+  std::vector<stream::Expression> marked = terms.right;
+  marked.push_back(BooleanConstant(true));
+  std::vector<std::string> names(marked.size());
+  const NodeId mark = plan_.Project(second, std::move(marked), std::move(names));
+  JoinTerms on_mark = terms;
+  for (size_t i = 0; i < terms.right.size(); ++i) on_mark.right[i] = plan_.Column(mark, i);
+  NodeId joined = JoinRows(stream::JoinKind::kLeft, left, first, terms);
+  const size_t width = plan_.width(joined);
+  joined = JoinRows(stream::JoinKind::kLeft, joined, mark, on_mark);
+  const stream::Expression one = IsNull(*plan_.Column(joined, plan_.width(joined) - 1));
+  joined = plan_.Filter(
+      joined, {Share(duckdb::make_uniq<duckdb::BoundCaseExpression>(
+                  one->Copy(), BooleanConstant(true)->Copy(), Failure(client_, kSeveralRows)))});
+  return plan_.Select(joined, FirstColumns(width));
+}
+
 Result<NodeId> ViewPlanner::JoinAs(JoinType type, NodeId left, NodeId right, JoinTerms terms,
                                    const duckdb::LogicalOperator& op) {
   const size_t left_width = plan_.width(left);
@@ -326,18 +373,8 @@ Result<NodeId> ViewPlanner::JoinAs(JoinType type, NodeId left, NodeId right, Joi
       return RowsWith(left, right, terms);
     case JoinType::ANTI:
       return RowsWithout(left, right, terms);
-    case JoinType::SINGLE: {
-      // A scalar subquery: exact as a left join where each left row can meet one right row only.
-      const PlanBuilder::Key& key = plan_.key(right);
-      const bool single =
-          key && std::all_of(key->begin(), key->end(), [&](stream::ColumnIndex column) {
-            return std::any_of(terms.right.begin(), terms.right.end(), [&](const auto& expression) {
-              return AsColumn(*expression) == column;
-            });
-          });
-      if (!single) return Refuse("a scalar subquery that may give more than one row", op);
-      return JoinRows(stream::JoinKind::kLeft, left, right, terms);
-    }
+    case JoinType::SINGLE:
+      return SingleJoin(left, right, terms, op);
     case JoinType::MARK:
       return MarkJoin(left, right, terms, op.Cast<duckdb::LogicalComparisonJoin>());
     default:
@@ -351,51 +388,6 @@ Result<NodeId> ViewPlanner::MapComparisonJoin(duckdb::LogicalComparisonJoin& op)
   TRY(const NodeId right, Map(*op.children[1]));
   TRY(JoinTerms terms, TermsOf(op, plan_.width(left)));
   return JoinAs(op.join_type, left, right, std::move(terms), op);
-}
-
-Result<NodeId> ViewPlanner::MapAsofJoin(duckdb::LogicalComparisonJoin& op) {
-  if (op.HasProjectionMap() || op.predicate ||
-      (op.join_type != JoinType::INNER && op.join_type != JoinType::LEFT)) {
-    return Refuse(fmt::format("an ASOF join of type {}", duckdb::JoinTypeToString(op.join_type)),
-                  op);
-  }
-  TRY(const NodeId left, Map(*op.children[0]));
-  TRY(const NodeId right, Map(*op.children[1]));
-  stream::AsofJoin join;
-  join.kind = op.join_type == JoinType::LEFT ? stream::JoinKind::kLeft : stream::JoinKind::kInner;
-  std::vector<stream::Expression> of_left;  // keys, and the value last
-  std::vector<stream::Expression> of_right;
-  std::pair<stream::Expression, stream::Expression> value;
-  for (const duckdb::JoinCondition& condition : op.conditions) {
-    if (condition.comparison == ExpressionType::COMPARE_EQUAL) {
-      of_left.push_back(CopyOf(*condition.left));
-      of_right.push_back(CopyOf(*condition.right));
-      continue;
-    }
-    if (value.first || condition.comparison == ExpressionType::COMPARE_NOT_DISTINCT_FROM)
-      return Refuse("an ASOF join on more than equalities and one comparison", op);
-    value = {CopyOf(*condition.left), CopyOf(*condition.right)};
-    join.comparison = condition.comparison;
-  }
-  if (!value.first) return Refuse("an ASOF join without a comparison", op);
-  of_left.push_back(value.first);
-  of_right.push_back(value.second);
-  const PlanBuilder::Extended a = plan_.Extend(left, of_left);
-  const PlanBuilder::Extended b = plan_.Extend(right, of_right);
-  join.left_keys.assign(a.columns.begin(), a.columns.end() - 1);
-  join.right_keys.assign(b.columns.begin(), b.columns.end() - 1);
-  join.left_value = a.columns.back();
-  join.right_value = b.columns.back();
-  stream::Node node{std::move(join), {a.node, b.node}, plan_.types(a.node), plan_.names(a.node)};
-  for (size_t i = 0; i < plan_.width(b.node); ++i) {
-    node.types.push_back(plan_.types(b.node)[i]);
-    node.names.push_back(plan_.names(b.node)[i]);
-  }
-  const size_t extended_width = plan_.width(a.node);
-  const NodeId joined = plan_.Add(std::move(node), plan_.key(a.node));
-  Columns wanted = FirstColumns(plan_.width(left));
-  for (size_t i = 0; i < plan_.width(right); ++i) wanted.push_back(extended_width + i);
-  return plan_.Select(joined, wanted);
 }
 
 Result<NodeId> ViewPlanner::MapDelimJoin(duckdb::LogicalComparisonJoin& op) {

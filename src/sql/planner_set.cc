@@ -26,7 +26,7 @@ Result<NodeId> ViewPlanner::MapSetOperation(duckdb::LogicalSetOperation& op) {
     for (NodeId& input : inputs) {
       std::vector<stream::Expression> columns;
       for (size_t i = 0; i < plan_.width(input); ++i) columns.push_back(plan_.Column(input, i));
-      input = TopRows(input, columns, {}, kNoLimit, 0, true, "");
+      input = TopRows(input, columns, {}, kNoLimit, 0, stream::TopK::Ranking::kRowNumber, "");
     }
   }
   // Rows that are equal as SQL has it, NULLs too.

@@ -83,6 +83,19 @@ bool Bound(const duckdb::Expression& condition, stream::ColumnIndex column, Rang
   return false;
 }
 
+std::optional<stream::TopK::Ranking> RankingOf(ExpressionType call) {
+  switch (call) {
+    case ExpressionType::WINDOW_ROW_NUMBER:
+      return stream::TopK::Ranking::kRowNumber;
+    case ExpressionType::WINDOW_RANK:
+      return stream::TopK::Ranking::kRank;
+    case ExpressionType::WINDOW_RANK_DENSE:
+      return stream::TopK::Ranking::kDenseRank;
+    default:
+      return std::nullopt;
+  }
+}
+
 std::vector<const duckdb::BoundOrderByNode*> Pointers(
     const duckdb::vector<duckdb::BoundOrderByNode>& orders) {
   std::vector<const duckdb::BoundOrderByNode*> out;
@@ -94,7 +107,8 @@ std::vector<const duckdb::BoundOrderByNode*> Pointers(
 
 NodeId ViewPlanner::TopRows(NodeId input, const std::vector<stream::Expression>& partition,
                             const std::vector<const duckdb::BoundOrderByNode*>& orders,
-                            int64_t limit, int64_t offset, bool with_number,
+                            int64_t limit, int64_t offset,
+                            std::optional<stream::TopK::Ranking> numbered,
                             const std::string& number_name) {
   std::vector<stream::Expression> needed = partition;
   for (const auto* order : orders) needed.push_back(CopyOf(*order->expression));
@@ -108,16 +122,19 @@ NodeId ViewPlanner::TopRows(NodeId input, const std::vector<stream::Expression>&
   }
   top.limit = limit;
   top.offset = offset;
-  top.with_number = with_number;
+  top.with_number = numbered.has_value();
+  if (numbered) top.ranking = *numbered;
   stream::Node node;
   node.types = plan_.types(extended.node);
   node.names = plan_.names(extended.node);
   PlanBuilder::Key key = plan_.key(extended.node);
-  if (with_number) {
+  if (numbered) {
     node.types.push_back(duckdb::LogicalType::BIGINT);
     node.names.push_back(number_name);
-    key = top.partition;
-    if (limit > 1) key->push_back(plan_.width(extended.node));
+    if (numbered == stream::TopK::Ranking::kRowNumber) {
+      key = top.partition;
+      if (limit > 1) key->push_back(plan_.width(extended.node));
+    }
   } else if (limit <= 1) {
     key = top.partition;
   }
@@ -126,7 +143,7 @@ NodeId ViewPlanner::TopRows(NodeId input, const std::vector<stream::Expression>&
   const NodeId rows = plan_.Add(std::move(node), std::move(key));
   Columns wanted;
   for (size_t i = 0; i < width; ++i) wanted.push_back(i);
-  if (with_number) wanted.push_back(plan_.width(extended.node));
+  if (numbered) wanted.push_back(plan_.width(extended.node));
   return plan_.Select(rows, wanted);
 }
 
@@ -134,45 +151,7 @@ Result<NodeId> ViewPlanner::MapTopN(duckdb::LogicalTopN& op) {
   TRY(const NodeId input, Map(*op.children[0]));
   const auto limit = static_cast<int64_t>(std::min<duckdb::idx_t>(op.limit, kNoLimit));
   const auto offset = static_cast<int64_t>(std::min<duckdb::idx_t>(op.offset, kNoLimit));
-  return TopRows(input, {}, Pointers(op.orders), limit, offset, false, "");
-}
-
-Result<NodeId> ViewPlanner::MapLimit(duckdb::LogicalLimit& op) {
-  const auto constant = [](const duckdb::BoundLimitNode& node,
-                           int64_t unset) -> std::optional<int64_t> {
-    if (node.Type() == duckdb::LimitNodeType::UNSET) return unset;
-    if (node.Type() != duckdb::LimitNodeType::CONSTANT_VALUE) return std::nullopt;
-    return static_cast<int64_t>(std::min<duckdb::idx_t>(node.GetConstantValue(), kNoLimit));
-  };
-  const auto limit = constant(op.limit_val, kNoLimit);
-  const auto offset = constant(op.offset_val, 0);
-  if (!limit || !offset)
-    return Refuse("a LIMIT or OFFSET that is not a constant number of rows", op);
-  duckdb::LogicalOperator& below = *op.children[0];
-  if (below.type == duckdb::LogicalOperatorType::LOGICAL_ORDER_BY) {
-    auto& order = below.Cast<duckdb::LogicalOrder>();
-    TRY(const NodeId input, Map(*below.children[0]));
-    return Narrow(TopRows(input, {}, Pointers(order.orders), *limit, *offset, false, ""),
-                  order.projection_map);
-  }
-  // The order may stand below a projection that only computes columns.
-  if (below.type == duckdb::LogicalOperatorType::LOGICAL_PROJECTION &&
-      below.children[0]->type == duckdb::LogicalOperatorType::LOGICAL_ORDER_BY) {
-    auto& order = below.children[0]->Cast<duckdb::LogicalOrder>();
-    TRY(const NodeId input, Map(*order.children[0]));
-    const NodeId top =
-        Narrow(TopRows(input, {}, Pointers(order.orders), *limit, *offset, false, ""),
-               order.projection_map);
-    std::vector<stream::Expression> expressions;
-    std::vector<std::string> names;
-    for (const auto& expression : below.expressions) {
-      expressions.push_back(CopyOf(*expression));
-      names.push_back(expression->GetName());
-    }
-    return plan_.Project(top, std::move(expressions), std::move(names));
-  }
-  TRY(const NodeId input, Map(below));
-  return TopRows(input, {}, {}, *limit, *offset, false, "");
+  return TopRows(input, {}, Pointers(op.orders), limit, offset, std::nullopt, "");
 }
 
 Result<NodeId> ViewPlanner::MapDistinct(duckdb::LogicalDistinct& op) {
@@ -182,7 +161,7 @@ Result<NodeId> ViewPlanner::MapDistinct(duckdb::LogicalDistinct& op) {
     for (const auto& target : op.distinct_targets) targets.push_back(CopyOf(*target));
     std::vector<const duckdb::BoundOrderByNode*> orders;
     if (op.order_by) orders = Pointers(op.order_by->orders);
-    return TopRows(input, targets, orders, 1, 0, false, "");
+    return TopRows(input, targets, orders, 1, 0, std::nullopt, "");
   }
   // Targets are all columns, or those that decide the others.
   std::vector<bool> is_target(plan_.width(input), false);
@@ -211,11 +190,11 @@ Result<NodeId> ViewPlanner::MapBoundedNumber(duckdb::LogicalFilter& filter,
   const size_t copies = window.expressions.size();
   for (const auto& expression : window.expressions) {
     const auto& other = expression->Cast<duckdb::BoundWindowExpression>();
-    if (other.GetExpressionType() == ExpressionType::WINDOW_ROW_NUMBER && other.Equals(call))
-      continue;
-    return FilterWindow(filter, window);
+    if (!other.Equals(call)) return FilterWindow(filter, window);
   }
-  if (!call.arg_orders.empty() || call.exclude_clause != duckdb::WindowExcludeMode::NO_OTHER) {
+  const auto ranking = RankingOf(call.GetExpressionType());
+  if (!ranking || !call.arg_orders.empty() ||
+      call.exclude_clause != duckdb::WindowExcludeMode::NO_OTHER) {
     return FilterWindow(filter, window);
   }
   const size_t number = window.children[0]->types.size();
@@ -231,8 +210,8 @@ Result<NodeId> ViewPlanner::MapBoundedNumber(duckdb::LogicalFilter& filter,
   std::vector<stream::Expression> partition;
   for (const auto& expression : call.partitions) partition.push_back(CopyOf(*expression));
   const int64_t limit = std::max<int64_t>(0, range.last - range.first + 1);
-  const NodeId rows = TopRows(input, partition, Pointers(call.orders), limit, range.first - 1, true,
-                              call.GetName());
+  const NodeId rows = TopRows(input, partition, Pointers(call.orders), limit, range.first - 1,
+                              ranking, call.GetName());
   Columns columns;
   for (size_t i = 0; i <= number; ++i) columns.push_back(i);
   columns.insert(columns.end(), copies - 1, number);

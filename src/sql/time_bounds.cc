@@ -220,6 +220,7 @@ struct Visit {
     }
     return out;
   }
+  NodeTimes operator()(const stream::FunctionRows&) const { return Same(); }
   NodeTimes operator()(const stream::Aggregate& op) const {
     NodeTimes out = OfKeys(op.groups, /*numbered_from_zero=*/true);
     out.closed = out.closed || op.at_close;

@@ -5,8 +5,10 @@
 //   planner_relation.cc   relations, constants, common table expressions
 //   planner_time.cc       EMIT ON WINDOW CLOSE, conditions with now()
 //   planner_join.cc       joins of all kinds
+//   planner_asof.cc       ASOF joins
 //   planner_aggregate.cc  GROUP BY
-//   planner_top_k.cc      LIMIT, DISTINCT ON, row_number()
+//   planner_top_k.cc      ORDER BY … LIMIT, DISTINCT ON, row_number(), rank() with a bound
+//   planner_limit.cc      LIMIT and OFFSET, also such as are no constants
 //   planner_window.cc     window functions, unnest()
 //   planner_session.cc    session()
 //   planner_set.cc        UNION, INTERSECT, EXCEPT
@@ -67,7 +69,10 @@ class ViewPlanner {
 
   Result<NodeId> MapGet(duckdb::LogicalGet& op);
   NodeId Relation(const ScanBinding& binding);
+  Result<NodeId> MapArguments(duckdb::LogicalGet& op);
+  Result<NodeId> MapFunctionRows(duckdb::LogicalGet& op);
   Result<NodeId> MapExpressionRows(duckdb::LogicalExpressionGet& op);
+  Result<NodeId> MapLateralValues(duckdb::LogicalExpressionGet& op);
   Result<NodeId> MapCollection(duckdb::LogicalColumnDataGet& op);
   NodeId MapOneRow(duckdb::LogicalOperator& op);
   NodeId ConstantRows(const rows::Types& types,
@@ -100,8 +105,13 @@ class ViewPlanner {
   NodeId RowsWithout(NodeId left, NodeId right, const JoinTerms& terms);
   // The same by keys alone. REQUIRES: no residual terms.
   NodeId JoinPresence(bool present, NodeId left, NodeId right, const JoinTerms& terms);
+  // A scalar subquery's value beside each left row.
+  Result<NodeId> SingleJoin(NodeId left, NodeId right, const JoinTerms& terms,
+                            const duckdb::LogicalOperator& op);
   Result<NodeId> MarkJoin(NodeId left, NodeId right, const JoinTerms& terms,
                           const duckdb::LogicalComparisonJoin& op);
+  NodeId WithMark(NodeId rows);
+  NodeId WithLonely(NodeId joined, NodeId left, NodeId lonely);
   NodeId FullJoin(NodeId left, NodeId right, const JoinTerms& terms);
 
   Result<NodeId> MapAggregate(duckdb::LogicalAggregate& op);
@@ -116,12 +126,16 @@ class ViewPlanner {
   Result<NodeId> MapTopN(duckdb::LogicalTopN& op);
   Result<NodeId> MapLimit(duckdb::LogicalLimit& op);
   Result<NodeId> MapDistinct(duckdb::LogicalDistinct& op);
-  // FILTER over WINDOW: row_number() with a bound, else a filter over any window functions.
+  NodeId CountOf(NodeId rows);
+  NodeId TakeNumbers(duckdb::LogicalLimit& op, NodeId numbered, NodeId all);
+  // FILTER over WINDOW: row_number(), rank() or dense_rank() with a bound, else a filter over any
+  // window functions.
   Result<NodeId> MapBoundedNumber(duckdb::LogicalFilter& filter, duckdb::LogicalWindow& window);
   Result<NodeId> FilterWindow(duckdb::LogicalFilter& filter, duckdb::LogicalWindow& window);
   NodeId TopRows(NodeId input, const std::vector<stream::Expression>& partition,
                  const std::vector<const duckdb::BoundOrderByNode*>& orders, int64_t limit,
-                 int64_t offset, bool with_number, const std::string& number_name);
+                 int64_t offset, std::optional<stream::TopK::Ranking> numbered,
+                 const std::string& number_name);
 
   Result<NodeId> MapSetOperation(duckdb::LogicalSetOperation& op);
 

@@ -70,6 +70,9 @@ struct Make {
   std::unique_ptr<Operator> operator()(const Unnest&) {
     return MakeUnnest(node, std::move(context));
   }
+  std::unique_ptr<Operator> operator()(const FunctionRows&) {
+    return MakeFunctionRows(node, std::move(context));
+  }
   std::unique_ptr<Operator> operator()(const AsofJoin&) {
     return MakeAsofJoin(node, std::move(context));
   }

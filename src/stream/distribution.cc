@@ -64,6 +64,7 @@ struct DistributionOf {
   Distribution operator()(const Output&) const { return Same(); }
   Distribution operator()(const Negate&) const { return Same(); }
   Distribution operator()(const Unnest&) const { return WithoutRow(); }
+  Distribution operator()(const FunctionRows&) const { return WithoutRow(); }
   Distribution operator()(const Distinct&) const { return Same(); }
   Distribution operator()(const TopK&) const { return WithoutRow(); }
   Distribution operator()(const Window&) const { return WithoutRow(); }

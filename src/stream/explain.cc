@@ -124,6 +124,10 @@ struct Line {
       text += (i ? ", " : " ") + Readable(*op.lists[i], input(0));
     return text;
   }
+  std::string operator()(const FunctionRows& op) const {
+    return fmt::format("rows of {}({}){}", op.function->name, List(op.arguments, input(0)),
+                       op.numbered ? ", numbered" : "");
+  }
   std::string operator()(const AsofJoin& op) const {
     const Names left = input(0);
     const Names right = input(1);
@@ -180,6 +184,8 @@ struct Line {
   std::string operator()(const TopK& op) const {
     const Names below = input(0);
     std::string text = fmt::format("top {}", op.limit);
+    if (op.ranking == TopK::Ranking::kRank) text += " ranks";
+    if (op.ranking == TopK::Ranking::kDenseRank) text += " dense ranks";
     if (op.offset > 0) text += fmt::format(" after {}", op.offset);
     if (!op.partition.empty()) text += " of each " + List(op.partition, below);
     if (!op.orders.empty()) text += " by " + OrderList(op.orders, below);

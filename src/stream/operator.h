@@ -89,6 +89,7 @@ std::unique_ptr<Operator> MakeUnionAll(const Node& node, OperatorContext context
 std::unique_ptr<Operator> MakeConstant(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeNegate(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeUnnest(const Node& node, OperatorContext context);
+std::unique_ptr<Operator> MakeFunctionRows(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeJoin(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeAggregate(const Node& node, OperatorContext context);
 std::unique_ptr<Operator> MakeDistinct(const Node& node, OperatorContext context);

@@ -120,6 +120,10 @@ struct Canonical {
     for (const auto& list : op.lists) text += " [" + ExpressionText(*list) + "]";
     return text;
   }
+  std::string operator()(const FunctionRows& op) const {
+    return fmt::format("function_rows {} arguments={} numbered={}", op.function->ToString(),
+                       op.arguments, op.numbered);
+  }
   std::string operator()(const AsofJoin& op) const {
     return fmt::format("asof_join {} left={} right={} on {} {} {}",
                        op.kind == JoinKind::kInner ? "inner" : "left", op.left_keys, op.right_keys,
@@ -159,6 +163,8 @@ struct Canonical {
                                    op.limit, op.offset, op.with_number);
     for (const auto& order : op.orders)
       text += fmt::format(" {} {}", order.column, OrderText(order.order));
+    if (op.ranking == TopK::Ranking::kRank) text += " rank";
+    if (op.ranking == TopK::Ranking::kDenseRank) text += " dense_rank";
     return text;
   }
   std::string operator()(const Hold& op) const { return fmt::format("hold {}", op.column); }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "duckdb.hpp"
+#include "duckdb/function/table_function.hpp"
 #include "duckdb/planner/expression.hpp"
 #include "duckdb/planner/expression/bound_aggregate_expression.hpp"
 #include "rows/batch.h"
@@ -85,6 +86,17 @@ struct Unnest {
   std::vector<Expression> lists;
 };
 
+// For each row what a table function of DuckDB gives of its arguments: the input's columns, then
+// the function's. `numbered`: then a BIGINT column, the number of the function's row, from 1 (WITH
+// ORDINALITY). A function may be called again and again with the same arguments, and always gives
+// the same.
+struct FunctionRows {
+  std::shared_ptr<const duckdb::TableFunction> function;  // one that takes rows in
+  std::shared_ptr<const duckdb::FunctionData> bound;      // null: it needs none
+  std::vector<ColumnIndex> arguments;
+  bool numbered = false;
+};
+
 enum class JoinKind { kInner, kLeft };
 // Output: the left columns, then the right ones (NULL in a kLeft row without match).
 struct Join {
@@ -119,10 +131,11 @@ struct Aggregate {
 };
 struct Distinct {};
 
-// Per partition the rows offset < n <= offset + limit in the given order, ties by the whole row
-// (rows/row_codec.h order). With `with_number`, the output has a last BIGINT column: the row's
-// number in its partition, counting from 1 (row_number()).
+// Per partition the rows offset < n <= offset + limit in the given order, where n is the row's
+// number, ties by the whole row (rows/row_codec.h order); or its rank() or dense_rank(), which rows
+// of equal order share. With `with_number`, the output has a last BIGINT column: n.
 struct TopK {
+  enum class Ranking { kRowNumber, kRank, kDenseRank };
   std::vector<ColumnIndex> partition;
   struct Order {
     ColumnIndex column;
@@ -132,6 +145,7 @@ struct TopK {
   int64_t limit = 0;
   int64_t offset = 0;
   bool with_number = false;
+  Ranking ranking = Ranking::kRowNumber;
 };
 
 // Window functions, computed anew with DuckDB's own operator for each partition that the step
@@ -210,8 +224,8 @@ struct Output {
 
 struct Node {
   std::variant<Relation, Source, Constant, Filter, TemporalFilter, Project, UnionAll, Negate,
-               Unnest, Join, Aggregate, Distinct, TopK, Window, SessionWindow, AsofJoin, Hold,
-               DropClosed, Deduplicate, Upsert, Output>
+               Unnest, FunctionRows, Join, Aggregate, Distinct, TopK, Window, SessionWindow,
+               AsofJoin, Hold, DropClosed, Deduplicate, Upsert, Output>
       op;
   std::vector<size_t> inputs;      // indexes of earlier nodes
   rows::Types types;               // of the output

@@ -85,6 +85,8 @@ Stored Parse(std::string_view stored) {
 std::string_view RowOf(std::string_view stored) { return Parse(stored).row; }
 
 size_t BestPlaces(const TopK& top_k, bool insert_only) {
+  // Rows of one order key share a dense rank, so that a number of rows says nothing of it.
+  if (top_k.ranking == TopK::Ranking::kDenseRank) return 0;
   const bool few = top_k.limit <= kBestPlacesMax && top_k.offset <= kBestPlacesMax - top_k.limit;
   return insert_only && few ? static_cast<size_t>(top_k.offset + top_k.limit) : 0;
 }
@@ -105,6 +107,7 @@ std::vector<rows::KeyOrder> KeyOrders(const TopK& top_k) {
 
 TopKOperator::TopKOperator(const Node& node, const OperatorContext& context)
     : top_k_(std::get<TopK>(node.op)),
+      ranks_(top_k_.ranking != TopK::Ranking::kRowNumber),
       partition_reader_(top_k_.partition, context.input_types[0]),
       order_columns_(OrderColumns(top_k_), context.input_types[0]),
       order_encoder_(KeyOrders(top_k_)),
@@ -148,7 +151,7 @@ Result<rows::Batch> TopKOperator::Step(StepContext& context,
     const bool full = Scan(touched.group, after_, /*trims=*/insert_only_);
     if (touched.boundary != nullptr) {
       boundaries_->Touch(touched.boundary);
-      SetBoundary(touched.boundary, full ? after_.back().bytes : std::string_view());
+      SetBoundary(touched.boundary, full ? LastOf(after_.back()) : std::string_view());
     }
     TRY(EmitDifference(std::span(before_).subspan(touched.before, before_end - touched.before),
                        after_));
@@ -198,7 +201,7 @@ Status TopKOperator::Change(const rows::Batch::Part& part) {
     bool behind = cells_[i] != nullptr && IsBehind(row_, cells_[i]);
     if (!behind) {
       Touched& touched = Touch(groups_[i], cells_[i]);
-      behind = !touched.last.empty() && row_ > touched.last;
+      behind = IsBehindLast(touched, order_keys[i]);
       touched.changed |= !behind;
     }
     if (behind && insert_only_) continue;
@@ -268,7 +271,7 @@ TopKOperator::Touched& TopKOperator::Touch(state::BagTable::Group* group, std::b
   for (size_t i = touched.before; i < before_.size(); ++i) {
     before_[i].bytes = bytes_.Copy(before_[i].bytes);
   }
-  if (full) touched.last = before_.back().bytes;
+  if (full) touched.last = LastOf(before_.back());
   if (best_places_ == 0) return touched;
   for (size_t i = touched.before; i < before_.size(); ++i)
     NoteBest(touched_.size() - 1, Parse(before_[i].bytes).order_key);
@@ -285,9 +288,53 @@ void TopKOperator::GrowSlots() {
   }
 }
 
+// What a row must not lie behind to be shown. Of ranks it is the order key: a row that shares it
+// shares the rank.
+std::string_view TopKOperator::LastOf(const Shown& shown) const {
+  return ranks_ ? Parse(shown.bytes).order_key : shown.bytes;
+}
+
+// The row in row_.
+bool TopKOperator::IsBehindLast(const Touched& touched, std::string_view order_key) const {
+  if (touched.last.empty()) return false;
+  return (ranks_ ? order_key : std::string_view(row_)) > touched.last;
+}
+
 // Appends the rows that the partition shows to `shown`; true when they fill all places. `trims`:
 // puts what lies behind them into excess_.
 bool TopKOperator::Scan(state::BagTable::Group* group, std::vector<Shown>& shown, bool trims) {
+  return ranks_ ? ScanRanks(group, shown, trims) : ScanPlaces(group, shown, trims);
+}
+
+bool TopKOperator::ScanRanks(state::BagTable::Group* group, std::vector<Shown>& shown, bool trims) {
+  const int64_t last = top_k_.offset + top_k_.limit;
+  const bool dense = top_k_.ranking == TopK::Ranking::kDenseRank;
+  const size_t begin = shown.size();
+  std::string order_key;
+  int64_t rank = 0;    // of that key
+  int64_t passed = 0;  // places, or where ranks are dense, keys
+  table_.Scan(group, {}, [&](const state::BagTable::Entry& entry) {
+    if (entry.weight <= 0)
+      return true;  // a row taken away before it came: upstream's passing state
+    const std::string_view key = Parse(entry.row).order_key;
+    if (rank == 0 || key != order_key) {
+      rank = passed + 1;
+      order_key = key;
+      if (dense) ++passed;
+    }
+    if (!dense) passed += entry.weight;
+    if (rank > last) {
+      if (trims) excess_.push_back({group, bytes_.Copy(entry.row), entry.weight});
+      return trims;
+    }
+    if (rank > top_k_.offset) shown.push_back({entry.row, entry.weight, rank});
+    return true;
+  });
+  return passed >= last && shown.size() > begin;
+}
+
+bool TopKOperator::ScanPlaces(state::BagTable::Group* group, std::vector<Shown>& shown,
+                              bool trims) {
   int64_t hidden = top_k_.offset;  // places to pass by
   int64_t left = top_k_.limit;
   table_.Scan(group, {}, [&](const state::BagTable::Entry& entry) {
@@ -307,7 +354,13 @@ bool TopKOperator::Scan(state::BagTable::Group* group, std::vector<Shown>& shown
 }
 
 Status TopKOperator::EmitDifference(std::span<const Shown> before, std::span<const Shown> after) {
-  return top_k_.with_number ? EmitPlaceDifference(before, after) : EmitRowDifference(before, after);
+  return top_k_.with_number && !ranks_ ? EmitPlaceDifference(before, after)
+                                       : EmitRowDifference(before, after);
+}
+
+Status TopKOperator::EmitRow(const Shown& shown, Weight weight) {
+  if (top_k_.with_number) return out_.Add(RowOf(shown.bytes), weight, {shown.rank});
+  return out_.Add(RowOf(shown.bytes), weight);
 }
 
 // Both are sorted: a merge finds the rows that came and went.
@@ -325,14 +378,19 @@ Status TopKOperator::EmitRowDifference(std::span<const Shown> before,
       order = before[b].bytes.compare(after[a].bytes);
     }
     if (order < 0) {
-      TRY(out_.Add(RowOf(before[b].bytes), -before[b].weight));
+      TRY(EmitRow(before[b], -before[b].weight));
       ++b;
     } else if (order > 0) {
-      TRY(out_.Add(RowOf(after[a].bytes), after[a].weight));
+      TRY(EmitRow(after[a], after[a].weight));
+      ++a;
+    } else if (top_k_.with_number && before[b].rank != after[a].rank) {
+      TRY(EmitRow(before[b], -before[b].weight));
+      TRY(EmitRow(after[a], after[a].weight));
+      ++b;
       ++a;
     } else {
       const Weight change = after[a].weight - before[b].weight;
-      if (change != 0) TRY(out_.Add(RowOf(after[a].bytes), change));
+      if (change != 0) TRY(EmitRow(after[a], change));
       ++b;
       ++a;
     }

@@ -1,11 +1,12 @@
 // TopK shows the rows at some places of each partition's order: ORDER BY … LIMIT, row_number() <=
-// k.
+// k; or those of some ranks: rank() <= k, dense_rank() <= k.
 //
 //   out = Δ { the rows at places offset < n <= offset + limit of I(in)[partition] },
 //
 // ordered by the order keys, ties by the whole row (row-codec order). A row of weight w takes w
-// places. With a number the place is part of the output row, so that a row that moves is taken away
-// at its old place and added at its new one.
+// places. Its rank is 1 + the places of lesser order keys, its dense rank 1 + how many lesser order
+// keys there are; all rows of an order key share it. With a number the place or rank is part of the
+// output row, so that a row that moves is taken away at its old place and added at its new one.
 //
 // The rows shown are not stored a second time: a touched partition is scanned once before and once
 // after the step's changes, and the difference is emitted. A change behind the last shown row costs
@@ -51,13 +52,14 @@ class TopKOperator final : public Operator {
   struct Shown {
     std::string_view bytes;  // order key | row | length
     rows::Weight weight;
+    int64_t rank = 0;  // with ranks
   };
   // A partition whose shown rows this step may change.
   struct Touched {
     state::BagTable::Group* group;
     std::byte* boundary;    // null without boundaries
     size_t before;          // its rows in before_ are [before, before of the next one)
-    std::string_view last;  // of these, where they fill all places; in bytes_
+    std::string_view last;  // of these (of ranks, its order key) where all are taken; in bytes_
     bool changed;           // some change was not behind the last one
     size_t best;            // how many of its keys in best_ are filled
   };
@@ -77,12 +79,18 @@ class TopKOperator final : public Operator {
   const std::vector<std::string_view>& EncodeCandidates(duckdb::DataChunk& rows);
   Touched& Touch(state::BagTable::Group* group, std::byte* boundary);
   void GrowSlots();
+  bool IsBehindLast(const Touched& touched, std::string_view order_key) const;
+  std::string_view LastOf(const Shown& shown) const;
   bool Scan(state::BagTable::Group* group, std::vector<Shown>& shown, bool trims);
+  bool ScanPlaces(state::BagTable::Group* group, std::vector<Shown>& shown, bool trims);
+  bool ScanRanks(state::BagTable::Group* group, std::vector<Shown>& shown, bool trims);
   Status EmitDifference(std::span<const Shown> before, std::span<const Shown> after);
   Status EmitRowDifference(std::span<const Shown> before, std::span<const Shown> after);
   Status EmitPlaceDifference(std::span<const Shown> before, std::span<const Shown> after);
+  Status EmitRow(const Shown& shown, rows::Weight weight);
 
   TopK top_k_;
+  const bool ranks_;
   KeyReader partition_reader_;
   ColumnView order_columns_;
   rows::KeyEncoder order_encoder_;
