@@ -65,9 +65,25 @@ Status BagTableImpl::FindOrCreate(std::span<const Key> keys, std::vector<Group*>
 }
 
 Status BagTableImpl::Load(std::span<const Key> keys) {
+  TRY(FindCold(keys, [&](const Key& key, const ColdEntries::Found& found) {
+    return LoadCold(MakeEmpty(Create(key, kReferenced)), found.value);
+  }));
+  return asked_.empty() ? Ok() : LoadDisk(keys);
+}
+
+Status BagTableImpl::LoadCold(Group* group, std::string_view rows) {
+  for (Reader reader(rows); reader.remaining() > 0;) {
+    TRY(const std::string_view row, reader.Bytes());
+    TRY(const std::string_view weight, reader.Bytes());
+    TRY(LoadRow(group, row, weight));
+  }
+  return Ok();
+}
+
+Status BagTableImpl::LoadDisk(std::span<const Key> keys) {
   std::vector<Group*> loaded;
   std::vector<std::string> prefixes;
-  for (const size_t i : missing_) {
+  for (const size_t i : asked_) {
     // An equal key of this call may have come before.
     if (FindInMemory(keys[i]) != nullptr) continue;
     loaded.push_back(MakeEmpty(Create(keys[i], kReferenced)));
@@ -209,7 +225,7 @@ void BagTableImpl::EndStep() {
       waiting_.push_back(ref);
     } else {
       index_.Remove(group->header.tag, ref);
-      Release(group);
+      Leave(ref);
     }
   }
   empty_.clear();
@@ -229,9 +245,30 @@ bool BagTableImpl::TryEvict(Arena::Ref ref) {
     group->header.flags &= ~uint32_t{kReferenced};
     return false;
   }
-  if (group->tree.entries > 0) has_disk_ = true;
-  Release(group);
   return true;
+}
+
+void BagTableImpl::Leave(Arena::Ref ref) {
+  auto* group = worker_.arena.At<Group>(ref);
+  NoteError(MoveOut(group));
+  Release(group);
+}
+
+Status BagTableImpl::MoveOut(const Group* group) {
+  if (cold_ == nullptr) return Ok();
+  const std::string_view key = KeyOf(&group->header);
+  if (group->tree.entries == 0) return cold_->Erase(group->header.tag, key);
+  moved_.clear();
+  std::string weight;
+  group->tree.Scan(worker_.arena, {}, [&](Arena::Ref ref) {
+    const auto* row = worker_.arena.At<RowRecord>(ref);
+    weight.clear();
+    PutZigzag(weight, row->weight);
+    PutBytes(moved_, row->row());
+    PutBytes(moved_, weight);
+    return moved_.size() <= ColdEntries::kValueBytesMax;
+  });
+  return cold_->Put(group->header.tag, key, moved_);
 }
 
 void BagTableImpl::Release(Group* group) {
@@ -244,6 +281,7 @@ void BagTableImpl::Release(Group* group) {
 }
 
 void BagTableImpl::FreeAll() {
+  cold_.reset();
   CHECK(frozen_.empty());
   for (const Arena::Ref ref : dirty_) {
     const auto* row = worker_.arena.At<RowRecord>(ref);

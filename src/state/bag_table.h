@@ -6,9 +6,10 @@
 // A row whose weight gets to 0 leaves the tree at once, so that scans do not stumble over it; if it
 // was dirty or on disk, its record lives on ("dead") in the dirty list. When the same row comes
 // back before the flush it gets a second record: of both, the one that is alive counts, see
-// TableBuffer::Sort.
+// TableBuffer::SortShard.
 //
-// A group in memory always holds all of its rows; it is read from disk and evicted as a whole.
+// A group in memory always holds all of its rows; it is read from disk and evicted as a whole. An
+// evicted group goes to ColdEntries, where it is looked for first, unless it is too large for it.
 #pragma once
 
 #include <string>
@@ -50,12 +51,17 @@ class BagTableImpl final : public BagTable, public Table {
  private:
   void WriteListed(Arena::Ref ref) override;
   bool TryEvict(Arena::Ref ref) override;
+  void Leave(Arena::Ref ref) override;
 
   Group* AsGroup(RecordHeader* record) const { return reinterpret_cast<Group*>(record); }
   Group* MakeEmpty(RecordHeader* record) const;
   // Brings the groups named by `missing_` into memory; one that is not on disk becomes an empty
   // group.
   Status Load(std::span<const Key> keys);
+  Status LoadDisk(std::span<const Key> keys);
+  Status LoadCold(Group* group, std::string_view rows);
+  // Hands a group that leaves memory to `cold_`, as pieces of row bytes and weight.
+  Status MoveOut(const Group* group);
   Status LoadRow(Group* group, std::string_view row, std::string_view value);
   RowRecord* NewRow(Group* group, std::string_view row, int64_t weight, uint32_t flags);
   void MarkDirty(RowRecord* row, Arena::Ref ref);
@@ -66,7 +72,7 @@ class BagTableImpl final : public BagTable, public Table {
   void Release(Group* group);
 
   const bool ordered_;
-  std::vector<size_t> missing_;
+  std::string moved_;                // what MoveOut writes, kept for its memory
   std::vector<Arena::Ref> empty_;    // groups that may be empty at the end of the step
   std::vector<Arena::Ref> waiting_;  // groups that may be freed when the next flush is through
 };

@@ -65,29 +65,41 @@ Status CellTableImpl::Find(std::span<const Key> keys, std::vector<std::byte*>& c
 }
 
 Status CellTableImpl::Load(std::span<const Key> keys) {
-  std::vector<std::string> disk_keys;
-  disk_keys.reserve(missing_.size());
-  for (const size_t i : missing_) {
-    disk_keys.push_back(
-        DiskKey(id_, static_cast<uint8_t>(rows::VirtualShard(keys[i].hash)), keys[i].bytes));
+  TRY(FindCold(keys, [&](const Key& key, const ColdEntries::Found& found) {
+    if (found.where == ColdEntries::Found::Where::kHere) return LoadCell(key, found.value);
+    Create(key, kAbsent | kReferenced);
+    return Ok();
+  }));
+  if (asked_.empty()) return Ok();
+  worker_.misses += asked_.size();
+  std::string bytes;
+  for (const size_t i : asked_) {
+    AppendDiskKey(bytes, id_, static_cast<uint8_t>(rows::VirtualShard(keys[i].hash)),
+                  keys[i].bytes);
   }
-  std::vector<std::optional<std::string>> values;
-  TRY(worker_.disk.MultiGet(disk_keys, values));
-  worker_.misses += missing_.size();
-  for (size_t m = 0; m < missing_.size(); ++m) {
-    const Key& key = keys[missing_[m]];
+  std::vector<std::string_view> disk_keys;
+  disk_keys.reserve(asked_.size());
+  const char* next = bytes.data();
+  for (const size_t i : asked_) {
+    disk_keys.emplace_back(next, kKeyOffset + keys[i].bytes.size());
+    next += disk_keys.back().size();
+  }
+  return worker_.disk.MultiGet(disk_keys, [&](size_t at, std::optional<std::string_view> cell) {
+    const Key& key = keys[asked_[at]];
     // An equal key of this call came before.
-    if (FindInMemory(key) != nullptr) continue;
-    if (!values[m].has_value()) {
-      Create(key, kAbsent | kReferenced);
-      continue;
-    }
-    if (values[m]->size() != cell_bytes_) {
-      return Error(Code::kCorruption, "state table {:016x}: a cell of {} bytes on disk, not {}",
-                   id_.value, values[m]->size(), cell_bytes_);
-    }
-    std::memcpy(CellOf(Create(key, kOnDisk | kReferenced)), values[m]->data(), cell_bytes_);
+    if (FindInMemory(key) != nullptr) return Ok();
+    if (cell.has_value()) return LoadCell(key, *cell);
+    Create(key, kAbsent | kReferenced);
+    return Ok();
+  });
+}
+
+Status CellTableImpl::LoadCell(const Key& key, std::string_view cell) {
+  if (cell.size() != cell_bytes_) {
+    return Error(Code::kCorruption, "state table {:016x}: a cell of {} bytes on disk, not {}",
+                 id_.value, cell.size(), cell_bytes_);
   }
+  std::memcpy(CellOf(Create(key, kOnDisk | kReferenced)), cell.data(), cell_bytes_);
   return Ok();
 }
 
@@ -151,16 +163,24 @@ bool CellTableImpl::TryEvict(Arena::Ref ref) {
     record->flags &= ~uint32_t{kReferenced};
     return false;
   }
-  if (record->Has(kOnDisk)) has_disk_ = true;
-  Release(ref);
   return true;
 }
 
+Status CellTableImpl::MoveOut(RecordHeader* record) {
+  if (cold_ == nullptr) return Ok();
+  if (record->Has(kAbsent)) return cold_->Erase(record->tag, KeyOf(record));
+  return cold_->Put(record->tag, KeyOf(record),
+                    {reinterpret_cast<const char*>(CellOf(record)), cell_bytes_});
+}
+
 void CellTableImpl::Release(Arena::Ref ref) {
-  worker_.arena.Free(ref, RecordBytes(worker_.arena.At<RecordHeader>(ref)->key_bytes));
+  auto* const record = worker_.arena.At<RecordHeader>(ref);
+  NoteError(MoveOut(record));
+  worker_.arena.Free(ref, RecordBytes(record->key_bytes));
 }
 
 void CellTableImpl::FreeAll() {
+  cold_.reset();
   for (size_t i = 0; i < index_.slot_count(); ++i) {
     if (index_.slot(i).ref != 0) Release(index_.slot(i).ref);
   }

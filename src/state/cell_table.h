@@ -4,7 +4,9 @@
 //
 // and stays where it is until it is erased and flushed, or evicted. An erased key stays as an
 // absent record until its deletion is on disk; a key that was looked for on disk in vain is
-// remembered as an absent, clean record.
+// remembered as an absent, clean record. An evicted cell goes to ColdEntries, where it is looked
+// for first; what is there of a key in memory may be old, and is replaced or taken out when the
+// key leaves memory.
 #pragma once
 
 #include <string>
@@ -34,6 +36,7 @@ class CellTableImpl final : public CellTable, public Table {
  private:
   void WriteListed(Arena::Ref ref) override;
   bool TryEvict(Arena::Ref ref) override;
+  void Leave(Arena::Ref ref) override { Release(ref); }
 
   std::byte* CellOf(RecordHeader* record) const { return reinterpret_cast<std::byte*>(record + 1); }
   RecordHeader* RecordOf(std::byte* cell) const {
@@ -41,6 +44,9 @@ class CellTableImpl final : public CellTable, public Table {
   }
   // Brings the keys named by `missing_` into memory, as cells or as absent records.
   Status Load(std::span<const Key> keys);
+  Status LoadCell(const Key& key, std::string_view cell);
+  // Hands a record that leaves memory to `cold_`.
+  Status MoveOut(RecordHeader* record);
   void MarkDirty(RecordHeader* record);
   // Writes a frozen record.
   void Write(RecordHeader* record);
@@ -48,7 +54,6 @@ class CellTableImpl final : public CellTable, public Table {
 
   const size_t cell_bytes_;
   const size_t padded_bytes_;
-  std::vector<size_t> missing_;
   std::vector<Arena::Ref> dying_;  // absent records, whose deletion is part of the flush under way
 };
 

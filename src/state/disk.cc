@@ -5,11 +5,13 @@
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/slice_transform.h>
-#include <rocksdb/sst_file_writer.h>
 #include <rocksdb/table.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
+#include <thread>
+#include <utility>
 
 #include "base/coding.h"
 #include "base/logging.h"
@@ -17,6 +19,9 @@
 #include "rows/row_codec.h"
 #include "state/careful_files.h"
 #include "state/disk_key.h"
+#include "state/flush_files.h"
+#include "state/rocks.h"
+#include "state/sort_by_bytes.h"
 
 namespace millrace::state {
 namespace {
@@ -25,9 +30,16 @@ constexpr uint32_t kStateFormatVersion = 2;
 constexpr std::string_view kFlushedStepKey = "flushed step";
 constexpr std::string_view kEncodingsKey = "encodings";
 constexpr std::string_view kIncoming = "incoming";
-constexpr size_t kFileBytes = 64 << 20;
+constexpr size_t kFileBytes = 64 << 20;  // after compaction
+constexpr size_t kFlushThreadsMax = 4;
 constexpr size_t kBlockCacheBytesMin = 4 << 20;
 constexpr size_t kBlockCacheBytesMax = size_t{512} << 20;
+
+std::string FixedBytes(int64_t value) {
+  std::string out;
+  PutFixed(out, value);
+  return out;
+}
 
 // What must not change under data that is there.
 std::string Encodings() {
@@ -52,17 +64,22 @@ class KeyPrefix final : public rocksdb::SliceTransform {
   }
 };
 
-Error FromRocks(const rocksdb::Status& status, std::string_view action) {
-  const Code code = status.IsCorruption()                      ? Code::kCorruption
-                    : status.IsIOError() || status.IsNoSpace() ? Code::kIo
-                                                               : Code::kInternal;
-  Error error(code, "{}: {}", action, status.ToString());
-  if (!status.IsNoSpace()) return error;
-  return std::move(error).Hint("free space on the disk, then start the node again");
+rocksdb::BlockBasedTableOptions TableOptions() {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_size = 8 << 10;
+  table.format_version = 5;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.whole_key_filtering = false;
+  // Index and filter in pieces, in the cache: bounded whatever the size of the state.
+  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  table.partition_filters = true;
+  table.cache_index_and_filter_blocks = true;
+  table.pin_top_level_index_and_filter = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  // A look-up of many keys goes through pieces in turn: large ones are found less often.
+  table.metadata_block_size = 32 << 10;
+  return table;
 }
-
-rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
-std::string_view FromSlice(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
 rocksdb::Options MakeOptions(const StoreOptions& store, rocksdb::Env* env) {
   rocksdb::Options options;
@@ -78,6 +95,8 @@ rocksdb::Options MakeOptions(const StoreOptions& store, rocksdb::Env* env) {
   options.max_background_jobs = 2;
   options.max_subcompactions = 1;
   options.level0_file_num_compaction_trigger = 6;
+  // Until the first flush: a start has better use for the processor.
+  options.disable_auto_compactions = true;
   options.target_file_size_base = kFileBytes;
   options.max_bytes_for_level_base = 4 * kFileBytes;
   options.level_compaction_dynamic_level_bytes = true;
@@ -94,27 +113,24 @@ rocksdb::Options MakeOptions(const StoreOptions& store, rocksdb::Env* env) {
   options.skip_stats_update_on_db_open = true;
   options.skip_checking_sst_file_sizes_on_db_open = false;
 
-  rocksdb::BlockBasedTableOptions table;
+  rocksdb::BlockBasedTableOptions table = TableOptions();
   table.block_cache = rocksdb::NewLRUCache(
       std::clamp(store.memory_bytes / 8, kBlockCacheBytesMin, kBlockCacheBytesMax), 2);
-  table.block_size = 8 << 10;
-  table.format_version = 5;
-  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-  table.whole_key_filtering = false;
-  // Index and filter in pieces, in the cache: bounded whatever the size of the state.
-  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
-  table.partition_filters = true;
-  table.cache_index_and_filter_blocks = true;
-  table.pin_top_level_index_and_filter = true;
-  table.metadata_block_size = 4 << 10;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
 }
 
 // A file writer takes the compression of the last level where levels have their own, and flushed
-// files are to have none.
+// files are to have none. Their filters and indexes are in one piece: files of a flush overlap
+// until they are compacted, so each is asked for each key, and there are few of them.
 rocksdb::Options FlushOptions(rocksdb::Options options) {
   options.compression_per_level.clear();
+  rocksdb::BlockBasedTableOptions table = TableOptions();
+  table.index_type = rocksdb::BlockBasedTableOptions::kBinarySearch;
+  table.partition_filters = false;
+  table.cache_index_and_filter_blocks = false;  // a writer has no cache
+  table.no_block_cache = true;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
 }
 
@@ -127,6 +143,8 @@ struct Disk::Impl {
   rocksdb::Options options;
   std::unique_ptr<rocksdb::DB> db;
   Step opened_step;
+  bool read_only = false;
+  bool compacts = false;
   int next_file = 0;
 
   Status Load();
@@ -136,64 +154,13 @@ struct Disk::Impl {
   }
 };
 
-// Writes the sorted files of one flush.
-class FlushWriter {
- public:
-  FlushWriter(rocksdb::Options options, std::string prefix)
-      : options_(std::move(options)), prefix_(std::move(prefix)) {}
-
-  Status Put(std::string_view key, std::string_view value) {
-    TRY(Open());
-    ++result_.entries;
-    return Checked(writer_->Put(ToSlice(key), ToSlice(value)));
-  }
-  Status Delete(std::string_view key) {
-    TRY(Open());
-    ++result_.entries;
-    return Checked(writer_->Delete(ToSlice(key)));
-  }
-  Status DeleteTable(TableId table) {
-    TRY(Open());
-    const std::string begin = ShardPrefix(table, 0).substr(0, kTableIdBytes);
-    return Checked(writer_->DeleteRange(begin, PrefixEnd(begin)));
-  }
-  Status Finish() {
-    if (writer_ == nullptr) return Ok();
-    rocksdb::ExternalSstFileInfo info;
-    TRY(Checked(writer_->Finish(&info)));
-    result_.bytes += info.file_size;
-    writer_.reset();
-    return Ok();
-  }
-  const std::vector<std::string>& files() const { return files_; }
-  const FlushResult& result() const { return result_; }
-
- private:
-  Status Checked(const rocksdb::Status& status) {
-    if (status.ok()) return Ok();
-    return FromRocks(status, "write state file " + files_.back());
-  }
-  Status Open() {
-    if (writer_ != nullptr && writer_->FileSize() >= kFileBytes) TRY(Finish());
-    if (writer_ != nullptr) return Ok();
-    files_.push_back(prefix_ + "-" + std::to_string(files_.size()) + ".sst");
-    writer_ = std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), options_);
-    return Checked(writer_->Open(files_.back()));
-  }
-
-  const rocksdb::Options options_;
-  const std::string prefix_;
-  std::unique_ptr<rocksdb::SstFileWriter> writer_;
-  std::vector<std::string> files_;
-  FlushResult result_;
-};
-
 Disk::Disk(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Disk::~Disk() = default;
 
 Result<std::unique_ptr<Disk>> Disk::Open(const StoreOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->directory = options.directory;
+  impl->read_only = options.read_only;
   rocksdb::Env* base = options.env != nullptr ? options.env : rocksdb::Env::Default();
   impl->files = std::make_shared<CarefulFiles>(base->GetFileSystem());
   impl->env = rocksdb::NewCompositeEnv(impl->files);
@@ -257,111 +224,56 @@ Status Disk::Impl::ClearIncoming() const {
 }
 
 Step Disk::opened_step() const { return impl_->opened_step; }
-
-namespace {
-
-constexpr ptrdiff_t kEntriesAhead = 8;
-
-Status WriteTable(FlushWriter& writer, TableId id, std::vector<TableBuffer*>& buffers) {
-  for (TableBuffer* buffer : buffers) buffer->Sort();
-  std::string key;
-  for (int shard = 0; shard < rows::kVirtualShards; ++shard) {
-    key = ShardPrefix(id, static_cast<uint8_t>(shard));
-    for (const TableBuffer* buffer : buffers) {
-      const auto [begin, end] = buffer->Shard(shard);
-      for (const auto* entry = begin; entry != end; ++entry) {
-        // Sorted entries lie anywhere in the buffer.
-        if (end - entry > kEntriesAhead) __builtin_prefetch(entry[kEntriesAhead].data);
-        key.resize(kTableIdBytes + 1);
-        key.append(entry->key());
-        if (entry->deleted) {
-          TRY(writer.Delete(key));
-        } else {
-          TRY(writer.Put(key, entry->value()));
-        }
-      }
-    }
-  }
-  return Ok();
-}
-
-Status WriteMutations(FlushWriter& writer, const std::map<std::string, const Mutation*>& last) {
-  for (const auto& [key, mutation] : last) {
-    const std::string disk_key = RuntimeKey(mutation->table, key);
-    if (mutation->value.has_value()) {
-      TRY(writer.Put(disk_key, *mutation->value));
-    } else {
-      TRY(writer.Delete(disk_key));
-    }
-  }
-  return Ok();
-}
-
-Status WriteFiles(FlushWriter& writer, FlushJob& job) {
-  // The drops lie in a file of their own, the first one: later files of one ingestion are newer.
-  for (const TableId id : job.drops) TRY(writer.DeleteTable(id));
-  TRY(writer.Finish());
-  std::map<TableId, std::vector<TableBuffer*>> tables;
-  for (FlushBuffer& worker : job.workers) {
-    for (auto& [id, buffer] : worker.tables) {
-      if (buffer.size() > 0) tables[id].push_back(&buffer);
-    }
-  }
-  std::map<TableId, std::map<std::string, const Mutation*>> mutations;
-  for (const Mutation& mutation : job.mutations) {
-    mutations[mutation.table][mutation.key] = &mutation;
-    tables.try_emplace(mutation.table);
-  }
-  for (auto& [id, buffers] : tables) {
-    TRY(WriteTable(writer, id, buffers));
-    if (const auto found = mutations.find(id); found != mutations.end()) {
-      TRY(WriteMutations(writer, found->second));
-    }
-  }
-  std::string step;
-  PutFixed(step, job.step.value);
-  TRY(writer.Put(RuntimeKey(kMetaTable, kEncodingsKey), Encodings()));
-  TRY(writer.Put(RuntimeKey(kMetaTable, kFlushedStepKey), step));
-  return writer.Finish();
-}
-
-}  // namespace
+std::string Disk::cold_directory() const { return impl_->read_only ? "" : impl_->directory; }
 
 Result<FlushResult> Disk::Ingest(FlushJob& job) {
-  FlushWriter writer(FlushOptions(impl_->options), impl_->directory + "/" + std::string(kIncoming) +
-                                                       "/" + std::to_string(impl_->next_file++));
-  TRY(WriteFiles(writer, job));
+  const std::vector<Mutation> last = {
+      {kMetaTable, std::string(kEncodingsKey), Encodings()},
+      {kMetaTable, std::string(kFlushedStepKey), FixedBytes(job.step.value)}};
+  TRY(const FlushFiles files,
+      WriteFlushFiles(
+          job, last, FlushOptions(impl_->options),
+          impl_->directory + "/" + std::string(kIncoming) + "/" +
+              std::to_string(impl_->next_file++),
+          std::clamp<size_t>(std::thread::hardware_concurrency(), 1, kFlushThreadsMax)));
   rocksdb::IngestExternalFileOptions ingest;
   ingest.move_files = true;
   ingest.write_global_seqno = false;
   // Readers that hold an iterator keep their version; no snapshot outlives a call.
   ingest.snapshot_consistency = true;
   impl_->files->BeginIngestion();
-  const auto status = impl_->db->IngestExternalFile(writer.files(), ingest);
+  const auto status = impl_->db->IngestExternalFile(files.paths, ingest);
   if (!status.ok()) return FromRocks(status, fmt::format("flush step {}", job.step.value));
   impl_->files->EndIngestion();
-  return writer.result();
+  if (!std::exchange(impl_->compacts, true)) {
+    const auto enabled = impl_->db->EnableAutoCompaction({impl_->db->DefaultColumnFamily()});
+    if (!enabled.ok()) return FromRocks(enabled, "let state be compacted");
+  }
+  return files.result;
 }
 
-Status Disk::MultiGet(const std::vector<std::string>& keys,
-                      std::vector<std::optional<std::string>>& values) const {
+Status Disk::MultiGet(
+    std::span<const std::string_view> keys,
+    const std::function<Status(size_t at, std::optional<std::string_view> value)>& visit) const {
   constexpr size_t kBatch = 256;
-  std::vector<size_t> order(keys.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return keys[a] < keys[b]; });
-  values.assign(keys.size(), std::nullopt);
+  std::vector<uint32_t> order(keys.size());
+  std::iota(order.begin(), order.end(), uint32_t{0});
+  SortByBytes<uint32_t>()(
+      std::span(order), [&](uint32_t at) { return keys[at]; }, [](uint32_t at) { return at; });
   std::vector<rocksdb::Slice> slices(kBatch);
   std::vector<rocksdb::Status> statuses(kBatch);
+  std::vector<rocksdb::PinnableSlice> found(kBatch);
   for (size_t begin = 0; begin < keys.size(); begin += kBatch) {
     const size_t count = std::min(kBatch, keys.size() - begin);
-    std::vector<rocksdb::PinnableSlice> found(count);
     for (size_t i = 0; i < count; ++i) slices[i] = ToSlice(keys[order[begin + i]]);
     impl_->db->MultiGet({}, impl_->db->DefaultColumnFamily(), count, slices.data(), found.data(),
                         statuses.data(), true);
     for (size_t i = 0; i < count; ++i) {
-      if (statuses[i].IsNotFound()) continue;
-      if (!statuses[i].ok()) return FromRocks(statuses[i], "read state");
-      values[order[begin + i]] = found[i].ToString();
+      if (!statuses[i].ok() && !statuses[i].IsNotFound())
+        return FromRocks(statuses[i], "read state");
+      TRY(visit(order[begin + i],
+                statuses[i].ok() ? std::optional(FromSlice(found[i])) : std::nullopt));
+      found[i].Reset();
     }
   }
   return Ok();

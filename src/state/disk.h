@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,13 +44,17 @@ class Disk {
 
   // What the disk held when it was opened.
   Step opened_step() const;
+  // Where files without a name may be made; empty where nothing may be written.
+  std::string cold_directory() const;
 
   // Writes all of the job or nothing.
   Result<FlushResult> Ingest(FlushJob& job);
 
-  // Looks keys up together; nullopt: not there.
-  Status MultiGet(const std::vector<std::string>& keys,
-                  std::vector<std::optional<std::string>>& values) const;
+  // Looks keys up together, in ascending order, and calls `visit` with the place of each key and
+  // its value, nullopt where it is not there.
+  Status MultiGet(
+      std::span<const std::string_view> keys,
+      const std::function<Status(size_t at, std::optional<std::string_view> value)>& visit) const;
   using Visit = std::function<Status(std::string_view key, std::string_view value)>;
   // Visits the entries whose key begins with one of `prefixes`, each the prefix of one group
   // (table, shard and key), in ascending order of the prefixes. `visit` gets the prefix's place and

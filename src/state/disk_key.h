@@ -44,11 +44,17 @@ inline std::string ShardPrefix(TableId table, uint8_t shard) {
   out.push_back(static_cast<char>(shard));
   return out;
 }
-inline std::string DiskKey(TableId table, uint8_t shard, std::string_view key) {
-  std::string out = ShardPrefix(table, shard);
-  out.resize(kKeyOffset);
-  WriteKeyLength(out.data() + kTableIdBytes + 1, key.size());
+inline void AppendDiskKey(std::string& out, TableId table, uint8_t shard, std::string_view key) {
+  PutBig(out, table.value);
+  out.push_back(static_cast<char>(shard));
+  char length[kKeyLengthBytes];
+  WriteKeyLength(length, key.size());
+  out.append(length, sizeof(length));
   out.append(key);
+}
+inline std::string DiskKey(TableId table, uint8_t shard, std::string_view key) {
+  std::string out;
+  AppendDiskKey(out, table, shard, key);
   return out;
 }
 inline std::string RuntimeKey(TableId table, std::string_view key) {

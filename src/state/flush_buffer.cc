@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "rows/key.h"
 #include "state/disk_key.h"
+#include "state/sort_by_bytes.h"
 
 namespace millrace::state {
 namespace {
@@ -50,40 +51,27 @@ void TableBuffer::Append(uint8_t shard, std::string_view key, std::string_view r
                            static_cast<uint16_t>(value.size()), deleted, shard});
 }
 
-void TableBuffer::Sort() {
+void TableBuffer::CutIntoShards() {
   shard_begin_.assign(rows::kVirtualShards + 1, 0);
   for (const Entry& entry : entries_) ++shard_begin_[entry.shard + 1];
   for (int s = 0; s < rows::kVirtualShards; ++s) shard_begin_[s + 1] += shard_begin_[s];
-  std::vector<Entry> sorted(entries_.size());
+  std::vector<Entry> cut(entries_.size());
   std::vector<size_t> next(shard_begin_.begin(), shard_begin_.end() - 1);
-  for (const Entry& entry : entries_) sorted[next[entry.shard]++] = entry;
-  entries_.swap(sorted);
-  std::vector<size_t> begins{0};
-  auto out = entries_.begin();
-  for (int s = 0; s < rows::kVirtualShards; ++s) {
-    const auto begin = entries_.begin() + static_cast<ptrdiff_t>(shard_begin_[s]);
-    const auto end = entries_.begin() + static_cast<ptrdiff_t>(shard_begin_[s + 1]);
-    // A shard's keys are few enough for the cache; fetched together, not one by one as the sort
-    // meets them.
-    for (auto entry = begin; entry != end; ++entry) __builtin_prefetch(entry->data);
-    std::sort(begin, end, [](const Entry& a, const Entry& b) {
-      const int order = a.key().compare(b.key());
-      return order != 0 ? order < 0 : a.deleted < b.deleted;
-    });
-    const auto first = out;
-    for (auto entry = begin; entry != end; ++entry) {
-      if (out != first && std::prev(out)->key() == entry->key()) continue;
-      *out++ = *entry;
-    }
-    begins.push_back(static_cast<size_t>(out - entries_.begin()));
-  }
-  entries_.erase(out, entries_.end());
-  shard_begin_.swap(begins);
+  for (const Entry& entry : entries_) cut[next[entry.shard]++] = entry;
+  entries_.swap(cut);
 }
 
-std::pair<const TableBuffer::Entry*, const TableBuffer::Entry*> TableBuffer::Shard(
-    int shard) const {
-  return {entries_.data() + shard_begin_[shard], entries_.data() + shard_begin_[shard + 1]};
+std::span<const TableBuffer::Entry> TableBuffer::SortShard(int shard) {
+  const std::span<Entry> entries(entries_.data() + shard_begin_[shard], ShardSize(shard));
+  // A shard's keys are few enough for the cache; fetched together, not one by one as the sort meets
+  // them.
+  for (const Entry& entry : entries) __builtin_prefetch(entry.data);
+  SortByBytes<Entry>()(
+      entries, [](const Entry& entry) { return entry.key(); },
+      [](const Entry& entry) { return entry.deleted ? 1 : 0; });
+  const auto end = std::unique(entries.begin(), entries.end(),
+                               [](const Entry& a, const Entry& b) { return a.key() == b.key(); });
+  return entries.first(static_cast<size_t>(end - entries.begin()));
 }
 
 size_t FlushBuffer::memory_bytes() const {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -38,10 +39,13 @@ class TableBuffer {
   size_t size() const { return entries_.size(); }
   size_t memory_bytes() const { return block_bytes_ + entries_.capacity() * sizeof(Entry); }
 
-  // Sorts by (shard, key). Where a key was both put and deleted, the put stays: see BagTable.
-  void Sort();
-  // After Sort: the entries of one shard, ascending, each key once.
-  std::pair<const Entry*, const Entry*> Shard(int shard) const;
+  // Puts the entries of each shard side by side. Nothing is added afterwards.
+  void CutIntoShards();
+  // REQUIRES of both: CutIntoShards was called.
+  size_t ShardSize(int shard) const { return shard_begin_[shard + 1] - shard_begin_[shard]; }
+  // The entries of a shard, ascending, each key once. Where a key was both put and deleted, the put
+  // stays: see BagTable. Different shards may be sorted by different threads.
+  std::span<const Entry> SortShard(int shard);
 
  private:
   void Append(uint8_t shard, std::string_view key, std::string_view row, std::string_view value,

@@ -175,9 +175,14 @@ Status Store::Scan(TableId table, std::string_view prefix,
 }
 
 Result<std::optional<std::string>> Store::Get(TableId table, std::string_view key) const {
-  std::vector<std::optional<std::string>> values;
-  TRY(impl_->disk->MultiGet({RuntimeKey(table, key)}, values));
-  return std::move(values.front());
+  const std::string disk_key = RuntimeKey(table, key);
+  const std::string_view keys[] = {disk_key};
+  std::optional<std::string> out;
+  TRY(impl_->disk->MultiGet(keys, [&](size_t, std::optional<std::string_view> value) {
+    if (value.has_value()) out = std::string(*value);
+    return Ok();
+  }));
+  return out;
 }
 
 void Store::Drop(TableId table) {
@@ -204,6 +209,7 @@ Store::Stats Store::stats() const {
   for (const auto& worker : impl_->workers) {
     out.memory_bytes += worker->published().memory_bytes;
     out.misses += worker->published().misses;
+    out.cold_hits += worker->published().cold_hits;
     out.evicted_entries += worker->published().evicted;
   }
   return out;

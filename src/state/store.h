@@ -103,7 +103,8 @@ class Store {
     size_t flushed_entries = 0;  // since the start
     size_t flushed_bytes = 0;
     size_t evicted_entries = 0;
-    size_t misses = 0;  // look-ups that had to ask the disk
+    size_t misses = 0;     // look-ups that had to ask RocksDB
+    size_t cold_hits = 0;  // look-ups of evicted entries that their own file answered
     double last_flush_seconds = 0;
   };
   Stats stats() const;

@@ -69,10 +69,12 @@ class StoreModel {
     CheckAll();
     evicted_ += store_->stats().evicted_entries;
     misses_ += store_->stats().misses;
+    cold_hits_ += store_->stats().cold_hits;
   }
 
   size_t evicted() const { return evicted_; }
   size_t misses() const { return misses_; }
+  size_t cold_hits() const { return cold_hits_; }
 
  private:
   void Open() {
@@ -90,6 +92,7 @@ class StoreModel {
   void Crash() {
     evicted_ += store_->stats().evicted_entries;
     misses_ += store_->stats().misses;
+    cold_hits_ += store_->stats().cold_hits;
     const int64_t least = store_->flushed_step().value;
     store_.reset();
     Open();
@@ -310,6 +313,7 @@ class StoreModel {
   std::vector<Mutation> pending_;
   size_t evicted_ = 0;
   size_t misses_ = 0;
+  size_t cold_hits_ = 0;
 };
 
 TEST(StoreModelTest, HoldsWhatTheModelHoldsThroughFlushesCrashesAndDrops) {
@@ -326,6 +330,7 @@ TEST(StoreModelTest, HoldsWhatTheModelHoldsWithMemoryForAFractionOfTheState) {
   model.Run(400);
   EXPECT_GT(model.evicted(), 100u);
   EXPECT_GT(model.misses(), 100u);
+  EXPECT_GT(model.cold_hits(), 100u);
 }
 
 }  // namespace

@@ -131,6 +131,74 @@ TEST_F(StoreTest, StaysNearItsBudgetWithAStateManyTimesLarger) {
   EXPECT_EQ(entries, static_cast<size_t>(kKeys));
 }
 
+TEST_F(StoreTest, WritesAFlushOfManyEntriesOnSeveralThreads) {
+  constexpr int kKeys = 120000;
+  constexpr TableId kRuntime{7};
+  Open();
+  ASSERT_TRUE(Count(Keys(0, kKeys)).ok());
+  std::vector<Mutation> mutations;
+  for (int i = 0; i < kKeys; ++i) {
+    mutations.push_back({kRuntime, "entry " + std::to_string(i % 50000), std::to_string(i)});
+  }
+  store_->BeginFlush(Step{++step_}, std::move(mutations));
+  ASSERT_TRUE(store_->FinishFlush().ok());
+  EXPECT_EQ(store_->stats().flushed_entries, size_t{kKeys} + 50000 + 2);
+  Open();
+  EXPECT_EQ(store_->flushed_step(), Step{1});
+  size_t cells = 0;
+  ASSERT_TRUE(Cells()
+                  .ForEach([&](std::string_view, const std::byte* cell) {
+                    ++cells;
+                    int64_t count;
+                    std::memcpy(&count, cell, sizeof(count));
+                    ASSERT_EQ(count, 1);
+                  })
+                  .ok());
+  EXPECT_EQ(cells, size_t{kKeys});
+  size_t entries = 0;
+  ASSERT_TRUE(store_
+                  ->Scan(kRuntime, {},
+                         [&](std::string_view key, std::string_view value) {
+                           // The last of the changes of a key.
+                           const int i = std::stoi(std::string(key.substr(6)));
+                           const int last = i < kKeys - 100000 ? i + 100000 : i + 50000;
+                           EXPECT_EQ(value, std::to_string(last));
+                           ++entries;
+                           return Ok();
+                         })
+                  .ok());
+  EXPECT_EQ(entries, 50000u);
+}
+
+TEST_F(StoreTest, FindsWhatItEvictedWithoutAskingRocksDb) {
+  Open(1, 256 << 10);
+  ASSERT_TRUE(Count(Keys(0, 10000)).ok());
+  Flush();
+  ASSERT_TRUE(store_->worker(0).AfterStep().ok());
+  ASSERT_GT(store_->stats().evicted_entries, 5000u);
+  EXPECT_EQ(Found(Keys(0, 10000)), 10000u);
+  EXPECT_EQ(Found(Keys(10000, 11000)), 0u);
+  // But for pages that were full once.
+  EXPECT_LT(Misses(), 300u);
+  EXPECT_GT(store_->stats().cold_hits, 5000u);
+}
+
+TEST_F(StoreTest, DoesNotBringBackWhatWasErasedAfterItWasEvicted) {
+  Open(1, 64 << 10);
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(Count(Keys(0, 3000)).ok());
+    Flush();
+    ASSERT_TRUE(store_->worker(0).AfterStep().ok());  // evicts
+    std::vector<std::byte*> cells;
+    ASSERT_TRUE(Cells().Find(Keys(0, 1000), cells).ok());
+    for (std::byte* cell : cells) Cells().Erase(cell);
+    Flush();
+    ASSERT_TRUE(store_->worker(0).AfterStep().ok());
+    EXPECT_EQ(Found(Keys(0, 3000)), 2000u);
+    names_.clear();
+  }
+}
+
 TEST_F(StoreTest, WantsAFlushOnlyWhileDirtyEntriesFillTheMemory) {
   Open(1, 1 << 20);
   ASSERT_TRUE(Count(Keys(0, 1000)).ok());

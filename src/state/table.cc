@@ -1,6 +1,7 @@
 #include "state/table.h"
 
 #include "base/check.h"
+#include "base/logging.h"
 #include "rows/key.h"
 #include "state/disk_key.h"
 
@@ -28,9 +29,8 @@ bool Table::WriteFrozen(size_t count) {
   return true;
 }
 
-size_t Table::Evict(size_t slots) {
+void Table::Evict(size_t slots) {
   constexpr size_t kAhead = 8;
-  size_t evicted = 0;
   for (; slots > 0; --slots) {
     const size_t mask = index_.slot_count() - 1;
     const Arena::Ref ahead = index_.slot((hand_ + kAhead) & mask).ref;
@@ -40,13 +40,38 @@ size_t Table::Evict(size_t slots) {
     if (ref != 0 && TryEvict(ref)) {
       // Another entry may have moved into the slot: it is looked at next.
       index_.RemoveAt(hand_);
-      ++evicted;
+      evicted_.push_back(ref);
     } else {
       ++hand_;
     }
   }
-  worker_.evicted += evicted;
-  return evicted;
+  worker_.evicted += evicted_.size();
+  if (!evicted_.empty()) LeaveEvicted();
+}
+
+void Table::MakeCold() {
+  if (cold_tried_ || worker_.cold_directory.empty()) return;
+  cold_tried_ = true;
+  auto cold = ColdEntries::Create(worker_.cold_directory, /*complete=*/!has_disk_);
+  if (cold.ok()) {
+    cold_ = std::move(*cold);
+  } else {
+    LOG_WARNING("evicted state is read from RocksDB only", "error={}", cold.error().message());
+  }
+}
+
+void Table::LeaveEvicted() {
+  MakeCold();
+  has_disk_ = true;
+  for (size_t begin = 0; begin < evicted_.size(); begin += kColdLanes) {
+    const auto lane =
+        std::span(evicted_).subspan(begin, std::min(kColdLanes, evicted_.size() - begin));
+    if (cold_ != nullptr) {
+      for (const Arena::Ref ref : lane) cold_->Prefetch(worker_.arena.At<RecordHeader>(ref)->tag);
+    }
+    for (const Arena::Ref ref : lane) Leave(ref);
+  }
+  evicted_.clear();
 }
 
 RecordHeader* Table::FindInMemory(const Key& key) const {

@@ -20,11 +20,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "state/arena.h"
+#include "state/cold_entries.h"
 #include "state/disk.h"
 #include "state/flush_buffer.h"
 #include "state/hash_index.h"
@@ -40,8 +43,12 @@ struct WorkerContext {
   int workers;
   bool parity = false;    // of the entries that become dirty now
   bool flushing = false;  // from the freeze until the files are ingested
-  size_t misses = 0;
+  size_t misses = 0;      // look-ups that had to ask RocksDB
+  size_t cold_hits = 0;   // look-ups that the file of evicted entries answered
   size_t evicted = 0;
+  std::string cold_directory = {};  // of the files of evicted entries; empty: there are none
+  // What failed where nothing can be returned: the end of the step tells it.
+  Status error = {};
 };
 
 enum Flag : uint8_t {
@@ -86,8 +93,7 @@ class Table {
   // No pointer given out is in use any more.
   virtual void EndStep() {}
   // Looks at up to `slots` slots from where it stopped the last time and evicts what it may.
-  // Returns how many entries went.
-  size_t Evict(size_t slots);
+  void Evict(size_t slots);
   size_t slot_count() const { return index_.slot_count(); }
   size_t memory_bytes() const {
     return index_.memory_bytes() + (dirty_.capacity() + frozen_.capacity()) * sizeof(Arena::Ref);
@@ -100,8 +106,11 @@ class Table {
   // Writes one entry of the frozen list if it is still frozen, and frees it if it was kept for the
   // list only.
   virtual void WriteListed(Arena::Ref ref) = 0;
-  // Evicts the record unless something speaks against it.
+  // Whether nothing speaks against evicting the record.
   virtual bool TryEvict(Arena::Ref ref) = 0;
+  // Moves an evicted record, of which the index does not know any more, to `cold_` where there is
+  // one, and frees it.
+  virtual void Leave(Arena::Ref ref) = 0;
 
   bool IsFrozen(uint32_t flags) const {
     return (flags & kDirty) != 0 && ((flags & kDirtyParity) != 0) != worker_.parity;
@@ -131,6 +140,13 @@ class Table {
   // under way together.
   template <typename Visit>
   void LookUp(std::span<const Key> keys, const Visit& visit);
+  // Asks `cold_` for the keys that `missing_` names, and calls take(key, found), a Status, for
+  // each that is here or nowhere. The others are named by `asked_`, to be looked for in RocksDB.
+  template <typename Take>
+  Status FindCold(std::span<const Key> keys, const Take& take);
+  void NoteError(Status status) {
+    if (!status.ok() && worker_.error.ok()) worker_.error = std::move(status);
+  }
   // A record with header and key; the rest is not filled, the index does not know it.
   RecordHeader* NewRecord(const Key& key, uint32_t flags);
   RecordHeader* Create(const Key& key, uint32_t flags);
@@ -146,6 +162,20 @@ class Table {
   size_t frozen_next_ = 0;
   TableBuffer* out_ = nullptr;
   size_t hand_ = 0;
+  std::vector<size_t> missing_;  // places in the keys of a call, not found in memory
+  std::vector<size_t> asked_;
+  // Made when something is evicted for the first time.
+  std::unique_ptr<ColdEntries> cold_;
+
+ private:
+  // Pages of `cold_` whose memory accesses are under way together.
+  static constexpr size_t kColdLanes = 16;
+
+  void MakeCold();
+  void LeaveEvicted();
+
+  std::vector<Arena::Ref> evicted_;
+  bool cold_tried_ = false;
 };
 
 template <typename Visit>
@@ -178,6 +208,34 @@ void Table::LookUp(std::span<const Key> keys, const Visit& visit) {
       visit(begin + i, record);
     }
   }
+}
+
+template <typename Take>
+Status Table::FindCold(std::span<const Key> keys, const Take& take) {
+  asked_.clear();
+  if (cold_ == nullptr) {
+    asked_ = missing_;
+    return Ok();
+  }
+  for (size_t begin = 0; begin < missing_.size(); begin += kColdLanes) {
+    const size_t end = std::min(begin + kColdLanes, missing_.size());
+    for (size_t m = begin; m < end; ++m) {
+      cold_->Prefetch(static_cast<uint32_t>(keys[missing_[m]].hash));
+    }
+    for (size_t m = begin; m < end; ++m) {
+      const Key& key = keys[missing_[m]];
+      // An equal key of this call may have come before.
+      if (FindInMemory(key) != nullptr) continue;
+      TRY(const auto found, cold_->Find(static_cast<uint32_t>(key.hash), key.bytes));
+      if (found.where == ColdEntries::Found::Where::kUnknown) {
+        asked_.push_back(missing_[m]);
+        continue;
+      }
+      ++worker_.cold_hits;
+      TRY(take(key, found));
+    }
+  }
+  return Ok();
 }
 
 }  // namespace millrace::state

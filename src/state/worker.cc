@@ -26,7 +26,11 @@ Worker::Worker(int index, int workers, size_t budget_bytes, Disk& disk,
       disk_(disk),
       arena_(std::move(arena)),
       desk_(desk),
-      context_{.disk = disk, .arena = *arena_, .index = index, .workers = workers} {}
+      context_{.disk = disk,
+               .arena = *arena_,
+               .index = index,
+               .workers = workers,
+               .cold_directory = disk.cold_directory()} {}
 
 bool Worker::StartsWithDisk(TableId id) {
   CHECK(id != kMetaTable) << "the id of the store's own table";
@@ -34,7 +38,7 @@ bool Worker::StartsWithDisk(TableId id) {
   Result<bool> has = disk_.HasTable(id);
   if (has.ok()) return *has;
   // A table has no way to fail when it is opened: the step's end tells it.
-  if (read_error_.ok()) read_error_ = has.error();
+  if (context_.error.ok()) context_.error = has.error();
   return true;
 }
 
@@ -62,12 +66,13 @@ BagTable& Worker::Bags(TableId id, bool ordered) {
 }
 
 Status Worker::AfterStep() {
-  TRY(Status(read_error_));
+  TRY(Status(context_.error));
   TRY(desk_.health());
   NoteIngested();
   if (share_open_) WriteSlice();
   for (Table* table : tables_) table->EndStep();
   Evict();
+  TRY(Status(context_.error));
   Publish();
   last_step_end_ = Tick();
   return Ok();
@@ -177,7 +182,7 @@ void Worker::Evict() {
     // All that is left is dirty or in flight. Looking again is worth while only when there is more,
     // or after a flush.
     published_.wants_flush = true;
-    evict_again_bytes_ = used + budget_bytes_ / 16;
+    evict_again_bytes_ = used + budget_bytes_ / 4;
   } else {
     published_.wants_flush = false;
     evict_again_bytes_ = 0;
@@ -187,6 +192,7 @@ void Worker::Evict() {
 void Worker::Publish() {
   published_.memory_bytes = memory_bytes();
   published_.misses = context_.misses;
+  published_.cold_hits = context_.cold_hits;
   published_.evicted = context_.evicted;
 }
 

@@ -35,6 +35,7 @@ class Worker final : public WorkerState {
   struct Published {
     std::atomic<size_t> memory_bytes{0};
     std::atomic<size_t> misses{0};
+    std::atomic<size_t> cold_hits{0};
     std::atomic<size_t> evicted{0};
     std::atomic<bool> wants_flush{false};
   };
@@ -72,7 +73,6 @@ class Worker final : public WorkerState {
   const std::unique_ptr<Arena> arena_;
   FlushDesk& desk_;
   WorkerContext context_;
-  Status read_error_;  // of opening a table
   std::map<TableId, std::unique_ptr<CellTableImpl>> cells_;
   std::map<TableId, std::unique_ptr<BagTableImpl>> bags_;
   std::vector<Table*> tables_;
