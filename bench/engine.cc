@@ -2,10 +2,12 @@
 // of the whole process.
 //
 //   bench_engine [--rows N] [--batch N] [--workers N] [--hot SHARE] [--views N] [--only NAME]
-//                [--json]
+//                [--memory MB] [--json]
 //
 // filter_project   two comparisons and arithmetic, no state
 // group_1m         count(*) and sum over 1,000,000 BIGINT keys in random order
+// group_skewed     the same, keys drawn as the product of four uniform draws: a tenth of them takes
+//                  four fifths of the rows
 // min_max          min and max over 100,000 keys of rows that may be retracted
 // count_distinct   count(DISTINCT b) over 100,000 keys, b one of 1,000,000
 // join_1m          two streams of N unique keys each, both arriving at the same time
@@ -51,6 +53,7 @@ struct Options {
   double hot = 0;
   int64_t views = 1000;
   std::string only;
+  double memory_mb = static_cast<double>(state::StoreOptions{}.memory_bytes) / 1e6;
   bool json = false;
 };
 
@@ -171,19 +174,23 @@ struct Workload {
 // Keys from 0 on, evenly, but for the hot one's share.
 class Keys {
  public:
-  Keys(const Options& options, Random& random, uint64_t count)
+  Keys(const Options& options, Random& random, uint64_t count, bool skewed = false)
       : hot_per_million_(static_cast<uint64_t>(options.hot * 1e6)),
         random_(random),
-        count_(count) {}
+        count_(count),
+        skewed_(skewed) {}
   int64_t Next() {
     if (hot_per_million_ > 0 && random_.Below(1'000'000) < hot_per_million_) return 0;
-    return static_cast<int64_t>(random_.Below(count_));
+    uint64_t key = random_.Below(count_);
+    for (int i = 0; skewed_ && i < 3; ++i) key = key * random_.Below(count_) / count_;
+    return static_cast<int64_t>(key);
   }
 
  private:
   const uint64_t hot_per_million_;
   Random& random_;
   const uint64_t count_;
+  const bool skewed_;
 };
 
 Workload FilterProject(Binder& binder, const Options& options) {
@@ -206,10 +213,10 @@ Workload FilterProject(Binder& binder, const Options& options) {
 }
 
 Workload Grouped(const Options& options, std::string name, uint64_t keys, uint64_t values,
-                 std::vector<AggregateCall> calls, bool insert_only) {
+                 std::vector<AggregateCall> calls, bool insert_only, bool skewed = false) {
   Workload work{std::move(name), {}, {}, {}};
   Random random(2);
-  Keys draw(options, random, keys);
+  Keys draw(options, random, keys, skewed);
   work.sources["t"] = Generate(options.rows, [&](size_t) {
     return std::array<int64_t, 3>{draw.Next(), static_cast<int64_t>(random.Below(values)), 0};
   });
@@ -364,6 +371,7 @@ void Run(const Options& options, duckdb::DuckDB& database, Workload work) {
   state::StoreOptions store_options;
   store_options.directory = directory;
   store_options.workers = options.workers;
+  store_options.memory_bytes = static_cast<size_t>(options.memory_mb * 1e6);
   {
     auto store = Must(state::Store::Open(store_options));
     Engine::Options engine_options;
@@ -387,7 +395,8 @@ void Run(const Options& options, duckdb::DuckDB& database, Workload work) {
       input.step.value += 1;
       for (auto& [name, reader] : readers) rows += reader->Advance(options.batch / readers.size());
       Must(engine->Step(input));
-      if (SecondsSince(last_flush) < kFlushAfterSeconds || store->flushing()) continue;
+      const bool due = SecondsSince(last_flush) >= kFlushAfterSeconds || store->wants_flush();
+      if (!due || store->flushing()) continue;
       store->BeginFlush(input.step, {});
       last_flush = Tick();
     }
@@ -413,6 +422,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--views", options.views, "of filter_many and filter_idle");
   app.add_option("--only", options.only, "just this workload");
+  app.add_option("--memory", options.memory_mb, "MB for the state; the rest lies on disk");
   app.add_flag("--json", options.json, "one JSON object per line");
   CLI11_PARSE(app, argc, argv);
   duckdb::DuckDB database(nullptr);
@@ -425,6 +435,11 @@ int main(int argc, char** argv) {
     Run(options, database,
         Grouped(options, "group_1m", 1'000'000, 100,
                 {binder.Call("count(*)", {}), binder.Call("sum(b)", {1})}, true));
+  }
+  if (wanted("group_skewed")) {
+    Run(options, database,
+        Grouped(options, "group_skewed", 1'000'000, 100,
+                {binder.Call("count(*)", {}), binder.Call("sum(b)", {1})}, true, /*skewed=*/true));
   }
   if (wanted("min_max")) {
     Run(options, database,

@@ -76,6 +76,7 @@ Result<std::unique_ptr<Dataflow>> Dataflow::Start(const DataflowOptions& options
   state::StoreOptions store_options;
   store_options.directory = options.directory;
   store_options.workers = options.workers;
+  store_options.memory_bytes = options.memory_bytes;
   TRY(flow->store_, state::Store::Open(store_options));
   stream::Engine::Options engine_options;
   engine_options.workers = options.workers;
@@ -128,7 +129,8 @@ Result<rows::Batch> Dataflow::Step(const std::map<std::string, stream::SourceRea
     TRY(rows::Batch closed, RunStep(input));
     change.Append(std::move(closed));
   }
-  if (SecondsSince(last_flush_) >= kFlushAfterSeconds && !store_->flushing()) {
+  if (store_->wants_flush() ||
+      (SecondsSince(last_flush_) >= kFlushAfterSeconds && !store_->flushing())) {
     store_->BeginFlush(step_, {});
     last_flush_ = Tick();
   }

@@ -27,6 +27,7 @@ struct DataflowOptions {
   std::string directory;  // of the state, to be made
   bool gather = false;    // Step gives the view's changes
   bool emit_on_close = false;
+  size_t memory_bytes = state::StoreOptions{}.memory_bytes;
   // How streams are read, by relation name; those not named have a plain Source.
   std::map<std::string, stream::Plan> stream_plans = {};
 };

@@ -2,7 +2,8 @@
 // state and flushes included, the result not looked at. README.md says what is measured.
 //
 //   bench_nexmark --query q4[,q5…|all] [--source generator|log] [--events N] [--workers N]
-//                 [--rate N] [--step N] [--emit close] [--samples N] [--operators] [--explain]
+//                 [--rate N] [--step N] [--emit close] [--samples N] [--memory MB] [--operators]
+//                 [--explain]
 //                 [--json]
 #include <sys/resource.h>
 
@@ -29,6 +30,7 @@ struct Options {
   int64_t step_events = 40'000;
   int workers = 1;
   int64_t samples = 0;
+  double memory_mb = static_cast<double>(state::StoreOptions{}.memory_bytes) / 1e6;
   GeneratorOptions generator;
   bool operators = false;
   bool explain = false;
@@ -121,8 +123,11 @@ Result<std::unique_ptr<Events>> EventsOf(const Options& options, const Generator
 Result<Measured> Run(const Options& options, const Query& query, const Generator& generator,
                      sql::Database& database, const std::string& directory) {
   TRY(auto events, EventsOf(options, generator, database, directory + "/log"));
-  DataflowOptions flow_options{options.workers, directory + "/state", false,
-                               options.emit == "close" && query.windowed, events->Plans()};
+  DataflowOptions flow_options{.workers = options.workers,
+                               .directory = directory + "/state",
+                               .emit_on_close = options.emit == "close" && query.windowed,
+                               .memory_bytes = static_cast<size_t>(options.memory_mb * 1e6),
+                               .stream_plans = events->Plans()};
   TRY(auto flow, Dataflow::Start(flow_options, database, query.select));
   if (options.explain) std::printf("%s\n", flow->Explain().c_str());
   Measured measured;
@@ -272,6 +277,8 @@ int main(int argc, char** argv) {
   app.add_option("--events", options.events, "people, auctions and bids");
   app.add_option("--step", options.step_events, "events per step")->check(CLI::PositiveNumber);
   app.add_option("--workers", options.workers, "worker threads")->check(CLI::PositiveNumber);
+  app.add_option("--memory", options.memory_mb, "MB for the state; the rest lies on disk")
+      ->check(CLI::PositiveNumber);
   app.add_option("--rate", options.generator.rate, "events per second of event time")
       ->check(CLI::Range(1, 1'000'000));
   app.add_option("--seed", options.generator.seed, "of the events");
