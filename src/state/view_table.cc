@@ -131,12 +131,17 @@ Status ViewTable::Apply(Step step, const rows::Batch& change, Step oldest_needed
     for (size_t i = 0; i < encoded.size(); ++i) {
       const size_t before = entries_;
       Entry* entry = FindOrCreate(encoded[i], StableHash(encoded[i]));
-      if (entries_ != before) created.push_back(entry);
+      const bool is_new = entries_ != before;
+      if (is_new) created.push_back(entry);
       const rows::Weight weight = entry->newest.weight + part.weight(i);
       if (weight < 0) negative.push_back(entry);
       row_count_ += part.weight(i);
       if (entry->newest.step == step) {
         entry->newest.weight = weight;
+      } else if (is_new) {
+        // No version is older than the first. Should it be gone again by the end of the step,
+        // TakeDirty sees to it.
+        entry->newest = Version{step, weight, nullptr};
       } else {
         // A weight of 0 in the newest version is history as any other: an older reader still sees
         // the row.
