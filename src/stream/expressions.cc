@@ -1,7 +1,6 @@
 #include "stream/expressions.h"
 
 #include "duckdb/common/error_data.hpp"
-#include "duckdb/common/type_visitor.hpp"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "duckdb/planner/expression/bound_cast_expression.hpp"
 #include "duckdb/planner/expression/bound_function_expression.hpp"
@@ -14,27 +13,32 @@ void AddAll(duckdb::ExpressionExecutor& executor, const std::vector<Expression>&
   for (const Expression& expression : expressions) executor.AddExpression(*expression);
 }
 
-// Whether some function keeps a state of its own between runs. The texts of its results may lie in
-// there (those of JSON do), where the next run overwrites them.
-bool KeepsState(const duckdb::Expression& expression) {
+// Whether texts of the result may lie in memory of the executor that its next run writes again:
+// functions and casts with a state of their own keep an arena in it (all of JSON), and nested
+// values are made of the executor's buffers.
+bool MayBorrowTexts(const duckdb::Expression& expression) {
+  if (expression.return_type.IsNested()) return true;
   if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_FUNCTION &&
-      expression.Cast<duckdb::BoundFunctionExpression>().function.HasInitStateCallback()) {
+      expression.Cast<duckdb::BoundFunctionExpression>().function.HasInitStateCallback())
     return true;
-  }
   if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_CAST &&
-      expression.Cast<duckdb::BoundCastExpression>().bound_cast.init_local_state != nullptr) {
+      expression.Cast<duckdb::BoundCastExpression>().bound_cast.init_local_state != nullptr)
     return true;
-  }
-  bool keeps = false;
+  bool may = false;
   duckdb::ExpressionIterator::EnumerateChildren(
-      expression, [&](const duckdb::Expression& child) { keeps = keeps || KeepsState(child); });
-  return keeps;
+      expression, [&](const duckdb::Expression& child) { may = may || MayBorrowTexts(child); });
+  return may;
 }
 
-bool HasText(const duckdb::LogicalType& type) {
-  return duckdb::TypeVisitor::Contains(type, [](const duckdb::LogicalType& part) {
-    return part.InternalType() == duckdb::PhysicalType::VARCHAR;
-  });
+ResultMemory MemoryOf(const duckdb::Expression& expression) {
+  // Refers to the input, which nobody writes any more.
+  if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_REF)
+    return ResultMemory::kOwned;
+  if (expression.return_type.IsNested()) return ResultMemory::kBorrowed;
+  if (expression.return_type.InternalType() == duckdb::PhysicalType::VARCHAR &&
+      MayBorrowTexts(expression))
+    return ResultMemory::kBorrowed;
+  return ResultMemory::kOwnedUnlessMoved;
 }
 
 }  // namespace
@@ -74,9 +78,9 @@ std::string DescribeRow(duckdb::DataChunk& chunk, size_t row) {
 ExpressionRunner::ExpressionRunner(duckdb::ClientContext& client,
                                    std::vector<Expression> expressions)
     : expressions_(std::move(expressions)), client_(client), executor_(client) {
-  for (size_t i = 0; i < expressions_.size(); ++i) {
-    types_.push_back(expressions_[i]->return_type);
-    if (HasText(types_[i]) && KeepsState(*expressions_[i])) borrowed_.push_back(i);
+  for (const Expression& expression : expressions_) {
+    types_.push_back(expression->return_type);
+    memory_.push_back(MemoryOf(*expression));
   }
   AddAll(executor_, expressions_);
 }
@@ -89,15 +93,13 @@ std::shared_ptr<duckdb::DataChunk> ExpressionRunner::NewChunk() const {
 
 Result<bool> ExpressionRunner::TryRun(duckdb::DataChunk& input, duckdb::DataChunk& out) {
   try {
+    std::vector<duckdb::const_data_ptr_t> own;
+    for (duckdb::Vector& column : out.data) own.push_back(duckdb::FlatVector::GetData(column));
     executor_.Execute(input, out);
     out.SetCardinality(input.size());
+    for (size_t i = 0; i < expressions_.size(); ++i) Own(i, own[i], out.data[i], input.size());
     // Chunks of a batch may be read by several threads, which dictionaries do not allow.
     out.Flatten();
-    for (const size_t column : borrowed_) {
-      duckdb::Vector own(types_[column], std::max<size_t>(input.size(), STANDARD_VECTOR_SIZE));
-      duckdb::VectorOperations::Copy(out.data[column], own, input.size(), 0, 0);
-      out.data[column].Reference(own);
-    }
     return true;
   } catch (const std::exception& exception) {
     failure_ = ReadableMessage(exception);
@@ -105,6 +107,18 @@ Result<bool> ExpressionRunner::TryRun(duckdb::DataChunk& input, duckdb::DataChun
       return Error(CodeOf(exception), "evaluate expressions: {}", failure_);
     return false;
   }
+}
+
+// Casts that only change the type hand on the buffer of what they cast.
+void ExpressionRunner::Own(size_t index, duckdb::const_data_ptr_t own, duckdb::Vector& column,
+                           size_t count) const {
+  const bool moved = column.GetVectorType() == duckdb::VectorType::FLAT_VECTOR &&
+                     duckdb::FlatVector::GetData(column) != own;
+  if (memory_[index] == ResultMemory::kOwned) return;
+  if (memory_[index] == ResultMemory::kOwnedUnlessMoved && !moved) return;
+  duckdb::Vector copy(column.GetType());
+  duckdb::VectorOperations::Copy(column, copy, count, 0, 0);
+  column.Reference(copy);
 }
 
 Status ExpressionRunner::RunHalves(StepContext& context, const rows::Batch::Part& part,

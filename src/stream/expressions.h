@@ -20,6 +20,14 @@
 
 namespace millrace::stream {
 
+// Where the values of a result lie. A batch outlives the next run of the executor that made it, so
+// what the executor will write again has to be copied.
+enum class ResultMemory {
+  kOwned,             // in the input, or in the result's own buffers
+  kOwnedUnlessMoved,  // in the result's own buffer, unless the result was pointed at another
+  kBorrowed,          // possibly in the executor
+};
+
 class ExpressionRunner {
  public:
   // The expressions outlive the runner (the plan's node keeps them).
@@ -37,13 +45,15 @@ class ExpressionRunner {
  private:
   // False: it threw, and `failure_` says why.
   Result<bool> TryRun(duckdb::DataChunk& input, duckdb::DataChunk& out);
+  // Copies the column where its values may be in the executor; `own`: the buffer it was given.
+  void Own(size_t index, duckdb::const_data_ptr_t own, duckdb::Vector& column, size_t count) const;
   Status RunHalves(StepContext& context, const rows::Batch::Part& part, size_t begin, size_t count,
                    rows::BatchBuilder& results, std::vector<duckdb::sel_t>& kept);
   std::shared_ptr<duckdb::DataChunk> NewChunk() const;
 
   std::vector<Expression> expressions_;
   rows::Types types_;
-  std::vector<size_t> borrowed_;  // columns whose texts may lie in a function's state
+  std::vector<ResultMemory> memory_;
   duckdb::ClientContext& client_;
   duckdb::ExpressionExecutor executor_;
   std::string failure_;
