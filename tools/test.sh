@@ -4,7 +4,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 passed=0
 failed=0
-fuzz_seconds=120
+fuzz_seconds=180
 tpch='--scale 0.02 --batches 6 --seed 2'
 if [ "${1:-}" = --all ]; then
   fuzz_seconds=1800

@@ -4,9 +4,12 @@
 //
 //   slt_runner FOLDER|FILE… [--regime NAME]
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <filesystem>
+#include <mutex>
 #include <regex>
+#include <thread>
 
 #include "base/logging.h"
 #include "runtime/test_disk.h"
@@ -26,6 +29,7 @@ struct Regime {
 };
 
 constexpr size_t kPlenty = size_t{1} << 30;
+constexpr int kThreads = 2;  // files at a time
 constexpr Regime kRegimes[] = {
     {"one-worker", 1, 200'000, kPlenty},
     {"two-workers", 2, 200'000, kPlenty},
@@ -33,6 +37,22 @@ constexpr Regime kRegimes[] = {
     {"restarts", 1, 200'000, kPlenty, Regime::Before::kRestart},
     {"kills", 2, 200'000, kPlenty, Regime::Before::kKill},
     {"tiny-memory", 2, 200'000, 24 << 20},
+};
+
+// Nothing is logged while one of these lives, on whichever thread.
+class QuietLog {
+ public:
+  QuietLog() { Change(1); }
+  ~QuietLog() { Change(-1); }
+
+ private:
+  static void Change(int by) {
+    static std::mutex mutex;
+    static int alive = 0;
+    const std::lock_guard lock(mutex);
+    alive += by;
+    SetLogLevel(alive > 0 ? LogLevel::kOff : LogLevel::kWarning);
+  }
 };
 
 class Run {
@@ -49,10 +69,9 @@ class Run {
 
   void End() {
     if (regime_.before_query == Regime::Before::kRestart) return node_.reset();
-    SetLogLevel(LogLevel::kOff);  // its last words are errors
+    QuietLog quiet;  // its last words are errors
     disk_.CutOff();
     node_.reset();
-    SetLogLevel(LogLevel::kWarning);
     disk_.ProcessDied();
   }
 
@@ -152,29 +171,62 @@ class Run {
   std::unique_ptr<runtime::Node> node_;
 };
 
-// The number of records that failed; one failure ends the file.
-int RunFile(const std::string& path, const Regime& regime, int& checked) {
+struct Outcome {
+  int checked = 0;
+  std::string failure;  // empty: none; one failure ends the file
+};
+
+Outcome RunFile(const std::string& path, const Regime& regime) {
+  Outcome outcome;
   const auto records = ParseFile(path);
-  if (!records.ok()) {
-    std::printf("FAILED %s\n", records.error().ToString().c_str());
-    return 1;
-  }
+  if (!records.ok()) return {0, records.error().ToString()};
   Run run(regime);
-  if (Status started = run.Start(); !started.ok()) {
-    std::printf("FAILED %s [%s]: start: %s\n", path.c_str(), regime.name,
-                started.error().ToString().c_str());
-    return 1;
-  }
+  if (Status started = run.Start(); !started.ok())
+    return {0, fmt::format("{} [{}]: start: {}", path, regime.name, started.error().ToString())};
   for (const Record& record : *records) {
     const std::string wrong = run.Check(record);
     if (!wrong.empty()) {
-      std::printf("FAILED %s:%d [%s]\n%s\n  %s\n", path.c_str(), record.line, regime.name,
-                  record.sql.c_str(), wrong.c_str());
-      return 1;
+      outcome.failure =
+          fmt::format("{}:{} [{}]\n{}\n  {}", path, record.line, regime.name, record.sql, wrong);
+      return outcome;
     }
-    ++checked;
+    ++outcome.checked;
   }
-  return 0;
+  return outcome;
+}
+
+struct Totals {
+  int passed = 0;
+  int failed = 0;
+  int checked = 0;
+};
+
+// Each file under each regime, some at a time: every run has a node of its own.
+Totals RunAll(const std::vector<std::string>& files, const std::string& only) {
+  std::vector<std::pair<const std::string*, const Regime*>> jobs;
+  for (const std::string& file : files) {
+    for (const Regime& regime : kRegimes) {
+      if (only.empty() || only == regime.name) jobs.emplace_back(&file, &regime);
+    }
+  }
+  std::atomic<size_t> next = 0;
+  std::mutex mutex;
+  Totals totals;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      for (size_t at = next++; at < jobs.size(); at = next++) {
+        const Outcome outcome = RunFile(*jobs[at].first, *jobs[at].second);
+        const std::lock_guard lock(mutex);
+        totals.checked += outcome.checked;
+        ++(outcome.failure.empty() ? totals.passed : totals.failed);
+        if (!outcome.failure.empty()) std::printf("FAILED %s\n", outcome.failure.c_str());
+        std::fflush(stdout);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return totals;
 }
 
 int Main(int argc, char** argv) {
@@ -197,21 +249,10 @@ int Main(int argc, char** argv) {
     std::printf("no .slt file\n0 passed, 1 failed\n");
     return 1;
   }
-  int passed = 0;
-  int failed = 0;
-  int checked = 0;
-  for (const std::string& file : files) {
-    for (const Regime& regime : kRegimes) {
-      if (!only.empty() && only != regime.name) continue;
-      const int wrong = RunFile(file, regime, checked);
-      failed += wrong;
-      passed += wrong == 0 ? 1 : 0;
-      std::fflush(stdout);
-    }
-  }
+  const Totals totals = RunAll(files, only);
   std::printf("%zu files, %d statements and queries checked\n%d passed, %d failed\n", files.size(),
-              checked, passed, failed);
-  return failed == 0 ? 0 : 1;
+              totals.checked, totals.passed, totals.failed);
+  return totals.failed == 0 ? 0 : 1;
 }
 
 }  // namespace
