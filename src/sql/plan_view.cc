@@ -1,6 +1,7 @@
 // Database::PlanView: parse, bind, optimise with the rules that help a circuit, map.
 #include <set>
 
+#include "catalog/sql_text.h"
 #include "duckdb/execution/column_binding_resolver.hpp"
 #include "duckdb/optimizer/optimizer.hpp"
 #include "duckdb/planner/expression/bound_cast_expression.hpp"
@@ -26,6 +27,15 @@ std::vector<std::string> UniqueNames(const duckdb::vector<duckdb::string>& names
     out.push_back(std::move(unique));
   }
   return out;
+}
+
+// The catalog keeps types as text, which says nothing of fields without names (row(1, 2)).
+Status CheckStorable(const rows::Column& column) {
+  if (!column.type.IsNested() || catalog::ParseType(catalog::TypeText(column.type)).ok())
+    return Ok();
+  return Error(Code::kNotSupported, "column {} has a type that cannot be stored: {}",
+               Quoted(column.name), column.type.ToString())
+      .Hint("give its fields names: {'a': 1, 'b': 2} instead of row(1, 2)");
 }
 
 // The plan's columns under the names of the SELECT, NULLs without a type as INTEGER (DuckDB's own
@@ -88,6 +98,7 @@ Result<ViewPlan> MapView(duckdb::ClientContext& client, ResidentFunctions& resid
     column.name = output.names[i];
     column.type = output.types[i];
     column.id = static_cast<int>(i);
+    TRY(CheckStorable(column));
     out.schema.columns.push_back(std::move(column));
   }
   out.key = mapper.plan().key(root).value_or(Columns());
