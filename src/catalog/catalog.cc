@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "catalog/stream_versions.h"
+
 namespace millrace::catalog {
 namespace {
 
@@ -296,6 +298,19 @@ std::string Catalog::DependencyOf(std::string_view name) const {
   }
   if (IsOutside(lower)) return "";
   return std::string(name);
+}
+
+std::optional<Catalog> Catalog::AsOf(uint64_t generation) const {
+  std::optional<Catalog> then;
+  for (const auto& [key, object] : objects_) {
+    const auto* stream = std::get_if<StreamDefinition>(&object.definition);
+    if (stream == nullptr) continue;
+    std::optional<StreamDefinition> earlier = catalog::AsOf(*stream, generation);
+    if (!earlier) continue;
+    if (!then) then = *this;
+    then->objects_.at(key).definition = *std::move(earlier);
+  }
+  return then;
 }
 
 std::vector<const Object*> Catalog::NeededBy(Kind kind, std::string_view name) const {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -110,6 +111,10 @@ class Catalog {
   // the name, which is then missing.
   std::string DependencyOf(std::string_view name) const;
   std::vector<std::string> RelationNames() const;  // for "did you mean"
+
+  // The catalog as what was bound at that generation sees it: streams with the columns that they
+  // had then. None: no stream's columns have changed since.
+  std::optional<Catalog> AsOf(uint64_t generation) const;
 
   // What is being built, by number.
   const std::map<uint64_t, Build>& builds() const { return builds_; }

@@ -1,4 +1,5 @@
 // Reads the catalog's log record, of this version and those before.
+#include <algorithm>
 #include <functional>
 
 #include "base/coding.h"
@@ -111,7 +112,24 @@ Result<EndpointDefinition::Parameter> GetParameter(Reader& in) {
   return parameter;
 }
 
-Result<Definition> GetStream(Reader& in) {
+Status GetAliases(Reader& in, rows::Schema& schema) {
+  for (rows::Column& column : schema.columns) {
+    TRY(column.aliases, GetNames(in));
+  }
+  return Ok();
+}
+
+Result<StreamVersion> GetVersion(Reader& in) {
+  StreamVersion version;
+  TRY(version.schema, GetSchema(in));
+  TRY(GetAliases(in, version.schema));
+  TRY(version.checks, GetList<Check>(in, GetCheck));
+  TRY(version.until, in.Varint());
+  TRY(version.ends, GetList<int64_t>(in, [](Reader& reader) { return reader.Zigzag(); }));
+  return version;
+}
+
+Result<Definition> GetStream(Reader& in, uint8_t version) {
   StreamDefinition d;
   TRY(d.name, GetString(in));
   TRY(d.schema, GetSchema(in));
@@ -143,6 +161,14 @@ Result<Definition> GetStream(Reader& in) {
   }
   TRY(d.idle_after, GetMicros(in));
   TRY(d.future_max, GetMicros(in));
+  if (version < 3) return Definition(std::move(d));
+  TRY(GetAliases(in, d.schema));
+  TRY(d.earlier, GetList<StreamVersion>(in, GetVersion));
+  const auto counted = [&](const StreamVersion& earlier) {
+    return earlier.ends.size() == static_cast<size_t>(d.partitions);
+  };
+  if (!std::all_of(d.earlier.begin(), d.earlier.end(), counted))
+    return Damaged("a version's ends are not one per partition");
   return Definition(std::move(d));
 }
 
@@ -227,7 +253,7 @@ Result<Definition> GetMacro(Reader& in) {
 Result<Definition> GetDefinition(Reader& in, Kind kind, uint8_t version) {
   switch (kind) {
     case Kind::kStream:
-      return GetStream(in);
+      return GetStream(in, version);
     case Kind::kTable:
       return GetTable(in);
     case Kind::kView:
@@ -288,6 +314,7 @@ Result<Object> GetObject(Reader& in, uint8_t version) {
     TRY(object.halt->root, GetString(in));
     TRY(object.halt->step, in.Zigzag());
   }
+  TRY(object.bound_as_of, in.Varint());
   return object;
 }
 

@@ -19,10 +19,21 @@ struct Check {
   std::string expression;  // SQL text over the columns
 };
 
+// How a stream's records were read before an ALTER of its columns or CHECKs.
+struct StreamVersion {
+  rows::Schema schema;
+  std::vector<Check> checks;
+  // Objects of this generation and later ones are bound to a later version.
+  uint64_t until = 0;
+  // By partition, the first offset that a later version reads; empty: not known yet.
+  std::vector<int64_t> ends;
+};
+
 struct StreamDefinition {
   std::string name;
   rows::Schema schema;
   std::vector<Check> checks;
+  std::vector<StreamVersion> earlier;  // oldest first
   struct Watermark {
     std::string column;  // TIMESTAMP
     std::chrono::microseconds delay{0};
@@ -152,7 +163,9 @@ struct Object {
   int line = 0;
   bool from_project = false;
   uint64_t generation = 0;  // catalog version at which it was made; replaced: the newer one
-  uint64_t topic_id = 0;    // streams and tables: incarnation of their topic
+  // What of streams' columns its text means: those as of this generation; 0: as of its own.
+  uint64_t bound_as_of = 0;
+  uint64_t topic_id = 0;  // streams and tables: incarnation of their topic
   Comments comments;
   std::vector<Use> uses;  // types and macros that it names, directly or through others
   // The name under which its state and its books are kept, over every rename; empty: its name.
@@ -163,6 +176,7 @@ struct Object {
 
   Kind kind() const;
   const std::string& name() const;
+  uint64_t bound_generation() const { return bound_as_of != 0 ? bound_as_of : generation; }
   const std::string& kept_as() const { return identity.empty() ? name() : identity; }
   // Names of relations that this object needs. The types and macros are `uses`.
   std::vector<std::string> depends_on() const;

@@ -45,6 +45,19 @@ void PutChecks(std::string& out, const std::vector<Check>& checks) {
   for (const Check& check : checks) PutBytes(out, check.expression);
 }
 
+void PutAliases(std::string& out, const rows::Schema& schema) {
+  for (const rows::Column& column : schema.columns) PutNames(out, column.aliases);
+}
+
+void PutVersion(std::string& out, const StreamVersion& version) {
+  PutSchema(out, version.schema);
+  PutAliases(out, version.schema);
+  PutChecks(out, version.checks);
+  PutVarint(out, version.until);
+  PutVarint(out, version.ends.size());
+  for (const int64_t end : version.ends) PutZigzag(out, end);
+}
+
 void Put(std::string& out, const StreamDefinition& d) {
   PutBytes(out, d.name);
   PutSchema(out, d.schema);
@@ -68,6 +81,9 @@ void Put(std::string& out, const StreamDefinition& d) {
   if (d.retention_bytes) PutZigzag(out, *d.retention_bytes);
   PutZigzag(out, d.idle_after.count());
   PutZigzag(out, d.future_max.count());
+  PutAliases(out, d.schema);
+  PutVarint(out, d.earlier.size());
+  for (const StreamVersion& version : d.earlier) PutVersion(out, version);
 }
 
 void Put(std::string& out, const TableDefinition& d) {
@@ -166,6 +182,7 @@ void PutObject(std::string& out, const Object& object) {
     PutBytes(out, object.halt->root);
     PutZigzag(out, object.halt->step);
   }
+  PutVarint(out, object.bound_as_of);
 }
 
 void PutChange(std::string& out, const ObjectChange& change) {

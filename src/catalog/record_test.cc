@@ -81,6 +81,9 @@ std::vector<Change> EveryKind() {
   stream.late = StreamDefinition::Late::kDivert;
   stream.retention = std::chrono::hours(1);
   stream.retention_bytes = 10;
+  stream.earlier = {{stream.schema, {{"b > 0"}}, 5, {0, 1, 2, 3, 4, 5, 6, 1LL << 40}}};
+  stream.earlier[0].schema.columns.pop_back();
+  stream.schema.columns[0].aliases = {"old", odd};
   TableDefinition table{"t", stream.schema, {{"x"}}, {"a", "b"}, "seed.csv"};
   ViewDefinition view{.name = "v",
                       .materialized = true,
@@ -116,6 +119,7 @@ std::vector<Change> EveryKind() {
     object.comments = {odd, {{"a", odd}, {"b", "x"}}};
     object.uses = {{Kind::kMacro, odd}, {Kind::kType, "mood"}};
     object.identity = odd;
+    object.bound_as_of = 98;
     if (object.kind() == Kind::kTable) {
       changes.push_back(Alter{odd, object});
       continue;

@@ -4,22 +4,30 @@
 
 namespace millrace::catalog {
 
+std::vector<rows::Column> HiddenColumns() {
+  const std::pair<const char*, duckdb::LogicalType> columns[] = {
+      {"_partition", duckdb::LogicalType::INTEGER},
+      {"_offset", duckdb::LogicalType::BIGINT},
+      {"_ingested_at", duckdb::LogicalType::TIMESTAMP},
+      {"_timestamp", duckdb::LogicalType::TIMESTAMP},
+      {"_late", duckdb::LogicalType::BOOLEAN}};
+  static_assert(std::size(columns) == kHiddenStreamColumns);
+  std::vector<rows::Column> hidden;
+  for (const auto& [name, type] : columns) {
+    rows::Column column;
+    column.name = name;
+    column.type = type;
+    hidden.push_back(std::move(column));
+  }
+  return hidden;
+}
+
 RelationShape ShapeOf(const Object& object) {
   RelationShape shape;
   if (const auto* stream = std::get_if<StreamDefinition>(&object.definition)) {
     shape.schema = stream->schema;
     shape.visible = shape.schema.columns.size();
-    const auto hidden = [&](const char* name, duckdb::LogicalType type) {
-      rows::Column column;
-      column.name = name;
-      column.type = std::move(type);
-      shape.schema.columns.push_back(std::move(column));
-    };
-    hidden("_partition", duckdb::LogicalType::INTEGER);
-    hidden("_offset", duckdb::LogicalType::BIGINT);
-    hidden("_ingested_at", duckdb::LogicalType::TIMESTAMP);
-    hidden("_timestamp", duckdb::LogicalType::TIMESTAMP);
-    hidden("_late", duckdb::LogicalType::BOOLEAN);
+    for (rows::Column& column : HiddenColumns()) shape.schema.columns.push_back(std::move(column));
     return shape;
   }
   if (const auto* table = std::get_if<TableDefinition>(&object.definition)) {

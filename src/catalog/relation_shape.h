@@ -12,6 +12,8 @@ namespace millrace::catalog {
 //   TIMESTAMP (the record's own), _late BOOLEAN (its event time lay behind the watermark)
 inline constexpr size_t kHiddenStreamColumns = 5;
 
+std::vector<rows::Column> HiddenColumns();
+
 struct RelationShape {
   rows::Schema schema;  // declared columns, then hidden ones
   size_t visible = 0;   // SELECT * gives the first `visible` columns

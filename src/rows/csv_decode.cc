@@ -92,7 +92,7 @@ Status CsvToJson::Impl::Header(const CsvReader::Record& record) {
     column.name = name;
     AppendJsonString(name, column.prefix);
     column.prefix.push_back(':');
-    if (const auto index = schema.Find(name)) {
+    if (const auto index = schema.FindField(name)) {
       column.type = schema.columns[*index].type;
       column.shape = ShapeOf(column.type);
     }

@@ -229,6 +229,11 @@ JsonDecoder::JsonDecoder(const Schema& schema, std::vector<size_t> wanted)
     impl_->targets.push_back(
         {column.name, TypePlan(column.type), column.not_null, column.default_value});
   }
+  for (const Column& column : schema.columns) {
+    const int target = impl_->by_name.at(LowerName(column.name));
+    for (const std::string& alias : column.aliases)
+      impl_->by_name.try_emplace(LowerName(alias), target);
+  }
   impl_->check_all = wanted.size() == schema.columns.size();
   impl_->seen.assign(wanted.size(), 0);
 }

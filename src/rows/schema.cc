@@ -28,6 +28,23 @@ std::optional<size_t> Schema::Find(std::string_view name) const {
   return std::nullopt;
 }
 
+std::optional<size_t> Schema::FindField(std::string_view name) const {
+  if (const auto found = Find(name)) return found;
+  for (size_t i = 0; i < columns.size(); ++i) {
+    for (const std::string& alias : columns[i].aliases) {
+      if (EqualNames(alias, name)) return i;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<size_t> Schema::FindId(int id) const {
+  for (size_t i = 0; i < columns.size(); ++i) {
+    if (columns[i].id == id) return i;
+  }
+  return std::nullopt;
+}
+
 Types Schema::types() const {
   Types types;
   types.reserve(columns.size());

@@ -19,7 +19,8 @@ struct Column {
   // The constant that a missing field takes; NULL Value of the column's type where none was
   // declared.
   std::optional<duckdb::Value> default_value;
-  int id = 0;  // stays the same over renames; never reused within a schema
+  int id = 0;                        // stays the same over renames; never reused within a schema
+  std::vector<std::string> aliases;  // earlier names, which records may still use
 };
 
 struct Schema {
@@ -27,6 +28,9 @@ struct Schema {
 
   // Index of the column, names compared without case.
   std::optional<size_t> Find(std::string_view name) const;
+  // The column that a record's field of this name is for: aliases count too, after all names.
+  std::optional<size_t> FindField(std::string_view name) const;
+  std::optional<size_t> FindId(int id) const;
   Types types() const;
   std::vector<std::string> names() const;
 };

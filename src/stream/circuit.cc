@@ -181,7 +181,12 @@ Status Circuit::Connect(CircuitNode& made, const std::vector<CircuitNode*>& adde
     if (output == nullptr) {
       return Error(Code::kNotFound, "relation {} is not in the circuit", Quoted(relation->name));
     }
-    if (output->node.types != made.node.types) {
+    // One may have columns more: a relation that was widened since the plan was made, or that is
+    // to be before the next step.
+    const rows::Types& wanted = made.node.types;
+    const rows::Types& given = output->node.types;
+    const auto count = static_cast<std::ptrdiff_t>(std::min(wanted.size(), given.size()));
+    if (!std::equal(wanted.begin(), wanted.begin() + count, given.begin())) {
       return Error(Code::kConflict, "relation {} has other columns than the plan expects",
                    Quoted(relation->name));
     }
@@ -200,6 +205,38 @@ Status Circuit::Connect(CircuitNode& made, const std::vector<CircuitNode*>& adde
   if (made.build == 0 || !std::holds_alternative<Relation>(made.node.op))
     made.distribution = OutputDistribution(made.node, distributions, left_width);
   made.insert_only = KeepsInsertOnly(made.node, made.inputs);
+  return Ok();
+}
+
+Status Circuit::Widen(const Plan& plan) {
+  std::vector<CircuitNode*> chain;  // from the Output down
+  const auto& output = std::get<Output>(plan.nodes.back().op);
+  for (CircuitNode* node = FindOutput(output.name); node != nullptr;
+       node = node->inputs.empty() ? nullptr : node->inputs[0])
+    chain.push_back(node);
+  const auto same_kind = [](const CircuitNode* node, const Node& wider) {
+    return node->node.op.index() == wider.op.index();
+  };
+  if (!std::equal(chain.rbegin(), chain.rend(), plan.nodes.begin(), plan.nodes.end(), same_kind)) {
+    return Error(Code::kInternal, "relation {} is made by other operators than before",
+                 Quoted(output.name));
+  }
+  std::reverse(chain.begin(), chain.end());
+  for (size_t i = 0; i < chain.size(); ++i) {
+    CircuitNode& node = *chain[i];
+    node.node = plan.nodes[i];
+    node.fingerprint = Fingerprint(plan, i, node.generation);
+    node.text = CanonicalText(plan, i);
+    node.description = Describe(plan, i);
+    for (size_t input = 0; input < node.inputs.size(); ++input) {
+      if (node.exchanges[input] == nullptr) continue;
+      node.exchanges[input] = MakeExchange(node.node, Required(node.node, input),
+                                           *node.inputs[input], workers());
+    }
+    // State is the tables', which the new operators find by the node's fingerprint.
+    node.operators.clear();
+    MakeOperators(node);
+  }
   return Ok();
 }
 

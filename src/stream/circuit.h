@@ -75,6 +75,7 @@ class Circuit {
 
   // All or nothing.
   Status Add(const Plan& plan, uint64_t generation, uint64_t build, std::optional<Limits> limits);
+  Status Widen(const Plan& plan);  // Engine::Widen
   void Join(uint64_t build);
   Status Remove(const std::string& output);
 

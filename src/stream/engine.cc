@@ -243,6 +243,14 @@ Status Engine::Add(const Plan& plan, uint64_t generation, uint64_t build,
   }
 }
 
+Status Engine::Widen(const Plan& plan) {
+  try {
+    return impl_->circuit->Widen(plan);
+  } catch (const std::exception& exception) {
+    return Error(Code::kInternal, "widen plan: {}", duckdb::ErrorData(exception).RawMessage());
+  }
+}
+
 void Engine::Join(uint64_t build) { impl_->circuit->Join(build); }
 
 Status Engine::Remove(const std::string& output) { return impl_->circuit->Remove(output); }

@@ -114,6 +114,10 @@ class Engine {
   // `limits`: what each of its nodes may use in a step; none: as much as it takes.
   Status Add(const Plan& plan, uint64_t generation, uint64_t build = 0,
              std::optional<Limits> limits = std::nullopt);
+  // Puts the nodes of a relation's plan in the place of those that make it now: the same operators,
+  // with more columns behind those that there are. State stays. Who reads the relation goes on with
+  // the columns that it knows.
+  Status Widen(const Plan& plan);
   // The nodes of that build have all their history.
   void Join(uint64_t build);
   // Removes the Output and every node that only it needed, with their state.

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/coding.h"
 #include "duckdb/common/serializer/binary_serializer.hpp"
@@ -198,7 +200,8 @@ std::string TextOf(const Plan& plan, size_t index, std::vector<std::string>& kno
     text += fmt::format(" <{:016x}{:016x}", StableHash(below), StableHash(below, kSecondSeed));
   }
   text += " ->";
-  for (const auto& type : node.types) text += " " + type.ToString();
+  for (size_t i = 0; i < std::min(node.types.size(), node.known_types); ++i)
+    text += " " + node.types[i].ToString();
   return known[index] = std::move(text);
 }
 

@@ -239,6 +239,9 @@ struct Node {
   std::optional<Closing> closing = std::nullopt;
   // For people: it keeps every row of a stream for ever.
   bool grows = false;
+  // Only so many of `types` count for what the node is: those behind them were added to a relation
+  // that has state already.
+  size_t known_types = SIZE_MAX;
 };
 
 struct Plan {

@@ -23,6 +23,19 @@ bool StopsWithInputs(CircuitNode& node) {
   return node.stopped.load(std::memory_order_acquire);
 }
 
+// The first columns of a relation that has become wider than its reader knows.
+rows::Batch Narrowed(const rows::Batch& batch, const rows::Types& types) {
+  rows::Batch narrow;
+  for (const rows::Batch::Part& part : batch.parts) {
+    auto rows = std::make_shared<duckdb::DataChunk>();
+    rows->InitializeEmpty(types);
+    for (size_t i = 0; i < types.size(); ++i) rows->data[i].Reference(part.rows->data[i]);
+    rows->SetCardinality(part.rows->size());
+    narrow.parts.push_back({std::move(rows), part.weights});
+  }
+  return narrow;
+}
+
 }  // namespace
 
 void Worker::RunStep(const StepPlan& step) {
@@ -67,7 +80,12 @@ Status Worker::RunNode(const StepPlan& step, CircuitNode& node) {
   }
   if (const auto* relation = std::get_if<Relation>(&node.node.op)) {
     if (StopsWithInputs(node)) return Ok();
-    values_[node.index] = values_[node.inputs[0]->index];
+    const CircuitNode& output = *node.inputs[0];
+    values_[node.index] = values_[output.index];
+    if (output.node.types.size() > node.node.types.size()) {
+      owned_[node.index] = Narrowed(*values_[output.index], node.node.types);
+      values_[node.index] = &owned_[node.index];
+    }
     if (node.build == 0) return Ok();
     const auto history = step.input->history.find({node.build, relation->name});
     return history == step.input->history.end() ? Ok() : AddHistory(history->second, node);
