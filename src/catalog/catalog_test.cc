@@ -28,6 +28,14 @@ Object Stream(const std::string& name) {
   return object;
 }
 
+// "s" with the ids that a statement gives its columns.
+Object NumberedStream() {
+  Object object = Stream("s");
+  auto& columns = std::get<StreamDefinition>(object.definition).schema.columns;
+  for (size_t i = 0; i < columns.size(); ++i) columns[i].id = static_cast<int>(i) + 1;
+  return object;
+}
+
 Object View(const std::string& name, std::vector<std::string> reads, bool materialized = true) {
   ViewDefinition view;
   view.name = name;
@@ -275,17 +283,43 @@ TEST(Diff, ReplacesAChangedViewAndWhatStandsOnIt) {
   EXPECT_EQ(difference->items[2].reason, "stands on view \"v\", which changes");
 }
 
-TEST(Diff, OfAChangedColumnSetDropsAndCreatesTheStreamAndRebuildsItsReaders) {
+TEST(Diff, OfAColumnThatRowsCannotBeReadByDropsAndCreatesTheStreamAndRebuildsItsReaders) {
   const CatalogPtr catalog = With({Make(Stream("s")), Make(View("v", {"s"}))});
   Object changed = Stream("s");
-  std::get<StreamDefinition>(changed.definition)
-      .schema.columns.push_back(MakeColumn("price", "DOUBLE"));
+  std::get<StreamDefinition>(changed.definition).schema.columns[0] = MakeColumn("id", "INTEGER");
   const auto difference = Diff(*catalog, {changed, View("v", {"s"})});
   ASSERT_TRUE(difference.ok());
   EXPECT_THAT(Lines(*difference), ElementsAre("-s loses data", "+s", "~v backfill"));
   EXPECT_EQ(difference->items[0].reason,
-            "definition changed: column \"price\" is new (ALTER STREAM is not available yet)");
+            "definition changed: column \"id\" was BIGINT and is INTEGER");
   EXPECT_TRUE(catalog->Apply(difference->changes).ok());
+}
+
+TEST(Diff, AltersAStreamThatGetsColumnsAndAsksBeforeItLosesSome) {
+  const CatalogPtr catalog = With({Make(NumberedStream()), Make(View("v", {"s"}))});
+  Object wider = NumberedStream();
+  auto& columns = std::get<StreamDefinition>(wider.definition).schema.columns;
+  columns.insert(columns.begin(), MakeColumn("price", "DOUBLE"));
+  const auto added = Diff(*catalog, {wider, View("v", {"s"})});
+  ASSERT_TRUE(added.ok());
+  EXPECT_THAT(Lines(*added), ElementsAre("~s"));
+  EXPECT_EQ(added->items[0].reason, "definition changed: column \"price\" is new");
+  const CatalogPtr after = catalog->Apply(added->changes).value();
+  const StreamDefinition& stream = *after->FindStream("s");
+  EXPECT_EQ(stream.schema.columns[0].id, 3);
+  EXPECT_EQ(stream.schema.columns[1].id, 1);
+  ASSERT_EQ(stream.earlier.size(), 1u);
+  EXPECT_EQ(stream.earlier[0].schema.columns.size(), 2u);
+  const auto same = Diff(*after, {wider, View("v", {"s"})});
+  ASSERT_TRUE(same.ok());
+  EXPECT_TRUE(same->items.empty());
+
+  const auto dropped = Diff(*after, {NumberedStream(), View("v", {"s"})});
+  ASSERT_TRUE(dropped.ok());
+  EXPECT_THAT(Lines(*dropped), ElementsAre("~s loses data"));
+  EXPECT_EQ(dropped->items[0].reason,
+            "definition changed: column \"price\" is gone; what records have in \"price\" can no "
+            "longer be read");
 }
 
 TEST(Diff, AltersAStreamWhereOnlyOptionsChangedAndLeavesItsReaders) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "catalog/sql_text.h"
+#include "catalog/stream_versions.h"
 
 namespace millrace::catalog {
 namespace {
@@ -54,10 +55,18 @@ std::string ColumnDifference(const rows::Schema& before, const rows::Schema& aft
   return "";
 }
 
+// Columns and CHECKs that can be altered with the rows kept, or why they cannot.
+Comparison Columns(const StreamDefinition& a, const StreamDefinition& b) {
+  if (ReadsAsBefore(a, b)) return {};
+  const auto evolved = Evolve(a, b);
+  if (!evolved.ok()) return Incompatible(evolved.error().message());
+  const std::string difference = ColumnDifference(a.schema, b.schema);
+  return InPlace(difference.empty() ? "its CHECKs changed" : difference);
+}
+
 Comparison Of(const StreamDefinition& a, const StreamDefinition& b) {
-  if (std::string difference = ColumnDifference(a.schema, b.schema); !difference.empty()) {
-    return Incompatible(difference + " (ALTER STREAM is not available yet)");
-  }
+  Comparison columns = Columns(a, b);
+  if (columns.what == What::kIncompatible) return columns;
   if (!SameNames(a.partition_by, b.partition_by) || a.partitions != b.partitions) {
     return Incompatible("its partitioning changed");
   }
@@ -72,7 +81,7 @@ Comparison Of(const StreamDefinition& a, const StreamDefinition& b) {
                           a.deduplicate->within == b.deduplicate->within));
   if (!same_keys) return Incompatible("its DEDUPLICATE ON changed");
   if (a.late != b.late) return Incompatible("its option late changed");
-  if (!SameChecks(a.checks, b.checks)) return InPlace("its CHECKs changed");
+  if (columns.what == What::kInPlace) return columns;
   if (a.on_invalid != b.on_invalid || a.retention != b.retention ||
       a.retention_bytes != b.retention_bytes || a.idle_after != b.idle_after ||
       a.future_max != b.future_max) {
@@ -142,6 +151,11 @@ Comparison Of(const MacroDefinition& a, const MacroDefinition& b) {
 }
 
 }  // namespace
+
+bool ReadsAsBefore(const StreamDefinition& before, const StreamDefinition& after) {
+  return ColumnDifference(before.schema, after.schema).empty() &&
+         SameChecks(before.checks, after.checks);
+}
 
 Comparison Compare(const Definition& before, const Definition& after) {
   if (before.index() != after.index()) return Incompatible("it is another kind of object");

@@ -18,6 +18,9 @@ struct Comparison {
   std::string reason;  // "column \"price\" is new", empty where the same
 };
 
+// Whether records are read by both alike: columns and CHECKs are the same.
+bool ReadsAsBefore(const StreamDefinition& before, const StreamDefinition& after);
+
 // A view's `schema` and `reads` follow from its SELECT and are not compared.
 Comparison Compare(const Definition& before, const Definition& after);
 

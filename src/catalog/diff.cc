@@ -3,6 +3,7 @@
 
 #include "catalog/catalog.h"
 #include "catalog/compare.h"
+#include "catalog/stream_versions.h"
 
 namespace millrace::catalog {
 namespace {
@@ -183,7 +184,7 @@ class Differ {
                                    .reason = drop->reason,
                                    .loses_data = HoldsData(object->kind()),
                                    .backfill = false});
-      difference_.changes.push_back(catalog::Drop{object->name(), object->kind()});
+      difference_.changes.emplace_back(catalog::Drop{object->name(), object->kind()});
     }
   }
 
@@ -212,6 +213,8 @@ class Differ {
                                  .backfill = IsMaterialized(object)});
     Create create{.object = object, .replace = make.what == What::kReplace};
     create.object.from_project = by_hand_.count(&object) == 0;
+    // Made by hand, it is built anew as it was bound.
+    create.object.bound_as_of = by_hand_.count(&object) == 0 ? 0 : object.bound_generation();
     create.object.generation = 0;  // Apply gives the new one
     const Object* present = catalog_.Find(object.kind(), object.name());
     if (create.replace && present != nullptr) create.object.topic_id = present->topic_id;
@@ -219,14 +222,8 @@ class Differ {
   }
 
   // The object as it is in the catalog, with what may change under its rows.
-  void EmitAlter(const Object& object, const std::string& reason) {
+  void EmitAlter(const Object& object, std::string reason) {
     const Object& present = *Present(catalog_, object);
-    difference_.items.push_back({.what = What::kAlter,
-                                 .kind = object.kind(),
-                                 .name = object.name(),
-                                 .reason = reason,
-                                 .loses_data = false,
-                                 .backfill = false});
     Alter alter{present.name(), present};
     alter.object.comments = object.comments;
     alter.object.definition = object.definition;
@@ -234,7 +231,41 @@ class Differ {
     alter.object.text = object.text;
     alter.object.file = object.file;
     alter.object.line = object.line;
+    const auto* stream = std::get_if<StreamDefinition>(&present.definition);
+    const std::string lost = stream == nullptr ? "" : KeepVersions(*stream, present, alter.object);
+    if (!lost.empty())
+      reason += fmt::format("; what records have in {} can no longer be read", lost);
+    difference_.items.push_back({.what = What::kAlter,
+                                 .kind = object.kind(),
+                                 .name = object.name(),
+                                 .reason = std::move(reason),
+                                 .loses_data = !lost.empty(),
+                                 .backfill = false});
     difference_.changes.emplace_back(std::move(alter));
+  }
+
+  // Makes `altered` a later version of the stream where that reads records otherwise. Returns the
+  // columns that go.
+  static std::string KeepVersions(const StreamDefinition& before, const Object& present,
+                                  Object& altered) {
+    auto& after = std::get<StreamDefinition>(altered.definition);
+    if (!ReadsAsBefore(before, after)) {
+      after = Evolve(before, after).value();  // Compare has found it to be possible
+    } else {
+      after.schema = before.schema;
+      after.earlier = before.earlier;
+    }
+    // What earlier versions name stays named.
+    for (const Use& use : present.uses) {
+      if (!after.earlier.empty() &&
+          std::find(altered.uses.begin(), altered.uses.end(), use) == altered.uses.end())
+        altered.uses.push_back(use);
+    }
+    std::string lost;
+    for (const rows::Column& column : before.schema.columns) {
+      if (!after.schema.FindId(column.id)) lost += (lost.empty() ? "" : ", ") + Quoted(column.name);
+    }
+    return lost;
   }
 
   const Catalog& catalog_;

@@ -50,6 +50,8 @@ std::string CostText(const runtime::ProjectPlan::Item& item, bool done) {
     text += done ? fmt::format("  [built from {} rows, {}]", item.rows_to_read, bytes)
                  : fmt::format("  [reads {} rows, {}]", item.rows_to_read, bytes);
   }
+  if (item.change.what == What::kAlter && item.change.loses_data && !done)
+    text += fmt::format("  [needs --allow-drop {}]", item.change.name);
   if (item.change.what != What::kDrop) return text;
   const std::string rows = fmt::format("{} rows, {}", item.rows_lost, BytesText(item.bytes_lost));
   if (item.change.loses_data) {

@@ -1,5 +1,6 @@
 // Statements that change what stays: COMMENT ON, ALTER.
 #include "catalog/relation_shape.h"
+#include "runtime/alter_columns.h"
 #include "runtime/comments.h"
 #include "runtime/statements.h"
 
@@ -86,6 +87,9 @@ struct Alteration {
   Status operator()(const sql::AlterStatement::Hold&) const {
     return Error(Code::kInternal, "PAUSE and RESUME are no change of one object");
   }
+  Status operator()(const sql::ColumnChange&) const {
+    return Error(Code::kInternal, "a change of columns is made elsewhere");
+  }
 };
 
 Error NotMaterialized(const std::string& name) {
@@ -119,6 +123,7 @@ std::vector<catalog::Change> Resume(const catalog::Catalog& catalog,
   const auto anew = [](const catalog::Object& halted) {
     catalog::Create create{halted, /*replace=*/true};
     create.object.halt.reset();
+    create.object.bound_as_of = halted.bound_generation();
     return create;
   };
   changes.emplace_back(anew(object));
@@ -234,6 +239,55 @@ Result<StatementResult> ExecuteComment(Node::Impl& node, const sql::CommentState
 
 namespace {
 
+Result<std::vector<catalog::Change>> ColumnChanges(Node::Impl& node,
+                                                   const catalog::Catalog& catalog,
+                                                   const sql::AlterStatement& alter,
+                                                   const std::string& text,
+                                                   StatementResult& result) {
+  TRY(const catalog::Object* object, Altered(catalog, alter));
+  catalog::Alter change{object->name(), *object};
+  const std::string what = fmt::format("ALTER STREAM {}", object->name());
+  auto changed = ChangeColumns(*node.database, catalog, alter, change.object);
+  TRY(const bool differs, std::move(changed).With(what));
+  if (!differs) {
+    result.notices.push_back(fmt::format("stream {} is so already", Quoted(object->name())));
+    return std::vector<catalog::Change>();
+  }
+  change.object.text += ";\n" + text;
+  std::vector<catalog::Change> changes;
+  changes.emplace_back(std::move(change));
+  auto follow = FollowColumns(*node.database, catalog, changes);
+  TRY(std::vector<catalog::Change> more, std::move(follow).With(what));
+  changes.insert(changes.end(), more.begin(), more.end());
+  return changes;
+}
+
+// Records that were acknowledged before the statement are read by the columns before it.
+Status AwaitTaken(Node::Impl& node, const std::string& stream, const StatementOptions& options) {
+  const auto relation = node.publisher.newest()->relations->Find(stream);
+  if (relation == nullptr || relation->stream() == nullptr) return Ok();
+  const auto cut = node.log->DurableCut();
+  int64_t behind = 0;
+  const auto taken = [&] {
+    const PublishedPtr published = node.publisher.newest();
+    behind = 0;
+    for (int32_t i = 0; i < relation->partitions(); ++i) {
+      const log::Cut::End* end = cut->Find({relation->topic(), i});
+      const auto position = published->state.positions.find({relation->topic(), i});
+      const log::Offset next =
+          position == published->state.positions.end() ? log::Offset{0} : position->second.next;
+      if (end != nullptr && next < end->end) behind += end->end - next;
+    }
+    return behind == 0;
+  };
+  if (node.builds->WaitUntil(taken, options.timeout, options.cancel)) return Ok();
+  return Error(Code::kTimeout,
+               "stream {}: {} records that came before the statement wait to be "
+               "taken in",
+               Quoted(stream), behind)
+      .Hint("nothing has changed; try again when the node has caught up");
+}
+
 Result<StatementResult> BeginAlter(Node::Impl& node, const sql::AlterStatement& alter,
                                    const std::string& text, uint64_t& build) {
   const std::lock_guard lock(node.definition_mutex);
@@ -243,6 +297,8 @@ Result<StatementResult> BeginAlter(Node::Impl& node, const sql::AlterStatement& 
   std::vector<catalog::Change> changes;
   if (std::holds_alternative<sql::AlterStatement::Hold>(alter.action)) {
     TRY(changes, Hold(*catalog, alter, result));
+  } else if (std::holds_alternative<sql::ColumnChange>(alter.action)) {
+    TRY(changes, ColumnChanges(node, *catalog, alter, text, result));
   } else {
     TRY(const catalog::Object* object, Altered(*catalog, alter));
     catalog::Alter change{object->name(), *object};
@@ -259,6 +315,8 @@ Result<StatementResult> BeginAlter(Node::Impl& node, const sql::AlterStatement& 
 Result<StatementResult> ExecuteAlter(Node::Impl& node, const sql::AlterStatement& alter,
                                      const std::string& text, const StatementOptions& options) {
   uint64_t build = 0;
+  if (std::holds_alternative<sql::ColumnChange>(alter.action))
+    TRY(AwaitTaken(node, alter.name, options));
   TRY(StatementResult result, BeginAlter(node, alter, text, build));
   TRY(AwaitBuild(node, build, options, result));
   return result;

@@ -128,6 +128,18 @@ Status CheckUnchanged(const catalog::Catalog& present, const catalog::Alter& alt
       .SqlState("40001");
 }
 
+// What the steps have taken so far, the version before the change reads.
+void EndVersion(catalog::Object& object, uint64_t generation, const NodeState& state) {
+  auto* stream = std::get_if<catalog::StreamDefinition>(&object.definition);
+  if (stream == nullptr || stream->earlier.empty() || !stream->earlier.back().ends.empty()) return;
+  catalog::StreamVersion& version = stream->earlier.back();
+  version.until = generation;
+  for (int32_t i = 0; i < stream->partitions; ++i) {
+    const auto position = state.positions.find({{object.topic_id}, i});
+    version.ends.push_back(position == state.positions.end() ? 0 : position->second.next.value);
+  }
+}
+
 // A view cannot follow one that stands still.
 Status CheckReadsNoHalted(const std::vector<catalog::Change>& changes,
                           const catalog::Catalog& outline) {
@@ -256,6 +268,7 @@ Result<uint64_t> CatalogChanger::Apply(std::vector<catalog::Change> changes) {
     TRY(CheckUnchanged(*before, *alter));
     if (alter->object.halt && alter->object.halt->step == 0)
       alter->object.halt->step = pipeline_.state().step.value;
+    EndVersion(alter->object, common_generation, pipeline_.state());
   }
   TRY(const catalog::CatalogPtr outline, before->Apply(changes));
   TRY(CheckReadsNoHalted(changes, *outline));

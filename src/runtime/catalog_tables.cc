@@ -253,33 +253,34 @@ SystemTable Macros() {
 
 // The declared columns of streams, tables and views.
 SystemTable Columns() {
-  return {
-      MakeSchema({{"relation", LogicalType::VARCHAR},
-                  {"kind", LogicalType::VARCHAR},
-                  {"position", LogicalType::INTEGER},
-                  {"name", LogicalType::VARCHAR},
-                  {"type", LogicalType::VARCHAR},
-                  {"not_null", LogicalType::BOOLEAN},
-                  {"default", LogicalType::VARCHAR},
-                  {"comment", LogicalType::VARCHAR}}),
-      [](const Published& published) {
-        std::vector<Row> rows;
-        for (const catalog::Object* object : published.catalog->InOrder()) {
-          if (!catalog::IsRelation(object->kind())) continue;
-          const catalog::RelationShape shape = catalog::ShapeOf(*object);
-          for (size_t i = 0; i < shape.visible; ++i) {
-            const rows::Column& column = shape.schema.columns[i];
-            const auto comment = object->comments.columns.find(rows::LowerName(column.name));
-            rows.push_back(
-                {Text(object->name()), Text(catalog::KindName(object->kind())),
-                 Value::INTEGER(static_cast<int32_t>(i) + 1), Text(column.name),
-                 Text(catalog::TypeText(column.type)), Value::BOOLEAN(column.not_null),
-                 OptionalText(column.default_value ? column.default_value->ToSQLString() : ""),
-                 OptionalText(comment == object->comments.columns.end() ? "" : comment->second)});
-          }
-        }
-        return rows;
-      }};
+  return {MakeSchema({{"relation", LogicalType::VARCHAR},
+                      {"kind", LogicalType::VARCHAR},
+                      {"position", LogicalType::INTEGER},
+                      {"name", LogicalType::VARCHAR},
+                      {"type", LogicalType::VARCHAR},
+                      {"not_null", LogicalType::BOOLEAN},
+                      {"default", LogicalType::VARCHAR},
+                      {"comment", LogicalType::VARCHAR},
+                      {"aliases", LogicalType::VARCHAR}}),
+          [](const Published& published) {
+            std::vector<Row> rows;
+            for (const catalog::Object* object : published.catalog->InOrder()) {
+              if (!catalog::IsRelation(object->kind())) continue;
+              const catalog::RelationShape shape = catalog::ShapeOf(*object);
+              for (size_t i = 0; i < shape.visible; ++i) {
+                const rows::Column& column = shape.schema.columns[i];
+                const auto comment = object->comments.columns.find(rows::LowerName(column.name));
+                rows.push_back(
+                    {Text(object->name()), Text(catalog::KindName(object->kind())),
+                     Value::INTEGER(static_cast<int32_t>(i) + 1), Text(column.name),
+                     Text(catalog::TypeText(column.type)), Value::BOOLEAN(column.not_null),
+                     OptionalText(column.default_value ? column.default_value->ToSQLString() : ""),
+                     OptionalText(comment == object->comments.columns.end() ? "" : comment->second),
+                     OptionalText(Joined(column.aliases))});
+              }
+            }
+            return rows;
+          }};
 }
 
 }  // namespace

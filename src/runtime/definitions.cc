@@ -319,6 +319,11 @@ Result<ProjectPlan> ApplyProjectFiles(Node::Impl& node, const std::vector<Projec
         allow_drop.begin(), allow_drop.end(),
         [&](const std::string& name) { return rows::EqualNames(name, item.change.name); });
     if (!item.change.loses_data || allowed) continue;
+    if (item.change.what == catalog::Difference::What::kAlter) {
+      return Error(Code::kConflict, "stream {} would lose columns: {}", Quoted(item.change.name),
+                   item.change.reason)
+          .Hint(fmt::format("run again with --allow-drop {} if they may go", item.change.name));
+    }
     return Error(Code::kConflict, "{} {} would lose its data ({} rows): {}",
                  catalog::KindName(item.change.kind), Quoted(item.change.name), item.rows_lost,
                  item.change.reason)

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "catalog/stream_versions.h"
 #include "runtime/stream_history.h"
 
 namespace millrace::runtime {
@@ -12,7 +13,10 @@ class StreamSlice final : public HistoryReader {
  public:
   StreamSlice(const log::Log& log, std::shared_ptr<const Relation> relation,
               const BuildInput& input, const HistorySlice& slice, int workers)
-      : HistoryReader(workers), log_(log), relation_(std::move(relation)) {
+      : HistoryReader(workers),
+        log_(log),
+        relation_(std::move(relation)),
+        layout_(*relation_->stream()) {
     for (const auto& [partition, end] : slice.ends)
       ranges_.push_back({partition, input.ranges.at(partition).next, end});
   }
@@ -30,14 +34,27 @@ class StreamSlice final : public HistoryReader {
     while (true) {
       TRY(auto chunk, history.Next());
       if (chunk == nullptr) break;
-      out.parts.push_back({std::move(chunk), {}});
+      out.parts.push_back({layout_.plain() ? std::move(chunk) : ForEngine(*chunk), {}});
     }
     share.lost = history.lost();
     return out;
   }
 
+  // What is built is bound to the columns that there are; those that went stay NULL.
+  std::shared_ptr<duckdb::DataChunk> ForEngine(duckdb::DataChunk& rows) const {
+    const rows::Types types = layout_.schema().types();
+    const std::vector<size_t> positions = layout_.PositionsOf(relation_->stream()->schema);
+    auto out = std::make_shared<duckdb::DataChunk>();
+    out->InitializeEmpty(types);
+    for (size_t i = 0; i < types.size(); ++i) out->data[i].Reference(duckdb::Value(types[i]));
+    for (size_t i = 0; i < positions.size(); ++i) out->data[positions[i]].Reference(rows.data[i]);
+    out->SetCardinality(rows.size());
+    return out;
+  }
+
   const log::Log& log_;
   const std::shared_ptr<const Relation> relation_;
+  const catalog::EngineLayout layout_;
   std::vector<StreamHistory::Range> ranges_;
 };
 

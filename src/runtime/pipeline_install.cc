@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "base/coding.h"
+#include "catalog/stream_versions.h"
+#include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "runtime/pipeline.h"
 
 namespace millrace::runtime {
@@ -63,11 +65,42 @@ static Status UseInternalNames(const catalog::Catalog& catalog, stream::TimeBoun
   return Ok();
 }
 
+// Rows of a stream whose columns were altered stand otherwise in the engine than its readers see
+// them: picks theirs. A reader of the first version sees them as they stand.
+static stream::Plan OnEngineRows(stream::Plan plan, const catalog::Catalog& bound_to) {
+  stream::Plan out;
+  std::vector<size_t> numbers;
+  for (stream::Node& node : plan.nodes) {
+    for (size_t& input : node.inputs) input = numbers[input];
+    const auto* read = std::get_if<stream::Relation>(&node.op);
+    const auto* stream = read == nullptr ? nullptr : bound_to.FindStream(read->name);
+    if (stream == nullptr || catalog::EngineLayout(*stream).plain()) {
+      numbers.push_back(out.Add(std::move(node)));
+      continue;
+    }
+    const catalog::EngineLayout layout(*stream);
+    const rows::Schema schema = layout.schema();
+    stream::Project pick;
+    for (const size_t position : layout.PositionsOf(stream->schema)) {
+      const rows::Column& column = schema.columns[position];
+      pick.expressions.push_back(
+          std::make_shared<duckdb::BoundReferenceExpression>(column.name, column.type, position));
+    }
+    const size_t relation = out.Add({node.op, {}, schema.types(), schema.names()});
+    numbers.push_back(out.Add({std::move(pick), {relation}, node.types, node.names}));
+  }
+  return out;
+}
+
 Status Pipeline::InstallView(const std::shared_ptr<Relation>& relation,
                              const catalog::Catalog& catalog, Entry entry, uint64_t build) {
   const catalog::ViewDefinition& view = *relation->view();
   const sql::Origin origin{relation->object.file, view.select, 0, view.select.size()};
-  TRY(sql::ViewPlan planned, context_.database->PlanView(catalog, view, origin));
+  const std::optional<catalog::Catalog> as_bound =
+      catalog.AsOf(relation->object.bound_generation());
+  const catalog::Catalog& bound_to = as_bound ? *as_bound : catalog;
+  TRY(sql::ViewPlan planned, context_.database->PlanView(bound_to, view, origin));
+  planned.plan = OnEngineRows(std::move(planned.plan), bound_to);
   // Inside the engine, relations go by their internal names.
   std::vector<std::string> reads;
   for (stream::Node& node : planned.plan.nodes) {
@@ -147,8 +180,11 @@ Status Pipeline::Adopt(const catalog::Object& object, const catalog::Catalog& ca
   if (present->object.revision == object.revision) return Ok();
   auto relation = std::make_shared<Relation>(*present);
   relation->object = object;
+  relation->shape = catalog::ShapeOf(object);
   const std::string& name = relation->internal_name;
   if (relation->stream() != nullptr) {
+    if (relation->stream()->earlier.size() != present->stream()->earlier.size())
+      TRY(engine_->Widen(StreamPlan(*relation)));
     TRY(stream_sources_[name],
         StreamSource::Make(relation, catalog, context_.workers, *context_.database));
   } else if (relation->table() != nullptr) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "runtime/alter_columns.h"
 #include "runtime/comments.h"
 #include "runtime/definer.h"
 #include "runtime/relation.h"
@@ -194,6 +195,9 @@ Result<PlannedProject> PlanProject(sql::Database& database, const catalog::Catal
 
   PlannedProject planned;
   TRY(planned.difference, catalog::Diff(catalog, defined.objects));
+  TRY(const std::vector<catalog::Change> more,
+      FollowColumns(database, catalog, planned.difference.changes));
+  planned.difference.changes.insert(planned.difference.changes.end(), more.begin(), more.end());
   planned.plan.notices = std::move(defined.notices);
   const Cost cost(catalog, defined.objects, planned.difference, size_of);
   for (const catalog::Difference::Item& item : planned.difference.items) {

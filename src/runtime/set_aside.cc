@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "catalog/stream_versions.h"
 #include "ingest/ingest.h"
 #include "ingest/row_checker.h"
 #include "runtime/exclusions.h"
@@ -65,8 +66,15 @@ Result<std::vector<std::vector<duckdb::Value>>> ReadSetAside(const log::Log& log
                                                              const Relation& stream, SetAside what,
                                                              const NodeState& until,
                                                              sql::Database& database) {
-  TRY(const auto checker, ingest::RowChecker::Make(catalog, stream.stream()->schema,
-                                                   stream.stream()->checks, database));
+  // A record is judged by the version at its offset.
+  std::unique_ptr<ingest::RowChecker> checker;
+  const rows::Schema* checked = nullptr;
+  const auto check_by = [&](const catalog::VersionRange& version) -> Status {
+    if (checked == version.schema) return Ok();
+    checked = version.schema;
+    TRY(checker, ingest::RowChecker::Make(catalog, *version.schema, *version.checks, database));
+    return Ok();
+  };
   std::vector<std::vector<duckdb::Value>> out;
   const auto cut = log.DurableCut();
   for (int32_t partition = 0; partition < stream.partitions(); ++partition) {
@@ -91,6 +99,7 @@ Result<std::vector<std::vector<duckdb::Value>>> ReadSetAside(const log::Log& log
           duckdb::Value error(duckdb::LogicalType::VARCHAR);
           duckdb::Value column(duckdb::LogicalType::VARCHAR);
           if (what == SetAside::kQuarantine) {
+            TRY(check_by(catalog::VersionAt(*stream.stream(), partition, record.offset.value)));
             const rows::Decoded decoded = checker->Decode(std::span(&bytes, 1));
             if (!decoded.errors.empty()) {
               error = duckdb::Value(decoded.errors[0].message);

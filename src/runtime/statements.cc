@@ -268,7 +268,11 @@ class Executor {
   Result<StatementResult> ExplainView(const std::shared_ptr<const NodeSnapshot>& snapshot,
                                       const catalog::ViewDefinition& view,
                                       const sql::Origin& origin, bool analyze) {
-    TRY(const sql::ViewPlan planned, node_.database->PlanView(snapshot->catalog(), view, origin));
+    const catalog::Object* known = snapshot->catalog().FindRelation(view.name);
+    const std::optional<catalog::Catalog> as_bound =
+        known == nullptr ? std::nullopt : snapshot->catalog().AsOf(known->bound_generation());
+    TRY(const sql::ViewPlan planned,
+        node_.database->PlanView(as_bound ? *as_bound : snapshot->catalog(), view, origin));
     std::string text = stream::Explain(planned.plan);
     if (analyze) {
       const catalog::Object* object = snapshot->catalog().FindRelation(view.name);

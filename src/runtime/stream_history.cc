@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "catalog/stream_versions.h"
+
 namespace millrace::runtime {
 
 namespace {
@@ -33,7 +35,6 @@ StreamHistory::StreamHistory(const log::Log& log, std::shared_ptr<const Relation
   }
   std::sort(wanted_.begin(), wanted_.end());
   wanted_.erase(std::unique(wanted_.begin(), wanted_.end()), wanted_.end());
-  decoder_ = std::make_unique<rows::JsonDecoder>(relation_->stream()->schema, wanted_);
 }
 
 Result<std::shared_ptr<duckdb::DataChunk>> StreamHistory::Next() {
@@ -53,17 +54,22 @@ Status StreamHistory::Decode() {
     return Ok();
   }
   const log::PartitionId partition{relation_->topic(), range.partition};
+  const catalog::VersionRange version =
+      catalog::VersionAt(*relation_->stream(), range.partition, range.next.value);
+  const log::Offset end = version.end ? std::min(log::Offset{*version.end}, range.end) : range.end;
+  if (decoder_ == nullptr || &decoder_->schema() != version.schema)
+    decoder_ = std::make_unique<VersionDecoder>(*relation_->stream(), *version.schema, wanted_);
   TRY(const log::ReadResult read,
-      log_.Read(partition, {.from = range.next, .until = range.end, .bytes_max = kReadBytes}));
+      log_.Read(partition, {.from = range.next, .until = end, .bytes_max = kReadBytes}));
   for (const log::DamagedRange& damaged : read.damaged) {
-    if (damaged.first >= range.end) continue;
+    if (damaged.first >= end) continue;
     lost_.push_back(
         fmt::format("stream {}: records {} to {} of partition {} are lost to damage on disk ({})",
                     relation_->object.name(), damaged.first.value, damaged.last.value,
                     range.partition, damaged.reason));
   }
   const std::vector<Exclusions::Item> excluded =
-      relation_->exclusions->Read(range.partition, range.next, std::min(read.next, range.end));
+      relation_->exclusions->Read(range.partition, range.next, std::min(read.next, end));
   struct Place {
     int64_t offset;
     int64_t timestamp_micros;
@@ -78,7 +84,7 @@ Status StreamHistory::Decode() {
     while (records.Next()) {
       const log::RecordView& record = records.record();
       if (record.offset < range.next) continue;
-      if (record.offset >= range.end) break;
+      if (record.offset >= end) break;
       while (next_excluded != excluded.end() && next_excluded->offset < record.offset)
         ++next_excluded;
       const bool set_aside =
@@ -90,13 +96,13 @@ Status StreamHistory::Decode() {
           {record.offset.value, record.timestamp.value * 1000, batch.clock.value, late});
     }
   }
-  range.next = std::max(read.next, range.next + 1);
+  range.next = std::min(std::max(read.next, range.next + 1), end);
 
   // A query may ask for hidden columns only, or none at all (count(*)): then nothing needs
   // decoding.
   rows::Decoded decoded;
   if (!wanted_.empty()) {
-    decoded = decoder_->Decode(values);
+    TRY(decoded, decoder_->Decode(values));
     if (!decoded.errors.empty()) {
       return Error(Code::kCorruption,
                    "stream {}: a record at partition {} that was a row cannot be decoded: {}",

@@ -10,9 +10,9 @@
 
 #include "base/result.h"
 #include "log/log.h"
-#include "rows/decode.h"
 #include "runtime/node_state.h"
 #include "runtime/relation.h"
+#include "runtime/version_decoder.h"
 
 namespace millrace::runtime {
 
@@ -43,8 +43,9 @@ class StreamHistory {
   const std::shared_ptr<const Relation> relation_;
   const std::vector<size_t> columns_;
   std::vector<size_t> wanted_;  // declared columns to decode, ascending
-  std::unique_ptr<rows::JsonDecoder> decoder_;
   rows::Types types_;
+  // Of the version that reads what comes next.
+  std::unique_ptr<VersionDecoder> decoder_;
 
   std::vector<Range> ranges_;
   size_t range_ = 0;

@@ -26,52 +26,67 @@ const Position* FindPosition(const NodeState& state, log::PartitionId partition)
   return it == state.positions.end() ? nullptr : &it->second;
 }
 
-}  // namespace
-
-rows::Types StreamSourceTypes(const catalog::RelationShape& shape) {
-  rows::Types types = shape.schema.types();
-  types.push_back(duckdb::LogicalType::BIGINT);
-  return types;
+// Of the append order in the source's rows: behind what the first version has.
+size_t OrderPlace(const catalog::EngineLayout& layout) {
+  return layout.hidden() + catalog::kHiddenStreamColumns;
 }
+
+rows::Schema SourceSchema(const catalog::EngineLayout& layout) {
+  rows::Schema schema = layout.schema();
+  rows::Column order;
+  order.name = "_order";
+  order.type = duckdb::LogicalType::BIGINT;
+  schema.columns.insert(schema.columns.begin() + static_cast<std::ptrdiff_t>(OrderPlace(layout)),
+                        std::move(order));
+  return schema;
+}
+
+}  // namespace
 
 stream::Plan StreamPlan(const Relation& relation) {
   const catalog::StreamDefinition& definition = *relation.stream();
-  const size_t visible = relation.shape.visible;
-  const size_t columns = relation.shape.schema.columns.size();
-  std::vector<std::string> names = relation.shape.schema.names();
-  names.push_back("_order");
+  const catalog::EngineLayout layout(definition);
+  const rows::Schema source = SourceSchema(layout);
+  const size_t order = OrderPlace(layout);
+  // The state of what follows began with the columns of the first version.
+  const size_t known = order + 1;
 
   stream::Plan plan;
   size_t top = plan.Add({stream::Source{relation.internal_name, /*insert_only=*/true},
                          {},
-                         StreamSourceTypes(relation.shape),
-                         names});
+                         source.types(),
+                         source.names()});
+  plan.nodes[top].known_types = known;
   if (definition.deduplicate) {
+    const std::vector<size_t> positions = layout.PositionsOf(definition.schema);
     stream::Deduplicate deduplicate;
     for (const std::string& column : definition.deduplicate->columns) {
-      deduplicate.keys.push_back(*definition.schema.Find(column));
+      deduplicate.keys.push_back(positions[*definition.schema.Find(column)]);
     }
     deduplicate.within = definition.deduplicate->within;
     if (deduplicate.within && definition.watermark)
-      deduplicate.time = definition.schema.Find(definition.watermark->column);
-    deduplicate.partition = visible;
-    deduplicate.offset = visible + 1;
-    deduplicate.order = columns;
+      deduplicate.time = positions[*definition.schema.Find(definition.watermark->column)];
+    deduplicate.partition = layout.hidden();
+    deduplicate.offset = layout.hidden() + 1;
+    deduplicate.order = order;
     deduplicate.stream = relation.internal_name;
-    top = plan.Add({std::move(deduplicate), {top}, StreamSourceTypes(relation.shape), names});
+    top = plan.Add({std::move(deduplicate), {top}, source.types(), source.names()});
+    plan.nodes[top].known_types = known;
   }
   stream::Project project;
-  for (size_t i = 0; i < columns; ++i) {
-    const rows::Column& column = relation.shape.schema.columns[i];
+  rows::Schema given;
+  for (size_t i = 0; i < source.columns.size(); ++i) {
+    if (i == order) continue;
+    const rows::Column& column = source.columns[i];
     project.expressions.push_back(
         std::make_shared<duckdb::BoundReferenceExpression>(column.name, column.type, i));
+    given.columns.push_back(column);
   }
-  names.pop_back();
-  top = plan.Add({std::move(project), {top}, relation.shape.schema.types(), names});
+  top = plan.Add({std::move(project), {top}, given.types(), given.names()});
   plan.Add({stream::Output{relation.internal_name, /*gathered=*/false},
             {top},
-            relation.shape.schema.types(),
-            names});
+            given.types(),
+            given.names()});
   return plan;
 }
 
@@ -89,7 +104,20 @@ Result<std::unique_ptr<StreamSource>> StreamSource::Make(std::shared_ptr<const R
 
 StreamSource::StreamSource(std::shared_ptr<const Relation> relation,
                            std::vector<std::unique_ptr<ingest::RowChecker>> checkers)
-    : relation_(std::move(relation)), checkers_(std::move(checkers)) {
+    : relation_(std::move(relation)),
+      checkers_(std::move(checkers)),
+      layout_(*relation_->stream()),
+      types_(SourceSchema(layout_).types()),
+      places_(layout_.PositionsOf(relation_->stream()->schema)) {
+  places_.resize(relation_->shape.visible);
+  for (size_t& place : places_) {
+    if (place >= OrderPlace(layout_)) ++place;
+  }
+  for (size_t i = 0; i < types_.size(); ++i) {
+    const bool filled = (i >= layout_.hidden() && i <= OrderPlace(layout_)) ||
+                        std::find(places_.begin(), places_.end(), i) != places_.end();
+    if (!filled) gone_.push_back(i);
+  }
   if (relation_->stream()->watermark)
     time_column_ = relation_->stream()->schema.Find(relation_->stream()->watermark->column);
 }
@@ -139,8 +167,7 @@ void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSli
   const auto partition = static_cast<size_t>(slice.partition.partition);
   PartitionFindings& found = findings_[partition];
   int64_t late_below = late_below_[partition];
-  const rows::Types types = StreamSourceTypes(relation_->shape);
-  const size_t visible = relation_->shape.visible;
+  const size_t hidden = layout_.hidden();
 
   std::vector<std::string_view> values;
   std::vector<RecordPlace> places;
@@ -159,20 +186,21 @@ void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSli
     for (const auto& chunk : decoded.chunks) {
       const size_t count = chunk->size();
       auto rows = std::make_shared<duckdb::DataChunk>();
-      rows->InitializeEmpty(types);
-      for (size_t i = 0; i < visible; ++i) rows->data[i].Reference(chunk->data[i]);
+      rows->InitializeEmpty(types_);
+      for (size_t i = 0; i < places_.size(); ++i) rows->data[places_[i]].Reference(chunk->data[i]);
+      for (const size_t gone : gone_) rows->data[gone].Reference(duckdb::Value(types_[gone]));
       const auto fill = [&](size_t column, const auto& value_of) {
         using Value = decltype(value_of(places[0]));
-        duckdb::Vector vector(types[column], count);
+        duckdb::Vector vector(types_[column], count);
         auto* data = duckdb::FlatVector::GetData<Value>(vector);
         for (size_t i = 0; i < count; ++i) data[i] = value_of(places[decoded.inputs[first + i]]);
         rows->data[column].Reference(vector);
       };
-      rows->data[visible].Reference(duckdb::Value::INTEGER(slice.partition.partition));
-      fill(visible + 1, [](const RecordPlace& place) { return place.offset.value; });
-      fill(visible + 2, [](const RecordPlace& place) { return place.ingested_micros; });
-      fill(visible + 3, [](const RecordPlace& place) { return place.timestamp_micros; });
-      fill(visible + 5, [](const RecordPlace& place) { return place.order; });
+      rows->data[hidden].Reference(duckdb::Value::INTEGER(slice.partition.partition));
+      fill(hidden + 1, [](const RecordPlace& place) { return place.offset.value; });
+      fill(hidden + 2, [](const RecordPlace& place) { return place.ingested_micros; });
+      fill(hidden + 3, [](const RecordPlace& place) { return place.timestamp_micros; });
+      fill(hidden + 5, [](const RecordPlace& place) { return place.order; });
       rows->SetCardinality(count);
 
       duckdb::SelectionVector kept(count);
@@ -202,9 +230,9 @@ void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSli
           }
           if (!diverted) kept.set_index(kept_count++, i);
         }
-        rows->data[visible + 4].Reference(late_rows);
+        rows->data[hidden + 4].Reference(late_rows);
       } else {
-        rows->data[visible + 4].Reference(duckdb::Value::BOOLEAN(false));
+        rows->data[hidden + 4].Reference(duckdb::Value::BOOLEAN(false));
         kept_count = count;
       }
       first += count;

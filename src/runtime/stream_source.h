@@ -1,14 +1,19 @@
 // The source of a stream inside a step: records → rows with their hidden columns, less the invalid
 // and (where the stream says so) the late ones. Workers share it by partition.
 //
-// Rows: the declared columns, then the hidden ones (catalog::ShapeOf), then the append order
-// BIGINT, by which what depends on order is decided: frame sequence, then place in the frame.
+// Rows: the columns of the stream's first version, the hidden ones, the append order BIGINT, by
+// which what depends on order is decided (frame sequence, then place in the frame), and the columns
+// that came later (catalog::EngineLayout).
+//
+// A step reads by the newest version only: a change of the columns is a step of its own, and what
+// was read before it is what the earlier versions read.
 #pragma once
 
 #include <memory>
 #include <vector>
 
 #include "base/result.h"
+#include "catalog/stream_versions.h"
 #include "ingest/row_checker.h"
 #include "runtime/exclusions.h"
 #include "runtime/node_state.h"
@@ -18,8 +23,6 @@
 
 namespace millrace::runtime {
 
-// The columns that a stream's Source gives: the relation's, then the append order.
-rows::Types StreamSourceTypes(const catalog::RelationShape& shape);
 // Source → [Deduplicate] → Output, for the engine.
 stream::Plan StreamPlan(const Relation& relation);
 
@@ -61,6 +64,11 @@ class StreamSource final : public stream::SourceReader {
 
   const std::shared_ptr<const Relation> relation_;
   const std::vector<std::unique_ptr<ingest::RowChecker>> checkers_;  // one per worker
+  const catalog::EngineLayout layout_;
+  rows::Types types_;
+  // By declared column, its place in the source's rows.
+  std::vector<size_t> places_;
+  std::vector<size_t> gone_;  // places of columns that went
   std::optional<size_t> time_column_;
   std::vector<PartitionSlice> slices_;  // by partition; empty ones have no batches
   std::vector<PartitionFindings> findings_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "catalog/stream_versions.h"
 #include "ingest/ingest.h"
 #include "ingest/row_checker.h"
 #include "runtime/journal.h"
@@ -131,9 +132,11 @@ class Tracer {
           relation_->exclusions->Read(id_.partition, trace_.offset, trace_.offset + 1);
       if (!excluded.empty()) trace_.outcome = OutcomeOf(excluded.front().reason);
     }
+    const catalog::VersionRange version =
+        catalog::VersionAt(*relation_->stream(), id_.partition, trace_.offset.value);
     TRY(const auto checker,
-        ingest::RowChecker::Make(*snapshot_->published().catalog, relation_->stream()->schema,
-                                 relation_->stream()->checks, *node_.database));
+        ingest::RowChecker::Make(*snapshot_->published().catalog, *version.schema, *version.checks,
+                                 *node_.database));
     const std::string_view value = trace_.value;
     rows::Decoded decoded = checker->Decode(std::span(&value, 1));
     if (!decoded.errors.empty()) {
@@ -141,7 +144,7 @@ class Tracer {
       trace_.error_column = decoded.errors.front().column;
       return Ok();
     }
-    trace_.row.schema = relation_->stream()->schema;
+    trace_.row.schema = *version.schema;
     for (auto& chunk : decoded.chunks) trace_.row.chunks.push_back(std::move(chunk));
     return Ok();
   }
@@ -205,7 +208,8 @@ class Tracer {
       const std::string name = std::to_string(parameters.size() + 1);
       condition += fmt::format("{}{} IS NOT DISTINCT FROM ${}", condition.empty() ? "" : " AND ",
                                Quoted(column), name);
-      const size_t index = *relation_->stream()->schema.Find(column);
+      const rows::Schema& now = relation_->stream()->schema;
+      const size_t index = *trace_.row.schema.FindId(now.columns[*now.Find(column)].id);
       parameters[name] = trace_.row.chunks.front()->GetValue(index, 0);
     }
     const std::string select = fmt::format("SELECT _partition, _offset FROM {} WHERE {} LIMIT 2",

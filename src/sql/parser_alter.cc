@@ -5,8 +5,10 @@
 #include "base/check.h"
 #include "duckdb/parser/keyword_helper.hpp"
 #include "rows/schema.h"
+#include "sql/parser_columns.h"
 #include "sql/parser_create.h"
 #include "sql/parser_stream_options.h"
+#include "sql/parser_types.h"
 
 namespace millrace::sql {
 namespace {
@@ -75,6 +77,97 @@ Result<AlterStatement::SetOptions> ExpectOptionsOf(Cursor& cursor, bool reset) {
   return set;
 }
 
+Result<std::string> ExpectCheck(Cursor& cursor) {
+  TRY(const Cursor::Slice slice,
+      cursor.ExpectParenthesised("a condition in parentheses after CHECK"));
+  return slice.text;
+}
+
+Result<ColumnChange> ExpectAdd(Cursor& cursor) {
+  if (cursor.Accept({"CHECK"})) {
+    TRY(std::string expression, ExpectCheck(cursor));
+    return ColumnChange(AddCheck{std::move(expression)});
+  }
+  cursor.Accept({"COLUMN"});
+  AddColumn add;
+  add.if_not_exists = cursor.Accept({"IF", "NOT", "EXISTS"});
+  TRY(ColumnList list, ExpectOneColumn(cursor, catalog::Kind::kStream));
+  add.column = std::move(list.schema.columns[0]);
+  add.checks = std::move(list.checks);
+  return ColumnChange(std::move(add));
+}
+
+Result<ColumnChange> ExpectDrop(Cursor& cursor) {
+  if (cursor.Accept({"CHECK"})) {
+    TRY(std::string expression, ExpectCheck(cursor));
+    return ColumnChange(DropCheck{std::move(expression)});
+  }
+  if (cursor.Accept({"ALIAS"})) {
+    TRY(PlacedName alias, cursor.ExpectName("the old name of a renamed column"));
+    return ColumnChange(DropAlias{std::move(alias.name)});
+  }
+  cursor.Accept({"COLUMN"});
+  DropColumn drop;
+  drop.if_exists = cursor.Accept({"IF", "EXISTS"});
+  TRY(PlacedName name, cursor.ExpectName("the name of a column"));
+  drop.column = std::move(name.name);
+  return ColumnChange(std::move(drop));
+}
+
+Result<ColumnChange> ExpectRenameColumn(Cursor& cursor) {
+  cursor.Accept({"COLUMN"});
+  TRY(PlacedName from, cursor.ExpectName("TO, or the name of a column"));
+  TRY(cursor.Expect({"TO"}));
+  TRY(PlacedName to, cursor.ExpectName("the new name of the column"));
+  if (IsHidden(to.name)) {
+    return cursor.At(to.begin, Error(Code::kInvalidArgument,
+                                     "every stream has a hidden column {} already", Quoted(to.name))
+                                   .SqlState("42701"));
+  }
+  return ColumnChange(RenameColumn{std::move(from.name), std::move(to.name)});
+}
+
+// c [SET DATA] TYPE t, SET DEFAULT v, DROP DEFAULT, SET NOT NULL, DROP NOT NULL.
+Result<ColumnChange> ExpectAlterColumn(Cursor& cursor) {
+  cursor.Accept({"COLUMN"});
+  TRY(const PlacedName name, cursor.ExpectName("the name of a column"));
+  AlterColumn alter;
+  alter.column = name.name;
+  using What = AlterColumn::What;
+  if (cursor.Accept({"SET", "NOT", "NULL"})) {
+    alter.what = What::kSetNotNull;
+  } else if (cursor.Accept({"DROP", "NOT", "NULL"})) {
+    alter.what = What::kDropNotNull;
+  } else if (cursor.Accept({"DROP", "DEFAULT"})) {
+    alter.what = What::kDropDefault;
+  } else if (cursor.Accept({"SET", "DEFAULT"})) {
+    alter.what = What::kSetDefault;
+    if (cursor.AtEnd()) return cursor.Unexpected("a constant after DEFAULT");
+    alter.constant = cursor.Rest().text;
+  } else if (cursor.Accept({"SET", "DATA", "TYPE"}) || cursor.Accept({"TYPE"})) {
+    TRY(alter.type, ExpectType(cursor, name));
+  } else {
+    return cursor.Unexpected(
+        "TYPE, SET DATA TYPE, SET DEFAULT, DROP DEFAULT, SET NOT NULL or "
+        "DROP NOT NULL",
+        {"TYPE", "SET", "DROP"});
+  }
+  return ColumnChange(std::move(alter));
+}
+
+Result<ColumnChange> ExpectColumnChange(Cursor& cursor) {
+  if (cursor.Accept({"ADD"})) return ExpectAdd(cursor);
+  if (cursor.Accept({"DROP"})) return ExpectDrop(cursor);
+  if (cursor.Accept({"ALTER"})) return ExpectAlterColumn(cursor);
+  cursor.Advance();  // RENAME
+  return ExpectRenameColumn(cursor);
+}
+
+bool AtColumnChange(const Cursor& cursor) {
+  return cursor.AtWord("ADD") || cursor.AtWord("DROP") || cursor.AtWord("ALTER") ||
+         cursor.AtWord("RENAME");
+}
+
 Status ExpectAction(Cursor& cursor, AlterStatement& alter) {
   const bool stream = alter.kind == catalog::Kind::kStream;
   if (cursor.Accept({"RENAME", "TO"})) {
@@ -89,11 +182,18 @@ Status ExpectAction(Cursor& cursor, AlterStatement& alter) {
     const bool reset = cursor.AtWord("RESET");
     cursor.Advance();
     TRY(alter.action, ExpectOptionsOf(cursor, reset));
+  } else if (stream && AtColumnChange(cursor)) {
+    TRY(alter.action, ExpectColumnChange(cursor));
+    for (const std::string& type : cursor.types_noted())
+      alter.uses.push_back({catalog::Kind::kType, type});
   } else {
     for (std::string_view word : {"ADD", "DROP", "ALTER", "RENAME", "SET"}) {
       if (cursor.AtWord(word)) return NotYet(cursor, alter);
     }
-    if (stream) return cursor.Unexpected("RENAME TO, SET or RESET", {"RENAME", "SET", "RESET"});
+    if (stream) {
+      return cursor.Unexpected("ADD, DROP, ALTER, RENAME, SET or RESET",
+                               {"ADD", "DROP", "ALTER", "RENAME", "SET", "RESET"});
+    }
     if (alter.kind == catalog::Kind::kView)
       return cursor.Unexpected("RENAME TO, PAUSE or RESUME", {"RENAME", "PAUSE", "RESUME"});
     return cursor.Unexpected("RENAME TO and the new name", {"RENAME"});

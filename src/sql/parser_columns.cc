@@ -41,6 +41,13 @@ class ColumnListParser {
     return std::move(list_);
   }
 
+  // What its CHECKs name is judged where the other columns are known.
+  Result<ColumnList> RunOne() {
+    TRY(Column());
+    for (const Cursor::Slice& slice : checks_) list_.checks.push_back({slice.text});
+    return std::move(list_);
+  }
+
  private:
   Status Close() {
     if (cursor_.AcceptSymbol(')')) return Ok();
@@ -291,6 +298,10 @@ class ColumnListParser {
 
 Result<ColumnList> ExpectColumnList(Cursor& cursor, catalog::Kind kind) {
   return ColumnListParser(cursor, kind).Run();
+}
+
+Result<ColumnList> ExpectOneColumn(Cursor& cursor, catalog::Kind kind) {
+  return ColumnListParser(cursor, kind).RunOne();
 }
 
 Result<std::vector<std::string>> ExpectColumnNames(Cursor& cursor, const rows::Schema* schema,

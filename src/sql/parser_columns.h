@@ -24,6 +24,9 @@ struct ColumnList {
 // At the opening parenthesis. `kind`: kStream or kTable, which decides what may stand there.
 Result<ColumnList> ExpectColumnList(Cursor& cursor, catalog::Kind kind);
 
+// name TYPE [constraint …], up to the end of the statement: one column, and the CHECKs behind it.
+Result<ColumnList> ExpectOneColumn(Cursor& cursor, catalog::Kind kind);
+
 // (name TYPE [DEFAULT constant] [CHECK (condition)], …) at the opening parenthesis.
 Result<std::vector<catalog::EndpointDefinition::Parameter>> ExpectParameters(Cursor& cursor);
 

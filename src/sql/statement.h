@@ -44,6 +44,39 @@ struct CommentStatement {
   std::string column;  // COMMENT ON COLUMN: of the relation `name`
   std::string text;    // empty: IS NULL
 };
+// What ALTER STREAM does to columns and CHECKs.
+struct AddColumn {
+  rows::Column column;  // without id
+  std::vector<catalog::Check> checks;
+  bool if_not_exists = false;
+};
+struct DropColumn {
+  std::string column;
+  bool if_exists = false;
+};
+struct RenameColumn {
+  std::string from;
+  std::string to;
+};
+// The old name of a renamed column is no longer taken for it in records.
+struct DropAlias {
+  std::string alias;
+};
+struct AlterColumn {
+  std::string column;
+  enum class What { kSetType, kSetDefault, kDropDefault, kSetNotNull, kDropNotNull };
+  What what = What::kSetType;
+  duckdb::LogicalType type;  // kSetType
+  std::string constant;      // kSetDefault: SQL text
+};
+struct AddCheck {
+  std::string expression;
+};
+struct DropCheck {
+  std::string expression;
+};
+using ColumnChange =
+    std::variant<AddColumn, DropColumn, RenameColumn, DropAlias, AlterColumn, AddCheck, DropCheck>;
 // ALTER kind name …
 struct AlterStatement {
   catalog::Kind kind;
@@ -61,7 +94,8 @@ struct AlterStatement {
   struct Hold {
     bool pause;
   };
-  std::variant<Rename, SetOptions, Hold> action;
+  std::variant<Rename, SetOptions, Hold, ColumnChange> action;
+  std::vector<catalog::Use> uses;  // the user's own types that it names
 };
 struct ShowStatement {
   catalog::Kind kind;
@@ -122,6 +156,10 @@ Result<std::vector<std::string>> RelationsOfMacro(std::string_view body);
 
 // The text of a CREATE statement with another name for what it creates. REQUIRES: it is one.
 std::string Renamed(std::string_view create, const std::string& name);
+
+// An expression over a relation's columns, with one of them under another name.
+std::string ColumnRenamed(std::string_view expression, std::string_view relation,
+                          std::string_view from, std::string_view to);
 
 // A statement's text on one line: comments gone, white space outside quotes a single space. For
 // catalog::Object::text. A text that cannot be lexed comes back as it is.
