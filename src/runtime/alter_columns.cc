@@ -247,10 +247,29 @@ Error Breaks(const AlteredStream& stream, const catalog::Object& reader, const s
       .SqlState("2BP01");
 }
 
+// Whether the node only counts its input's rows: a scan for count(*) is of the first column,
+// whatever that is.
+bool OnlyCounts(const stream::Node& node) {
+  const auto* aggregate = std::get_if<stream::Aggregate>(&node.op);
+  return aggregate != nullptr && aggregate->groups.empty() &&
+         std::all_of(aggregate->calls.begin(), aggregate->calls.end(),
+                     [](const stream::AggregateCall& call) {
+                       return call.arguments.empty() && !call.filter && call.orders.empty();
+                     });
+}
+
+bool OnlyCounted(const stream::Plan& plan, size_t index) {
+  return std::all_of(plan.nodes.begin(), plan.nodes.end(), [&](const stream::Node& node) {
+    return std::find(node.inputs.begin(), node.inputs.end(), index) == node.inputs.end() ||
+           OnlyCounts(node);
+  });
+}
+
 // The columns of a relation that a plan uses: what its readers there do not name, it does not.
 std::vector<bool> ColumnsUsed(const stream::Plan& plan, const std::string& relation, size_t width) {
   std::vector<bool> used(width, false);
-  for (const stream::Node& node : plan.nodes) {
+  for (size_t i = 0; i < plan.nodes.size(); ++i) {
+    const stream::Node& node = plan.nodes[i];
     for (const size_t input : node.inputs) {
       const auto* read = std::get_if<stream::Relation>(&plan.nodes[input].op);
       if (read == nullptr || !rows::EqualNames(read->name, relation)) continue;
@@ -259,6 +278,7 @@ std::vector<bool> ColumnsUsed(const stream::Plan& plan, const std::string& relat
         used.assign(width, true);
         continue;
       }
+      if (OnlyCounted(plan, i)) continue;
       const std::function<void(const duckdb::Expression&)> note =
           [&](const duckdb::Expression& expression) {
             if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_REF)
