@@ -230,8 +230,8 @@ Status Circuit::Widen(const Plan& plan) {
     node.description = Describe(plan, i);
     for (size_t input = 0; input < node.inputs.size(); ++input) {
       if (node.exchanges[input] == nullptr) continue;
-      node.exchanges[input] = MakeExchange(node.node, Required(node.node, input),
-                                           *node.inputs[input], workers());
+      node.exchanges[input] =
+          MakeExchange(node.node, Required(node.node, input), *node.inputs[input], workers());
     }
     // State is the tables', which the new operators find by the node's fingerprint.
     node.operators.clear();
