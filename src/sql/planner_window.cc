@@ -25,6 +25,13 @@ bool CountsPeers(WindowBoundary boundary) {
   }
 }
 
+// Whether its frame ends between two rows, not between peers.
+bool CountsRows(const BoundWindowExpression& call) {
+  return !CountsPeers(call.start) && !CountsPeers(call.end) &&
+         call.exclude_clause != duckdb::WindowExcludeMode::GROUP &&
+         call.exclude_clause != duckdb::WindowExcludeMode::TIES;
+}
+
 // Whether the call's order may be refined by more columns without a change of its meaning: where
 // rows that are equal by ORDER BY count as one, it may not.
 bool TakesMoreOrder(const BoundWindowExpression& call) {
@@ -38,9 +45,7 @@ bool TakesMoreOrder(const BoundWindowExpression& call) {
     case ExpressionType::WINDOW_FIRST_VALUE:
     case ExpressionType::WINDOW_LAST_VALUE:
     case ExpressionType::WINDOW_NTH_VALUE:
-      return !CountsPeers(call.start) && !CountsPeers(call.end) &&
-             call.exclude_clause != duckdb::WindowExcludeMode::GROUP &&
-             call.exclude_clause != duckdb::WindowExcludeMode::TIES;
+      return CountsRows(call);
     default:
       return false;
   }
@@ -101,9 +106,14 @@ Result<NodeId> ViewPlanner::MapWindow(duckdb::LogicalWindow& op) {
       if (!IsConstant(*part)) part = plan_.Column(extended.node, extended.columns[next++])->Copy();
     });
     if (!TakesMoreOrder(call)) continue;
+    // row_number(ORDER BY …): the order of OVER says which rows count, by their peers.
+    const bool by_argument = !call.aggregate && !call.arg_orders.empty();
     for (size_t i = 0; i < width; ++i) {
-      call.orders.emplace_back(duckdb::OrderType::ASCENDING, duckdb::OrderByNullType::NULLS_LAST,
-                               plan_.Column(extended.node, i)->Copy());
+      duckdb::BoundOrderByNode order(duckdb::OrderType::ASCENDING,
+                                     duckdb::OrderByNullType::NULLS_LAST,
+                                     plan_.Column(extended.node, i)->Copy());
+      if (by_argument) call.arg_orders.push_back(order.Copy());
+      if (!by_argument || CountsRows(call)) call.orders.push_back(std::move(order));
     }
   }
   // One node for all calls of equal partitions.
