@@ -237,6 +237,7 @@ Status Circuit::Widen(const Plan& plan) {
     node.operators.clear();
     MakeOperators(node);
   }
+  ++version_;  // dispatches divide its rows
   return Ok();
 }
 
@@ -263,6 +264,7 @@ void Circuit::Join(uint64_t build) {
   for (const auto& node : nodes_) {
     if (node->build == build) node->build = 0;
   }
+  ++version_;  // dispatches may go through its relations now
 }
 
 Status Circuit::Remove(const std::string& output) {
@@ -303,10 +305,12 @@ void Circuit::Rewire() {
   for (size_t i = 0; i < nodes_.size(); ++i) {
     nodes_[i]->index = i;
     nodes_[i]->sends.clear();
+    nodes_[i]->consumers.clear();
     nodes_[i]->outputs.clear();
   }
   for (const auto& node : nodes_) {
     for (size_t i = 0; i < node->inputs.size(); ++i) {
+      node->inputs[i]->consumers.push_back(node.get());
       if (node->exchanges[i]) node->inputs[i]->sends.emplace_back(node.get(), i);
     }
   }
@@ -321,36 +325,12 @@ void Circuit::Rewire() {
       }
     }
   }
-  FindReadPaths();
-}
-
-void Circuit::FindReadPaths() {
-  read_paths_.clear();
-  std::vector<std::vector<const CircuitNode*>> consumers(nodes_.size());
+  timed_.clear();
   for (const auto& node : nodes_) {
-    if (std::holds_alternative<Relation>(node->node.op)) continue;  // reads another's Output
-    for (const CircuitNode* input : node->inputs) consumers[input->index].push_back(node.get());
+    if (node->node.closing || std::holds_alternative<TemporalFilter>(node->node.op))
+      timed_.push_back(node.get());
   }
-  std::vector<ReadPath> open;
-  for (const auto& node : nodes_) {
-    if (std::holds_alternative<Relation>(node->node.op)) open.push_back({node.get(), {}, {}});
-  }
-  while (!open.empty()) {
-    const ReadPath path = std::move(open.back());
-    open.pop_back();
-    const CircuitNode* end = path.linear.empty() ? path.relation : path.linear.back();
-    for (const CircuitNode* next : consumers[end->index]) {
-      ReadPath longer = path;
-      if (std::holds_alternative<Filter>(next->node.op) ||
-          std::holds_alternative<Project>(next->node.op)) {
-        longer.linear.push_back(next);
-        open.push_back(std::move(longer));
-      } else {
-        longer.outputs = next->outputs;
-        read_paths_.push_back(std::move(longer));
-      }
-    }
-  }
+  ++version_;
 }
 
 }  // namespace millrace::stream

@@ -18,10 +18,20 @@
 #include "state/store.h"
 #include "stream/distribution.h"
 #include "stream/exchange.h"
+#include "stream/key_dispatch.h"
 #include "stream/operator.h"
 #include "stream/plan.h"
 
 namespace millrace::stream {
+
+struct CircuitNode;
+
+// The filters of one node's rows by equality of one column.
+struct Dispatch {
+  const CircuitNode* from;
+  ColumnIndex column;
+  std::vector<std::unique_ptr<KeyDispatch>> workers;
+};
 
 struct CircuitNode {
   // What one worker counted.
@@ -40,6 +50,11 @@ struct CircuitNode {
   std::vector<std::unique_ptr<Exchange>> exchanges;  // per input; null: not needed
   std::vector<std::pair<CircuitNode*, size_t>>
       sends;  // consumers behind an exchange, with their input's number
+  std::vector<CircuitNode*> consumers;
+  // Where all that comes of its input's rows passes a Filter `column = constant`: it gets only
+  // these rows, and those left out count as filtered by it.
+  Dispatch* dispatch = nullptr;
+  size_t dispatch_slot = 0;
   Distribution distribution;
   bool insert_only = false;
   uint64_t build = 0;  // not 0: it is being built from history
@@ -81,6 +96,17 @@ class Circuit {
 
   const std::vector<std::unique_ptr<CircuitNode>>& nodes() const { return nodes_; }
   const std::vector<ReadPath>& read_paths() const { return read_paths_; }
+  // Those that may do something though none of their inputs has rows: sources, nodes without a step
+  // so far, those that take in history, and timed ones.
+  const std::vector<CircuitNode*>& starts() const { return starts_; }
+  // Those whose keys close or whose rows come and go with the clock.
+  const std::vector<CircuitNode*>& timed() const { return timed_; }
+  // A different number after each change.
+  uint64_t version() const { return version_; }
+  // Works out what only steps need: read paths, starts, dispatches. Before a step.
+  void Settle();
+  // After a step: its nodes have had their first one.
+  void FindStarts();
   int workers() const { return static_cast<int>(workers_.size()); }
 
  private:
@@ -94,12 +120,18 @@ class Circuit {
   // Works out what follows from the edges: order, consumers, outputs.
   void Rewire();
   void FindReadPaths();
+  void FindDispatches();
   void DropFrom(size_t count);
 
   std::vector<WorkerParts> workers_;
   state::Store& store_;
   std::vector<std::unique_ptr<CircuitNode>> nodes_;
   std::vector<ReadPath> read_paths_;
+  std::vector<CircuitNode*> starts_;
+  std::vector<CircuitNode*> timed_;
+  std::vector<std::unique_ptr<Dispatch>> dispatches_;
+  uint64_t version_ = 1;
+  uint64_t settled_version_ = 0;
 };
 
 // The operator of the node's kind; null for Relation, Source and Output, which only name things.

@@ -83,45 +83,60 @@ struct Engine::Impl {
     }
   }
 
-  // By node: whether any worker may have rows for it in this step.
-  std::vector<bool> Active(const StepInput& input, const std::vector<bool>& due) const {
-    const auto& nodes = circuit->nodes();
-    std::vector<bool> active(nodes.size(), false);
-    for (size_t i = 0; i < nodes.size(); ++i) {
-      const CircuitNode& node = *nodes[i];
-      if (node.stopped.load()) continue;
-      if (const auto* source = std::get_if<Source>(&node.node.op)) {
-        active[i] = input.sources.contains(source->name);
-      } else {
-        const auto* relation = std::get_if<Relation>(&node.node.op);
-        active[i] = relation != nullptr && node.build != 0 &&
-                    input.history.contains({node.build, relation->name});
-        active[i] = active[i] || (node.first_step && !node.operators.empty()) || due[i];
-        for (const CircuitNode* below : node.inputs) active[i] = active[i] || active[below->index];
-      }
-    }
-    return active;
+  // Whether the node may do something in this step though none of its inputs has rows.
+  bool Starts(const CircuitNode& node, const StepInput& input) const {
+    if (const auto* source = std::get_if<Source>(&node.node.op))
+      return input.sources.contains(source->name);
+    const auto* relation = std::get_if<Relation>(&node.node.op);
+    if (relation != nullptr)
+      return node.build != 0 && input.history.contains({node.build, relation->name});
+    return node.first_step || plan.due[node.index];
   }
 
-  // By node: whether keys may close in this step, or rows come or go with the clock.
-  std::vector<bool> Due(const StepInput& input) const {
-    std::vector<bool> nodes;
-    for (const auto& node : circuit->nodes()) {
-      const auto due = DueOf(*node);
-      nodes.push_back(MayClose(*node, input.watermarks) || (due && *due <= input.clock));
+  // Whether keys may close in this step, or rows come or go with the clock.
+  static bool IsDue(const CircuitNode& node, const StepInput& input) {
+    if (MayClose(node, input.watermarks)) return true;
+    const auto due = DueOf(node);
+    return due && *due <= input.clock;
+  }
+
+  // Sets which nodes the workers walk: from those that start on, down.
+  void PlanStep(const StepInput& input) {
+    circuit->Settle();
+    const auto& nodes = circuit->nodes();
+    plan.due.assign(nodes.size(), false);
+    for (const CircuitNode* node : circuit->timed()) plan.due[node->index] = IsDue(*node, input);
+    plan.active.assign(nodes.size(), false);
+    std::vector<const CircuitNode*> open;
+    for (const CircuitNode* node : circuit->starts()) {
+      if (Starts(*node, input)) open.push_back(node);
     }
-    return nodes;
+    while (!open.empty()) {
+      const CircuitNode* node = open.back();
+      open.pop_back();
+      if (plan.active[node->index] || node->stopped.load()) continue;
+      plan.active[node->index] = true;
+      for (const CircuitNode* consumer : node->consumers) open.push_back(consumer);
+    }
+    plan.walk.clear();
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      if (plan.active[i]) plan.walk.push_back(i);
+    }
   }
 
   void NoteSeen(const StepInput& input) {
-    for (const auto& node : circuit->nodes()) {
-      node->first_step = false;
-      if (!plan.due[node->index] || !node->node.closing) continue;
-      for (const TimeBound::Term& term : node->node.closing->bound.terms) {
+    bool any_first = false;
+    for (const size_t i : plan.walk) {
+      CircuitNode& node = *circuit->nodes()[i];
+      any_first = any_first || node.first_step;
+      node.first_step = false;
+      if (!plan.due[i] || !node.node.closing) continue;
+      for (const TimeBound::Term& term : node.node.closing->bound.terms) {
         const auto found = input.watermarks.find(term.stream);
-        if (found != input.watermarks.end()) node->seen_watermarks[term.stream] = found->second;
+        if (found != input.watermarks.end()) node.seen_watermarks[term.stream] = found->second;
       }
     }
+    if (any_first) circuit->FindStarts();
   }
 
   void RunWorkers() {
@@ -138,9 +153,15 @@ struct Engine::Impl {
     return all.empty() ? all : rows::ConsolidateSorted(all, node.node.types);
   }
 
-  size_t RowsOf(const CircuitNode& node) const {
+  int64_t RowsOf(const CircuitNode& node) const {
     size_t rows = 0;
     for (const auto& worker : workers) rows += worker->output(node.index).row_count();
+    return static_cast<int64_t>(rows);
+  }
+
+  int64_t FilteredBy(const CircuitNode& node) const {
+    int64_t rows = 0;
+    for (const auto& worker : workers) rows += worker->filtered(node.index);
     return rows;
   }
 
@@ -153,12 +174,13 @@ struct Engine::Impl {
     for (const ReadPath& path : circuit->read_paths()) {
       if (!plan.active[path.relation->index]) continue;
       ReadCounts counts;
-      counts.rows = static_cast<int64_t>(RowsOf(*path.relation));
+      counts.filtered = FilteredBy(*path.relation);  // by a dispatch
+      counts.rows = RowsOf(*path.relation) + counts.filtered;
       if (counts.rows == 0) continue;
       const CircuitNode& end = path.linear.empty() ? *path.relation : *path.linear.back();
-      counts.used = static_cast<int64_t>(RowsOf(end));
+      counts.used = RowsOf(end);
       for (const CircuitNode* node : path.linear) {
-        for (const auto& worker : workers) counts.filtered += worker->filtered(node->index);
+        counts.filtered += FilteredBy(*node);
         if (const auto found = failed.find(node); found != failed.end())
           counts.failed += found->second;
       }
@@ -183,12 +205,13 @@ struct Engine::Impl {
   StepResult Collect() {
     StepResult result;
     CountReads(result);
-    for (const auto& node : circuit->nodes()) {
-      const auto* output = std::get_if<Output>(&node->node.op);
-      if (output == nullptr || !plan.active[node->index]) continue;
-      if (node->stopped.load()) result.stopped.emplace(output->name, ReasonOf(*node));
-      if (!output->gathered || node->stopped.load()) continue;
-      rows::Batch changes = Gather(*node);
+    for (const size_t i : plan.walk) {
+      const CircuitNode& node = *circuit->nodes()[i];
+      const auto* output = std::get_if<Output>(&node.node.op);
+      if (output == nullptr) continue;
+      if (node.stopped.load()) result.stopped.emplace(output->name, ReasonOf(node));
+      if (!output->gathered || node.stopped.load()) continue;
+      rows::Batch changes = Gather(node);
       if (!changes.empty()) result.changes.emplace(output->name, std::move(changes));
     }
     for (const auto& worker : workers) {
@@ -263,8 +286,7 @@ Result<StepResult> Engine::Step(const StepInput& input) {
   impl.plan.input = &input;
   impl.plan.circuit = impl.circuit.get();
   impl.plan.ticket = impl.ticket;
-  impl.plan.due = impl.Due(input);
-  impl.plan.active = impl.Active(input, impl.plan.due);
+  impl.PlanStep(input);
   impl.plan.failed = &impl.failed;
   impl.RunWorkers();
   for (const auto& worker : impl.workers) {
@@ -284,7 +306,7 @@ Result<StepResult> Engine::Step(const StepInput& input) {
 
 std::set<std::string> Engine::closing_streams() const {
   std::set<std::string> streams;
-  for (const auto& node : impl_->circuit->nodes()) {
+  for (const CircuitNode* node : impl_->circuit->timed()) {
     if (!node->node.closing) continue;
     for (const TimeBound::Term& term : node->node.closing->bound.terms) streams.insert(term.stream);
   }
@@ -293,7 +315,7 @@ std::set<std::string> Engine::closing_streams() const {
 
 std::optional<Micros> Engine::next_due() const {
   std::optional<Micros> first;
-  for (const auto& node : impl_->circuit->nodes()) {
+  for (const CircuitNode* node : impl_->circuit->timed()) {
     const auto due = DueOf(*node);
     if (due && (!first || *due < *first)) first = due;
   }
@@ -301,8 +323,8 @@ std::optional<Micros> Engine::next_due() const {
 }
 
 bool Engine::WouldClose(const std::map<std::string, Micros>& watermarks) const {
-  const auto& nodes = impl_->circuit->nodes();
-  return std::any_of(nodes.begin(), nodes.end(),
+  const auto& timed = impl_->circuit->timed();
+  return std::any_of(timed.begin(), timed.end(),
                      [&](const auto& node) { return MayClose(*node, watermarks); });
 }
 

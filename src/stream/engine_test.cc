@@ -226,7 +226,7 @@ TEST(Engine, ABuildFollowsOnlyChangesOfThePartsThatItHas) {
   Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
   TestEngine engine(oracle, Stream(oracle), 2);
   ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "late"), 9, /*build=*/4).ok());
-  const auto rows = oracle.Query("SELECT i::INTEGER, i, 'row' FROM range(2000) r(i)");
+  const auto rows = oracle.Query("SELECT i::INTEGER, i, 'row' FROM range(1, 2001) r(i)");
   const auto followed = [&](uint64_t step, uint32_t parts) {
     TestReader reader(rows, oracle.types(), 2);
     StepInput input;

@@ -4,6 +4,7 @@
 
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
+#include "stream/key_dispatch.h"
 #include "stream/plan.h"
 
 namespace millrace::stream {
@@ -93,7 +94,10 @@ struct Line {
     return fmt::format("constant {} rows; state: whether given out", op.rows.row_count());
   }
   std::string operator()(const Filter& op) const {
-    return "filter " + Readable(*op.predicate, input(0));
+    const Names below = input(0);
+    const auto equality = KeyEqualityOf(op);
+    return "filter " + Readable(*op.predicate, below) +
+           (equality ? "; rows found by " + NameOf(below, equality->column) : "");
   }
   std::string operator()(const TemporalFilter& op) const {
     const Names below = input(0);

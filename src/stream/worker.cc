@@ -40,16 +40,8 @@ rows::Batch Narrowed(const rows::Batch& batch, const rows::Types& types) {
 
 void Worker::RunStep(const StepPlan& step) {
   const auto& nodes = step.circuit->nodes();
-  owned_.assign(nodes.size(), rows::Batch());
-  values_.assign(nodes.size(), nullptr);
-  filtered_.assign(nodes.size(), 0);
-  failures_.clear();
-  exclusions_.clear();
-  stopped_.clear();
-  error_.reset();
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    values_[i] = &owned_[i];
-    if (!step.active[i]) continue;
+  Clear(step);
+  for (const size_t i : step.walk) {
     // After an error the walk goes on without work: the other workers wait for what this one sends.
     if (!error_ && !step.failed->load(std::memory_order_acquire)) {
       Status done = RunNode(step, *nodes[i]);
@@ -68,6 +60,38 @@ void Worker::RunStep(const StepPlan& step) {
   }
 }
 
+// What was not walked has nothing to forget: a step costs what it has to do, whatever else the
+// circuit holds.
+void Worker::Clear(const StepPlan& step) {
+  const size_t count = step.circuit->nodes().size();
+  if (circuit_version_ != step.circuit->version()) {
+    circuit_version_ = step.circuit->version();
+    owned_.assign(count, rows::Batch());
+    values_.resize(count);
+    for (size_t i = 0; i < count; ++i) values_[i] = &owned_[i];
+    filtered_.assign(count, 0);
+  } else {
+    for (const size_t i : walk_) {
+      owned_[i] = rows::Batch();
+      values_[i] = &owned_[i];
+      filtered_[i] = 0;
+    }
+  }
+  walk_ = step.walk;
+  failures_.clear();
+  exclusions_.clear();
+  stopped_.clear();
+  error_.reset();
+}
+
+const rows::Batch& Worker::Dispatched(const StepPlan& step, const CircuitNode& node) {
+  const rows::Batch& all = *values_[node.inputs[0]->index];
+  const rows::Batch& some =
+      node.dispatch->workers[index_]->RowsOf(node.dispatch_slot, step.ticket, all);
+  filtered_[node.index] += static_cast<int64_t>(all.row_count() - some.row_count());
+  return some;
+}
+
 void Worker::Send(const StepPlan& step, const CircuitNode& node) {
   for (const auto& [consumer, input] : node.sends) {
     consumer->exchanges[input]->Send(index_, step.ticket, values_[node.index]);
@@ -81,9 +105,10 @@ Status Worker::RunNode(const StepPlan& step, CircuitNode& node) {
   if (const auto* relation = std::get_if<Relation>(&node.node.op)) {
     if (StopsWithInputs(node)) return Ok();
     const CircuitNode& output = *node.inputs[0];
-    values_[node.index] = values_[output.index];
+    values_[node.index] =
+        node.dispatch == nullptr ? values_[output.index] : &Dispatched(step, node);
     if (output.node.types.size() > node.node.types.size()) {
-      owned_[node.index] = Narrowed(*values_[output.index], node.node.types);
+      owned_[node.index] = Narrowed(*values_[node.index], node.node.types);
       values_[node.index] = &owned_[node.index];
     }
     if (node.build == 0) return Ok();
@@ -130,7 +155,7 @@ size_t Worker::TakeInputs(const StepPlan& step, const CircuitNode& node) {
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     const size_t from = node.inputs[i]->index;
     if (!step.active[from]) continue;
-    inputs_[i] = values_[from];
+    inputs_[i] = node.dispatch == nullptr ? values_[from] : &Dispatched(step, node);
     if (node.exchanges[i]) {
       received_[i] = node.exchanges[i]->Receive(index_, step.ticket);
       inputs_[i] = received_[i].data();
@@ -161,7 +186,7 @@ Status Worker::RunOperator(const StepPlan& step, CircuitNode& node) {
   const auto* deduplicate = std::get_if<Deduplicate>(&node.node.op);
   TRY(RunWithin(node, context));
   if (node.stopped.load()) return Ok();
-  filtered_[node.index] = context.filtered;
+  filtered_[node.index] += context.filtered;
   for (RowFailure& failure : context.failures) failures_.emplace_back(&node, std::move(failure));
   for (const Exclusion& exclusion : context.exclusions)
     exclusions_.emplace_back(deduplicate->stream, exclusion);

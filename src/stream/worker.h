@@ -21,6 +21,7 @@ struct StepPlan {
   const Circuit* circuit = nullptr;
   uint32_t ticket = 0;
   std::vector<bool> active;  // by node: may have rows in this step, or is in its first one
+  std::vector<size_t> walk;  // the active ones, ascending
   std::vector<bool> due;     // by node: it may have something to give though no row comes
   std::atomic<bool>* failed =
       nullptr;  // set by a worker that has to give up; the others then stop early
@@ -42,6 +43,10 @@ class Worker {
   const std::optional<Error>& error() const { return error_; }
 
  private:
+  // Forgets the last step.
+  void Clear(const StepPlan& step);
+  // The rows of its input that a node with a dispatch gets.
+  const rows::Batch& Dispatched(const StepPlan& step, const CircuitNode& node);
   Status RunNode(const StepPlan& step, CircuitNode& node);
   Status ReadSource(SourceReader* reader, CircuitNode& node);
   Status AddHistory(const StepInput::History& history, CircuitNode& node);
@@ -52,6 +57,8 @@ class Worker {
 
   const int index_;
   state::WorkerState& state_;
+  uint64_t circuit_version_ = 0;            // of the last step
+  std::vector<size_t> walk_;                // of the last step
   std::vector<rows::Batch> owned_;          // by node
   std::vector<const rows::Batch*> values_;  // by node: in owned_, or that of the node it passes on
   std::vector<int64_t> filtered_;           // by node
