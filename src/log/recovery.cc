@@ -1,6 +1,8 @@
 // Opening: trust the checkpoint, replay the frames behind it into the segments, write a new
 // checkpoint, begin a new generation of frames. The cost depends on the frames behind the
 // checkpoint and the number of partitions, not on the size of the log.
+#include <algorithm>
+
 #include "base/coding.h"
 #include "base/logging.h"
 #include "log/log_impl.h"
@@ -8,7 +10,7 @@
 namespace millrace::log {
 namespace {
 
-constexpr uint64_t kReplayBytesPerFill = 16 << 20;
+constexpr uint64_t kReplayBytesPerFillMax = 16 << 20;
 constexpr uint64_t kBytesMax = 1 << 30;
 
 }  // namespace
@@ -117,6 +119,11 @@ Status Log::Impl::LoadCheckpoint(const log::Checkpoint& checkpoint) {
   published_clock_ = checkpoint.clock;
   for (const TopicState& state : checkpoint.topics) {
     ApplyTopic(state.info);
+    // The folder of a topic that was deleted after the checkpoint may be gone, or be that of a
+    // later one of its name. Replay deletes it again and makes the other again; until then what is
+    // filled has a folder of its own.
+    TRY(const auto present, TopicOnDisk(state.info.name));
+    if (!present || present->id != state.info.id) TRY(MakeTopicDirectory(state.info));
     auto topic = std::make_shared<Topic>();
     topic->info = state.info;
     for (size_t p = 0; p < state.partitions.size(); ++p) {
@@ -145,7 +152,7 @@ Status Log::Impl::ReplayFrame(const std::shared_ptr<Frame>& frame, bool intact) 
   bool fill;
   {
     std::lock_guard lock(frames_mutex_);
-    fill = unfilled_bytes_ >= kReplayBytesPerFill;
+    fill = unfilled_bytes_ >= std::min(kReplayBytesPerFillMax, options_.write_ahead_bytes_max / 16);
   }
   if (!fill) return Ok();
   TRY(Fill());
