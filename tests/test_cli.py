@@ -45,12 +45,14 @@ def test_what_is_not_known_is_an_error_with_the_nearest(arguments, expected):
 
 def settings(done):
     assert done.returncode == 0, done.stderr
-    return {line.split()[0]: tuple(re.split(r"\s{2,}", line[8:].strip())) for line in done.stdout.splitlines()}
+    lines = [re.split(r"\s{2,}", line.strip()) for line in done.stdout.splitlines()]
+    return {name: (value, origin) for name, value, origin in lines}
 
 
 def test_config_says_where_each_value_came_from(tmp_path):
     found = settings(millrace("config", cwd=tmp_path))
-    assert set(found) == {"data", "http", "memory", "workers"}
+    assert set(found) == {"data", "http", "memory", "view_step_seconds", "workers"}
+    assert found["view_step_seconds"] == ("10", "default")
     assert found["http"] == ("127.0.0.1:8080", "default")
     assert found["data"] == ("./.millrace", "default")
     assert int(found["workers"][0]) >= 1 and re.fullmatch(r"\d+MiB", found["memory"][0])

@@ -9,11 +9,15 @@
 namespace millrace::cli {
 
 std::string SettingsText(const Settings& settings) {
+  size_t names = 0;
   size_t width = 0;
-  for (const auto& [name, setting] : settings) width = std::max(width, setting.value.size());
+  for (const auto& [name, setting] : settings) {
+    names = std::max(names, name.size());
+    width = std::max(width, setting.value.size());
+  }
   std::string out;
   for (const auto& [name, setting] : settings) {
-    out += fmt::format("{:8} {:{}}  {}\n", name, setting.value, width, setting.origin);
+    out += fmt::format("{:{}}  {:{}}  {}\n", name, names, setting.value, width, setting.origin);
   }
   return out;
 }

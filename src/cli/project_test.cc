@@ -64,7 +64,8 @@ TEST_F(ProjectTest, AnUnknownSettingHasItsPlaceAndTheNearestName) {
   EXPECT_EQ(error.position()->column, 3);
   EXPECT_EQ(error.position()->line_text, "  wrokers = 2");
   Write("millrace.toml", "completely_else = 1");
-  EXPECT_EQ(ReadSettings(folder_).error().hint(), "there are data, http, memory, name, workers");
+  EXPECT_EQ(ReadSettings(folder_).error().hint(),
+            "there are data, http, memory, name, view_step_seconds, workers");
 }
 
 TEST_F(ProjectTest, AValueOfAnotherKindHasItsPlace) {

@@ -67,9 +67,9 @@ TEST_F(SettingsTest, AWrongValueIsNamedWithWhereItCameFrom) {
 
 TEST_F(SettingsTest, TheTableHasAValueAndItsOriginInEachLine) {
   const std::string text = SettingsText(ResolveSettings({{"workers", "3"}}, {}, "shop"));
-  EXPECT_THAT(text, HasSubstr("workers  3 "));
+  EXPECT_THAT(text, HasSubstr("\nworkers            3 "));
   EXPECT_THAT(text, HasSubstr("  flag --workers\n"));
-  EXPECT_THAT(text, HasSubstr("data     shop/.millrace"));
+  EXPECT_THAT(text, HasSubstr("data               shop/.millrace"));
 }
 
 TEST(ParseSize, TakesDecimalAndBinaryUnits) {

@@ -19,8 +19,8 @@ struct Column {
   // The constant that a missing field takes; NULL Value of the column's type where none was
   // declared.
   std::optional<duckdb::Value> default_value;
-  int id = 0;                        // stays the same over renames; never reused within a schema
-  std::vector<std::string> aliases;  // earlier names, which records may still use
+  int id = 0;  // stays the same over renames; never reused within a schema
+  std::vector<std::string> aliases = {};  // earlier names, which records may still use
 };
 
 struct Schema {
