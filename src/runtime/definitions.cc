@@ -41,8 +41,12 @@ Status AwaitBuild(Node::Impl& node, uint64_t build, const StatementOptions& opti
                   StatementResult& result) {
   if (build == 0) return Ok();
   const catalog::CatalogPtr begun = node.publisher.newest()->catalog;
-  const auto over = [&] { return !node.publisher.newest()->catalog->builds().contains(build); };
+  // A node that cannot go on builds nothing more.
+  const auto over = [&] {
+    return !node.publisher.newest()->catalog->builds().contains(build) || !node.loop->health().ok();
+  };
   const bool waited = node.builds->WaitUntil(over, options.timeout, options.cancel);
+  TRY(node.loop->health());
   if (const auto reason = node.builds->ReasonOf(build))
     return Error(Code::kTooLarge, "{}", *reason).SqlState("54000");
   const PublishedPtr published = node.publisher.newest();
