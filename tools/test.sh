@@ -6,7 +6,7 @@ passed=0
 failed=0
 # The same cases each time, so that a change is what makes one fail; --all tries new ones.
 fuzz_seconds=180
-fuzz_seed="--seed 1"
+fuzz_seed="--seed 1 --cases 450"
 tpch='--scale 0.02 --batches 6 --seed 2'
 if [ "${1:-}" = --all ]; then
   fuzz_seconds=1800
