@@ -27,6 +27,12 @@ CREATE MATERIALIZED VIEW by_product AS SELECT product, count(*) AS clicks, sum(p
 CREATE MATERIALIZED VIEW by_user AS SELECT user_id, count(*) AS clicks FROM clicks WHERE price > 10 GROUP BY user_id;
 CREATE ENDPOINT user_clicks ON GET '/users/{user_id}' (user_id BIGINT) AS SELECT * FROM by_user WHERE user_id = $user_id;
 """
+FIVE_VIEWS = PROJECT + """
+CREATE MATERIALIZED VIEW by_minute AS SELECT time_bucket(INTERVAL '1 minute', clicked_at) AS minute, min(price) AS least, max(price) AS most
+  FROM clicks GROUP BY ALL;
+CREATE MATERIALIZED VIEW top_products AS SELECT * FROM by_product ORDER BY revenue DESC, product LIMIT 10;
+CREATE MATERIALIZED VIEW users_of_product AS SELECT product, count(DISTINCT user_id) AS users FROM clicks GROUP BY product;
+"""
 
 
 def body(choose, rows):
@@ -97,6 +103,13 @@ def memory_mb(node):
     return round(int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{node.process.pid}/status").read_text()).group(1)) / 1024)
 
 
+def new_node(folder, name, sql):
+    project = pathlib.Path(folder, name)
+    project.mkdir()
+    (project / "project.sql").write_text(sql)
+    return Node(project, pathlib.Path(folder, name + ".data"))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", action="store_true")
@@ -104,10 +117,7 @@ def main():
     options = parser.parse_args()
     result = {}
     with tempfile.TemporaryDirectory(dir="build") as folder:
-        project = pathlib.Path(folder, "project")
-        project.mkdir()
-        (project / "project.sql").write_text(PROJECT)
-        node = Node(project, pathlib.Path(folder, "data"))
+        node = new_node(folder, "two_views", PROJECT)
         result["empty_start_s"] = round(node.start(), 2)
         result["empty_memory_mb"] = memory_mb(node)
         result["ingest"] = throughput(node, options.seconds)
@@ -115,6 +125,10 @@ def main():
         result["keyed_endpoint"] = keyed(node, options.seconds)
         node.kill()
         result["restart_after_kill_s"] = round(node.start(), 2)
+        node.stop()
+        node = new_node(folder, "five_views", FIVE_VIEWS)
+        node.start()
+        result["visible_five_views"] = latency(node, 50_000, options.seconds)
         node.stop()
     if options.json:
         print(json.dumps(result))

@@ -37,12 +37,22 @@ Arguments Parse(int argc, char** argv) {
     arguments.seed = std::strtoull(given, nullptr, 10);
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
-    if (name == "--keep-going") arguments.failures_max = 50;
-    if (name == "--coverage") arguments.coverage = true;
-    if (i + 1 >= argc) break;
-    if (name == "--seconds") arguments.seconds = std::strtod(argv[i + 1], nullptr);
-    if (name == "--seed") arguments.seed = std::strtoull(argv[i + 1], nullptr, 10);
-    if (name == "--cases") arguments.cases_max = std::strtoull(argv[i + 1], nullptr, 10);
+    if (name == "--keep-going") {
+      arguments.failures_max = 50;
+    } else if (name == "--coverage") {
+      arguments.coverage = true;
+    } else if (i + 1 < argc && name == "--seconds") {
+      arguments.seconds = std::strtod(argv[++i], nullptr);
+    } else if (i + 1 < argc && name == "--seed") {
+      arguments.seed = std::strtoull(argv[++i], nullptr, 10);
+    } else if (i + 1 < argc && name == "--cases") {
+      arguments.cases_max = std::strtoull(argv[++i], nullptr, 10);
+    } else {
+      std::fprintf(stderr,
+                   "usage: fuzz_views [--seconds S] [--seed N] [--cases N] [--keep-going] "
+                   "[--coverage]\n");
+      std::exit(2);
+    }
   }
   return arguments;
 }

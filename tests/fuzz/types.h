@@ -17,6 +17,10 @@ struct Type {
   bool tricky = false;
   bool key = true;     // may be a table's primary key
   bool column = true;  // may be a column of a stream or table
+
+  bool nested() const {
+    return sql.ends_with("]") || sql.starts_with("STRUCT") || sql.starts_with("MAP");
+  }
 };
 
 const std::vector<Type>& Types();
