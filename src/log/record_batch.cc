@@ -183,6 +183,26 @@ Status RecordBatchView::CheckRecords() const {
 }
 
 int32_t RecordBatchView::leader_epoch() const { return GetBig<int32_t>(bytes_.data() + 12); }
+int64_t RecordBatchView::producer_id() const { return ProducerId(bytes_.data()); }
+int16_t RecordBatchView::producer_epoch() const { return GetBig<int16_t>(bytes_.data() + 51); }
+int32_t RecordBatchView::base_sequence() const { return GetBig<int32_t>(bytes_.data() + 53); }
+
+std::optional<TransactionOutcome> RecordBatchView::marker() const {
+  if (!is_control() || codec() != Codec::kNone) return std::nullopt;
+  RecordCursor cursor = records();
+  if (!cursor.Next()) return std::nullopt;
+  const std::optional<std::string_view> key = cursor.record().key;
+  if (!key || key->size() < 4) return std::nullopt;
+  // Later versions of the key may only add to it.
+  switch (GetBig<int16_t>(key->data() + 2)) {
+    case static_cast<int16_t>(TransactionOutcome::kAbort):
+      return TransactionOutcome::kAbort;
+    case static_cast<int16_t>(TransactionOutcome::kCommit):
+      return TransactionOutcome::kCommit;
+    default:
+      return std::nullopt;
+  }
+}
 
 RecordCursor RecordBatchView::records() const {
   CHECK(codec() == Codec::kNone) << "records of a compressed batch";
@@ -194,10 +214,20 @@ void SetBaseOffset(char* batch, Offset base) { PutBigAt(batch, base.value); }
 void SetLeaderEpoch(char* batch, int32_t epoch) { PutBigAt(batch + 12, epoch); }
 Millis MaxTimestamp(const char* batch) { return {GetBig<int64_t>(batch + 35)}; }
 uint32_t BatchCrc(const char* batch) { return GetBig<uint32_t>(batch + 17); }
+int64_t ProducerId(const char* batch) { return GetBig<int64_t>(batch + 43); }
 
 void RecordBatchBuilder::Clear() {
   bytes_.assign(kRecordBatchHeaderBytes, '\0');
   count_ = 0;
+  producer_ = {};
+  base_sequence_ = -1;
+  attributes_ = 0;
+}
+
+void RecordBatchBuilder::SetProducer(Producer producer, int32_t base_sequence, bool transactional) {
+  producer_ = producer;
+  base_sequence_ = base_sequence;
+  attributes_ = transactional ? kTransactionalBit : 0;
 }
 
 void RecordBatchBuilder::Add(std::optional<std::string_view> key,
@@ -231,12 +261,13 @@ void RecordBatchBuilder::FillHeader() {
   char* at = bytes_.data();
   PutBigAt(at + 8, static_cast<int32_t>(bytes_.size() - kRecordBatchSizeFieldEnd));
   at[16] = 2;
+  PutBigAt(at + 21, attributes_);
   PutBigAt(at + 23, count_ - 1);
   PutBigAt(at + 27, base_timestamp_.value);
   PutBigAt(at + 35, max_timestamp_.value);
-  PutBigAt(at + 43, int64_t{-1});  // no producer id,
-  PutBigAt(at + 51, int16_t{-1});  // epoch
-  PutBigAt(at + 53, int32_t{-1});  // or sequence
+  PutBigAt(at + 43, producer_.id);
+  PutBigAt(at + 51, producer_.epoch);
+  PutBigAt(at + 53, base_sequence_);
   PutBigAt(at + 57, count_);
   PutBigAt(at + 17, Crc32c(std::string_view(bytes_).substr(kRecordBatchCrcFrom)));
 }
@@ -252,6 +283,20 @@ void RecordBatchBuilder::FinishInto(std::string& out) {
   FillHeader();
   out.append(bytes_);
   Clear();
+}
+
+std::string MarkerBatch(Producer producer, TransactionOutcome outcome, int32_t coordinator_epoch,
+                        Millis timestamp) {
+  std::string key, value;
+  PutBig(key, int16_t{0});
+  PutBig(key, static_cast<int16_t>(outcome));
+  PutBig(value, int16_t{0});
+  PutBig(value, coordinator_epoch);
+  RecordBatchBuilder builder;
+  builder.Add(key, value, timestamp);
+  builder.producer_ = producer;
+  builder.attributes_ = kTransactionalBit | kControlBit;
+  return builder.Finish();
 }
 
 }  // namespace millrace::log

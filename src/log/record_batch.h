@@ -74,6 +74,13 @@ struct RecordView {
   HeaderCursor headers() const { return HeaderCursor(header_bytes, header_count); }
 };
 
+enum class TimestampType : uint8_t { kCreateTime = 0, kLogAppendTime = 1 };
+
+// Further bits of the attributes.
+inline constexpr uint16_t kLogAppendTimeBit = 0x08;
+inline constexpr uint16_t kTransactionalBit = 0x10;
+inline constexpr uint16_t kControlBit = 0x20;
+
 class RecordBatchView;
 
 // Walks the records of a batch of codec kNone, without allocation. A record whose lengths do not
@@ -134,10 +141,23 @@ class RecordBatchView {
   int32_t leader_epoch() const;
   uint16_t attributes() const { return attributes_; }
   Codec codec() const { return static_cast<Codec>(attributes_ & 7); }
-  bool is_control() const { return (attributes_ & 0x20) != 0; }
+  TimestampType timestamp_type() const {
+    return (attributes_ & kLogAppendTimeBit) != 0 ? TimestampType::kLogAppendTime
+                                                  : TimestampType::kCreateTime;
+  }
+  bool is_transactional() const { return (attributes_ & kTransactionalBit) != 0; }
+  bool is_control() const { return (attributes_ & kControlBit) != 0; }
+  // -1 where the batch has none.
+  int64_t producer_id() const;
+  int16_t producer_epoch() const;
+  Producer producer() const { return {producer_id(), producer_epoch()}; }
+  // Of the first record; the others follow, and after 2^31-1 comes 0.
+  int32_t base_sequence() const;
 
   // REQUIRES: codec() == Codec::kNone.
   RecordCursor records() const;
+  // What a control batch says; nullopt: it is not the end of a transaction.
+  std::optional<TransactionOutcome> marker() const;
 
  private:
   RecordBatchView() = default;
@@ -156,6 +176,7 @@ void SetLeaderEpoch(char* batch, int32_t epoch);
 // Without checking anything else. REQUIRES: `batch` points to a whole batch.
 Millis MaxTimestamp(const char* batch);
 uint32_t BatchCrc(const char* batch);
+int64_t ProducerId(const char* batch);
 
 // Builds batches one after the other; its buffers are reused.
 //
@@ -174,12 +195,16 @@ class RecordBatchBuilder {
   void Add(std::optional<std::string_view> key, std::optional<std::string_view> value,
            Millis timestamp, const std::vector<Header>& headers);
 
+  // Makes the batch one of an idempotent producer, or of its transaction. Until Finish.
+  void SetProducer(Producer producer, int32_t base_sequence, bool transactional = false);
+
   int32_t record_count() const { return count_; }
   bool empty() const { return count_ == 0; }
   // Bytes that Finish would return now.
   size_t size() const { return bytes_.size(); }
 
-  // The batch: base offset 0 (the log sets it), codec none, no producer id. REQUIRES: !empty().
+  // The batch: base offset 0 (the log sets it), codec none, no producer id unless SetProducer.
+  // REQUIRES: !empty().
   std::string Finish();
   // The same, put behind what `out` holds: several batches in one append.
   void FinishInto(std::string& out);
@@ -192,6 +217,17 @@ class RecordBatchBuilder {
   int32_t count_ = 0;
   Millis base_timestamp_;
   Millis max_timestamp_;
+  Producer producer_;
+  int32_t base_sequence_ = -1;
+  uint16_t attributes_ = 0;
+
+  friend std::string MarkerBatch(Producer producer, TransactionOutcome outcome,
+                                 int32_t coordinator_epoch, Millis timestamp);
 };
+
+// A control batch of one record that ends the producer's transaction in the partition to which it
+// is written: key version i16 = 0, type i16; value version i16 = 0, coordinator epoch i32.
+std::string MarkerBatch(Producer producer, TransactionOutcome outcome, int32_t coordinator_epoch,
+                        Millis timestamp);
 
 }  // namespace millrace::log

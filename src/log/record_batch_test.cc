@@ -150,5 +150,63 @@ TEST(RecordBatch, KeepsCompressedBatchesAsTheyAre) {
   EXPECT_TRUE(batch->CheckRecords().ok());
 }
 
+TEST(RecordBatch, KnowsItsProducerAndItsTransaction) {
+  RecordBatchBuilder builder;
+  builder.Add("k", "v", {1});
+  builder.SetProducer({77, 3}, 2147483647, /*transactional=*/true);
+  const std::string bytes = builder.Finish();
+  const RecordBatchView view = RecordBatchView::Parse(bytes).value();
+  EXPECT_EQ(view.producer(), (Producer{77, 3}));
+  EXPECT_EQ(view.base_sequence(), 2147483647);
+  EXPECT_TRUE(view.is_transactional());
+  EXPECT_FALSE(view.is_control());
+  EXPECT_EQ(view.marker(), std::nullopt);
+  // The producer goes with the batch for which it was set.
+  builder.Add("k", "v", {1});
+  const std::string next = builder.Finish();
+  const RecordBatchView plain = RecordBatchView::Parse(next).value();
+  EXPECT_EQ(plain.producer(), Producer{});
+  EXPECT_EQ(plain.base_sequence(), -1);
+  EXPECT_FALSE(plain.is_transactional());
+}
+
+TEST(RecordBatch, MarksTheEndOfATransactionAsKafkaDoes) {
+  for (const auto outcome : {TransactionOutcome::kAbort, TransactionOutcome::kCommit}) {
+    const std::string bytes = MarkerBatch({9, 4}, outcome, 12, {1000});
+    const RecordBatchView view = RecordBatchView::Parse(bytes).value();
+    ASSERT_TRUE(view.CheckRecords().ok());
+    EXPECT_EQ(view.attributes(), 0x30);
+    EXPECT_EQ(view.producer(), (Producer{9, 4}));
+    EXPECT_EQ(view.base_sequence(), -1);
+    EXPECT_EQ(view.marker(), outcome);
+    RecordCursor records = view.records();
+    ASSERT_TRUE(records.Next());
+    const char type = outcome == TransactionOutcome::kCommit ? 1 : 0;
+    EXPECT_EQ(*records.record().key, std::string({0, 0, 0, type}));
+    EXPECT_EQ(*records.record().value, std::string({0, 0, 0, 0, 0, 12}));
+  }
+}
+
+TEST(RecordBatch, IsNoMarkerWhenItsKeyIsShortOrOfAnotherType) {
+  for (const std::string& key : {std::string("\0\0\0", 3), std::string("\0\0\0\2", 4)}) {
+    RecordBatchBuilder builder;
+    builder.Add(key, "", {1});
+    std::string bytes = builder.Finish();
+    bytes[22] = 0x30;
+    bytes = Resealed(bytes);
+    const RecordBatchView view = RecordBatchView::Parse(bytes).value();
+    EXPECT_TRUE(view.is_control());
+    EXPECT_EQ(view.marker(), std::nullopt);
+  }
+}
+
+TEST(RecordBatch, SaysWhoseTimestampsItHolds) {
+  std::string bytes = Sample();
+  EXPECT_EQ(RecordBatchView::Parse(bytes).value().timestamp_type(), TimestampType::kCreateTime);
+  bytes[22] = 0x08;
+  bytes = Resealed(bytes);
+  EXPECT_EQ(RecordBatchView::Parse(bytes).value().timestamp_type(), TimestampType::kLogAppendTime);
+}
+
 }  // namespace
 }  // namespace millrace::log

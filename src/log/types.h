@@ -30,6 +30,17 @@ constexpr Offset operator+(Offset offset, int64_t records) { return {offset.valu
 constexpr int64_t operator-(Offset a, Offset b) { return a.value - b.value; }
 inline constexpr Offset kOffsetMax{INT64_MAX};
 
+// An idempotent or transactional producer: its id, and how often that id was handed out anew, which
+// fences whoever had it before. Both -1: none.
+struct Producer {
+  int64_t id = -1;
+  int16_t epoch = -1;
+  auto operator<=>(const Producer&) const = default;
+};
+
+// How a transaction ended; the number stands in the key of its marker.
+enum class TransactionOutcome : int16_t { kAbort = 0, kCommit = 1 };
+
 // Number of a write-ahead frame, from 1, dense over the life of the log. 0: before the first frame.
 struct FrameSequence {
   uint64_t value = 0;
