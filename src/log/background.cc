@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kHousekeepingInterval{500};
 constexpr std::chrono::milliseconds kStalledRetryInterval{100};
+constexpr std::chrono::minutes kExpiryInterval{1};
 // Enough frames behind a checkpoint to spread the cost of one, few enough to replay in a blink.
 constexpr uint64_t kCheckpointBytesMax = 64ull << 20;
 
@@ -45,6 +46,7 @@ void Log::Impl::RunBackground(uint64_t room_wanted, bool force_checkpoint) {
   Status status = GrowWriteAhead(room_wanted);
   if (status.ok()) status = Fill();
   if (status.ok() && housekeeping) status = ApplyRetention();
+  if (options_.manual || Tick() - last_expiry_ >= kExpiryInterval) ExpireProducers();
   if (status.ok() && (force_checkpoint || lacks_room() || CheckpointIsDue())) {
     status = Checkpoint(/*clean=*/false);
   }
@@ -301,6 +303,15 @@ Status Log::Impl::ApplyRetention() {
     }
   }
   return Ok();
+}
+
+void Log::Impl::ExpireProducers() {
+  last_expiry_ = Tick();
+  const Micros before{clock_.Now().value -
+                      std::chrono::microseconds(options_.producer_expiry).count()};
+  for (const auto& topic : AllTopics()) {
+    for (const auto& partition : topic->partitions) partition->ExpireProducers(before);
+  }
 }
 
 // With no space left the segments cannot be filled up to the frame that moves a partition's start,

@@ -5,7 +5,8 @@
 namespace millrace::log {
 namespace {
 
-constexpr std::string_view kMagic = "MRCP0001";
+constexpr std::string_view kMagic = "MRCP0002";
+constexpr std::string_view kMagicBeforeProducers = "MRCP0001";
 constexpr uint64_t kUnlimited = UINT64_MAX;
 
 void PutTopic(std::string& out, const TopicInfo& topic) {
@@ -44,19 +45,20 @@ std::string EncodeBody(const Checkpoint& checkpoint) {
   PutFixed(out, static_cast<uint8_t>(checkpoint.clean));
   PutVarint(out, checkpoint.topics.size());
   for (const TopicState& topic : checkpoint.topics) {
-    PutTopic(out, topic.info);
+    PutBytes(out, EncodeTopic(topic.info));
     for (const PartitionState& partition : topic.partitions) {
       PutFixed(out, partition.start.value);
       PutFixed(out, partition.end.value);
       PutFixed(out, partition.active.value_or(Offset{-1}).value);
       PutFixed(out, partition.log_bytes);
       PutFixed(out, partition.entry_count);
+      PutBytes(out, partition.producers);
     }
   }
   return out;
 }
 
-Result<Checkpoint> DecodeBody(std::string_view bytes) {
+Result<Checkpoint> DecodeBody(std::string_view bytes, bool with_producers) {
   Reader in(bytes);
   Checkpoint checkpoint;
   TRY(checkpoint.generation, in.Fixed<uint64_t>());
@@ -69,7 +71,12 @@ Result<Checkpoint> DecodeBody(std::string_view bytes) {
   TRY(const uint64_t topics, in.Varint());
   for (uint64_t i = 0; i < topics; ++i) {
     TopicState topic;
-    TRY(topic.info, ReadTopic(in));
+    if (with_producers) {
+      TRY(const std::string_view info, in.Bytes());
+      TRY(topic.info, DecodeTopic(info));
+    } else {
+      TRY(topic.info, ReadTopic(in));
+    }
     for (int32_t p = 0; p < topic.info.config.partitions; ++p) {
       PartitionState partition;
       TRY(partition.start.value, in.Fixed<int64_t>());
@@ -78,6 +85,9 @@ Result<Checkpoint> DecodeBody(std::string_view bytes) {
       if (active >= 0) partition.active = Offset{active};
       TRY(partition.log_bytes, in.Fixed<uint64_t>());
       TRY(partition.entry_count, in.Fixed<uint64_t>());
+      if (with_producers) {
+        TRY(partition.producers, in.Bytes());
+      }
       topic.partitions.push_back(partition);
     }
     checkpoint.topics.push_back(std::move(topic));
@@ -112,13 +122,16 @@ std::string EncodeCheckpoint(const Checkpoint& checkpoint) {
 Result<Checkpoint> DecodeCheckpoint(std::string_view bytes) {
   const size_t copy_bytes = bytes.size() < 2 * kMagic.size() ? 0 : (bytes.size() - 16) / 2;
   if (copy_bytes == 0) return Error(Code::kCorruption, "only {} bytes", bytes.size());
-  if (!bytes.starts_with(kMagic) && !bytes.ends_with(kMagic)) {
+  const auto is = [bytes](std::string_view magic) {
+    return bytes.starts_with(magic) || bytes.ends_with(magic);
+  };
+  if (!is(kMagic) && !is(kMagicBeforeProducers)) {
     return Error(Code::kNotSupported, "written by another version: {}", bytes.substr(0, 8));
   }
   Result<std::string_view> body = CheckedBody(bytes.substr(kMagic.size(), copy_bytes));
   if (!body.ok()) body = CheckedBody(bytes.substr(kMagic.size() + copy_bytes, copy_bytes));
   if (!body.ok()) return std::move(body).error();
-  return DecodeBody(*body);
+  return DecodeBody(*body, /*with_producers=*/is(kMagic));
 }
 
 std::string EncodeTopic(const TopicInfo& topic) {

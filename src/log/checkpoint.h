@@ -23,6 +23,7 @@ struct PartitionState {
       active;                // base offset of the active segment; nullopt: there is no segment yet
   uint64_t log_bytes = 0;    // of the active segment's .log
   uint64_t entry_count = 0;  // of the active segment's .frames
+  std::string producers = {};  // Producers::Encoded; may know of batches at or behind `end`
 };
 
 struct TopicState {

@@ -46,17 +46,17 @@ bool Log::Impl::RunFrame() {
     Complete(requests, **frame);
     return true;
   }
-  for (Request& request : requests) {
-    if (request.done) request.done(*std::move(request.error));
-  }
+  Answer(requests);
   return true;
 }
 
-// Writes the requests as one frame, durably; null where each of them has its own error. When it
-// fails nothing of the frame counts as written: offsets that nobody was told are given again.
+// Writes the requests as one frame, durably; null where there is nothing to write, as each of them
+// has its own error or was stored already. When it fails nothing of the frame counts as written:
+// offsets that nobody was told are given again.
 Result<std::shared_ptr<Frame>> Log::Impl::MakeFrame(std::deque<Request>& requests, bool patient) {
   FrameBuilder builder;
   std::vector<std::pair<Partition*, Offset>> undo;
+  staging_.Clear();
   for (Request& request : requests) Stage(request, builder, undo);
   std::shared_ptr<Frame> frame;
   Status status = failed_ ? CheckWritable() : Ok();
@@ -72,7 +72,6 @@ Result<std::shared_ptr<Frame>> Log::Impl::MakeFrame(std::deque<Request>& request
   }
   if (status.ok()) return frame;
   for (auto it = undo.rbegin(); it != undo.rend(); ++it) it->first->next_offset = it->second;
-  for (Request& request : requests) request.appended = {};
   return status.error();
 }
 
@@ -103,21 +102,57 @@ void Log::Impl::Stage(Request& request, FrameBuilder& builder,
     request.error = Error(Code::kNotFound, "topic {} was deleted", Quoted(partition->topic()));
     return;
   }
+  const size_t undo_mark = undo.size();
+  const size_t builder_mark = builder.entry_count();
+  const size_t staging_mark = staging_.mark();
+  request.appended.base_offsets.clear();
+  request.duplicates = request.duplicate_records = request.duplicate_bytes = 0;
+  Status staged = StageBatches(request, builder, undo);
+  if (staged.ok()) return;
+  // All or nothing: what the batches before the refused one took is given back.
+  for (; undo.size() > undo_mark; undo.pop_back()) {
+    undo.back().first->next_offset = undo.back().second;
+  }
+  builder.Rewind(builder_mark);
+  staging_.Rewind(staging_mark);
+  request.error = std::move(staged).error();
+}
+
+Status Log::Impl::StageBatches(Request& request, FrameBuilder& builder,
+                               std::vector<std::pair<Partition*, Offset>>& undo) {
   size_t batch = 0;
   for (size_t i = 0; i < request.appends.size(); ++i) {
     Partition& partition = *request.partitions[i];
     undo.emplace_back(&partition, partition.next_offset);
-    request.appended.base_offsets.push_back(partition.next_offset);
     std::string_view rest = request.appends[i].batches;
     for (uint32_t n = 0; n < request.batch_counts[i]; ++n, ++batch) {
-      const size_t size = request.batch_sizes[batch];
+      const std::string_view bytes = rest.substr(0, request.batch_sizes[batch]);
       const int32_t records = request.batch_records[batch];
+      rest.remove_prefix(bytes.size());
+      std::optional<Offset> stored;
+      if (request.has_producers && ProducerId(bytes.data()) >= 0) {
+        const Result<std::optional<Offset>> added =
+            staging_.Add(partition, ProducerBatch::Of(bytes.data()), partition.next_offset);
+        if (!added.ok()) {
+          return Error(added.error())
+              .With(fmt::format("append to topic {} partition {}", Quoted(partition.topic()),
+                                partition.id().partition));
+        }
+        stored = *added;
+      }
+      if (n == 0) request.appended.base_offsets.push_back(stored.value_or(partition.next_offset));
+      if (stored) {
+        ++request.duplicates;
+        request.duplicate_records += static_cast<uint64_t>(records);
+        request.duplicate_bytes += bytes.size();
+        continue;
+      }
       builder.AddBatch(partition.id(), partition.next_offset, static_cast<uint32_t>(records),
-                       rest.substr(0, size));
+                       bytes);
       partition.next_offset = partition.next_offset + records;
-      rest.remove_prefix(size);
     }
   }
+  return Ok();
 }
 
 // Memory for the tail and blocks in the write-ahead file; both are given back by the background
@@ -226,20 +261,31 @@ void Log::Impl::Complete(std::deque<Request>& requests, const Frame& frame) {
     { std::lock_guard lock(wait_mutex_); }
     durable_changed_.notify_all();
   }
+  Answer(requests);
+  std::lock_guard lock(listener_mutex_);
+  if (listener_) listener_(frame.meta.sequence);
+}
+
+// Everything that is answered with success here is durable: it stands in the last frame, or was
+// stored before.
+void Log::Impl::Answer(std::deque<Request>& requests) {
   LogStats sum;
   for (Request& request : requests) {
     if (request.error || request.control) continue;
     ++sum.appends;
-    sum.batches += request.batch_sizes.size();
-    sum.bytes += request.bytes;
+    sum.duplicate_batches += request.duplicates;
+    sum.batches += request.batch_sizes.size() - request.duplicates;
+    sum.bytes += request.bytes - request.duplicate_bytes;
     for (const int32_t records : request.batch_records) {
       sum.records += static_cast<uint64_t>(records);
     }
+    sum.records -= request.duplicate_records;
   }
   {
     std::lock_guard lock(stats_mutex_);
     stats_.appends += sum.appends;
     stats_.batches += sum.batches;
+    stats_.duplicate_batches += sum.duplicate_batches;
     stats_.bytes += sum.bytes;
     stats_.records += sum.records;
   }
@@ -249,12 +295,10 @@ void Log::Impl::Complete(std::deque<Request>& requests, const Frame& frame) {
       request.done(*std::move(request.error));
       continue;
     }
-    request.appended.frame = frame.meta.sequence;
-    request.appended.clock = frame.meta.clock;
+    request.appended.frame = last_sequence_;
+    request.appended.clock = last_clock_;
     request.done(std::move(request.appended));
   }
-  std::lock_guard lock(listener_mutex_);
-  if (listener_) listener_(frame.meta.sequence);
 }
 
 void Log::Impl::Fail(const Error& error) {

@@ -133,6 +133,12 @@ void FrameBuilder::AddControl(EntryKind kind, PartitionId partition, Offset offs
   control_bytes_ += payload.size();
 }
 
+void FrameBuilder::Rewind(size_t count) {
+  for (; entries_.size() > count; entries_.pop_back(), payloads_.pop_back()) {
+    batch_bytes_ -= payloads_.back().size();
+  }
+}
+
 std::shared_ptr<Frame> FrameBuilder::Build(FrameMeta meta, int32_t leader_epoch,
                                            FrameBuffers& buffers) {
   const uint64_t meta_bytes =

@@ -119,6 +119,9 @@ class FrameBuilder {
   void AddBatch(PartitionId partition, Offset base, uint32_t records, std::string_view bytes);
   void AddControl(EntryKind kind, PartitionId partition, Offset offset, std::string_view payload);
   bool empty() const { return entries_.empty(); }
+  // Takes back the entries that were added since entry_count() was `count`. REQUIRES: batches only.
+  size_t entry_count() const { return entries_.size(); }
+  void Rewind(size_t count);
   // Copies everything into one buffer, with base offsets and `leader_epoch` filled in. The builder
   // is empty afterwards.
   std::shared_ptr<Frame> Build(FrameMeta meta, int32_t leader_epoch, FrameBuffers& buffers);

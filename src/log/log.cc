@@ -15,6 +15,20 @@ constexpr size_t kDamageMax = 1000;
 constexpr size_t kFilesPerSegment = 6;
 constexpr size_t kOpenSegmentsMin = 16;
 
+// What a client may not send.
+Status CheckProducer(const RecordBatchView& batch) {
+  if (batch.is_control()) {
+    return Error(Code::kInvalidArgument, "a control batch is not for producers to send");
+  }
+  if (batch.producer_id() < 0) {
+    if (!batch.is_transactional()) return Ok();
+    return Error(Code::kInvalidArgument, "a transactional batch has no producer id");
+  }
+  if (batch.producer_epoch() >= 0 && batch.base_sequence() >= 0) return Ok();
+  return Error(Code::kInvalidArgument, "producer id {} with epoch {} and sequence {}",
+               batch.producer_id(), batch.producer_epoch(), batch.base_sequence());
+}
+
 }  // namespace
 
 const Cut::End* Cut::Find(PartitionId partition) const {
@@ -174,11 +188,13 @@ Result<Log::Impl::Request> Log::Impl::MakeRequest(AppendRequest appends, AppendD
     do {
       const Result<RecordBatchView> view = RecordBatchView::Parse(rest);
       Status checked = view.ok() ? view->CheckRecords() : Status(view.error());
+      if (checked.ok()) checked = CheckProducer(*view);
       if (!checked.ok()) {
         return Error(Code::kInvalidArgument, "append to topic {} partition {}: byte {}: {}",
                      Quoted(partition->topic()), append.partition.partition,
                      append.batches.size() - rest.size(), checked.error().message());
       }
+      if (view->producer_id() >= 0) request.has_producers = true;
       request.batch_sizes.push_back(static_cast<uint32_t>(view->size()));
       request.batch_records.push_back(view->record_count());
       rest.remove_prefix(view->size());

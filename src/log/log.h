@@ -37,6 +37,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/result.h"
+#include "log/append_problem.h"
 #include "log/record_batch.h"
 #include "log/stats.h"
 #include "log/types.h"
@@ -66,6 +67,9 @@ struct LogOptions {
   // Longest time that a frame waits to reach its segment, and that a segment stays unsynced.
   std::chrono::milliseconds fill_delay_max{100};
   std::chrono::milliseconds checkpoint_interval_max{5000};
+
+  // What is known of an idempotent producer is forgotten so long after its last batch.
+  std::chrono::seconds producer_expiry{24 * 3600};
 
   // For deterministic tests: no threads; RunOnce does what they would do.
   bool manual = false;
@@ -97,8 +101,10 @@ using AppendRequest = std::vector<PartitionAppend>;
 struct Appended {
   FrameSequence frame;
   Micros clock;  // the frame's time of append; never goes back from frame to frame
-  std::vector<Offset>
-      base_offsets;  // of the first record of each PartitionAppend, in the request's order
+  // Of the first record of each PartitionAppend, in the request's order. A batch that was stored
+  // already is answered with the offset that it has; where all were, frame and clock are those of
+  // the newest frame.
+  std::vector<Offset> base_offsets;
 };
 
 using AppendDone = std::function<void(Result<Appended>)>;
@@ -202,6 +208,11 @@ class Log {
   // partition), kOverloaded (queue full or disk above its high mark: try again later), kUnavailable
   // (closed). An error handed to `done` with kIo means that the outcome is unknown: the records may
   // be there after a restart.
+  //
+  // Batches with a producer id are sequenced, in the order of queuing (rules: producers.h): one
+  // that is sent again is stored once, one out of order is refused through `done` with kConflict,
+  // and AppendProblemOf says why; the whole request is refused then. Control batches, and
+  // transactional ones without a producer, are kInvalidArgument.
   Status Append(AppendRequest request, AppendDone done);
   // The same, waiting. Writes the frame in the calling thread when nobody else is at it, which
   // saves two hand-overs. Must not be called by a completion or the listener.

@@ -32,6 +32,7 @@
 #include "log/commit_queue.h"
 #include "log/log.h"
 #include "log/partition.h"
+#include "log/producer_staging.h"
 #include "log/write_ahead.h"
 
 namespace millrace::log {
@@ -85,8 +86,12 @@ class Log::Impl {
     std::optional<Control> control;
     AppendDone done;
     uint64_t bytes = 0;
-    bool always = false;  // waits for space where others are refused
+    bool always = false;         // waits for space where others are refused
+    bool has_producers = false;  // a batch has a producer id
     Appended appended;
+    uint64_t duplicates = 0;  // batches that were stored already, with their
+    uint64_t duplicate_records = 0;
+    uint64_t duplicate_bytes = 0;
     std::optional<Error> error;
   };
 
@@ -122,10 +127,13 @@ class Log::Impl {
   void Refuse(std::deque<Request>& requests, const Error& error, bool all);
   void Stage(Request& request, FrameBuilder& builder,
              std::vector<std::pair<Partition*, Offset>>& undo);
+  Status StageBatches(Request& request, FrameBuilder& builder,
+                      std::vector<std::pair<Partition*, Offset>>& undo);
   Status WaitForRoom(const Frame& frame, bool patient);
   Status WriteFrame(Frame& frame, bool patient);
   void Publish(const std::shared_ptr<const Frame>& frame);
   void Complete(std::deque<Request>& requests, const Frame& frame);
+  void Answer(std::deque<Request>& requests);
   void Fail(const Error& error);
 
   // background.cc
@@ -144,6 +152,7 @@ class Log::Impl {
   std::vector<std::shared_ptr<const Topic>> AllTopics() const;
   Status ApplyRetention();
   Status FreeByRetention();
+  void ExpireProducers();
   bool CheckpointIsDue() const;
 
   // recovery.cc
@@ -204,6 +213,7 @@ class Log::Impl {
   // Leader:
   FrameSequence last_sequence_;
   Micros last_clock_;
+  ProducerStaging staging_;
 
   // Background:
   size_t collected_frames_ = 0;  // of the unfilled frames; the next one is collected as far as:
@@ -217,6 +227,7 @@ class Log::Impl {
   bool checkpoint_behind_ = false;  // something was filled since the last one
   std::chrono::steady_clock::time_point last_checkpoint_;
   std::chrono::steady_clock::time_point last_housekeeping_;
+  std::chrono::steady_clock::time_point last_expiry_;
 
   mutable std::mutex stats_mutex_;
   LogStats stats_;  // guarded by stats_mutex_

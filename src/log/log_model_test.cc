@@ -3,7 +3,8 @@
 // MILLRACE_HISTORIES says how many to run.
 //
 // Held at every step: what was acknowledged is there, offsets are dense and never given twice, the
-// durable end never goes back, every request is there in all its partitions or in none.
+// durable end never goes back, every request is there in all its partitions or in none, and what an
+// idempotent producer sends again, knowing the answer or not, is there once.
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -38,9 +39,16 @@ class History {
   // A request whose outcome nobody has learnt yet.
   struct Pending {
     std::vector<std::pair<PartitionId, std::vector<std::string>>> writes;
+    AppendRequest again;  // of an idempotent producer: to be sent until it is acknowledged
+    int64_t producer = -1;
     bool acknowledged = false;
     bool refused = false;
     Appended appended;
+  };
+  // An idempotent producer's view of a partition.
+  struct Sender {
+    int32_t next_sequence = 0;
+    std::deque<std::pair<AppendRequest, Offset>> acknowledged;  // the newest five
   };
 
   LogOptions Options() {
@@ -81,6 +89,12 @@ class History {
       case 9:
       case 10:
         return CheckRead();
+      case 11:
+      case 12:
+      case 13:
+        return AppendIdempotent();
+      case 14:
+        return SendAgain();
       default:
         return Append();
     }
@@ -113,6 +127,7 @@ class History {
     ASSERT_TRUE(log_->DeleteTopic(topic).ok());
     Settle();
     std::erase_if(partitions_, [&](const auto& entry) { return entry.first.topic == topic; });
+    std::erase_if(senders_, [&](const auto& entry) { return entry.first.first.topic == topic; });
   }
 
   void AlterTopic() {
@@ -153,6 +168,10 @@ class History {
       request.push_back({id, std::move(batches)});
       pending->writes.push_back({id, std::move(values)});
     }
+    Queue(std::move(pending), std::move(request));
+  }
+
+  void Queue(std::shared_ptr<Pending> pending, AppendRequest request) {
     const Status queued = log_->Append(std::move(request), [pending](Result<Appended> result) {
       pending->acknowledged = result.ok();
       pending->refused = !result.ok() && result.error().code() != Code::kIo;
@@ -164,20 +183,72 @@ class History {
     Settle();
   }
 
+  void AppendIdempotent() {
+    if (partitions_.empty()) return;
+    auto pending = std::make_shared<Pending>();
+    const PartitionId id = AnyPartition();
+    pending->producer = static_cast<int64_t>(random_.Below(3));
+    int32_t& sequence = senders_[{id, pending->producer}].next_sequence;
+    const std::string text = "once" + std::to_string(next_value_++);
+    const int count = 1 + static_cast<int>(random_.Below(4));
+    std::vector<std::string> values;
+    for (int i = 0; i < count; ++i) values.push_back(text + "/" + std::to_string(i));
+    pending->writes.push_back({id, std::move(values)});
+    pending->again = {{id, MakeProducerBatch({pending->producer, 0}, sequence, text, count)}};
+    sequence += count;
+    Queue(pending, pending->again);
+    if (::testing::Test::HasFatalFailure() || !random_.OneIn(4)) return;
+    // Once more without waiting for the answer, as a client that lost its connection does.
+    ASSERT_TRUE(log_->Append(pending->again,
+                             [pending](Result<Appended> result) {
+                               if (!result.ok()) return;
+                               ASSERT_TRUE(pending->acknowledged);
+                               ASSERT_EQ(result->base_offsets, pending->appended.base_offsets);
+                             })
+                    .ok());
+  }
+
+  void SendAgain() {
+    if (senders_.empty()) return;
+    auto sender = senders_.begin();
+    std::advance(sender, random_.Below(senders_.size()));
+    const auto& acknowledged = sender->second.acknowledged;
+    if (acknowledged.empty()) return;
+    while (log_->RunOnce(false)) {
+    }
+    Settle();
+    const auto& [request, offset] = acknowledged[random_.Below(acknowledged.size())];
+    const auto answer = log_->AppendAndWait(request);
+    ASSERT_TRUE(answer.ok()) << answer.error().ToString();
+    ASSERT_EQ(answer->base_offsets[0], offset) << "stored twice";
+  }
+
+  void Remember(const Pending& pending, Offset offset) {
+    if (pending.producer < 0) return;
+    auto& acknowledged = senders_[{pending.writes[0].first, pending.producer}].acknowledged;
+    acknowledged.emplace_back(pending.again, offset);
+    if (acknowledged.size() > 5) acknowledged.pop_front();
+  }
+
   // Moves what was acknowledged into the model.
   void Settle() {
     while (!pending_.empty() && (pending_.front()->acknowledged || pending_.front()->refused)) {
-      const Pending& done = *pending_.front();
-      for (size_t i = 0; done.acknowledged && i < done.writes.size(); ++i) {
-        const auto& [id, values] = done.writes[i];
-        const auto at = partitions_.find(id);
-        if (at == partitions_.end()) continue;  // deleted since
-        std::vector<std::string>& model = at->second.values;
-        ASSERT_EQ(done.appended.base_offsets[i].value, static_cast<int64_t>(model.size()))
-            << "offsets are not dense";
-        model.insert(model.end(), values.begin(), values.end());
-      }
-      pending_.pop_front();
+      SettleFirst();
+    }
+  }
+
+  void SettleFirst() {
+    const auto done = pending_.front();
+    pending_.pop_front();
+    for (size_t i = 0; done->acknowledged && i < done->writes.size(); ++i) {
+      const auto& [id, values] = done->writes[i];
+      const auto at = partitions_.find(id);
+      if (at == partitions_.end()) continue;  // deleted since
+      std::vector<std::string>& model = at->second.values;
+      ASSERT_EQ(done->appended.base_offsets[i].value, static_cast<int64_t>(model.size()))
+          << "offsets are not dense";
+      model.insert(model.end(), values.begin(), values.end());
+      Remember(*done, done->appended.base_offsets[i]);
     }
   }
 
@@ -206,25 +277,44 @@ class History {
         log_->RunOnce(true);
       }
     }
-    Settle();
     std::unique_ptr<FaultyFiles> after =
         power_loss
             ? files_->AfterPowerLoss({.keep_some = !random_.OneIn(3), .seed = random_.Next()})
             : files_->AfterCrash();
     if (!files_->Fired()) files_->LosePowerAt(1);  // the old process writes no more
     // What was in flight has an unknown outcome: it is there whole, in order, or not at all.
+    while (!pending_.empty() && pending_.front()->acknowledged) SettleFirst();
     const auto in_flight = std::move(pending_);
     pending_.clear();
     log_.reset();
     files_ = std::move(after);
     Open();
     if (::testing::Test::HasFatalFailure()) return;
+    std::map<const Pending*, Offset> applied;
     for (const auto& pending : in_flight) {
       if (pending->refused) continue;
+      const Offset end{EndOf(pending->writes[0].first)};
       if (!AppliedWhole(*pending)) break;
+      applied[pending.get()] = end;
+    }
+    CheckAll();
+    for (const auto& pending : in_flight) {
+      if (pending->producer < 0) continue;
+      const auto& [id, values] = pending->writes[0];
+      const auto there = applied.find(pending.get());
+      const Offset expected = there != applied.end() ? there->second : Offset{EndOf(id)};
+      const auto answer = log_->AppendAndWait(pending->again);
+      ASSERT_TRUE(answer.ok()) << answer.error().ToString();
+      ASSERT_EQ(answer->base_offsets[0], expected);
+      Remember(*pending, expected);
+      if (there != applied.end()) continue;
+      std::vector<std::string>& model = partitions_[id].values;
+      model.insert(model.end(), values.begin(), values.end());
     }
     CheckAll();
   }
+
+  int64_t EndOf(PartitionId id) { return static_cast<int64_t>(partitions_[id].values.size()); }
 
   // Whether a request of unknown outcome is there. Takes it into the model when it is.
   bool AppliedWhole(const Pending& pending) {
@@ -300,6 +390,7 @@ class History {
   std::unique_ptr<Log> log_;
   std::map<PartitionId, ModelPartition> partitions_;
   std::deque<std::shared_ptr<Pending>> pending_;
+  std::map<std::pair<PartitionId, int64_t>, Sender> senders_;
   int next_value_ = 0;
 };
 

@@ -26,6 +26,7 @@ Result<std::shared_ptr<Partition>> Partition::Open(SegmentFiles& files, std::str
   auto partition = std::make_shared<Partition>(files, std::move(topic), id, std::move(directory));
   partition->start_ = state.start;
   partition->end_ = partition->filled_ = partition->next_offset = state.end;
+  TRY(partition->producers_, Producers::Decode(state.producers));
   TRY(const bool exists, files.files().Exists(partition->directory_));
   if (!exists) return partition;
   TRY(partition->RemoveFilesBehind(state.active));
@@ -61,6 +62,16 @@ Partition::Range Partition::range() const {
 void Partition::SetFreeFloor(Offset floor) {
   std::lock_guard lock(mutex_);
   floor_ = floor;
+}
+
+ProducerState Partition::FindProducer(int64_t producer_id) const {
+  std::lock_guard lock(mutex_);
+  return producers_.Find(producer_id);
+}
+
+void Partition::ExpireProducers(Micros before) {
+  std::lock_guard lock(mutex_);
+  if (!producers_.empty()) producers_.Expire(before);
 }
 
 // ---- Reading ----
@@ -186,8 +197,10 @@ void Partition::Publish(const std::shared_ptr<const Frame>& frame, const FrameEn
   CHECK(entry.base_offset == end_) << topic_ << "/" << id_.partition << ": batch at "
                                    << entry.base_offset.value << ", end " << end_.value;
   end_ = entry.base_offset + entry.records;
-  tail_.push_back({frame->buffer->data() + entry.position, entry.bytes, index_in_frame,
-                   entry.base_offset, end_, frame});
+  const char* const batch = frame->buffer->data() + entry.position;
+  tail_.push_back({batch, entry.bytes, index_in_frame, entry.base_offset, end_, frame});
+  if (entry.bytes == 0 || ProducerId(batch) < 0) return;
+  producers_.Apply(ProducerBatch::Of(batch), entry.base_offset, frame->meta.clock);
 }
 
 void Partition::PublishStart(Offset start) {
@@ -305,9 +318,13 @@ Result<uint64_t> Partition::Sync() {
   return synced;
 }
 
-PartitionState Partition::State() const {
+PartitionState Partition::State() {
   PartitionState state;
-  state.start = range().start;
+  {
+    std::lock_guard lock(mutex_);
+    state.start = start_;
+    state.producers = producers_.Encoded();
+  }
   state.end = filled_;
   if (active_) {
     state.active = active_->base();

@@ -17,6 +17,7 @@
 
 #include "log/checkpoint.h"
 #include "log/frame.h"
+#include "log/producers.h"
 #include "log/segment.h"
 
 namespace millrace::log {
@@ -44,6 +45,8 @@ class Partition {
   Result<Offset> OffsetForAppendTime(Micros time) const;
   Result<Offset> OffsetForTimestamp(Millis timestamp) const;
   void SetFreeFloor(Offset floor);
+  // What is durable of a producer.
+  ProducerState FindProducer(int64_t producer_id) const;
 
   // ---- Leader ----
 
@@ -77,7 +80,9 @@ class Partition {
   bool dirty() const { return !unsynced_.empty(); }
   size_t unsynced_segments() const { return unsynced_.size(); }
   // Where the synced content ends. REQUIRES: !dirty().
-  PartitionState State() const;
+  PartitionState State();
+  // Forgets producers whose last batch is older.
+  void ExpireProducers(Micros before);
   // The first offset that retention would leave: segments older than `append_time_min` or beyond
   // `bytes_max` go, up to the floor, never the active one.
   Result<Offset> RetentionStart(std::optional<Micros> append_time_min,
@@ -114,6 +119,7 @@ class Partition {
   Offset end_;                   // guarded by mutex_
   std::optional<Offset> floor_;  // guarded by mutex_
   std::deque<TailBatch> tail_;   // guarded by mutex_; dense, ends at end_
+  Producers producers_;          // guarded by mutex_
   Segments segments_;            // guarded by mutex_; changed by the background thread only
 
   // Background:

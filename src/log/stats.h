@@ -25,6 +25,7 @@ struct LogStats {
   uint64_t appends = 0;          // requests acknowledged
   uint64_t appends_refused = 0;  // kOverloaded
   uint64_t batches = 0;
+  uint64_t duplicate_batches = 0;  // of idempotent producers: were stored already
   uint64_t records = 0;
   uint64_t bytes = 0;  // of batches acknowledged
   uint64_t frames = 0;

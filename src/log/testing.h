@@ -41,6 +41,17 @@ inline std::string MakeBatch(std::string_view text, int count = 1, Millis timest
   return builder.Finish();
 }
 
+// The same, of a producer.
+inline std::string MakeProducerBatch(Producer producer, int32_t sequence, std::string_view text,
+                                     int count = 1, bool transactional = false) {
+  RecordBatchBuilder builder;
+  for (int i = 0; i < count; ++i) {
+    builder.Add("key", std::string(text) + "/" + std::to_string(i), {1000});
+  }
+  builder.SetProducer(producer, sequence, transactional);
+  return builder.Finish();
+}
+
 inline std::vector<std::string> Values(const ReadResult& result) {
   std::vector<std::string> values;
   for (const ReadBatch& batch : result.batches) {
