@@ -216,6 +216,7 @@ Status Log::Impl::Checkpoint(bool clean) {
   if (!checkpoint_behind_ && !clean) return Ok();
   uint64_t syncs = 0;
   for (const auto& [id, partition] : unsynced_) {
+    TRY(partition->StoreAborted());
     const Result<uint64_t> synced = partition->Sync();
     // Not even a full disk heals a failed sync: what was written is written anew from the
     // write-ahead file at the next start.

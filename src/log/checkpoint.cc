@@ -1,6 +1,7 @@
 #include "log/checkpoint.h"
 
 #include "base/coding.h"
+#include "log/doubled.h"
 
 namespace millrace::log {
 namespace {
@@ -95,43 +96,23 @@ Result<Checkpoint> DecodeBody(std::string_view bytes, bool with_producers) {
   return checkpoint;
 }
 
-// The body of the copy at the front of `bytes`, if that copy is whole.
-Result<std::string_view> CheckedBody(std::string_view bytes) {
-  Reader in(bytes);
-  TRY(const uint64_t size, in.Fixed<uint64_t>());
-  TRY(const uint32_t crc, in.Fixed<uint32_t>());
-  TRY(const std::string_view body, in.Raw(size));
-  if (Crc32c(body, static_cast<uint32_t>(size)) != crc) {
-    return Error(Code::kCorruption, "crc mismatch");
-  }
-  return body;
-}
-
 }  // namespace
 
 std::string EncodeCheckpoint(const Checkpoint& checkpoint) {
-  const std::string body = EncodeBody(checkpoint);
-  std::string copy;
-  PutFixed(copy, static_cast<uint64_t>(body.size()));
-  PutFixed(copy, Crc32c(body, static_cast<uint32_t>(body.size())));
-  copy += body;
-  // The second copy is found from the end of the file, so it does not depend on the first.
-  return std::string(kMagic) + copy + copy + std::string(kMagic);
+  return EncodeDoubled(kMagic, EncodeBody(checkpoint));
 }
 
 Result<Checkpoint> DecodeCheckpoint(std::string_view bytes) {
-  const size_t copy_bytes = bytes.size() < 2 * kMagic.size() ? 0 : (bytes.size() - 16) / 2;
-  if (copy_bytes == 0) return Error(Code::kCorruption, "only {} bytes", bytes.size());
-  const auto is = [bytes](std::string_view magic) {
-    return bytes.starts_with(magic) || bytes.ends_with(magic);
-  };
-  if (!is(kMagic) && !is(kMagicBeforeProducers)) {
-    return Error(Code::kNotSupported, "written by another version: {}", bytes.substr(0, 8));
+  if (bytes.size() < 2 * kMagicBytes) {
+    return Error(Code::kCorruption, "only {} bytes", bytes.size());
   }
-  Result<std::string_view> body = CheckedBody(bytes.substr(kMagic.size(), copy_bytes));
-  if (!body.ok()) body = CheckedBody(bytes.substr(kMagic.size() + copy_bytes, copy_bytes));
-  if (!body.ok()) return std::move(body).error();
-  return DecodeBody(*body, /*with_producers=*/is(kMagic));
+  const bool before = HasMagic(bytes, kMagicBeforeProducers);
+  if (!before && !HasMagic(bytes, kMagic)) {
+    return Error(Code::kNotSupported, "written by another version: {}",
+                 bytes.substr(0, kMagicBytes));
+  }
+  TRY(const std::string_view body, DecodeDoubled(bytes));
+  return DecodeBody(body, /*with_producers=*/!before);
 }
 
 std::string EncodeTopic(const TopicInfo& topic) {

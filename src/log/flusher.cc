@@ -132,7 +132,7 @@ Status Log::Impl::StageBatches(Request& request, FrameBuilder& builder,
       std::optional<Offset> stored;
       if (request.has_producers && ProducerId(bytes.data()) >= 0) {
         const Result<std::optional<Offset>> added =
-            staging_.Add(partition, ProducerBatch::Of(bytes.data()), partition.next_offset);
+            staging_.Add(partition, ProducerBatch::Of(bytes), partition.next_offset);
         if (!added.ok()) {
           return Error(added.error())
               .With(fmt::format("append to topic {} partition {}", Quoted(partition.topic()),

@@ -80,6 +80,18 @@ Status Log::AppendAlways(AppendRequest request, AppendDone done) {
 Result<Appended> Log::AppendAndWait(AppendRequest request) {
   return impl_->AppendAndWait(std::move(request));
 }
+Status Log::AppendMarkers(TransactionEnd end, AppendDone done) {
+  return impl_->AppendMarkers(end, std::move(done));
+}
+Result<Appended> Log::AppendMarkersAndWait(TransactionEnd end) {
+  return impl_->AppendMarkersAndWait(end);
+}
+Result<std::vector<AbortedTransaction>> Log::AbortedTransactions(PartitionId partition, Offset from,
+                                                                 Offset to) const {
+  TRY(const auto found, impl_->GetPartition(partition));
+  return found->AbortedTransactions(from, to);
+}
+std::vector<OpenTransaction> Log::OpenTransactions() const { return impl_->OpenTransactions(); }
 std::shared_ptr<const Cut> Log::DurableCut() const { return impl_->DurableCut(); }
 FrameSequence Log::DurableFrame() const { return impl_->DurableFrame(); }
 void Log::SetDurableListener(std::function<void(FrameSequence)> listener) {
@@ -172,7 +184,8 @@ Status Log::Impl::CheckWritable() const {
 }
 
 // Takes the batches apart and checks every one, in the caller's thread.
-Result<Log::Impl::Request> Log::Impl::MakeRequest(AppendRequest appends, AppendDone done) const {
+Result<Log::Impl::Request> Log::Impl::MakeRequest(AppendRequest appends, AppendDone done,
+                                                  Origin origin) const {
   Request request;
   request.done = std::move(done);
   if (appends.empty()) return Error(Code::kInvalidArgument, "append: empty request");
@@ -188,7 +201,7 @@ Result<Log::Impl::Request> Log::Impl::MakeRequest(AppendRequest appends, AppendD
     do {
       const Result<RecordBatchView> view = RecordBatchView::Parse(rest);
       Status checked = view.ok() ? view->CheckRecords() : Status(view.error());
-      if (checked.ok()) checked = CheckProducer(*view);
+      if (checked.ok() && origin == Origin::kProducer) checked = CheckProducer(*view);
       if (!checked.ok()) {
         return Error(Code::kInvalidArgument, "append to topic {} partition {}: byte {}: {}",
                      Quoted(partition->topic()), append.partition.partition,
@@ -208,27 +221,61 @@ Result<Log::Impl::Request> Log::Impl::MakeRequest(AppendRequest appends, AppendD
 }
 
 Status Log::Impl::Append(AppendRequest appends, AppendDone done) {
-  TRY(Enqueue(std::move(appends), std::move(done), {}));
+  TRY(Enqueue(std::move(appends), std::move(done), {}, Origin::kProducer));
   return Ok();
 }
 
 Status Log::Impl::AppendAlways(AppendRequest appends, AppendDone done) {
-  TRY(Enqueue(std::move(appends), std::move(done), {.always = true}));
+  TRY(Enqueue(std::move(appends), std::move(done), {.always = true}, Origin::kProducer));
   return Ok();
 }
 
 Result<Appended> Log::Impl::AppendAndWait(AppendRequest appends) {
+  return EnqueueAndWait(std::move(appends), {.waits = true}, Origin::kProducer);
+}
+
+Result<Appended> Log::Impl::EnqueueAndWait(AppendRequest appends, CommitQueue<Request>::How how,
+                                           Origin origin) {
   auto promise = std::make_shared<std::promise<Result<Appended>>>();
   TRY(const auto pushed,
-      Enqueue(std::move(appends),
-              [promise](Result<Appended> result) { promise->set_value(std::move(result)); },
-              {.waits = true}));
+      Enqueue(
+          std::move(appends),
+          [promise](Result<Appended> result) { promise->set_value(std::move(result)); }, how,
+          origin));
   return WaitFor(promise->get_future(), pushed);
+}
+
+Result<AppendRequest> Log::Impl::MakeMarkers(const TransactionEnd& end) const {
+  if (end.partitions.empty()) {
+    return Error(Code::kInvalidArgument, "end of a transaction: no partitions");
+  }
+  if (end.producer.id < 0 || end.producer.epoch < 0) {
+    return Error(Code::kInvalidArgument, "end of a transaction: producer {} in epoch {}",
+                 end.producer.id, end.producer.epoch);
+  }
+  const std::string marker = MarkerBatch(end.producer, end.outcome, end.coordinator_epoch,
+                                         Millis{clock_.Now().value / 1000});
+  AppendRequest markers;
+  markers.reserve(end.partitions.size());
+  for (const PartitionId partition : end.partitions) markers.push_back({partition, marker});
+  return markers;
+}
+
+Status Log::Impl::AppendMarkers(const TransactionEnd& end, AppendDone done) {
+  TRY(AppendRequest markers, MakeMarkers(end));
+  TRY(Enqueue(std::move(markers), std::move(done), {.always = true}, Origin::kCoordinator));
+  return Ok();
+}
+
+Result<Appended> Log::Impl::AppendMarkersAndWait(const TransactionEnd& end) {
+  TRY(AppendRequest markers, MakeMarkers(end));
+  return EnqueueAndWait(std::move(markers), {.waits = true, .always = true}, Origin::kCoordinator);
 }
 
 Result<CommitQueue<Log::Impl::Request>::Push> Log::Impl::Enqueue(AppendRequest appends,
                                                                  AppendDone done,
-                                                                 CommitQueue<Request>::How how) {
+                                                                 CommitQueue<Request>::How how,
+                                                                 Origin origin) {
   TRY(CheckWritable());
   if (!how.always && (disk_full_ || stalled_)) {
     refused_.fetch_add(1, std::memory_order_relaxed);
@@ -238,7 +285,7 @@ Result<CommitQueue<Log::Impl::Request>::Push> Log::Impl::Enqueue(AppendRequest a
                  options_.disk_used_max * 100, options_.disk_free_bytes_min)
         .Hint("free space or shorten retention; appends go on by themselves");
   }
-  TRY(Request request, MakeRequest(std::move(appends), std::move(done)));
+  TRY(Request request, MakeRequest(std::move(appends), std::move(done), origin));
   request.always = how.always;
   const uint64_t weight = request.bytes + kRequestOverheadBytes;
   const auto pushed = queue_.TryPush(request, weight, how);
@@ -281,11 +328,19 @@ std::shared_ptr<const Cut> Log::Impl::DurableCut() {
   for (const auto& [id, topic] : topics_) {
     for (const auto& partition : topic->partitions) {
       const Partition::Range range = partition->range();
-      cut->ends.push_back({partition->id(), range.start, range.end});
+      cut->ends.push_back({partition->id(), range.start, range.end, range.stable});
     }
   }
   cut_ = std::move(cut);
   return cut_;
+}
+
+std::vector<OpenTransaction> Log::Impl::OpenTransactions() const {
+  std::vector<OpenTransaction> open;
+  for (const auto& topic : AllTopics()) {
+    for (const auto& partition : topic->partitions) partition->AddOpenTransactions(open);
+  }
+  return open;
 }
 
 void Log::Impl::SetDurableListener(std::function<void(FrameSequence)> listener) {

@@ -116,6 +116,9 @@ struct Cut {
     PartitionId partition;
     Offset start;  // first offset that retention has left
     Offset end;    // one after the last durable record
+    // Kafka's last stable offset: below it every transaction has ended. At most `end`; equal to it
+    // where no transaction is open.
+    Offset stable = end;
   };
   FrameSequence frame;
   Micros clock;
@@ -146,13 +149,15 @@ struct DamagedRange {
 };
 
 // Movable; keeps the memory of its batches alive. Batches are in offset order and cover, together
-// with `damaged`, every offset in [batches' first base, next).
+// with `damaged`, every offset in [batches' first base, next); with `committed_only` all but those
+// that are left out, so that `next` moves on even where there is no batch.
 struct ReadResult {
   std::vector<ReadBatch> batches;
   std::vector<DamagedRange> damaged;
-  Offset next;   // where to read on; equals `end` when all was read
-  Offset start;  // first available offset
-  Offset end;    // the durable end, at the time of the read
+  Offset next;          // where to read on; equals `end` when all was read
+  Offset start;         // first available offset
+  Offset end;           // the durable end, at the time of the read
+  Offset stable = end;  // the last stable offset, then
   std::vector<std::shared_ptr<const void>> holds;
 };
 
@@ -160,6 +165,31 @@ struct ReadOptions {
   Offset from = {};            // a batch that holds it in its middle is returned whole
   Offset until = kOffsetMax;   // batches that begin here or later are left out; e.g. a cut's end
   size_t bytes_max = 1 << 20;  // at least one batch is returned, however large
+  // Reads up to the last stable offset only, and leaves out control batches and batches of aborted
+  // transactions.
+  bool committed_only = false;
+};
+
+// The end of a producer's transaction in some partitions, for AppendMarkers.
+struct TransactionEnd {
+  Producer producer;  // a higher epoch than that of the batches fences whoever sent them
+  TransactionOutcome outcome = TransactionOutcome::kAbort;
+  int32_t coordinator_epoch = 0;  // stands in the markers
+  std::vector<PartitionId> partitions;
+};
+
+// A transaction that was aborted in a partition: the producer's batches in it are not to be read.
+struct AbortedTransaction {
+  int64_t producer_id = -1;
+  Offset first;  // of its first batch
+  Offset last;   // of the marker that ended it
+};
+
+struct OpenTransaction {
+  PartitionId partition;
+  Producer producer;
+  Offset first;
+  Micros since;  // time of append of its first batch
 };
 
 // Damage that was met since the log was opened, for the operator.
@@ -222,6 +252,27 @@ class Log {
   // turns it away, and without any space on the disk it waits for some, until Close. (With
   // options.manual nobody could make room meanwhile: there a full disk refuses it.)
   Status AppendAlways(AppendRequest request, AppendDone done);
+
+  // ---- Transactions ----
+  //
+  // A transactional batch opens a transaction of its producer in its partition, unless one is open;
+  // a marker ends it. Who may end what, and when, is the coordinator's business, not the log's.
+
+  // Writes a marker to every partition, all in one frame: what the transaction wrote becomes
+  // visible in one step. Like AppendAlways otherwise: never kOverloaded. A marker where nothing is
+  // open ends nothing, and does no harm. `done` may get kConflict with kInvalidProducerEpoch: the
+  // producer has a higher epoch by now. kInvalidArgument: no partitions, or no producer. kNotFound:
+  // one of the partitions is gone, and no marker was written.
+  Status AppendMarkers(TransactionEnd end, AppendDone done);
+  // The same, waiting; see AppendAndWait.
+  Result<Appended> AppendMarkersAndWait(TransactionEnd end);
+  // Those that hold an offset in [from, to), ordered by `last`. kNotFound; kCorruption: what is
+  // known of the range is damaged (reads with committed_only report the batches as damaged).
+  Result<std::vector<AbortedTransaction>> AbortedTransactions(PartitionId partition, Offset from,
+                                                              Offset to) const;
+  // Of all partitions, ordered by partition and first offset, for operators: an open transaction
+  // holds back every reader of committed records.
+  std::vector<OpenTransaction> OpenTransactions() const;
 
   // ---- Reading ----
 

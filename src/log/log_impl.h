@@ -49,6 +49,9 @@ class Log::Impl {
   Status Append(AppendRequest request, AppendDone done);
   Result<Appended> AppendAndWait(AppendRequest request);
   Status AppendAlways(AppendRequest request, AppendDone done);
+  Status AppendMarkers(const TransactionEnd& end, AppendDone done);
+  Result<Appended> AppendMarkersAndWait(const TransactionEnd& end);
+  std::vector<OpenTransaction> OpenTransactions() const;
   std::shared_ptr<const Cut> DurableCut();
   FrameSequence DurableFrame() const { return {durable_frame_.load(std::memory_order_acquire)}; }
   void SetDurableListener(std::function<void(FrameSequence)> listener);
@@ -95,11 +98,19 @@ class Log::Impl {
     std::optional<Error> error;
   };
 
+  enum class Origin {
+    kProducer,
+    kCoordinator,  // may write control batches
+  };
+
   // log.cc
   // kQueued or kLead; see CommitQueue.
   Result<CommitQueue<Request>::Push> Enqueue(AppendRequest appends, AppendDone done,
-                                             CommitQueue<Request>::How how);
-  Result<Request> MakeRequest(AppendRequest appends, AppendDone done) const;
+                                             CommitQueue<Request>::How how, Origin origin);
+  Result<Appended> EnqueueAndWait(AppendRequest appends, CommitQueue<Request>::How how,
+                                  Origin origin);
+  Result<Request> MakeRequest(AppendRequest appends, AppendDone done, Origin origin) const;
+  Result<AppendRequest> MakeMarkers(const TransactionEnd& end) const;
   Status CheckWritable() const;
   void ReportDamage(const Partition& partition, const std::vector<DamagedRange>& ranges);
 

@@ -3,8 +3,9 @@
 // MILLRACE_HISTORIES says how many to run.
 //
 // Held at every step: what was acknowledged is there, offsets are dense and never given twice, the
-// durable end never goes back, every request is there in all its partitions or in none, and what an
-// idempotent producer sends again, knowing the answer or not, is there once.
+// durable end never goes back, every request is there in all its partitions or in none, what an
+// idempotent producer sends again, knowing the answer or not, is there once, and readers of
+// committed records see the transactions that were committed, whole, and nothing of the others.
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -17,8 +18,12 @@
 namespace millrace::log {
 namespace {
 
+constexpr int kNone = -1;
+
 struct ModelPartition {
   std::vector<std::string> values;  // by offset; durable as far as `end`
+  std::vector<int> transactions;    // by offset, the transaction of the record; kNone
+  std::set<size_t> markers;         // offsets of control records
   int64_t start_max = 0;            // retention may have freed up to here
   int64_t seen_end = 0;
 };
@@ -41,9 +46,16 @@ class History {
     std::vector<std::pair<PartitionId, std::vector<std::string>>> writes;
     AppendRequest again;  // of an idempotent producer: to be sent until it is acknowledged
     int64_t producer = -1;
+    int transaction = kNone;
+    std::optional<TransactionEnd> end;  // the same, of a coordinator
     bool acknowledged = false;
     bool refused = false;
     Appended appended;
+  };
+  // A transactional producer's view: what it does belongs to one transaction until that is ended.
+  struct Owner {
+    int transaction = kNone;
+    std::set<PartitionId> partitions;
   };
   // An idempotent producer's view of a partition.
   struct Sender {
@@ -95,6 +107,8 @@ class History {
         return AppendIdempotent();
       case 14:
         return SendAgain();
+      case 15:
+        return EndTransaction();
       default:
         return Append();
     }
@@ -128,6 +142,9 @@ class History {
     Settle();
     std::erase_if(partitions_, [&](const auto& entry) { return entry.first.topic == topic; });
     std::erase_if(senders_, [&](const auto& entry) { return entry.first.first.topic == topic; });
+    for (auto& [producer, owner] : owners_) {
+      std::erase_if(owner.partitions, [&](PartitionId id) { return id.topic == topic; });
+    }
   }
 
   void AlterTopic() {
@@ -172,11 +189,13 @@ class History {
   }
 
   void Queue(std::shared_ptr<Pending> pending, AppendRequest request) {
-    const Status queued = log_->Append(std::move(request), [pending](Result<Appended> result) {
+    const auto done = [pending](Result<Appended> result) {
       pending->acknowledged = result.ok();
       pending->refused = !result.ok() && result.error().code() != Code::kIo;
       if (result.ok()) pending->appended = *std::move(result);
-    });
+    };
+    const Status queued = pending->end ? log_->AppendMarkers(*pending->end, done)
+                                       : log_->Append(std::move(request), done);
     ASSERT_TRUE(queued.ok()) << queued.error().ToString();
     pending_.push_back(std::move(pending));
     if (random_.OneIn(3)) log_->RunOnce(false);
@@ -187,14 +206,22 @@ class History {
     if (partitions_.empty()) return;
     auto pending = std::make_shared<Pending>();
     const PartitionId id = AnyPartition();
-    pending->producer = static_cast<int64_t>(random_.Below(3));
+    pending->producer = static_cast<int64_t>(random_.Below(5));
+    const bool transactional = pending->producer >= kFirstTransactional;
+    if (transactional) {
+      Owner& owner = owners_[pending->producer];
+      if (owner.partitions.empty()) owner.transaction = next_transaction_++;
+      owner.partitions.insert(id);
+      pending->transaction = owner.transaction;
+    }
     int32_t& sequence = senders_[{id, pending->producer}].next_sequence;
     const std::string text = "once" + std::to_string(next_value_++);
     const int count = 1 + static_cast<int>(random_.Below(4));
     std::vector<std::string> values;
     for (int i = 0; i < count; ++i) values.push_back(text + "/" + std::to_string(i));
     pending->writes.push_back({id, std::move(values)});
-    pending->again = {{id, MakeProducerBatch({pending->producer, 0}, sequence, text, count)}};
+    pending->again = {
+        {id, MakeProducerBatch({pending->producer, 0}, sequence, text, count, transactional)}};
     sequence += count;
     Queue(pending, pending->again);
     if (::testing::Test::HasFatalFailure() || !random_.OneIn(4)) return;
@@ -206,6 +233,23 @@ class History {
                                ASSERT_EQ(result->base_offsets, pending->appended.base_offsets);
                              })
                     .ok());
+  }
+
+  void EndTransaction() {
+    const int64_t producer = kFirstTransactional + static_cast<int64_t>(random_.Below(2));
+    Owner& owner = owners_[producer];
+    if (owner.partitions.empty()) return;
+    auto pending = std::make_shared<Pending>();
+    pending->transaction = owner.transaction;
+    pending->end = {{producer, 0},
+                    random_.OneIn(2) ? TransactionOutcome::kCommit : TransactionOutcome::kAbort,
+                    0,
+                    {owner.partitions.begin(), owner.partitions.end()}};
+    for (const PartitionId id : owner.partitions) {
+      pending->writes.push_back({id, {std::string(6, '\0')}});  // what stands in a marker
+    }
+    owner = {};
+    Queue(pending, {});
   }
 
   void SendAgain() {
@@ -244,12 +288,20 @@ class History {
       const auto& [id, values] = done->writes[i];
       const auto at = partitions_.find(id);
       if (at == partitions_.end()) continue;  // deleted since
-      std::vector<std::string>& model = at->second.values;
-      ASSERT_EQ(done->appended.base_offsets[i].value, static_cast<int64_t>(model.size()))
-          << "offsets are not dense";
-      model.insert(model.end(), values.begin(), values.end());
+      ASSERT_EQ(done->appended.base_offsets[i].value, EndOf(id)) << "offsets are not dense";
+      Store(*done, id, values);
       Remember(*done, done->appended.base_offsets[i]);
     }
+  }
+
+  void Store(const Pending& pending, PartitionId id, const std::vector<std::string>& values) {
+    ModelPartition& model = partitions_[id];
+    if (pending.end) {
+      model.markers.insert(model.values.size());
+      outcomes_[pending.transaction] = pending.end->outcome;
+    }
+    model.values.insert(model.values.end(), values.begin(), values.end());
+    model.transactions.resize(model.values.size(), pending.transaction);
   }
 
   void RunBackground() {
@@ -299,17 +351,19 @@ class History {
     }
     CheckAll();
     for (const auto& pending : in_flight) {
+      const auto there = applied.find(pending.get());
+      if (pending->end && there == applied.end()) {
+        ASSERT_TRUE(log_->AppendMarkersAndWait(*pending->end).ok());
+        for (const auto& [id, values] : pending->writes) Store(*pending, id, values);
+      }
       if (pending->producer < 0) continue;
       const auto& [id, values] = pending->writes[0];
-      const auto there = applied.find(pending.get());
       const Offset expected = there != applied.end() ? there->second : Offset{EndOf(id)};
       const auto answer = log_->AppendAndWait(pending->again);
       ASSERT_TRUE(answer.ok()) << answer.error().ToString();
       ASSERT_EQ(answer->base_offsets[0], expected);
       Remember(*pending, expected);
-      if (there != applied.end()) continue;
-      std::vector<std::string>& model = partitions_[id].values;
-      model.insert(model.end(), values.begin(), values.end());
+      if (there == applied.end()) Store(*pending, id, values);
     }
     CheckAll();
   }
@@ -330,10 +384,7 @@ class History {
     }
     EXPECT_EQ(there.size(), 1u) << "a request is there in part";
     if (!*there.begin()) return false;
-    for (const auto& [id, values] : added) {
-      std::vector<std::string>& model = partitions_[id].values;
-      model.insert(model.end(), values.begin(), values.end());
-    }
+    for (const auto& [id, values] : added) Store(pending, id, values);
     return true;
   }
 
@@ -380,9 +431,44 @@ class History {
       ASSERT_TRUE(values.ok()) << values.error().ToString();
       ASSERT_EQ(*values, std::vector<std::string>(model.values.begin() + range->start.value,
                                                   model.values.end()));
+      CheckCommitted(id, model, *range);
     }
     ASSERT_TRUE(log_->damage().empty());
   }
+
+  void CheckCommitted(PartitionId id, const ModelPartition& model, const Cut::End& range) {
+    std::vector<std::string> expected;
+    auto at = static_cast<size_t>(range.start.value);
+    for (; at < model.values.size(); ++at) {
+      const int transaction = model.transactions[at];
+      if (model.markers.contains(at)) continue;
+      if (transaction != kNone && !outcomes_.contains(transaction)) break;  // open
+      if (transaction != kNone && outcomes_.at(transaction) == TransactionOutcome::kAbort) continue;
+      expected.push_back(model.values[at]);
+    }
+    // Retention may have freed the beginning of an open transaction, and all of it.
+    for (size_t below = 0; below < static_cast<size_t>(range.start.value); ++below) {
+      const int transaction = model.transactions[below];
+      if (transaction == kNone || outcomes_.contains(transaction)) continue;
+      at = static_cast<size_t>(range.start.value);
+      expected.clear();
+    }
+    ASSERT_EQ(range.stable, Offset{static_cast<int64_t>(at)});
+    std::vector<std::string> values;
+    Offset from = range.start;
+    const size_t bytes_max = random_.Below(3000);
+    for (;;) {
+      const auto read =
+          log_->Read(id, {.from = from, .bytes_max = bytes_max, .committed_only = true});
+      ASSERT_TRUE(read.ok()) << read.error().ToString();
+      if (read->next == from) break;
+      for (std::string& value : Values(*read)) values.push_back(std::move(value));
+      from = read->next;
+    }
+    ASSERT_EQ(values, expected);
+  }
+
+  static constexpr int64_t kFirstTransactional = 3;
 
   Random random_;
   ManualClock clock_{Micros{1'000'000}};
@@ -391,6 +477,9 @@ class History {
   std::map<PartitionId, ModelPartition> partitions_;
   std::deque<std::shared_ptr<Pending>> pending_;
   std::map<std::pair<PartitionId, int64_t>, Sender> senders_;
+  std::map<int64_t, Owner> owners_;  // by producer
+  std::map<int, TransactionOutcome> outcomes_;
+  int next_transaction_ = 0;
   int next_value_ = 0;
 };
 

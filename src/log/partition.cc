@@ -11,7 +11,9 @@ std::optional<Offset> SegmentBase(const std::string& name) {
   int64_t base = -1;
   const auto parsed = std::from_chars(name.data(), name.data() + name.size(), base);
   const std::string_view extension(parsed.ptr);
-  if (base < 0 || (extension != ".log" && extension != ".frames")) return std::nullopt;
+  if (base < 0 || (extension != ".log" && extension != ".frames" && extension != ".aborted")) {
+    return std::nullopt;
+  }
   return Offset{base};
 }
 
@@ -26,6 +28,7 @@ Result<std::shared_ptr<Partition>> Partition::Open(SegmentFiles& files, std::str
   auto partition = std::make_shared<Partition>(files, std::move(topic), id, std::move(directory));
   partition->start_ = state.start;
   partition->end_ = partition->filled_ = partition->next_offset = state.end;
+  partition->aborted_stored_ = state.end;
   TRY(partition->producers_, Producers::Decode(state.producers));
   TRY(const bool exists, files.files().Exists(partition->directory_));
   if (!exists) return partition;
@@ -49,14 +52,40 @@ Result<std::shared_ptr<Partition>> Partition::Open(SegmentFiles& files, std::str
     }
     partition->segments_.emplace(*base, std::move(segment));
   }
+  TRY(partition->LoadAborted(names, state.end));
   // What retention had freed may be back after a power loss.
   TRY(partition->RemoveSegmentsBelowStart());
   return partition;
 }
 
+// The aborted transactions that the segments' files hold, as far as those are synced.
+Status Partition::LoadAborted(const std::vector<std::string>& names, Offset end) {
+  std::vector<EndedTransaction> stored;
+  for (auto at = segments_.begin(); at != segments_.end(); ++at) {
+    const std::string path = at->second->aborted_path();
+    if (!std::binary_search(names.begin(), names.end(), path.substr(directory_.size() + 1))) {
+      continue;
+    }
+    TRY(const std::string bytes, files_.files().ReadAll(path));
+    Result<AbortedFile> file = DecodeAborted(bytes);
+    if (!file.ok() && file.error().code() != Code::kCorruption) {
+      return std::move(file).error().With(path);
+    }
+    if (!file.ok() || file->incomplete) {
+      const Offset next = std::next(at) == segments_.end() ? end : std::next(at)->first;
+      lost_transactions_.push_back(
+          {at->first, next + -1, "which transactions were aborted is lost to damage"});
+    }
+    if (file.ok()) stored.insert(stored.end(), file->ended.begin(), file->ended.end());
+  }
+  producers_.transactions().SetStored(stored, end);
+  producers_.transactions().DropBelow(start_);
+  return Ok();
+}
+
 Partition::Range Partition::range() const {
   std::lock_guard lock(mutex_);
-  return {start_, end_};
+  return {start_, end_, producers_.transactions().Stable(start_, end_)};
 }
 
 void Partition::SetFreeFloor(Offset floor) {
@@ -74,119 +103,21 @@ void Partition::ExpireProducers(Micros before) {
   if (!producers_.empty()) producers_.Expire(before);
 }
 
-// ---- Reading ----
-
-Result<ReadResult> Partition::Read(const ReadOptions& options) const {
-  ReadResult result;
-  std::shared_ptr<Segment> segment;
-  Offset segment_end;
-  {
-    std::lock_guard lock(mutex_);
-    result.start = start_;
-    result.end = end_;
-    result.next = options.from;
-    if (options.from < start_ || options.from > end_) {
-      return Error(Code::kInvalidArgument,
-                   "read topic {} partition {}: offset {} is out of range; the first available "
-                   "offset is {}, the end is {}",
-                   Quoted(topic_), id_.partition, options.from.value, start_.value, end_.value)
-          .SqlState("22003");
+Result<std::vector<AbortedTransaction>> Partition::AbortedTransactions(Offset from,
+                                                                       Offset to) const {
+  for (const DamagedRange& range : lost_transactions_) {
+    if (range.first < to && range.last >= from) {
+      return Error(Code::kCorruption, "topic {} partition {}, offsets {} to {}: {}", Quoted(topic_),
+                   id_.partition, range.first.value, range.last.value, range.reason);
     }
-    if (options.from == end_ || options.from >= options.until) return result;
-    if (!tail_.empty() && options.from >= tail_.front().base_offset) {
-      return ReadTail(options, std::move(result));
-    }
-    std::tie(segment, segment_end) = SegmentFor(options.from);
-  }
-  if (!segment) {
-    // A segment is missing: nothing before the next one can be had.
-    result.damaged.push_back({options.from, segment_end + -1, "segment is missing"});
-    result.next = segment_end;
-    return result;
-  }
-  TRY(auto content, segment->Read(options.from, options.until, options.bytes_max, segment_end));
-  result.batches = std::move(content.batches);
-  result.damaged = std::move(content.damaged);
-  result.next = content.next;
-  if (content.bytes) result.holds.push_back(std::move(content.bytes));
-  return result;
-}
-
-// REQUIRES: mutex_ is held, and the tail holds options.from.
-ReadResult Partition::ReadTail(const ReadOptions& options, ReadResult result) const {
-  auto at = std::upper_bound(
-      tail_.begin(), tail_.end(), options.from,
-      [](Offset offset, const TailBatch& batch) { return offset < batch.next_offset; });
-  size_t bytes = 0;
-  for (; at != tail_.end(); ++at) {
-    if (at->base_offset >= options.until) break;
-    if (bytes > 0 && bytes + at->bytes > options.bytes_max) break;
-    result.next = at->next_offset;
-    if (at->bytes == 0) {
-      result.damaged.push_back(
-          {at->base_offset, at->next_offset + -1, "batch was damaged in the write-ahead file"});
-      continue;
-    }
-    bytes += at->bytes;
-    result.batches.push_back({{at->data, at->bytes},
-                              at->base_offset,
-                              at->next_offset + -1,
-                              at->frame->meta.sequence,
-                              at->index_in_frame,
-                              at->frame->meta.clock});
-    if (result.holds.empty() || result.holds.back() != at->frame) result.holds.push_back(at->frame);
-  }
-  return result;
-}
-
-// REQUIRES: mutex_ is held.
-std::pair<std::shared_ptr<Segment>, Offset> Partition::SegmentFor(Offset offset) const {
-  const auto behind = segments_.upper_bound(offset);
-  Offset end = tail_.empty() ? end_ : tail_.front().base_offset;
-  if (behind != segments_.end()) end = std::min(end, behind->first);
-  if (behind == segments_.begin()) return {nullptr, end};
-  return {std::prev(behind)->second, end};
-}
-
-std::vector<std::shared_ptr<Segment>> Partition::SegmentsCopy() const {
-  std::lock_guard lock(mutex_);
-  std::vector<std::shared_ptr<Segment>> segments;
-  for (const auto& [base, segment] : segments_) segments.push_back(segment);
-  return segments;
-}
-
-Result<Offset> Partition::OffsetForAppendTime(Micros time) const {
-  const auto wanted = [time](const SegmentEntry& entry) { return entry.clock >= time; };
-  for (const auto& segment : SegmentsCopy()) {
-    if (segment->entry_count() == 0) continue;
-    // Frames' clocks never go back, so a segment whose last entry is too early holds none.
-    const Result<SegmentEntry> last = segment->LastEntry();
-    if (last.ok() && !wanted(*last)) continue;
-    TRY(const auto entry, segment->FirstWhere(wanted));
-    if (entry) return std::max(entry->base_offset, range().start);
   }
   std::lock_guard lock(mutex_);
-  for (const TailBatch& batch : tail_) {
-    if (batch.frame->meta.clock >= time) return batch.base_offset;
-  }
-  return end_;
+  return producers_.transactions().Aborted(from, to);
 }
 
-Result<Offset> Partition::OffsetForTimestamp(Millis timestamp) const {
-  for (const auto& segment : SegmentsCopy()) {
-    const Offset start = range().start;
-    TRY(const auto entry, segment->ScanFor([&](const SegmentEntry& entry) {
-      return entry.bytes > 0 && entry.max_timestamp >= timestamp && entry.next_offset() > start;
-    }));
-    if (entry) return entry->base_offset;
-  }
+void Partition::AddOpenTransactions(std::vector<OpenTransaction>& to) const {
   std::lock_guard lock(mutex_);
-  for (const TailBatch& batch : tail_) {
-    if (batch.bytes == 0) continue;
-    const auto view = RecordBatchView::Parse({batch.data, batch.bytes}, CrcCheck::kAlreadyVerified);
-    if (view.ok() && view->max_timestamp() >= timestamp) return batch.base_offset;
-  }
-  return end_;
+  producers_.AddOpenTransactions(id_, to);
 }
 
 // ---- Publishing ----
@@ -200,18 +131,25 @@ void Partition::Publish(const std::shared_ptr<const Frame>& frame, const FrameEn
   const char* const batch = frame->buffer->data() + entry.position;
   tail_.push_back({batch, entry.bytes, index_in_frame, entry.base_offset, end_, frame});
   if (entry.bytes == 0 || ProducerId(batch) < 0) return;
-  producers_.Apply(ProducerBatch::Of(batch), entry.base_offset, frame->meta.clock);
+  producers_.Apply(ProducerBatch::Of({batch, entry.bytes}), entry.base_offset, frame->meta.clock);
 }
 
 void Partition::PublishStart(Offset start) {
   std::lock_guard lock(mutex_);
   start_ = std::max(start_, start);
+  producers_.transactions().DropBelow(start_);
 }
 
 void Partition::PublishHole(Offset to) {
   std::lock_guard lock(mutex_);
   CHECK(to > end_) << "a hole ends at " << to.value << ", the partition at " << end_.value;
   end_ = next_offset = to;
+}
+
+void Partition::FinishReplay() {
+  std::lock_guard lock(mutex_);
+  next_offset = end_;
+  producers_.FinishReplay(end_);
 }
 
 // ---- Filling ----
@@ -318,12 +256,36 @@ Result<uint64_t> Partition::Sync() {
   return synced;
 }
 
+Status Partition::StoreAborted() {
+  std::map<Offset, AbortedFile> to_write;  // by the base of the segment
+  {
+    std::lock_guard lock(mutex_);
+    const Transactions& transactions = producers_.transactions();
+    for (const EndedTransaction& ended : transactions.AbortedAt(aborted_stored_, filled_)) {
+      const auto behind = segments_.upper_bound(ended.aborted.last);
+      CHECK(behind != segments_.begin()) << "a filled marker is in no segment";
+      const auto segment = std::prev(behind);
+      if (to_write.contains(segment->first)) continue;
+      const Offset end = behind == segments_.end() ? filled_ : behind->first;
+      to_write[segment->first].ended = transactions.AbortedAt(segment->first, end);
+    }
+  }
+  for (auto& [base, file] : to_write) {
+    file.incomplete = std::any_of(lost_transactions_.begin(), lost_transactions_.end(),
+                                  [&](const DamagedRange& range) { return range.first == base; });
+    TRY(files_.files().Replace(directory_ + "/" + SegmentName(base) + ".aborted",
+                               EncodeAborted(file)));
+  }
+  aborted_stored_ = filled_;
+  return Ok();
+}
+
 PartitionState Partition::State() {
   PartitionState state;
   {
     std::lock_guard lock(mutex_);
     state.start = start_;
-    state.producers = producers_.Encoded();
+    state.producers = producers_.Encoded(filled_);
   }
   state.end = filled_;
   if (active_) {

@@ -38,6 +38,7 @@ class Partition {
   struct Range {
     Offset start;
     Offset end;
+    Offset stable;
   };
   Range range() const;
 
@@ -47,6 +48,10 @@ class Partition {
   void SetFreeFloor(Offset floor);
   // What is durable of a producer.
   ProducerState FindProducer(int64_t producer_id) const;
+  Result<std::vector<AbortedTransaction>> AbortedTransactions(Offset from, Offset to) const;
+  void AddOpenTransactions(std::vector<OpenTransaction>& to) const;
+  // Stretches of which it is not known any more which transactions were aborted.
+  const std::vector<DamagedRange>& lost_transactions() const { return lost_transactions_; }
 
   // ---- Leader ----
 
@@ -61,6 +66,8 @@ class Partition {
   // Records that recovery found lost: readers see a hole. REQUIRES: to > range().end; only during
   // recovery.
   void PublishHole(Offset to);
+  // The end of recovery: appends go on at the end.
+  void FinishReplay();
 
   // ---- Background ----
 
@@ -77,6 +84,9 @@ class Partition {
   Status RollIfOlder(Micros time);
   // Syncs what is unsynced, with the names of new files. Returns the number of files synced.
   Result<uint64_t> Sync();
+  // Writes the aborted transactions that are filled to the files beside their segments, durably.
+  // May be repeated after a failure with kOverloaded.
+  Status StoreAborted();
   bool dirty() const { return !unsynced_.empty(); }
   size_t unsynced_segments() const { return unsynced_.size(); }
   // Where the synced content ends. REQUIRES: !dirty().
@@ -101,7 +111,10 @@ class Partition {
   };
   using Segments = std::map<Offset, std::shared_ptr<Segment>>;
 
+  Error OutOfRange(Offset from) const;
   ReadResult ReadTail(const ReadOptions& options, ReadResult result) const;
+  void KeepCommitted(ReadResult& result) const;
+  Status LoadAborted(const std::vector<std::string>& names, Offset end);
   // The segment that holds `offset`, and the first offset behind it. nullptr: none does.
   std::pair<std::shared_ptr<Segment>, Offset> SegmentFor(Offset offset) const;
   std::vector<std::shared_ptr<Segment>> SegmentsCopy() const;
@@ -113,6 +126,7 @@ class Partition {
   const std::string topic_;
   const PartitionId id_;
   const std::string directory_;
+  std::vector<DamagedRange> lost_transactions_;  // as they were at the start
 
   mutable std::mutex mutex_;
   Offset start_;                 // guarded by mutex_
@@ -126,7 +140,8 @@ class Partition {
   std::vector<SegmentEntry> collected_entries_;
   std::vector<std::string_view> collected_batches_;
   std::shared_ptr<Segment> active_;
-  Offset filled_;  // one after the last record in the segments
+  Offset filled_;          // one after the last record in the segments
+  Offset aborted_stored_;  // aborted transactions whose markers lie below it are in files
   std::vector<std::shared_ptr<Segment>> unsynced_;
   bool new_names_ = false;
   bool roll_next_ = false;

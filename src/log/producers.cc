@@ -16,48 +16,64 @@ Error OutOfOrder(const ProducerBatch& batch, std::string_view expected) {
 
 }  // namespace
 
-ProducerBatch ProducerBatch::Of(const char* batch) {
-  return {{GetBig<int64_t>(batch + 43), GetBig<int16_t>(batch + 51)},
-          GetBig<int32_t>(batch + 53),
-          GetBig<int32_t>(batch + 57)};
+ProducerBatch ProducerBatch::Of(std::string_view batch) {
+  const RecordBatchView view = RecordBatchView::Parse(batch, CrcCheck::kAlreadyVerified).value();
+  return {view.producer(), view.base_sequence(), view.record_count(), view.is_transactional(),
+          view.marker()};
 }
 
 // ---- One producer ----
 
 Result<std::optional<Offset>> ProducerState::Check(const ProducerBatch& batch, Offset base) const {
-  if (epoch_ < 0) {
-    if (base == Offset{0} && batch.base_sequence != 0) {
-      return OutOfOrder(batch, "nothing was ever stored here, so 0 comes first");
-    }
-    return std::optional<Offset>();
-  }
   if (batch.producer.epoch < epoch_) {
     return WithProblem(
         Error(Code::kConflict, "producer {} was fenced: its epoch is {}, sent was {}",
               batch.producer.id, epoch_, batch.producer.epoch),
         AppendProblem::kInvalidProducerEpoch);
   }
-  if (batch.producer.epoch > epoch_) {
-    if (batch.base_sequence != 0) return OutOfOrder(batch, "a new epoch begins at 0");
+  if (batch.marker) return std::optional<Offset>();
+  if (epoch_ < 0) {
+    if (base == Offset{0} && batch.base_sequence != 0) {
+      return OutOfOrder(batch, "nothing was ever stored here, so 0 comes first");
+    }
     return std::optional<Offset>();
   }
-  for (size_t i = 0; i < batch_count_; ++i) {
+  const bool new_epoch = batch.producer.epoch > epoch_;
+  for (size_t i = 0; i < batch_count_ && !new_epoch; ++i) {
     const Remembered& stored = batches_[i];
     if (stored.base_sequence == batch.base_sequence && stored.records == batch.records) {
       return std::optional<Offset>(stored.base_offset);
     }
   }
-  if (next_sequence_ >= 0 && batch.base_sequence != next_sequence_) {
+  if (open_ && !batch.transactional) {
+    return WithProblem(Error(Code::kConflict,
+                             "producer {} has a transaction open since offset {}, and sent a batch "
+                             "outside of it",
+                             batch.producer.id, open_->first.value),
+                       AppendProblem::kInvalidTransactionState);
+  }
+  if (new_epoch && batch.base_sequence != 0) {
+    return OutOfOrder(batch, "a new epoch begins at 0");
+  }
+  if (!new_epoch && next_sequence_ >= 0 && batch.base_sequence != next_sequence_) {
     return OutOfOrder(batch, fmt::format("{} comes next", next_sequence_));
   }
   return std::optional<Offset>();
 }
 
 void ProducerState::Add(const ProducerBatch& batch, Offset base, Micros clock) {
-  if (batch.producer.epoch != epoch_) batch_count_ = 0;
-  epoch_ = batch.producer.epoch;
-  next_sequence_ = SequenceBehind(batch.base_sequence, batch.records);
   last_clock_ = clock;
+  if (batch.producer.epoch != epoch_) {
+    batch_count_ = 0;
+    next_sequence_ = epoch_ < 0 ? -1 : 0;
+  }
+  epoch_ = batch.producer.epoch;
+  if (batch.marker) {
+    open_.reset();
+    return;
+  }
+  if (batch.transactional && !open_) open_ = {base, clock};
+  next_sequence_ = SequenceBehind(batch.base_sequence, batch.records);
   if (batch_count_ == kRememberedBatches) {
     std::rotate(batches_.begin(), batches_.begin() + 1, batches_.end());
     --batch_count_;
@@ -75,6 +91,8 @@ void ProducerState::Encode(std::string& out) const {
     PutFixed(out, batches_[i].records);
     PutFixed(out, batches_[i].base_offset.value);
   }
+  PutFixed(out, open_ ? open_->first.value : int64_t{-1});
+  if (open_) PutFixed(out, open_->since.value);
 }
 
 Result<ProducerState> ProducerState::Decode(Reader& in) {
@@ -91,6 +109,11 @@ Result<ProducerState> ProducerState::Decode(Reader& in) {
     TRY(state.batches_[i].records, in.Fixed<int32_t>());
     TRY(state.batches_[i].base_offset.value, in.Fixed<int64_t>());
   }
+  TRY(const int64_t open, in.Fixed<int64_t>());
+  if (open >= 0) {
+    TRY(const int64_t since, in.Fixed<int64_t>());
+    state.open_ = {{open}, {since}};
+  }
   return state;
 }
 
@@ -104,26 +127,46 @@ ProducerState Producers::Find(int64_t producer_id) const {
 void Producers::Apply(const ProducerBatch& batch, Offset base, Micros clock) {
   if (base < applied_) return;
   applied_ = base + batch.records;
-  states_[batch.producer.id].Add(batch, base, clock);
   changed_ = true;
+  ProducerState& state = states_[batch.producer.id];
+  const std::optional<ProducerState::Open> before = state.open();
+  state.Add(batch, base, clock);
+  if (!before && state.open()) transactions_.Begin(base);
+  if (before && !state.open()) {
+    transactions_.End({batch.producer.id, before->first, base}, *batch.marker);
+  }
 }
 
 void Producers::Expire(Micros before) {
-  const size_t erased = std::erase_if(
-      states_, [before](const auto& entry) { return entry.second.last_clock() < before; });
+  const size_t erased = std::erase_if(states_, [before](const auto& entry) {
+    return entry.second.last_clock() < before && !entry.second.open();
+  });
   if (erased > 0) changed_ = true;
 }
 
-const std::string& Producers::Encoded() {
-  if (!changed_) return encoded_;
+void Producers::AddOpenTransactions(PartitionId partition, std::vector<OpenTransaction>& to) const {
+  const size_t begin = to.size();
+  for (const auto& [id, state] : states_) {
+    if (!state.open()) continue;
+    to.push_back({partition, {id, state.epoch()}, state.open()->first, state.open()->since});
+  }
+  std::sort(to.begin() + static_cast<ptrdiff_t>(begin), to.end(),
+            [](const OpenTransaction& a, const OpenTransaction& b) { return a.first < b.first; });
+}
+
+const std::string& Producers::Encoded(Offset filled) {
+  if (!changed_) return encoded_;  // which may hold more of the aborted ones than is needed now
   encoded_.clear();
-  if (!states_.empty()) {
+  const std::vector<EndedTransaction> aborted = transactions_.AbortedAt(filled, kOffsetMax);
+  if (!states_.empty() || !aborted.empty()) {
     PutFixed(encoded_, applied_.value);
     PutVarint(encoded_, states_.size());
     for (const auto& [id, state] : states_) {
       PutFixed(encoded_, id);
       state.Encode(encoded_);
     }
+    PutVarint(encoded_, aborted.size());
+    for (const EndedTransaction& ended : aborted) ended.Encode(encoded_);
   }
   changed_ = false;
   return encoded_;
@@ -137,7 +180,14 @@ Result<Producers> Producers::Decode(std::string_view bytes) {
   TRY(const uint64_t count, in.Varint());
   for (uint64_t i = 0; i < count; ++i) {
     TRY(const int64_t id, in.Fixed<int64_t>());
-    TRY(producers.states_[id], ProducerState::Decode(in));
+    TRY(const ProducerState state, ProducerState::Decode(in));
+    producers.states_[id] = state;
+    if (state.open()) producers.transactions_.Begin(state.open()->first);
+  }
+  TRY(const uint64_t aborted, in.Varint());
+  for (uint64_t i = 0; i < aborted; ++i) {
+    TRY(const EndedTransaction ended, EndedTransaction::Decode(in));
+    producers.transactions_.AddAborted(ended);
   }
   producers.encoded_ = bytes;
   return producers;

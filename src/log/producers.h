@@ -9,6 +9,9 @@
 //   unknown producer → any first sequence, as the state of an idle one is forgotten after a while;
 //     but 0 where the partition never held a record, since nothing can have been forgotten there
 //
+// A transactional batch opens a transaction of its producer, a marker ends it (transactions.h); a
+// batch outside of one is refused meanwhile. A marker of a higher epoch fences the producer.
+//
 // A ProducerState is a value: the leader decides on copies (ProducerStaging) while a frame is being
 // written, Producers holds what is durable. Not thread-safe; guarded by its partition.
 #pragma once
@@ -22,7 +25,7 @@
 #include "base/clock.h"
 #include "base/coding.h"
 #include "base/result.h"
-#include "log/types.h"
+#include "log/transactions.h"
 
 namespace millrace::log {
 
@@ -33,9 +36,11 @@ struct ProducerBatch {
   Producer producer;
   int32_t base_sequence = -1;
   int32_t records = 0;
+  bool transactional = false;
+  std::optional<TransactionOutcome> marker = {};
 
-  // REQUIRES: `batch` points to a whole batch that has a producer id.
-  static ProducerBatch Of(const char* batch);
+  // REQUIRES: one whole batch that was checked before, and has a producer id.
+  static ProducerBatch Of(std::string_view batch);
 };
 
 // The sequence of the record `records` behind the one of `sequence`.
@@ -52,6 +57,12 @@ class ProducerState {
   // It was stored at `base`. Does not check: what stands in the log is so.
   void Add(const ProducerBatch& batch, Offset base, Micros clock);
 
+  struct Open {
+    Offset first;
+    Micros since;
+  };
+  const std::optional<Open>& open() const { return open_; }
+  int16_t epoch() const { return epoch_; }
   Micros last_clock() const { return last_clock_; }
   void Encode(std::string& out) const;
   static Result<ProducerState> Decode(Reader& in);
@@ -68,6 +79,7 @@ class ProducerState {
   Micros last_clock_;                                   // time of append of the last batch
   std::array<Remembered, kRememberedBatches> batches_;  // the oldest first
   uint8_t batch_count_ = 0;
+  std::optional<Open> open_;  // the transaction
 };
 
 class Producers {
@@ -78,15 +90,23 @@ class Producers {
   // A batch became durable. Replay after a start tells once more of batches that the checkpoint
   // knows already: those change nothing.
   void Apply(const ProducerBatch& batch, Offset base, Micros clock);
-  // Forgets producers whose last batch is older.
+  // The partition ends at `end`, even where the checkpoint knows of batches behind it (which then
+  // were lost to damage).
+  void FinishReplay(Offset end) { applied_ = end; }
+  // Forgets producers whose last batch is older and that have no open transaction.
   void Expire(Micros before);
+  const Transactions& transactions() const { return transactions_; }
+  Transactions& transactions() { return transactions_; }
+  void AddOpenTransactions(PartitionId partition, std::vector<OpenTransaction>& to) const;
 
-  // As bytes for the checkpoint; empty when there is nothing to say.
-  const std::string& Encoded();
+  // As bytes for the checkpoint; empty when there is nothing to say. With the aborted transactions
+  // whose markers lie at `filled` or behind, which no file holds yet.
+  const std::string& Encoded(Offset filled);
   static Result<Producers> Decode(std::string_view bytes);
 
  private:
   std::unordered_map<int64_t, ProducerState> states_;
+  Transactions transactions_;
   Offset applied_;  // everything below it is known
   std::string encoded_;
   bool changed_ = false;  // since encoded_ was made

@@ -214,6 +214,7 @@ void SetBaseOffset(char* batch, Offset base) { PutBigAt(batch, base.value); }
 void SetLeaderEpoch(char* batch, int32_t epoch) { PutBigAt(batch + 12, epoch); }
 Millis MaxTimestamp(const char* batch) { return {GetBig<int64_t>(batch + 35)}; }
 uint32_t BatchCrc(const char* batch) { return GetBig<uint32_t>(batch + 17); }
+uint16_t BatchAttributes(const char* batch) { return GetBig<uint16_t>(batch + 21); }
 int64_t ProducerId(const char* batch) { return GetBig<int64_t>(batch + 43); }
 
 void RecordBatchBuilder::Clear() {

@@ -177,6 +177,7 @@ void SetLeaderEpoch(char* batch, int32_t epoch);
 Millis MaxTimestamp(const char* batch);
 uint32_t BatchCrc(const char* batch);
 int64_t ProducerId(const char* batch);
+uint16_t BatchAttributes(const char* batch);
 
 // Builds batches one after the other; its buffers are reused.
 //

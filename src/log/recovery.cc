@@ -87,8 +87,7 @@ Status Log::Impl::Open() {
   {
     std::shared_lock lock(topics_mutex_);
     for (const auto& [id, topic] : topics_) {
-      for (const auto& partition : topic->partitions)
-        partition->next_offset = partition->range().end;
+      for (const auto& partition : topic->partitions) partition->FinishReplay();
     }
   }
   leader_epoch_ = checkpoint.leader_epoch + (checkpoint.clean ? 0 : 1);
@@ -132,6 +131,7 @@ Status Log::Impl::LoadCheckpoint(const log::Checkpoint& checkpoint) {
                                           TopicDirectory(state.info.name) + "/" + std::to_string(p),
                                           state.partitions[p]));
       if (partition->dirty()) unsynced_[id] = partition;
+      ReportDamage(*partition, partition->lost_transactions());
       topic->partitions.push_back(std::move(partition));
     }
     std::unique_lock lock(topics_mutex_);

@@ -275,7 +275,7 @@ Status Segment::Close() {
 
 Status Segment::Remove() {
   pinned_.reset();
-  for (const std::string& path : {log_path(), frames_path()}) {
+  for (const std::string& path : {log_path(), frames_path(), aborted_path()}) {
     const Status removed = files_.files().Remove(path);
     if (!removed.ok() && removed.error().code() != Code::kNotFound) return removed;
   }

@@ -98,6 +98,9 @@ class Segment {
   uint64_t entry_count() const { return entry_count_.load(std::memory_order_acquire); }
   std::string log_path() const { return path_ + ".log"; }
   std::string frames_path() const { return path_ + ".frames"; }
+  // The aborted transactions whose markers stand here (transactions.h); absent where there are
+  // none.
+  std::string aborted_path() const { return path_ + ".aborted"; }
 
   // ---- The writer ----
 
