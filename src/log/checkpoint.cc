@@ -20,6 +20,7 @@ void PutTopic(std::string& out, const TopicInfo& topic) {
   PutFixed(out, topic.config.retention_bytes.value_or(kUnlimited));
 }
 
+// As far as it goes in the first version of a topic.
 Result<TopicInfo> ReadTopic(Reader& in) {
   TopicInfo topic;
   TRY(topic.id.value, in.Fixed<uint64_t>());
@@ -118,6 +119,10 @@ Result<Checkpoint> DecodeCheckpoint(std::string_view bytes) {
 std::string EncodeTopic(const TopicInfo& topic) {
   std::string out;
   PutTopic(out, topic);
+  PutFixed(out,
+           topic.config.max_message_bytes ? uint64_t{*topic.config.max_message_bytes} : kUnlimited);
+  PutFixed(out, static_cast<uint8_t>(topic.config.compact));
+  PutFixed(out, static_cast<int64_t>(topic.config.delete_retention.count()));
   PutFixed(out, Crc32c(out));
   return out;
 }
@@ -129,7 +134,17 @@ Result<TopicInfo> DecodeTopic(std::string_view bytes) {
     return Error(Code::kCorruption, "topic: crc mismatch");
   }
   Reader in(body);
-  return ReadTopic(in);
+  TRY(TopicInfo topic, ReadTopic(in));
+  if (in.remaining() == 0) return topic;
+  TRY(const uint64_t max_message_bytes, in.Fixed<uint64_t>());
+  TRY(const uint8_t compact, in.Fixed<uint8_t>());
+  TRY(const int64_t delete_retention, in.Fixed<int64_t>());
+  if (max_message_bytes != kUnlimited) {
+    topic.config.max_message_bytes = static_cast<uint32_t>(max_message_bytes);
+  }
+  topic.config.compact = compact != 0;
+  topic.config.delete_retention = std::chrono::milliseconds(delete_retention);
+  return topic;
 }
 
 }  // namespace millrace::log

@@ -88,5 +88,34 @@ TEST(Checkpoint, ReadsTheFormatBefore) {
   ExpectSample(*decoded, "");
 }
 
+TEST(Topic, GivesBackItsConfiguration) {
+  TopicConfig config;
+  config.partitions = 3;
+  config.retention_time = std::chrono::milliseconds(5);
+  config.max_message_bytes = 1000;
+  config.compact = true;
+  config.delete_retention = std::chrono::milliseconds(7);
+  const TopicInfo topic = DecodeTopic(EncodeTopic({{9}, "t", config})).value();
+  EXPECT_EQ(topic.id, TopicId{9});
+  EXPECT_EQ(topic.name, "t");
+  EXPECT_EQ(topic.config, config);
+}
+
+// As written before topics could be compacted.
+TEST(Topic, IsReadFromTheFormatBefore) {
+  std::string bytes;
+  PutFixed(bytes, uint64_t{9});
+  PutBytes(bytes, "t");
+  PutFixed(bytes, int32_t{2});
+  PutFixed(bytes, uint64_t{5});
+  PutFixed(bytes, UINT64_MAX);
+  PutFixed(bytes, Crc32c(bytes));
+  const TopicInfo topic = DecodeTopic(bytes).value();
+  TopicConfig config;
+  config.partitions = 2;
+  config.retention_time = std::chrono::milliseconds(5);
+  EXPECT_EQ(topic.config, config);
+}
+
 }  // namespace
 }  // namespace millrace::log

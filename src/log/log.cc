@@ -15,6 +15,18 @@ constexpr size_t kDamageMax = 1000;
 constexpr size_t kFilesPerSegment = 6;
 constexpr size_t kOpenSegmentsMin = 16;
 
+// What a topic of keys cannot keep.
+Status CheckKeys(const RecordBatchView& batch) {
+  if (batch.codec() != Codec::kNone) return Ok();
+  RecordCursor records = batch.records();
+  while (records.Next()) {
+    if (records.record().key) continue;
+    return Error(Code::kInvalidArgument, "record {} has no key, and the topic is compacted",
+                 records.record().offset - batch.base_offset());
+  }
+  return Ok();
+}
+
 // What a client may not send.
 Status CheckProducer(const RecordBatchView& batch) {
   if (batch.is_control()) {
@@ -116,6 +128,9 @@ Status Log::SetFreeFloor(PartitionId partition, Offset floor) {
   found->SetFreeFloor(floor);
   return Ok();
 }
+Result<Offset> Log::DeleteRecords(PartitionId partition, Offset before) {
+  return impl_->DeleteRecords(partition, before);
+}
 LogStats Log::Stats() const { return impl_->Stats(); }
 std::vector<Damage> Log::damage() const { return impl_->damage(); }
 bool Log::RunOnce(bool background) { return impl_->RunOnce(background); }
@@ -202,10 +217,20 @@ Result<Log::Impl::Request> Log::Impl::MakeRequest(AppendRequest appends, AppendD
       const Result<RecordBatchView> view = RecordBatchView::Parse(rest);
       Status checked = view.ok() ? view->CheckRecords() : Status(view.error());
       if (checked.ok() && origin == Origin::kProducer) checked = CheckProducer(*view);
+      if (checked.ok() && origin == Origin::kProducer && partition->compact()) {
+        checked = CheckKeys(*view);
+      }
       if (!checked.ok()) {
         return Error(Code::kInvalidArgument, "append to topic {} partition {}: byte {}: {}",
                      Quoted(partition->topic()), append.partition.partition,
                      append.batches.size() - rest.size(), checked.error().message());
+      }
+      if (view->size() > partition->max_message_bytes() && origin == Origin::kProducer) {
+        return Error(Code::kTooLarge,
+                     "append to topic {} partition {}: a batch of {} bytes is larger than "
+                     "max_message_bytes ({} bytes)",
+                     Quoted(partition->topic()), append.partition.partition, view->size(),
+                     partition->max_message_bytes());
       }
       if (view->producer_id() >= 0) request.has_producers = true;
       request.batch_sizes.push_back(static_cast<uint32_t>(view->size()));

@@ -80,6 +80,12 @@ struct TopicConfig {
   std::optional<std::chrono::milliseconds> retention_time =
       {};                                        // by time of append; nullopt: unlimited
   std::optional<uint64_t> retention_bytes = {};  // per partition; nullopt: unlimited
+  // Of one batch as sent; nullopt: LogOptions::request_bytes_max alone bounds it.
+  std::optional<uint32_t> max_message_bytes = {};
+  // Records are values of their keys, of which the newest counts: one without a key is refused.
+  bool compact = false;
+  // How long the record that deletes a key (one without value) is kept at least, with `compact`.
+  std::chrono::milliseconds delete_retention{24 * 3600 * 1000};
   bool operator==(const TopicConfig&) const = default;
 };
 
@@ -236,7 +242,9 @@ class Log {
   // error). When Append itself returns an error, nothing was queued and `done` never runs:
   // kInvalidArgument (malformed batches), kTooLarge (request_bytes_max), kNotFound (topic or
   // partition), kOverloaded (queue full or disk above its high mark: try again later), kUnavailable
-  // (closed). An error handed to `done` with kIo means that the outcome is unknown: the records may
+  // (closed), and, by the topic's configuration, kTooLarge (max_message_bytes) and kInvalidArgument
+  // (compact, and a record without key; the log cannot look into compressed batches, and takes
+  // them). An error handed to `done` with kIo means that the outcome is unknown: the records may
   // be there after a restart.
   //
   // Batches with a producer id are sequenced, in the order of queuing (rules: producers.h): one
@@ -304,6 +312,12 @@ class Log {
   // Retention frees no record at or above the floor. Nothing of a partition is freed until its
   // floor was set since Open; kOffsetMax lifts it. kNotFound.
   Status SetFreeFloor(PartitionId partition, Offset floor);
+
+  // Deletes the records below `before`, whatever retention and floor say, and returns the first
+  // available offset: `before`, or a later one that was reached already. Durable when it returns;
+  // the files follow. A batch that holds `before` in its middle stays whole. kInvalidArgument,
+  // SQLSTATE 22003: beyond the durable end. kNotFound.
+  Result<Offset> DeleteRecords(PartitionId partition, Offset before);
 
   // ---- Watching ----
 

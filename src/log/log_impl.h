@@ -65,6 +65,7 @@ class Log::Impl {
   Result<TopicInfo> CreateTopic(std::string_view name, const TopicConfig& config);
   Status DeleteTopic(TopicId id);
   Result<TopicInfo> AlterTopic(TopicId id, const TopicConfig& config);
+  Result<Offset> DeleteRecords(PartitionId id, Offset before);
   std::vector<TopicInfo> Topics() const;
   std::optional<TopicInfo> FindTopic(std::string_view name) const;
 

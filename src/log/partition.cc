@@ -88,6 +88,11 @@ Partition::Range Partition::range() const {
   return {start_, end_, producers_.transactions().Stable(start_, end_)};
 }
 
+void Partition::SetConfig(const TopicConfig& config) {
+  max_message_bytes_ = config.max_message_bytes.value_or(UINT32_MAX);
+  compact_ = config.compact;
+}
+
 void Partition::SetFreeFloor(Offset floor) {
   std::lock_guard lock(mutex_);
   floor_ = floor;
@@ -148,7 +153,8 @@ void Partition::PublishHole(Offset to) {
 
 void Partition::FinishReplay() {
   std::lock_guard lock(mutex_);
-  next_offset = end_;
+  // Where damage ate the records below a start that was moved on, nothing may go there again.
+  end_ = next_offset = std::max(end_, start_);
   producers_.FinishReplay(end_);
 }
 

@@ -7,6 +7,7 @@
 // everything else may be called from any.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -34,6 +35,11 @@ class Partition {
 
   PartitionId id() const { return id_; }
   const std::string& topic() const { return topic_; }
+
+  // What of the topic's configuration an append must keep to.
+  void SetConfig(const TopicConfig& config);
+  uint32_t max_message_bytes() const { return max_message_bytes_; }
+  bool compact() const { return compact_; }
 
   struct Range {
     Offset start;
@@ -126,6 +132,8 @@ class Partition {
   const std::string topic_;
   const PartitionId id_;
   const std::string directory_;
+  std::atomic<uint32_t> max_message_bytes_{UINT32_MAX};
+  std::atomic<bool> compact_{false};
   std::vector<DamagedRange> lost_transactions_;  // as they were at the start
 
   mutable std::mutex mutex_;

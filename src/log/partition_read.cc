@@ -136,7 +136,7 @@ Result<Offset> Partition::OffsetForAppendTime(Micros time) const {
   }
   std::lock_guard lock(mutex_);
   for (const TailBatch& batch : tail_) {
-    if (batch.frame->meta.clock >= time) return batch.base_offset;
+    if (batch.frame->meta.clock >= time) return std::max(batch.base_offset, start_);
   }
   return end_;
 }
@@ -147,13 +147,15 @@ Result<Offset> Partition::OffsetForTimestamp(Millis timestamp) const {
     TRY(const auto entry, segment->ScanFor([&](const SegmentEntry& entry) {
       return entry.bytes > 0 && entry.max_timestamp >= timestamp && entry.next_offset() > start;
     }));
-    if (entry) return entry->base_offset;
+    if (entry) return std::max(entry->base_offset, start);
   }
   std::lock_guard lock(mutex_);
   for (const TailBatch& batch : tail_) {
-    if (batch.bytes == 0) continue;
+    if (batch.bytes == 0 || batch.next_offset <= start_) continue;
     const auto view = RecordBatchView::Parse({batch.data, batch.bytes}, CrcCheck::kAlreadyVerified);
-    if (view.ok() && view->max_timestamp() >= timestamp) return batch.base_offset;
+    if (view.ok() && view->max_timestamp() >= timestamp) {
+      return std::max(batch.base_offset, start_);
+    }
   }
   return end_;
 }

@@ -130,6 +130,7 @@ Status Log::Impl::LoadCheckpoint(const log::Checkpoint& checkpoint) {
       TRY(auto partition, Partition::Open(segment_files_, state.info.name, id,
                                           TopicDirectory(state.info.name) + "/" + std::to_string(p),
                                           state.partitions[p]));
+      partition->SetConfig(state.info.config);
       if (partition->dirty()) unsynced_[id] = partition;
       ReportDamage(*partition, partition->lost_transactions());
       topic->partitions.push_back(std::move(partition));

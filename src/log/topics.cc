@@ -43,6 +43,14 @@ Status CheckConfig(std::string_view name, const TopicConfig& config) {
   if (config.retention_time && config.retention_time->count() < 0) {
     return Error(Code::kInvalidArgument, "topic {}: retention time is negative", Quoted(name));
   }
+  if (config.delete_retention.count() < 0) {
+    return Error(Code::kInvalidArgument, "topic {}: delete retention is negative", Quoted(name));
+  }
+  if (config.max_message_bytes && *config.max_message_bytes < kRecordBatchHeaderBytes) {
+    return Error(Code::kInvalidArgument,
+                 "topic {}: max_message_bytes is {}, and the smallest batch takes more",
+                 Quoted(name), *config.max_message_bytes);
+  }
   return Ok();
 }
 
@@ -154,6 +162,20 @@ Result<TopicInfo> Log::Impl::AlterTopic(TopicId id, const TopicConfig& config) {
   return info;
 }
 
+Result<Offset> Log::Impl::DeleteRecords(PartitionId id, Offset before) {
+  TRY(const auto partition, GetPartition(id));
+  const Partition::Range range = partition->range();
+  if (before.value < 0 || before > range.end) {
+    return Error(
+               Code::kInvalidArgument,
+               "delete records of topic {} partition {}: offset {} is out of range; the end is {}",
+               Quoted(partition->topic()), id.partition, before.value, range.end.value)
+        .SqlState("22003");
+  }
+  if (before > range.start) TRY(Submit({EntryKind::kLogStart, id, before, ""}));
+  return partition->range().start;
+}
+
 // ---- Applying ----
 
 void Log::Impl::ApplyTopic(const TopicInfo& info) {
@@ -173,6 +195,7 @@ void Log::Impl::ApplyTopic(const TopicInfo& info) {
         std::make_shared<Partition>(segment_files_, info.name, PartitionId{info.id, number},
                                     TopicDirectory(info.name) + "/" + std::to_string(number)));
   }
+  for (const auto& partition : topic->partitions) partition->SetConfig(topic->info.config);
   topic_names_[LowerCase(info.name)] = info.id;
   topics_[info.id] = std::move(topic);
 }
