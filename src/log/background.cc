@@ -9,6 +9,10 @@ namespace {
 constexpr std::chrono::milliseconds kHousekeepingInterval{500};
 constexpr std::chrono::milliseconds kStalledRetryInterval{100};
 constexpr std::chrono::minutes kExpiryInterval{1};
+constexpr std::chrono::minutes kCompactionRetryInterval{1};
+constexpr std::chrono::milliseconds kCompactionSlice{50};
+constexpr std::chrono::milliseconds kCompactionInterval{500};       // between slices,
+constexpr std::chrono::milliseconds kCompactionIntervalBusy{3000};  // while a leader waits for room
 // Enough frames behind a checkpoint to spread the cost of one, few enough to replay in a blink.
 constexpr uint64_t kCheckpointBytesMax = 64ull << 20;
 
@@ -50,6 +54,7 @@ void Log::Impl::RunBackground(uint64_t room_wanted, bool force_checkpoint) {
   if (status.ok() && (force_checkpoint || lacks_room() || CheckpointIsDue())) {
     status = Checkpoint(/*clean=*/false);
   }
+  if (status.ok() && CompactionIsDue(room_wanted > 0)) status = Compact();
   // Any other frame finds room when those before it are filled and released.
   if (status.ok() && room_wanted > write_ahead_->file_bytes()) {
     status = Error(Code::kOverloaded, "the write-ahead file cannot grow to {} bytes", room_wanted);
@@ -244,6 +249,9 @@ Status Log::Impl::Checkpoint(bool clean) {
     }
   }
   TRY(files_.Replace(checkpoint_path_, EncodeCheckpoint(checkpoint)));
+  for (const auto& topic : AllTopics()) {
+    for (const auto& partition : topic->partitions) partition->CheckpointWritten();
+  }
   write_ahead_->Release(checkpoint_position_, checkpoint_next_);
   checkpoint_behind_ = false;
   last_checkpoint_ = Tick();
@@ -313,6 +321,54 @@ void Log::Impl::ExpireProducers() {
   for (const auto& topic : AllTopics()) {
     for (const auto& partition : topic->partitions) partition->ExpireProducers(before);
   }
+}
+
+bool Log::Impl::CompactionIsDue(bool busy) const {
+  if (disk_full_) return false;
+  if (options_.manual) return !busy;
+  const auto now = Tick();
+  const bool failed = compaction_failed_ != std::chrono::steady_clock::time_point();
+  return (!failed || now - compaction_failed_ >= kCompactionRetryInterval) &&
+         now - last_compaction_ >= (busy ? kCompactionIntervalBusy : kCompactionInterval);
+}
+
+// A slice of the work, one segment at least, as segments must be filled meanwhile. Without threads,
+// all of it.
+Status Log::Impl::Compact() {
+  const auto started = Tick();
+  do {
+    if (compaction_ && FindPartition(compaction_->partition()->id()) != compaction_->partition()) {
+      compaction_.reset();  // the topic was deleted
+    }
+    for (const auto& topic :
+         compaction_ ? std::vector<std::shared_ptr<const Topic>>{} : AllTopics()) {
+      if (!topic->info.config.compact) continue;
+      for (const auto& partition : topic->partitions) {
+        if (!compaction_) compaction_ = Compaction::Begin(partition, topic->info.config);
+      }
+    }
+    last_compaction_ = Tick();
+    if (!compaction_) return Ok();
+    Result<Compaction::Progress> progress = compaction_->Step(clock_.Now());
+    if (!progress.ok() && compaction_->decided()) {
+      return Error(Code::kIo, "{}", progress.error().message());  // a start finishes it
+    }
+    if (!progress.ok()) {
+      LOG_WARNING("cannot compact", "topic={} partition={} error={}",
+                  compaction_->partition()->topic(), compaction_->partition()->id().partition,
+                  progress.error().ToString());
+      compaction_->Abandon();
+      compaction_.reset();
+      compaction_failed_ = Tick();
+      return Ok();
+    }
+    if (*progress == Compaction::Progress::kSegmentDone) {
+      std::lock_guard lock(stats_mutex_);
+      ++stats_.segments_compacted;
+    }
+    if (*progress == Compaction::Progress::kDone) compaction_.reset();
+  } while (options_.manual || Tick() - started < kCompactionSlice);
+  return Ok();
 }
 
 // With no space left the segments cannot be filled up to the frame that moves a partition's start,

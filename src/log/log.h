@@ -9,7 +9,7 @@
 //
 // Promises
 // 1. A record whose append was acknowledged survives kill -9 and power loss.
-// 2. Offsets of a partition are dense and never used twice.
+// 2. Offsets of a partition are dense, until compaction takes records out, and never used twice.
 // 3. Readers see durable records only, and the ends of all partitions move together, frame by frame
 // (see Cut).
 // 4. Damage on disk is reported with topic, partition and offsets, and costs the damaged batches
@@ -156,7 +156,8 @@ struct DamagedRange {
 
 // Movable; keeps the memory of its batches alive. Batches are in offset order and cover, together
 // with `damaged`, every offset in [batches' first base, next); with `committed_only` all but those
-// that are left out, so that `next` moves on even where there is no batch.
+// that are left out, and of a compacted topic all but those that were removed, so that `next` moves
+// on even where there is no batch. A batch that was compacted holds fewer records than offsets.
 struct ReadResult {
   std::vector<ReadBatch> batches;
   std::vector<DamagedRange> damaged;

@@ -30,6 +30,7 @@
 
 #include "log/checkpoint.h"
 #include "log/commit_queue.h"
+#include "log/compaction.h"
 #include "log/log.h"
 #include "log/partition.h"
 #include "log/producer_staging.h"
@@ -165,6 +166,8 @@ class Log::Impl {
   Status ApplyRetention();
   Status FreeByRetention();
   void ExpireProducers();
+  bool CompactionIsDue(bool busy) const;
+  Status Compact();
   bool CheckpointIsDue() const;
 
   // recovery.cc
@@ -240,6 +243,9 @@ class Log::Impl {
   std::chrono::steady_clock::time_point last_checkpoint_;
   std::chrono::steady_clock::time_point last_housekeeping_;
   std::chrono::steady_clock::time_point last_expiry_;
+  std::unique_ptr<Compaction> compaction_;  // that is under way
+  std::chrono::steady_clock::time_point last_compaction_;
+  std::chrono::steady_clock::time_point compaction_failed_;
 
   mutable std::mutex stats_mutex_;
   LogStats stats_;  // guarded by stats_mutex_

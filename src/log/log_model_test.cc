@@ -25,6 +25,7 @@ struct ModelPartition {
   std::vector<int> transactions;    // by offset, the transaction of the record; kNone
   std::set<size_t> markers;         // offsets of control records
   int64_t start_max = 0;            // retention may have freed up to here
+  int64_t deleted = 0;              // by hand
   int64_t seen_end = 0;
 };
 
@@ -163,8 +164,15 @@ class History {
     if (partitions_.empty()) return;
     const PartitionId id = AnyPartition();
     const int64_t floor = static_cast<int64_t>(random_.Below(partitions_[id].values.size() + 1));
-    ASSERT_TRUE(log_->SetFreeFloor(id, {floor}).ok());
-    partitions_[id].start_max = std::max(partitions_[id].start_max, floor);
+    ModelPartition& model = partitions_[id];
+    model.start_max = std::max(model.start_max, floor);
+    if (!random_.OneIn(4)) {
+      ASSERT_TRUE(log_->SetFreeFloor(id, {floor}).ok());
+      return;
+    }
+    model.deleted = std::max(model.deleted, floor);
+    ASSERT_TRUE(log_->DeleteRecords(id, {floor}).ok());
+    Settle();
   }
 
   void Append() {
@@ -427,6 +435,7 @@ class History {
       ASSERT_GE(range->end.value, model.seen_end) << "the durable end went back";
       model.seen_end = range->end.value;
       ASSERT_LE(range->start.value, model.start_max) << "freed above the floor";
+      ASSERT_GE(range->start.value, model.deleted) << "what was deleted is back";
       const auto values = ReadAllValues(*log_, id, range->start);
       ASSERT_TRUE(values.ok()) << values.error().ToString();
       ASSERT_EQ(*values, std::vector<std::string>(model.values.begin() + range->start.value,
@@ -454,18 +463,9 @@ class History {
       expected.clear();
     }
     ASSERT_EQ(range.stable, Offset{static_cast<int64_t>(at)});
-    std::vector<std::string> values;
-    Offset from = range.start;
-    const size_t bytes_max = random_.Below(3000);
-    for (;;) {
-      const auto read =
-          log_->Read(id, {.from = from, .bytes_max = bytes_max, .committed_only = true});
-      ASSERT_TRUE(read.ok()) << read.error().ToString();
-      if (read->next == from) break;
-      for (std::string& value : Values(*read)) values.push_back(std::move(value));
-      from = read->next;
-    }
-    ASSERT_EQ(values, expected);
+    const auto values = ReadCommittedValues(*log_, id, range.start, random_.Below(3000));
+    ASSERT_TRUE(values.ok()) << values.error().ToString();
+    ASSERT_EQ(*values, expected);
   }
 
   static constexpr int64_t kFirstTransactional = 3;

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/coding.h"
 #include "log/testing.h"
 
 namespace millrace::log {
@@ -222,6 +223,12 @@ TEST_F(LogProducersTest, RefusesWhatNoProducerMaySend) {
   EXPECT_EQ(code(MakeProducerBatch({}, -1, "x", 1, /*transactional=*/true)),
             Code::kInvalidArgument);
   EXPECT_EQ(code(MarkerBatch({7, 0}, TransactionOutcome::kCommit, 0, {1})), Code::kInvalidArgument);
+  // Fewer records than offsets: what compaction leaves, and nobody sends.
+  std::string sparse = MakeBatch("x");
+  sparse[26] = 5;
+  const uint32_t crc = ByteSwap(Crc32c(std::string_view(sparse).substr(21)));
+  std::memcpy(sparse.data() + 17, &crc, 4);
+  EXPECT_EQ(code(sparse), Code::kInvalidArgument);
   EXPECT_EQ(End(), 0);
 }
 

@@ -82,18 +82,6 @@ History RunWorkload(FaultyFiles& files, ManualClock& clock) {
   return history;
 }
 
-Result<std::vector<std::string>> ReadCommitted(const Log& log, PartitionId partition) {
-  std::vector<std::string> values;
-  Offset from;
-  for (;;) {
-    TRY(const ReadResult read,
-        log.Read(partition, {.from = from, .bytes_max = 1, .committed_only = true}));
-    if (read.next == from) return values;
-    for (std::string& value : Values(read)) values.push_back(std::move(value));
-    from = read.next;
-  }
-}
-
 void Check(FaultyFiles& files, const History& history) {
   ManualClock clock{Micros{1'000'000}};
   const auto opened = Log::Open(Options(files, clock));
@@ -109,8 +97,8 @@ void Check(FaultyFiles& files, const History& history) {
     return;
   }
   for (const bool fenced : {false, true}) {
-    const auto first = ReadCommitted(log, {topic->id, 0});
-    const auto second = ReadCommitted(log, {topic->id, 1});
+    const auto first = ReadCommittedValues(log, {topic->id, 0}, {0}, 1);
+    const auto second = ReadCommittedValues(log, {topic->id, 1}, {0}, 1);
     ASSERT_TRUE(first.ok() && second.ok());
     ASSERT_EQ(*first, *second) << "a transaction is to be seen in part";
     size_t at = 0;

@@ -1,23 +1,8 @@
 #include "log/partition.h"
 
 #include <algorithm>
-#include <charconv>
 
 namespace millrace::log {
-namespace {
-
-// nullopt: not a segment's file.
-std::optional<Offset> SegmentBase(const std::string& name) {
-  int64_t base = -1;
-  const auto parsed = std::from_chars(name.data(), name.data() + name.size(), base);
-  const std::string_view extension(parsed.ptr);
-  if (base < 0 || (extension != ".log" && extension != ".frames" && extension != ".aborted")) {
-    return std::nullopt;
-  }
-  return Offset{base};
-}
-
-}  // namespace
 
 Partition::Partition(SegmentFiles& files, std::string topic, PartitionId id, std::string directory)
     : files_(files), topic_(std::move(topic)), id_(id), directory_(std::move(directory)) {}
@@ -32,6 +17,8 @@ Result<std::shared_ptr<Partition>> Partition::Open(SegmentFiles& files, std::str
   TRY(partition->producers_, Producers::Decode(state.producers));
   TRY(const bool exists, files.files().Exists(partition->directory_));
   if (!exists) return partition;
+  partition->state_active_ = partition->closed_end_ = state.active.value_or(Offset{0});
+  TRY(const auto versions, ChooseVersions(files.files(), partition->directory_));
   TRY(partition->RemoveFilesBehind(state.active));
   TRY(const auto names, files.files().List(partition->directory_));
   const auto there = [&](Offset base, std::string_view extension) {
@@ -39,7 +26,7 @@ Result<std::shared_ptr<Partition>> Partition::Open(SegmentFiles& files, std::str
                               SegmentName(base) + std::string(extension));
   };
   for (const std::string& name : names) {
-    const std::optional<Offset> base = SegmentBase(name);
+    const std::optional<Offset> base = SegmentBaseOf(name);
     if (!base || partition->segments_.contains(*base)) continue;
     std::shared_ptr<Segment> segment;
     if (*base == *state.active && there(*base, ".log") && there(*base, ".frames")) {
@@ -48,7 +35,9 @@ Result<std::shared_ptr<Partition>> Partition::Open(SegmentFiles& files, std::str
       partition->active_ = segment;
       if (segment->dirty()) partition->unsynced_.push_back(segment);
     } else {
-      TRY(segment, Segment::OpenClosed(files, partition->directory_, *base));
+      const auto version = versions.find(*base);
+      TRY(segment, Segment::OpenClosed(files, partition->directory_, *base,
+                                       version == versions.end() ? 0 : version->second));
     }
     partition->segments_.emplace(*base, std::move(segment));
   }
@@ -169,7 +158,7 @@ Status Partition::RemoveFilesBehind(std::optional<Offset> last) {
   TRY(const auto names, files_.files().List(directory_));
   bool removed = false;
   for (const std::string& name : names) {
-    const std::optional<Offset> base = SegmentBase(name);
+    const std::optional<Offset> base = SegmentBaseOf(name);
     if (!base || (last && *base <= *last)) continue;
     TRY(files_.files().Remove(directory_ + "/" + name));
     removed = true;
@@ -295,6 +284,7 @@ PartitionState Partition::State() {
   }
   state.end = filled_;
   if (active_) {
+    state_active_ = active_->base();
     state.active = active_->base();
     state.log_bytes = active_->log_bytes();
     state.entry_count = active_->entry_count();

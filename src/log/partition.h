@@ -23,6 +23,9 @@
 
 namespace millrace::log {
 
+// nullopt: not a segment's file.
+std::optional<Offset> SegmentBaseOf(std::string_view name);
+
 class Partition {
  public:
   // A new, empty one. `directory` is made when the first segment is.
@@ -106,6 +109,23 @@ class Partition {
   // Removes closed segments that lie wholly below the start. Returns how many.
   Result<uint64_t> RemoveSegmentsBelowStart();
 
+  // ---- Background: compaction (partition_compact.cc) ----
+
+  // The checkpoint that holds what State() last said is durable.
+  void CheckpointWritten() { closed_end_ = state_active_; }
+  struct ClosedSegment {
+    std::shared_ptr<Segment> segment;
+    Offset end;
+  };
+  // Closed segments that recovery takes as they are and whose transactions have all ended, the
+  // oldest first.
+  std::vector<ClosedSegment> CompactableSegments() const;
+  // Puts `.frames.clean`, which is synced as its .log is, in place of the segment's own, and with
+  // it the next version. A crash leaves the old ones or the new. REQUIRES: the segment is retired.
+  Status SwapIn(const std::shared_ptr<Segment>& segment);
+  const std::string& directory() const { return directory_; }
+  SegmentFiles& segment_files() const { return files_; }
+
  private:
   struct TailBatch {
     const char* data;
@@ -120,6 +140,10 @@ class Partition {
   Error OutOfRange(Offset from) const;
   ReadResult ReadTail(const ReadOptions& options, ReadResult result) const;
   void KeepCommitted(ReadResult& result) const;
+  // At the start: which version of each segment counts; removes the other files that a crash amid
+  // compaction has left.
+  static Result<std::map<Offset, uint32_t>> ChooseVersions(Files& files,
+                                                           const std::string& directory);
   Status LoadAborted(const std::vector<std::string>& names, Offset end);
   // The segment that holds `offset`, and the first offset behind it. nullptr: none does.
   std::pair<std::shared_ptr<Segment>, Offset> SegmentFor(Offset offset) const;
@@ -149,6 +173,8 @@ class Partition {
   std::vector<std::string_view> collected_batches_;
   std::shared_ptr<Segment> active_;
   Offset filled_;          // one after the last record in the segments
+  Offset state_active_;    // base of the active segment when State() looked
+  Offset closed_end_;      // where it was in the durable checkpoint: segments before it are closed
   Offset aborted_stored_;  // aborted transactions whose markers lie below it are in files
   std::vector<std::shared_ptr<Segment>> unsynced_;
   bool new_names_ = false;

@@ -96,6 +96,7 @@ bool HeaderCursor::Next() {
 
 bool RecordCursor::Next() {
   if (left_ == 0) return false;
+  from_ = at_;
   int64_t length, timestamp_delta, offset_delta, header_count;
   const char* at = ReadZigzag(at_, end_, &length);
   if (at == nullptr || length < 1 || length > end_ - at) return malformed_ = true, left_ = 0, false;
@@ -144,13 +145,15 @@ Result<RecordBatchView> RecordBatchView::Parse(std::string_view bytes, CrcCheck 
   view.bytes_ = bytes.substr(0, kRecordBatchSizeFieldEnd + static_cast<size_t>(length));
   view.base_offset_ = Offset{GetBig<int64_t>(at)};
   view.attributes_ = GetBig<uint16_t>(at + 21);
-  const auto last_delta = GetBig<int32_t>(at + 23);
+  view.last_delta_ = GetBig<int32_t>(at + 23);
   view.base_timestamp_ = Millis{GetBig<int64_t>(at + 27)};
   view.max_timestamp_ = Millis{GetBig<int64_t>(at + 35)};
   view.record_count_ = GetBig<int32_t>(at + 57);
   if (view.base_offset_.value < 0) return Bad("negative base offset", view.base_offset_.value);
   if (view.record_count_ < 1) return Bad("record count is", view.record_count_);
-  if (last_delta != view.record_count_ - 1) return Bad("last offset delta is", last_delta);
+  if (view.last_delta_ < view.record_count_ - 1) {
+    return Bad("last offset delta is", view.last_delta_);
+  }
   if ((view.attributes_ & 7) > 4) return Bad("unknown codec", view.attributes_ & 7);
   // A record takes seven bytes at least: length, attributes, two deltas, key, value, header count.
   if (view.codec() == Codec::kNone &&
@@ -168,10 +171,11 @@ Status RecordBatchView::CheckRecords() const {
   RecordCursor cursor = records();
   Offset expected = base_offset_;
   while (cursor.Next()) {
-    if (cursor.record().offset != expected) {
-      return Bad("offset deltas are not dense at", cursor.record().offset - base_offset_);
+    const Offset offset = cursor.record().offset;
+    if (offset < expected || (is_dense() && offset != expected) || offset > last_offset()) {
+      return Bad("offset deltas are not dense at", offset - base_offset_);
     }
-    expected = expected + 1;
+    expected = offset + 1;
     int32_t headers = 0;
     for (HeaderCursor header = cursor.record().headers(); header.Next();) ++headers;
     if (headers != cursor.record().header_count) return Bad("malformed header", headers);
@@ -208,6 +212,27 @@ RecordCursor RecordBatchView::records() const {
   CHECK(codec() == Codec::kNone) << "records of a compressed batch";
   return RecordCursor(bytes_.substr(kRecordBatchHeaderBytes), base_offset_, base_timestamp_,
                       record_count_);
+}
+
+FilteredBatch FilterRecords(const RecordBatchView& batch,
+                            const std::function<bool(const RecordView&)>& keep) {
+  FilteredBatch filtered;
+  filtered.bytes = batch.bytes().substr(0, kRecordBatchHeaderBytes);
+  RecordCursor cursor = batch.records();
+  while (cursor.Next()) {
+    if (!keep(cursor.record())) continue;
+    filtered.bytes += cursor.record_bytes();
+    ++filtered.records;
+  }
+  if (filtered.records == 0) {
+    filtered.bytes.clear();
+    return filtered;
+  }
+  char* const at = filtered.bytes.data();
+  PutBigAt(at + 8, static_cast<int32_t>(filtered.bytes.size() - kRecordBatchSizeFieldEnd));
+  PutBigAt(at + 57, filtered.records);
+  PutBigAt(at + 17, Crc32c(std::string_view(filtered.bytes).substr(kRecordBatchCrcFrom)));
+  return filtered;
 }
 
 void SetBaseOffset(char* batch, Offset base) { PutBigAt(batch, base.value); }

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -94,17 +95,21 @@ class RecordCursor {
   // False at the end and at a malformed record.
   bool Next();
   const RecordView& record() const { return record_; }
+  // Of that record, with its length; relative to the batch's base offset and timestamp.
+  std::string_view record_bytes() const { return {from_, static_cast<size_t>(at_ - from_)}; }
   Status status() const;
 
  private:
   friend class RecordBatchView;
   RecordCursor(std::string_view records, Offset base, Millis base_timestamp, int32_t count)
-      : at_(records.data()),
+      : from_(records.data()),
+        at_(records.data()),
         end_(records.data() + records.size()),
         base_(base),
         base_timestamp_(base_timestamp),
         left_(count) {}
 
+  const char* from_;
   const char* at_;
   const char* end_;
   Offset base_;
@@ -123,19 +128,22 @@ enum class CrcCheck {
 class RecordBatchView {
  public:
   // The batch at the front of `bytes`, which may hold more behind it (see size()). Checks magic,
-  // every length, counts (record count = last offset delta + 1 ≥ 1), codec, and the CRC.
+  // every length, counts (1 ≤ record count ≤ last offset delta + 1), codec, and the CRC.
   // kCorruption names what is wrong.
   static Result<RecordBatchView> Parse(std::string_view bytes, CrcCheck crc = CrcCheck::kVerify);
 
-  // Walks every record and checks every length, that offset deltas are 0, 1, 2, …, and that nothing
-  // is left over. Always ok for compressed batches, whose records the log cannot see.
+  // Walks every record and checks every length, that offset deltas rise (0, 1, 2, … in a dense
+  // batch), and that nothing is left over. Always ok for compressed batches, whose records the log
+  // cannot see.
   Status CheckRecords() const;
 
   std::string_view bytes() const { return bytes_; }  // of this batch alone
   size_t size() const { return bytes_.size(); }
   Offset base_offset() const { return base_offset_; }
-  Offset last_offset() const { return base_offset_ + (record_count_ - 1); }
+  Offset last_offset() const { return base_offset_ + last_delta_; }
   int32_t record_count() const { return record_count_; }
+  // As producers must send it: an offset for every record. Compaction takes records out.
+  bool is_dense() const { return last_delta_ == record_count_ - 1; }
   Millis base_timestamp() const { return base_timestamp_; }
   Millis max_timestamp() const { return max_timestamp_; }
   int32_t leader_epoch() const;
@@ -167,8 +175,19 @@ class RecordBatchView {
   Millis base_timestamp_;
   Millis max_timestamp_;
   int32_t record_count_ = 0;
+  int32_t last_delta_ = 0;
   uint16_t attributes_ = 0;
 };
+
+// A batch without the records of which `keep` is false: the same offsets, header and bytes
+// otherwise. `bytes` is empty when none was kept.
+struct FilteredBatch {
+  std::string bytes;
+  int32_t records = 0;
+};
+// REQUIRES: codec kNone, and the records were checked.
+FilteredBatch FilterRecords(const RecordBatchView& batch,
+                            const std::function<bool(const RecordView&)>& keep);
 
 // Fills in what the log decides, both outside the CRC. REQUIRES: `batch` points to a whole batch.
 void SetBaseOffset(char* batch, Offset base);

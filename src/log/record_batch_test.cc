@@ -208,5 +208,34 @@ TEST(RecordBatch, SaysWhoseTimestampsItHolds) {
   EXPECT_EQ(RecordBatchView::Parse(bytes).value().timestamp_type(), TimestampType::kLogAppendTime);
 }
 
+TEST(RecordBatch, KeepsItsOffsetsWhenRecordsAreTakenOut) {
+  std::string bytes = Sample();
+  SetBaseOffset(bytes.data(), {700});
+  const RecordBatchView whole = RecordBatchView::Parse(bytes).value();
+  EXPECT_TRUE(whole.is_dense());
+  const FilteredBatch filtered = FilterRecords(whole, [](const RecordView& record) {
+    return record.offset == Offset{701} || record.offset == Offset{703};
+  });
+  EXPECT_EQ(filtered.records, 2);
+  const auto left = RecordBatchView::Parse(filtered.bytes);
+  ASSERT_TRUE(left.ok()) << left.error().ToString();
+  EXPECT_TRUE(left->CheckRecords().ok());
+  EXPECT_FALSE(left->is_dense());
+  EXPECT_EQ(left->record_count(), 2);
+  EXPECT_EQ(left->base_offset(), Offset{700});
+  EXPECT_EQ(left->last_offset(), Offset{703});
+  EXPECT_EQ(left->max_timestamp(), whole.max_timestamp());
+  RecordCursor records = left->records();
+  ASSERT_TRUE(records.Next());
+  EXPECT_EQ(records.record().offset, Offset{701});
+  EXPECT_EQ(records.record().timestamp, Millis{900});
+  EXPECT_EQ(records.record().header_count, 2);
+  ASSERT_TRUE(records.Next());
+  EXPECT_EQ(records.record().offset, Offset{703});
+  EXPECT_EQ(records.record().key, "k4");
+  EXPECT_FALSE(records.Next());
+  EXPECT_TRUE(FilterRecords(whole, [](const RecordView&) { return false; }).bytes.empty());
+}
+
 }  // namespace
 }  // namespace millrace::log

@@ -10,24 +10,10 @@ namespace millrace::log {
 namespace {
 
 constexpr std::string_view kMagic = "MRFR0001";
+constexpr std::string_view kMagicCompacted = "MRFR0002";
 constexpr uint64_t kEntriesPerRead = 64;
 constexpr size_t kStagingBytes = 256 << 10;
 static_assert(kStagingBytes % kDirectAlignment == 0);
-
-void PutEntry(std::string& out, const SegmentEntry& entry, Offset segment_base) {
-  const size_t start = out.size();
-  PutFixed(out, static_cast<uint32_t>(entry.base_offset - segment_base));
-  PutFixed(out, entry.records);
-  PutFixed(out, static_cast<uint32_t>(entry.position));
-  PutFixed(out, entry.bytes);
-  PutFixed(out, entry.frame.value);
-  PutFixed(out, entry.clock.value);
-  PutFixed(out, entry.max_timestamp.value);
-  PutFixed(out, entry.index_in_frame);
-  PutFixed(out,
-           Crc32c(std::string_view(out).substr(start), static_cast<uint32_t>(segment_base.value)));
-}
-static_assert(4 * 4 + 3 * 8 + 2 * 4 == kSegmentEntryBytes);
 
 std::optional<SegmentEntry> GetEntry(const char* at, Offset segment_base) {
   const std::string_view body(at, kSegmentEntryBytes - 4);
@@ -50,7 +36,8 @@ Status CheckVersion(const File& frames, const std::string& path) {
   char header[kSegmentHeaderBytes];
   TRY(const size_t read, frames.Read(header, sizeof(header), 0));
   const std::string_view bytes(header, read);
-  if (read < sizeof(header) || bytes.starts_with(kMagic)) return Ok();
+  if (read < sizeof(header)) return Ok();
+  if (bytes.starts_with(kMagic) || bytes.starts_with(kMagicCompacted)) return Ok();
   if (Crc32c(bytes.substr(0, 44)) != GetFixed<uint32_t>(header + 44)) return Ok();
   return Error(Code::kNotSupported, "open {}: written by another version: {}", path,
                bytes.substr(0, kMagic.size()));
@@ -74,6 +61,41 @@ uint64_t EntryPosition(uint64_t index) { return kSegmentHeaderBytes + index * kS
 
 }  // namespace
 
+std::string EncodeSegmentHeader(PartitionId partition, Offset base, const SegmentVersion& version) {
+  std::string header(version.number > 0 ? kMagicCompacted : kMagic);
+  PutFixed(header, partition.topic.value);
+  PutFixed(header, partition.partition);
+  PutFixed(header, version.number);
+  PutFixed(header, base.value);
+  PutFixed(header, version.compacted_at.value_or(Micros{0}).value);
+  header.resize(kSegmentHeaderBytes - 4, '\0');
+  PutFixed(header, Crc32c(header));
+  return header;
+}
+
+std::optional<SegmentVersion> DecodeSegmentHeader(std::string_view header) {
+  if (header.size() < kSegmentHeaderBytes) return std::nullopt;
+  if (Crc32c(header.substr(0, 44)) != GetFixed<uint32_t>(header.data() + 44)) return std::nullopt;
+  if (!header.starts_with(kMagicCompacted)) return SegmentVersion{};
+  return SegmentVersion{GetFixed<uint32_t>(header.data() + 20),
+                        Micros{GetFixed<int64_t>(header.data() + 32)}};
+}
+
+void PutSegmentEntry(std::string& out, const SegmentEntry& entry, Offset segment_base) {
+  const size_t start = out.size();
+  PutFixed(out, static_cast<uint32_t>(entry.base_offset - segment_base));
+  PutFixed(out, entry.records);
+  PutFixed(out, static_cast<uint32_t>(entry.position));
+  PutFixed(out, entry.bytes);
+  PutFixed(out, entry.frame.value);
+  PutFixed(out, entry.clock.value);
+  PutFixed(out, entry.max_timestamp.value);
+  PutFixed(out, entry.index_in_frame);
+  PutFixed(out,
+           Crc32c(std::string_view(out).substr(start), static_cast<uint32_t>(segment_base.value)));
+}
+static_assert(4 * 4 + 3 * 8 + 2 * 4 == kSegmentEntryBytes);
+
 std::string SegmentName(Offset base) { return fmt::format("{:020}", base.value); }
 
 // ---- SegmentFiles ----
@@ -81,6 +103,7 @@ std::string SegmentName(Offset base) { return fmt::format("{:020}", base.value);
 Result<std::shared_ptr<SegmentHandles>> SegmentFiles::Get(const Segment& segment) {
   {
     std::lock_guard lock(mutex_);
+    if (segment.retired_) return segment.retired_;
     if (segment.handles_) {
       used_.splice(used_.begin(), used_, segment.used_at_);
       return segment.handles_;
@@ -92,6 +115,8 @@ Result<std::shared_ptr<SegmentHandles>> SegmentFiles::Get(const Segment& segment
   TRY(CheckVersion(*handles->frames, segment.frames_path()));
   std::vector<std::shared_ptr<SegmentHandles>> closing;  // closed after the lock is released
   std::lock_guard lock(mutex_);
+  // While the files were opened others may have taken their names.
+  if (segment.retired_) return segment.retired_;
   if (segment.handles_) return segment.handles_;
   segment.handles_ = handles;
   segment.used_at_ = used_.insert(used_.begin(), &segment);
@@ -107,6 +132,13 @@ void SegmentFiles::Forget(const Segment& segment) {
   if (!segment.handles_) return;
   used_.erase(segment.used_at_);
   segment.handles_.reset();
+}
+
+Status SegmentFiles::Retire(const Segment& segment) {
+  TRY(auto handles, Get(segment));
+  std::lock_guard lock(mutex_);
+  segment.retired_ = std::move(handles);
+  return Ok();
 }
 
 FrameBuffer& SegmentFiles::staging() {
@@ -135,14 +167,7 @@ Result<std::shared_ptr<Segment>> Segment::Create(SegmentFiles& files, const std:
   // Remains of an attempt that a full disk ended.
   TRY(handles->log->Truncate(0));
   TRY(handles->frames->Truncate(0));
-  std::string header(kMagic);
-  PutFixed(header, partition.topic.value);
-  PutFixed(header, partition.partition);
-  PutFixed(header, uint32_t{0});
-  PutFixed(header, base.value);
-  header.resize(kSegmentHeaderBytes - 4, '\0');
-  PutFixed(header, Crc32c(header));
-  TRY(handles->frames->Write(header, 0));
+  TRY(handles->frames->Write(EncodeSegmentHeader(partition, base), 0));
   segment->pinned_ = std::move(handles);
   return segment;
 }
@@ -167,8 +192,10 @@ Result<std::shared_ptr<Segment>> Segment::OpenActive(SegmentFiles& files,
 }
 
 Result<std::shared_ptr<Segment>> Segment::OpenClosed(SegmentFiles& files,
-                                                     const std::string& directory, Offset base) {
+                                                     const std::string& directory, Offset base,
+                                                     uint32_t version) {
   std::shared_ptr<Segment> segment(new Segment(files, directory, base));
+  segment->version_.number = version;
   Result<std::shared_ptr<SegmentHandles>> handles = files.Get(*segment);
   // A file that is missing costs its own records only: Read reports them.
   if (!handles.ok() && handles.error().code() == Code::kNotFound) return segment;
@@ -177,6 +204,11 @@ Result<std::shared_ptr<Segment>> Segment::OpenClosed(SegmentFiles& files,
   TRY(const uint64_t size, (*handles)->frames->Size());
   segment->entry_count_ =
       size < kSegmentHeaderBytes ? 0 : (size - kSegmentHeaderBytes) / kSegmentEntryBytes;
+  char header[kSegmentHeaderBytes];
+  TRY(const size_t read, (*handles)->frames->Read(header, sizeof(header), 0));
+  // With a damaged header it counts as not compacted, and is compacted once more.
+  const auto decoded = DecodeSegmentHeader({header, read});
+  if (decoded) segment->version_.compacted_at = decoded->compacted_at;
   return segment;
 }
 
@@ -196,7 +228,7 @@ Status Segment::Append(std::span<const std::string_view> batches, std::span<Segm
   for (size_t i = 0; i < batches.size(); ++i) {
     entries[i].position = end;
     end += batches[i].size();
-    PutEntry(encoded, entries[i], base_);
+    PutSegmentEntry(encoded, entries[i], base_);
     // Neighbours in memory become one piece.
     const bool joins =
         !pieces.empty() && pieces.back().data() + pieces.back().size() == batches[i].data();
@@ -385,10 +417,10 @@ Result<Segment::Plan> Segment::PlanRead(Offset from, Offset until, size_t bytes_
           plan.damaged.push_back(
               {plan.next, entry->base_offset + -1, "entry in .frames is damaged"});
         }
-        if (entry->bytes == 0) {
+        if (entry->bytes == 0 && !entry->removed()) {
           plan.damaged.push_back({std::max(from, entry->base_offset), entry->next_offset() + -1,
                                   "batch was damaged in the write-ahead file"});
-        } else {
+        } else if (entry->bytes > 0) {
           plan.entries.push_back(*entry);
           bytes += entry->bytes;
         }

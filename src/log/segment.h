@@ -30,19 +30,36 @@ namespace millrace::log {
 inline constexpr size_t kSegmentEntryBytes = 48;
 inline constexpr size_t kSegmentHeaderBytes = 48;
 inline constexpr uint64_t kFirstAllocationBytes = 64 << 10;
+// SegmentEntry::index_in_frame of an entry without bytes whose records compaction has removed.
+inline constexpr uint32_t kRemovedIndex = UINT32_MAX;
 
 struct SegmentEntry {
   Offset base_offset;
   uint32_t records = 0;
   uint64_t position = 0;  // in the .log file
-  uint32_t bytes = 0;     // 0: the batch was lost to damage before it came here
+  uint32_t bytes = 0;     // 0: the batch was lost to damage before it came here, or removed
   FrameSequence frame;
   uint32_t index_in_frame = 0;
   Micros clock;
   Millis max_timestamp;
 
   Offset next_offset() const { return base_offset + records; }
+  bool removed() const { return bytes == 0 && index_in_frame == kRemovedIndex; }
 };
+
+// How often a segment was compacted, and when first. The .log of a compacted one has the version in
+// its name, so that replacing .frames, whose header tells it, replaces both in one step.
+struct SegmentVersion {
+  uint32_t number = 0;
+  std::optional<Micros> compacted_at = {};
+};
+
+// As they stand in .frames.
+std::string EncodeSegmentHeader(PartitionId partition, Offset base,
+                                const SegmentVersion& version = {});
+// nullopt: damaged.
+std::optional<SegmentVersion> DecodeSegmentHeader(std::string_view header);
+void PutSegmentEntry(std::string& out, const SegmentEntry& entry, Offset segment_base);
 
 struct SegmentHandles {
   std::unique_ptr<File> log;
@@ -60,6 +77,8 @@ class SegmentFiles {
       : files_(files), segments_max_(segments_max), direct_bytes_min_(direct_bytes_min) {}
   Result<std::shared_ptr<SegmentHandles>> Get(const Segment& segment);
   void Forget(const Segment& segment);
+  // Its files stay open as long as it lives: others are about to take their names.
+  Status Retire(const Segment& segment);
   size_t open_count() const;
   Files& files() { return files_; }
   size_t segments_max() const { return segments_max_; }
@@ -90,13 +109,20 @@ class Segment {
                                                      uint64_t log_bytes, uint64_t entry_count);
   // An existing one that takes no more batches.
   static Result<std::shared_ptr<Segment>> OpenClosed(SegmentFiles& files,
-                                                     const std::string& directory, Offset base);
+                                                     const std::string& directory, Offset base,
+                                                     uint32_t version);
   ~Segment();
 
   Offset base() const { return base_; }
   uint64_t log_bytes() const { return log_bytes_.load(std::memory_order_acquire); }
   uint64_t entry_count() const { return entry_count_.load(std::memory_order_acquire); }
-  std::string log_path() const { return path_ + ".log"; }
+  const SegmentVersion& version() const { return version_; }
+  // Before other files take the names of its own: who reads it reads on.
+  Status Retire() const { return files_.Retire(*this); }
+  std::string log_path() const { return LogPath(version_.number); }
+  std::string LogPath(uint32_t version) const {
+    return version == 0 ? path_ + ".log" : fmt::format("{}.{}.log", path_, version);
+  }
   std::string frames_path() const { return path_ + ".frames"; }
   // The aborted transactions whose markers stand here (transactions.h); absent where there are
   // none.
@@ -173,8 +199,10 @@ class Segment {
 
   uint64_t allocated_bytes_ = 0;  // writer only
   std::shared_ptr<SegmentHandles>
-      pinned_;  // writer only: open from the first unsynced append to the sync
+      pinned_;              // writer only: open from the first unsynced append to the sync
+  SegmentVersion version_;  // set by OpenClosed
   mutable std::shared_ptr<SegmentHandles> handles_;  // guarded by SegmentFiles::mutex_
+  mutable std::shared_ptr<SegmentHandles> retired_;  // guarded by SegmentFiles::mutex_
   mutable std::list<const Segment*>::iterator used_at_;
 };
 

@@ -35,6 +35,7 @@ struct LogStats {
   uint64_t segment_syncs = 0;  // files synced in the background
   uint64_t checkpoints = 0;
   uint64_t segments_deleted = 0;
+  uint64_t segments_compacted = 0;
   uint64_t damaged_ranges = 0;
   uint64_t recovered_frames = 0;  // replayed by Open
   uint64_t recovery_micros = 0;   // how long Open took

@@ -74,7 +74,10 @@ inline Result<std::vector<std::string>> ReadAllValues(const Log& log, PartitionI
     const auto at = [&](Offset offset) { return begin + static_cast<size_t>(offset - from); };
     for (const ReadBatch& batch : result.batches) {
       RecordCursor records = batch.view().records();
-      while (records.Next()) values.at(at(records.record().offset)) = *records.record().value;
+      while (records.Next()) {
+        const Offset offset = records.record().offset;
+        if (offset >= from) values.at(at(offset)) = *records.record().value;
+      }
     }
     for (const DamagedRange& range : result.damaged) {
       for (Offset lost = range.first; lost <= range.last; lost = lost + 1) {
@@ -82,6 +85,24 @@ inline Result<std::vector<std::string>> ReadAllValues(const Log& log, PartitionI
       }
     }
     from = result.next;
+  }
+}
+
+// The values that readers of committed records get from `from` on, in reads of `bytes_max`.
+inline Result<std::vector<std::string>> ReadCommittedValues(const Log& log, PartitionId partition,
+                                                            Offset from, size_t bytes_max) {
+  std::vector<std::string> values;
+  for (;;) {
+    TRY(const ReadResult read,
+        log.Read(partition, {.from = from, .bytes_max = bytes_max, .committed_only = true}));
+    if (read.next == from) return values;
+    for (const ReadBatch& batch : read.batches) {
+      RecordCursor records = batch.view().records();
+      while (records.Next()) {  // the first batch may begin below `from`
+        if (records.record().offset >= from) values.emplace_back(*records.record().value);
+      }
+    }
+    from = read.next;
   }
 }
 
