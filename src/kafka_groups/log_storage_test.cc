@@ -1,0 +1,131 @@
+#include "kafka_groups/log_storage.h"
+
+#include <gtest/gtest.h>
+
+#include "base/faulty_files.h"
+
+namespace millrace::kafka_groups {
+namespace {
+
+class LogStorageTest : public ::testing::Test {
+ protected:
+  void Open() {
+    log_.reset();
+    log::LogOptions options;
+    options.files = &files_;
+    options.clock = &clock_;
+    options.directory = "data";
+    options.write_ahead_bytes_max = 64 << 10;
+    options.segment_bytes = 2 << 10;
+    options.request_bytes_max = 8 << 10;
+    options.frame_bytes_target = 8 << 10;
+    options.tail_bytes_max = 32 << 10;
+    options.direct_fill_bytes_min = 1;
+    options.disk_free_bytes_min = 0;
+    options.disk_used_max = 1;
+    options.manual = true;
+    auto log = log::Log::Open(options);
+    ASSERT_TRUE(log.ok()) << log.error().ToString();
+    log_ = *std::move(log);
+    auto storage = LogStorage::Open(*log_, "__test");
+    ASSERT_TRUE(storage.ok()) << storage.error().ToString();
+    storage_ = *std::move(storage);
+  }
+  StoragePosition AppendDurably(std::string record) {
+    std::optional<StoragePosition> position;
+    EXPECT_TRUE(storage_
+                    ->Append(std::move(record),
+                             [&](Result<StoragePosition> done) {
+                               ASSERT_TRUE(done.ok()) << done.error().ToString();
+                               position = *done;
+                             })
+                    .ok());
+    EXPECT_FALSE(position) << "done ran inside Append";
+    log_->RunOnce(false);
+    EXPECT_TRUE(position);
+    return position.value_or(StoragePosition{-1});
+  }
+  std::vector<std::string> ReadAll() {
+    std::vector<std::string> out;
+    StoragePosition last{-1};
+    const Status read = storage_->ReadAll([&](StoragePosition position, std::string_view record) {
+      EXPECT_GT(position, last);
+      last = position;
+      out.emplace_back(record);
+      return Ok();
+    });
+    EXPECT_TRUE(read.ok()) << read.error().ToString();
+    return out;
+  }
+
+  FaultyFiles files_;
+  ManualClock clock_{Micros{1'000'000}};
+  std::unique_ptr<LogStorage> storage_;
+  std::unique_ptr<log::Log> log_;  // goes first
+};
+
+TEST_F(LogStorageTest, ReadsBackWhatWasAppendedInOrderAfterARestart) {
+  Open();
+  const StoragePosition a = AppendDurably("a");
+  const StoragePosition b = AppendDurably("");
+  EXPECT_LT(a, b);
+  EXPECT_EQ(ReadAll(), (std::vector<std::string>{"a", ""}));
+  Open();
+  AppendDurably("c");
+  EXPECT_EQ(ReadAll(), (std::vector<std::string>{"a", "", "c"}));
+}
+
+TEST_F(LogStorageTest, LetsTrimmedRecordsGoAndKeepsTheOthers) {
+  Open();
+  StoragePosition keep_from;
+  for (int i = 0; i < 100; ++i) {
+    const StoragePosition position = AppendDurably(std::string(100, 'x') + std::to_string(i));
+    log_->RunOnce(true);
+    if (i == 80) keep_from = position;
+  }
+  ASSERT_EQ(ReadAll().size(), 100u);
+  ASSERT_TRUE(storage_->Trim(keep_from).ok());
+  for (int i = 0; i < 5; ++i) log_->RunOnce(true);
+  const auto left = ReadAll();
+  EXPECT_LT(left.size(), 50u);
+  ASSERT_GE(left.size(), 20u);
+  EXPECT_EQ(left.back(), std::string(100, 'x') + "99");
+}
+
+TEST_F(LogStorageTest, RefusesARecordLargerThanARequest) {
+  Open();
+  const Status refused =
+      storage_->Append(std::string(64 << 10, 'x'), [](Result<StoragePosition>) { FAIL(); });
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), Code::kTooLarge);
+}
+
+TEST_F(LogStorageTest, TakesRecordsWhileTheDiskIsAboveItsHighMark) {
+  Open();
+  AppendDurably("a");
+  log_.reset();
+  // Opened again with a mark that any disk is above.
+  log::LogOptions options;
+  options.files = &files_;
+  options.clock = &clock_;
+  options.directory = "data";
+  options.write_ahead_bytes_max = 64 << 10;
+  options.segment_bytes = 2 << 10;
+  options.request_bytes_max = 8 << 10;
+  options.frame_bytes_target = 8 << 10;
+  options.tail_bytes_max = 32 << 10;
+  options.disk_free_bytes_min = uint64_t{1} << 60;
+  options.manual = true;
+  auto log = log::Log::Open(options);
+  ASSERT_TRUE(log.ok()) << log.error().ToString();
+  log_ = *std::move(log);
+  log_->RunOnce(true);
+  auto storage = LogStorage::Open(*log_, "__test");
+  ASSERT_TRUE(storage.ok());
+  storage_ = *std::move(storage);
+  AppendDurably("b");
+  EXPECT_EQ(ReadAll(), (std::vector<std::string>{"a", "b"}));
+}
+
+}  // namespace
+}  // namespace millrace::kafka_groups
