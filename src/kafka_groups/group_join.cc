@@ -140,11 +140,7 @@ void GroupCoordinator::AddAndRebalance(Group& group, const std::string& member_i
   member.is_new = true;
   UpdateMember(member, request, done);
   group.initial_delay_extends = true;
-  Member& added = group.Add(std::move(member), request.protocol_type);
-  // It cannot send heartbeats before it knows its id, and when it goes away meanwhile nobody sees
-  // it: it may retry, and then there are two of it. So its Join does not wait for ever.
-  added.session_deadline = Later(NowOnTimers(), options_.new_member_join_max);
-  WakeAt(group, added.session_deadline);
+  KeepAlive(group, group.Add(std::move(member), request.protocol_type));
   MaybePrepareRebalance(group);
 }
 

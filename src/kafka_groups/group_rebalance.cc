@@ -22,7 +22,10 @@ void GroupCoordinator::AnswerSync(Member& member, SyncAnswer answer) {
 }
 
 void GroupCoordinator::KeepAlive(Group& group, Member& member) {
-  member.session_deadline = Later(NowOnTimers(), member.session_timeout);
+  // A new member cannot send heartbeats before it knows its id, and when it goes away meanwhile
+  // nobody sees it: it may retry, and then there are two of it. So its Join does not wait for ever.
+  member.session_deadline =
+      Later(NowOnTimers(), member.is_new ? options_.new_member_join_max : member.session_timeout);
   WakeAt(group, member.session_deadline);
 }
 

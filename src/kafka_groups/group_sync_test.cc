@@ -254,6 +254,22 @@ TEST(StaticMember, FencesAJoinOfItsFormerSelfThatWaits) {
   EXPECT_FALSE(back.answered());
 }
 
+TEST(StaticMember, ThatComesBackBeforeItsFirstGenerationWaitsAsLongAsOneThatIsNew) {
+  Groups groups;
+  const auto members = groups.MakeStable(1);
+  (void)groups.Join(Groups::Static("i0"));
+  const auto back = groups.Join(Groups::Static("i0"));
+  for (int i = 0; i < 4; ++i) {
+    groups.Advance(seconds(9));
+    EXPECT_EQ(groups.Heartbeat(members[0]), ErrorCode::kRebalanceInProgress);
+  }
+  EXPECT_FALSE(back.answered());
+  const auto rejoin = groups.Join(Groups::Request(members[0].member_id));
+  groups.Store();
+  EXPECT_EQ(back->error, ErrorCode::kNone);
+  EXPECT_EQ(back->generation, rejoin->generation);
+}
+
 TEST(StaticMember, KeepsItsPlaceThroughARebalanceUntilItsSessionEnds) {
   Groups groups;
   JoinRequest away = Groups::Static("i1");
