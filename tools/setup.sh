@@ -6,8 +6,8 @@
 set -euo pipefail
 
 packages=(g++ cmake ninja-build ccache mold make pkg-config python3 python3-pip curl zstd
-  libboost-dev libcli11-dev libfmt-dev libjemalloc-dev libreadline-dev librocksdb-dev
-  libsimdjson-dev libspdlog-dev libtomlplusplus-dev libzstd-dev prometheus-cpp-dev zlib1g-dev)
+  libboost-dev libcli11-dev libfmt-dev libjemalloc-dev liblz4-dev libreadline-dev librocksdb-dev
+  libsimdjson-dev libsnappy-dev libspdlog-dev libtomlplusplus-dev libzstd-dev prometheus-cpp-dev zlib1g-dev)
 if [ "${1:-}" = --test ]; then
   packages+=(libgtest-dev libgmock-dev python3-pytest clang-format-14 clang-tidy-14 wrk)
 fi

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/logging.h"
+#include "log/unpack.h"
 #include "log/log_impl.h"
 
 namespace millrace::log {
@@ -123,7 +124,9 @@ FrameSequence Log::WaitForDurable(FrameSequence after, std::chrono::milliseconds
   return impl_->WaitForDurable(after, timeout);
 }
 Result<ReadResult> Log::Read(PartitionId partition, const ReadOptions& options) const {
-  return impl_->Read(partition, options);
+  TRY(ReadResult result, impl_->Read(partition, options));
+  if (options.unpack) UnpackAll(result);
+  return result;
 }
 Result<Offset> Log::OffsetForAppendTime(PartitionId partition, Micros time) const {
   TRY(const auto found, impl_->GetPartition(partition));

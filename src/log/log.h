@@ -172,6 +172,9 @@ struct ReadOptions {
   Offset from = {};            // a batch that holds it in its middle is returned whole
   Offset until = kOffsetMax;   // batches that begin here or later are left out; e.g. a cut's end
   size_t bytes_max = 1 << 20;  // at least one batch is returned, however large
+  // Compressed batches are returned unpacked (unpack.h): for whoever reads records. One that does
+  // not unpack is damaged.
+  bool unpack = false;
   // Reads up to the last stable offset only, and leaves out control batches and batches of aborted
   // transactions.
   bool committed_only = false;
