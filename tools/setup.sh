@@ -9,7 +9,9 @@ packages=(g++ cmake ninja-build ccache mold make pkg-config python3 python3-pip 
   libboost-dev libcli11-dev libfmt-dev libjemalloc-dev liblz4-dev libreadline-dev librocksdb-dev
   libsimdjson-dev libsnappy-dev libspdlog-dev libtomlplusplus-dev libzstd-dev prometheus-cpp-dev zlib1g-dev)
 if [ "${1:-}" = --test ]; then
-  packages+=(libgtest-dev libgmock-dev python3-pytest clang-format-14 clang-tidy-14 wrk)
+  packages+=(libgtest-dev libgmock-dev python3-pytest clang-format-14 clang-tidy-14 wrk kcat)
+  command -v javac >/dev/null || packages+=(openjdk-17-jdk-headless)
+  command -v mvn >/dev/null || packages+=(maven)
 fi
 command -v npm >/dev/null || packages+=(npm)
 
@@ -54,4 +56,34 @@ if [ ! -e "$target/complete" ]; then
   touch "$work/out/complete"
   rm -rf "$target"
   mv "$work/out" "$target"
+fi
+
+# Kafka's clients, for the tests that talk to the Kafka listener.
+if [ "${1:-}" = --test ]; then
+  clients="$deps/python-clients-1"
+  if [ ! -e "$clients/complete" ]; then
+    echo "setup: getting the Python clients of Kafka" >&2
+    rm -rf "$clients"
+    python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --target "$clients" \
+      confluent-kafka==2.16.1 kafka-python==3.0.12
+    touch "$clients/complete"
+  fi
+  for version in 3.9.1 4.1.1; do
+    jars="$deps/kafka-clients-$version"
+    [ -e "$jars/complete" ] && continue
+    echo "setup: getting the Java client of Kafka $version" >&2
+    rm -rf "$jars"
+    mkdir -p "$jars"
+    cat >"$jars/pom.xml" <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+ <modelVersion>4.0.0</modelVersion><groupId>millrace</groupId><artifactId>clients</artifactId><version>1</version>
+ <dependencies>
+  <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-clients</artifactId><version>$version</version></dependency>
+  <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-nop</artifactId><version>1.7.36</version></dependency>
+ </dependencies>
+</project>
+POM
+    mvn -q -f "$jars/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars" >&2
+    touch "$jars/complete"
+  done
 fi

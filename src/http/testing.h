@@ -46,6 +46,9 @@ class FakeBackend final : public Backend, public ingest::Ingest {
   bool ready() const override { return true; }
   Status health() const override { return healthy ? Ok() : Error(Code::kIo, "fsync failed"); }
   ingest::Ingest& ingest() override { return *this; }
+  Status AppendBatches(ingest::BatchRequest, log::AppendDone) override {
+    return Error(Code::kNotSupported, "no route hands batches over");
+  }
   std::string MergeTokens(const std::vector<std::string>& tokens) const override {
     return tokens.back();
   }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "log/log.h"
 #include "log/types.h"
 #include "rows/decode.h"
 
@@ -61,6 +62,14 @@ struct Request {
   std::string source;  // for the ledger and quarantine: "http", "load", "sql", "datagen"
 };
 
+// Record batches for one partition of a stream, as a Kafka producer made them.
+struct BatchRequest {
+  std::string stream;
+  int32_t partition = 0;
+  std::string batches;  // whole RecordBatches, packed by any codec
+  std::string source;   // for the ledger: "kafka"
+};
+
 class Ingest {
  public:
   virtual ~Ingest() = default;
@@ -70,6 +79,12 @@ class Ingest {
   // thread (about 1 µs a row): send big bodies in pieces of a few thousand rows.
   virtual void Append(Request request, std::function<void(Result<Answer>)> done) = 0;
   Result<Answer> AppendAndWait(Request request);
+  // Appends the batches unchanged; which of their records are rows is decided in the step. A stream
+  // with on_invalid = 'reject' takes all of them or none. An error returned: nothing was queued,
+  // and `done` is not called: as Append's, and kCorruption (malformed, or does not unpack). An
+  // error handed to `done`: as Log::Append. Decoding, where the stream rejects, runs on the calling
+  // thread.
+  virtual Status AppendBatches(BatchRequest request, log::AppendDone done) = 0;
 };
 
 // The token of several appends together.

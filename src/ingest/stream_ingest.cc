@@ -6,6 +6,7 @@
 #include <shared_mutex>
 #include <unordered_map>
 
+#include "ingest/batch_check.h"
 #include "ingest/idempotency.h"
 #include "ingest/partitioner.h"
 #include "ingest/row_checker.h"
@@ -44,6 +45,7 @@ class StreamIngest final : public Ingest {
 
   Status Load();
   void Append(Request request, std::function<void(Result<Answer>)> done) override;
+  Status AppendBatches(BatchRequest request, log::AppendDone done) override;
 
  private:
   Result<std::shared_ptr<StreamDoor>> FindDoor(const std::string& name);
@@ -308,6 +310,38 @@ void StreamIngest::AppendSorted(std::shared_ptr<StreamDoor> door, Request reques
       std::move(append),
       [shared](Result<log::Appended> appended) { (*shared)(std::move(appended)); });
   if (!queued.ok()) (*shared)(queued.error());
+}
+
+Status StreamIngest::AppendBatches(BatchRequest request, log::AppendDone done) {
+  TRY(auto door, FindDoor(request.stream));
+  TRY(context_.admit());
+  const bool rejects = door->definition.on_invalid == catalog::StreamDefinition::OnInvalid::kReject;
+  std::unique_ptr<RowChecker> checker;
+  if (rejects) {
+    TRY(checker, TakeChecker(*door));
+  }
+  const Result<int64_t> records = CheckBatches(request.batches, checker.get());
+  if (checker != nullptr) {
+    const std::lock_guard lock(door->mutex);
+    door->idle_checkers.push_back(std::move(checker));
+  }
+  if (!records.ok()) {
+    if (rejects && records.error().code() == Code::kInvalidArgument)
+      return Error(Code::kInvalidArgument, "stream {}: {}", Quoted(door->definition.name),
+                   records.error().message());
+    return records.error();
+  }
+  log::AppendRequest append;
+  append.push_back({{door->topic, request.partition}, std::move(request.batches)});
+  return context_.log->Append(
+      std::move(append), [this, door, source = std::move(request.source), count = *records,
+                          done = std::move(done)](Result<log::Appended> appended) {
+        if (appended.ok()) {
+          context_.door->Add(door->kept_as, source,
+                             {.sent = count, .appended = count, .repeated = 0, .rejected = 0});
+        }
+        done(std::move(appended));
+      });
 }
 
 }  // namespace

@@ -276,7 +276,7 @@ Status AwaitTaken(Node::Impl& node, const std::string& stream, const StatementOp
       const auto position = published->state.positions.find({relation->topic(), i});
       const log::Offset next =
           position == published->state.positions.end() ? log::Offset{0} : position->second.next;
-      if (end != nullptr && next < end->end) behind += end->end - next;
+      if (end != nullptr && next < end->stable) behind += end->stable - next;
     }
     return behind == 0;
   };

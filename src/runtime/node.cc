@@ -214,6 +214,8 @@ Status Node::Impl::FollowCatalog() {
 bool Node::ready() const { return impl_->ready; }
 Status Node::health() const { return impl_->loop->health(); }
 ingest::Ingest& Node::ingest() { return *impl_->ingest; }
+
+log::Log& Node::log() { return *impl_->log; }
 catalog::CatalogPtr Node::catalog() const { return impl_->publisher.newest()->catalog; }
 int64_t Node::visible_step() const { return impl_->publisher.newest()->state.step.value; }
 

@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "catalog/catalog.h"
 #include "ingest/ingest.h"
+#include "log/log.h"
 #include "rows/schema.h"
 #include "runtime/ledger.h"
 #include "sql/database.h"
@@ -115,6 +116,9 @@ class Node {
   Status health() const;
 
   ingest::Ingest& ingest();
+  // For reading what the streams hold (their topics are in the catalog), and for the internal topics
+  // of protocols.
+  log::Log& log();
 
   // Any one statement. May take long.
   Result<StatementResult> Execute(std::string_view text, const StatementOptions& options);

@@ -14,8 +14,11 @@ Status PartitionReader::Fill(log::Offset end, size_t bytes_max, int64_t records_
   while (read_next_ < end &&
          (buffered_.empty() || (buffered_bytes_ < bytes_max && buffered_records_ < records_max))) {
     const size_t room = bytes_max > buffered_bytes_ ? bytes_max - buffered_bytes_ : 1;
-    TRY(log::ReadResult read,
-        log_.Read(partition_, {.from = read_next_, .until = end, .bytes_max = room}));
+    TRY(log::ReadResult read, log_.Read(partition_, {.from = read_next_,
+                                                     .until = end,
+                                                     .bytes_max = room,
+                                                     .unpack = true,
+                                                     .committed_only = true}));
     if (read.next <= read_next_) break;
     for (const log::DamagedRange& damaged : read.damaged) {
       const int64_t count = damaged.last - damaged.first + 1;

@@ -88,7 +88,9 @@ Result<std::vector<std::vector<duckdb::Value>>> ReadSetAside(const log::Log& log
     for (size_t next = 0; next < items.size();) {
       TRY(const log::ReadResult read, log.Read(id, {.from = items[next].offset,
                                                     .until = position->second.next,
-                                                    .bytes_max = kReadBytes}));
+                                                    .bytes_max = kReadBytes,
+                                                    .unpack = true,
+                                                    .committed_only = true}));
       for (const log::ReadBatch& batch : read.batches) {
         if (next >= items.size() || items[next].offset > batch.last_offset) continue;
         log::RecordCursor records = batch.view().records();

@@ -189,13 +189,13 @@ Result<StepLoop::Chosen> StepLoop::Choose() {
     for (auto& [partition, reader] : readers) {
       const log::Cut::End* end = cut->Find(partition);
       if (end == nullptr) continue;
-      lag += end->end - reader.next();
-      TRY(reader.Fill(end->end, bytes_max, records_max));
+      lag += end->stable - reader.next();
+      TRY(reader.Fill(end->stable, bytes_max, records_max));
       if (reader.empty()) continue;
       any = true;
       // What is not read yet may begin with the frame of the last batch read, so that frame is not
       // whole.
-      if (!reader.Reached(end->end))
+      if (!reader.Reached(end->stable))
         chosen.frame = std::min(chosen.frame, {reader.last_frame().value - 1});
     }
     if (!any) break;
@@ -211,9 +211,10 @@ Result<StepLoop::Chosen> StepLoop::Choose() {
   const bool all = chosen.frame == cut->frame;
   for (auto& [partition, reader] : readers) {
     const log::Cut::End* end = cut->Find(partition);
-    if (end == nullptr || reader.next() >= end->end) continue;
+    if (end == nullptr || reader.next() >= end->stable) continue;
     if (!all && (reader.empty() || reader.first_frame() > chosen.frame)) continue;
-    PartitionSlice slice = reader.Take(chosen.frame, all ? std::optional(end->end) : std::nullopt);
+    PartitionSlice slice =
+        reader.Take(chosen.frame, all ? std::optional(end->stable) : std::nullopt);
     chosen.records += slice.records;
     chosen.slices.push_back(std::move(slice));
   }

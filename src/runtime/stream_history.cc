@@ -59,8 +59,11 @@ Status StreamHistory::Decode() {
   const log::Offset end = version.end ? std::min(log::Offset{*version.end}, range.end) : range.end;
   if (decoder_ == nullptr || &decoder_->schema() != version.schema)
     decoder_ = std::make_unique<VersionDecoder>(*relation_->stream(), *version.schema, wanted_);
-  TRY(const log::ReadResult read,
-      log_.Read(partition, {.from = range.next, .until = end, .bytes_max = kReadBytes}));
+  TRY(const log::ReadResult read, log_.Read(partition, {.from = range.next,
+                                                        .until = end,
+                                                        .bytes_max = kReadBytes,
+                                                        .unpack = true,
+                                                        .committed_only = true}));
   for (const log::DamagedRange& damaged : read.damaged) {
     if (damaged.first >= end) continue;
     lost_.push_back(

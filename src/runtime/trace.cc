@@ -88,8 +88,11 @@ class Tracer {
     for (const log::TopicInfo& topic : node_.log->Topics()) {
       if (topic.id == id_.topic) trace_.topic = topic.name;
     }
-    TRY(const log::ReadResult read,
-        node_.log->Read(id_, {.from = trace_.offset, .until = trace_.offset + 1, .bytes_max = 1}));
+    TRY(const log::ReadResult read, node_.log->Read(id_, {.from = trace_.offset,
+                                                          .until = trace_.offset + 1,
+                                                          .bytes_max = 1,
+                                                          .unpack = true,
+                                                          .committed_only = true}));
     for (const log::DamagedRange& damaged : read.damaged) {
       if (damaged.first > trace_.offset || damaged.last < trace_.offset) continue;
       trace_.outcome = Outcome::kDamaged;
