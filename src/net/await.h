@@ -91,4 +91,10 @@ class Waiting {
   std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
+// For whoever calls back with a value that is no Result.
+template <typename T>
+std::function<void(T)> TellTo(const Waiting<T>& waiting) {
+  return [answer = waiting.Callback()](T value) { answer(std::move(value)); };
+}
+
 }  // namespace millrace::net
