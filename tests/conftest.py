@@ -1,9 +1,16 @@
 import os
+import pathlib
 import random
+import sys
 
 import pytest
 
 from node import Node
+
+# The Python clients that tools/setup.sh --test installs.
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
+DEPS = pathlib.Path(os.environ.get("MILLRACE_DEPS", CACHE / "millrace" / "deps"))
+sys.path[:0] = map(str, DEPS.glob("python-clients-*"))
 
 
 @pytest.fixture

@@ -36,11 +36,13 @@ class Node:
         self.project, self.data, self.flags = str(project), str(data), flags
         self.process = None
         self.url = None
+        self.kafka = None  # "127.0.0.1:1234"
 
     def start(self, seconds=60):
         """Starts the process and waits until it is ready. Returns how long that took."""
         begin = time.monotonic()
-        self.process = subprocess.Popen([str(BINARY), "run", self.project, "--data", self.data, "--http", "127.0.0.1:0", *self.flags],
+        self.process = subprocess.Popen([str(BINARY), "run", self.project, "--data", self.data, "--http", "127.0.0.1:0",
+                                         *([] if "--kafka" in self.flags else ["--kafka", "127.0.0.1:0"]), *self.flags],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.stderr = []
         ready = threading.Event()
@@ -50,6 +52,8 @@ class Node:
                 self.stderr.append(line)
                 if line.startswith("ready"):
                     self.url = "http://" + line.split("http=")[1].split()[0]
+                    if "kafka=" in line:
+                        self.kafka = line.split("kafka=")[1].split()[0]
                     ready.set()
             ready.set()
 

@@ -37,13 +37,23 @@ int Report(const Status& status) {
 
 // The settings' flags of a command, by name.
 struct SettingFlags {
-  std::map<std::string, std::string> values{
-      {"data", ""}, {"http", ""}, {"workers", ""}, {"memory", ""}, {"view_step_seconds", ""}};
+  std::map<std::string, std::string> values{{"data", ""},
+                                            {"http", ""},
+                                            {"kafka", ""},
+                                            {"kafka_advertised", ""},
+                                            {"workers", ""},
+                                            {"memory", ""},
+                                            {"view_step_seconds", ""}};
 
   void AddTo(CLI::App& command) {
     command.add_option("--data", values["data"], "Data directory (default PROJECT/.millrace)");
     command.add_option("--http", values["http"],
                        "HTTP listener HOST:PORT, or off (default 127.0.0.1:8080)");
+    command.add_option("--kafka", values["kafka"],
+                       "Kafka listener HOST:PORT, or off (default 127.0.0.1:9092)");
+    command.add_option("--kafka-advertised", values["kafka_advertised"],
+                       "HOST:PORT at which Kafka clients reach the listener (default: where it "
+                       "listens)");
     command.add_option("--workers", values["workers"], "Engine workers (default: one per core)");
     command.add_option("--memory", values["memory"],
                        "Memory of the node, as 2GiB (default: 70 % of the machine)");

@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/logging.h"
 #include "cli/find_node.h"
+#include "cli/kafka_listener.h"
 #include "cli/node_options.h"
 #include "cli/plan.h"
 #include "cli/project.h"
@@ -78,19 +79,24 @@ Status Run(const RunOptions& options) {
   }
   std::unique_ptr<runtime::Node> node = std::move(*started);
   http::NodeBackend backend(*node);
+  std::unique_ptr<KafkaListener> kafka;
   const std::string address_file = node_options.data_directory + "/" + kAddressFile;
   const auto serve = [&]() -> Status {
     TRY(ForgetAddress(address_file));  // a node before this one that was killed left its own
     TRY(const runtime::ProjectPlan plan, node->ApplyProject(project.files, options.allow_drop));
     std::fputs(PlanText(plan, project.folder, /*done=*/true).c_str(), stdout);
     std::fflush(stdout);
+    TRY(kafka, KafkaListener::Start(settings, node_options.data_directory, *node));
     service.SetBackend(&backend);
     const std::string address = server == nullptr ? "" : net::ToString(server->address());
     if (!address.empty()) TRY(Files::System().Replace(address_file, address));
-    std::fprintf(stderr, "ready%s%s\n", address.empty() ? "" : " http=", address.c_str());
+    const std::string kafka_address = kafka == nullptr ? "" : net::ToString(kafka->address());
+    std::fprintf(stderr, "ready%s%s%s%s\n", address.empty() ? "" : " http=", address.c_str(),
+                 kafka_address.empty() ? "" : " kafka=", kafka_address.c_str());
     return WaitForEnd(signals, *node);
   };
   const Status served = serve();
+  if (kafka != nullptr) kafka->Stop();
   stop_serving();
   const Status forgotten = ForgetAddress(address_file);
   node->Stop();

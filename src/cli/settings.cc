@@ -46,7 +46,8 @@ Error Wrong(const char* name, const Setting& setting, std::string_view what) {
 
 const std::vector<std::string>& SettingNames() {
   static const std::vector<std::string> names = {
-      "data", "http", "memory", "name", "view_step_seconds", "workers"};
+      "data",   "http", "kafka", "kafka_advertised", "memory", "name", "view_step_seconds",
+      "workers"};
   return names;
 }
 
@@ -55,6 +56,8 @@ Settings ResolveSettings(const std::map<std::string, std::string>& flags,
                          const std::string& project_folder) {
   const std::map<std::string, std::string> defaults = {
       {"http", "127.0.0.1:8080"},
+      {"kafka", "127.0.0.1:9092"},
+      {"kafka_advertised", ""},
       {"data", project_folder + "/.millrace"},
       {"workers",
        std::to_string(std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kWorkersMax))},
@@ -113,10 +116,12 @@ Status CheckSettings(const Settings& settings) {
   TRY(WorkersOf(settings));
   TRY(MemoryOf(settings));
   TRY(ViewStepSecondsOf(settings));
-  const Setting& http = settings.at("http");
-  if (http.value == "off") return Ok();
-  const auto address = net::ParseAddress(http.value);
-  if (!address.ok()) return Wrong("http", http, address.error().message());
+  for (const char* name : {"http", "kafka", "kafka_advertised"}) {
+    const Setting& setting = settings.at(name);
+    if (setting.value == "off" || setting.value.empty()) continue;
+    const auto address = net::ParseAddress(setting.value);
+    if (!address.ok()) return Wrong(name, setting, address.error().message());
+  }
   return Ok();
 }
 

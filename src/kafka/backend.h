@@ -1,0 +1,63 @@
+// What the Kafka listener serves: the topics of a node and their records. The handlers know nothing
+// else of it, so tests serve a log alone (testing.h).
+//
+// Thread-safe. What says "may take long" belongs on a pool thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "kafka/message.h"
+#include "log/log.h"
+
+namespace millrace::kafka {
+
+struct Topic {
+  std::string name;
+  log::TopicId id;
+  int32_t partitions = 1;
+  std::optional<int64_t> retention_ms = {};     // nullopt: unlimited
+  std::optional<int64_t> retention_bytes = {};  // per partition
+};
+
+// A topic's setting: its name is Kafka's ("retention.ms").
+using TopicSettings = std::map<std::string, std::string, std::less<>>;
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  // Not ok: the node is starting, stopping, or cannot go on.
+  virtual Status ready() const = 0;
+  // The same for as long as the data directory lives.
+  virtual std::string cluster_id() const = 0;
+
+  virtual std::vector<Topic> Topics() const = 0;  // ordered by name
+  virtual std::optional<Topic> FindTopic(std::string_view name) const = 0;
+  virtual std::optional<Topic> FindTopic(log::TopicId id) const = 0;
+
+  // For reading, and for the coordinators' own topics.
+  virtual log::Log& log() const = 0;
+
+  // Appends whole batches to one partition, as the producer sent them. When it returns an error,
+  // nothing was queued and `done` never runs. As Log::Append, which says the errors.
+  virtual Status Append(const Topic& topic, int32_t partition, std::string batches,
+                        log::AppendDone done) = 0;
+
+  // May take long. kAlreadyExists, kInvalidArgument (name, settings), kNotSupported.
+  virtual Status CreateTopic(const std::string& name, int32_t partitions,
+                             const TopicSettings& settings, bool validate_only) = 0;
+  // May take long. kNotFound, kConflict (something reads it).
+  virtual Status DeleteTopic(const std::string& name) = 0;
+};
+
+// A topic's id as the protocol has it; never all zeros, which is "none".
+Uuid UuidOf(log::TopicId id);
+std::optional<log::TopicId> TopicIdOf(const Uuid& uuid);
+
+}  // namespace millrace::kafka

@@ -1,0 +1,227 @@
+#include "kafka/connection.h"
+
+#include <algorithm>
+
+#include "base/logging.h"
+
+namespace millrace::kafka {
+
+namespace {
+
+constexpr size_t kSizeBytes = sizeof(int32_t);
+// Replies that are done gather up to this size before they are written.
+constexpr size_t kGatherBytes = 1u << 20;
+// A request's memory grows with what has come of it, by at most this much ahead.
+constexpr size_t kReadAheadBytes = 1u << 20;
+
+constexpr auto kNever = std::chrono::steady_clock::time_point::max();
+
+asio::awaitable<void> WaitFor(asio::steady_timer& timer) {
+  timer.expires_at(kNever);
+  millrace::ErrorCode cancelled;  // it never fires
+  co_await timer.async_wait(WithError(cancelled));
+}
+
+std::string PeerOf(const asio::ip::tcp::socket& socket) {
+  millrace::ErrorCode error;
+  const auto endpoint = socket.remote_endpoint(error);
+  return error ? "" : endpoint.address().to_string();
+}
+
+}  // namespace
+
+Connection::Connection(asio::ip::tcp::socket socket, net::ConnectionSlot slot, ServerLoop& loop,
+                       ServerShared& shared)
+    : socket_(std::move(socket)),
+      slot_(std::move(slot)),
+      loop_(loop),
+      shared_(shared),
+      peer_(PeerOf(socket_)),
+      done_(loop.context),
+      room_(loop.context) {
+  shared_.counters.live.fetch_add(1);
+  loop_.connections.insert(this);
+  millrace::ErrorCode ignored;  // without it replies are only later
+  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+}
+
+Connection::~Connection() {
+  loop_.connections.erase(this);
+  millrace::ErrorCode ignored;  // it is given up in any case
+  socket_.close(ignored);
+  shared_.counters.live.fetch_sub(1);
+}
+
+void Connection::Start() {
+  asio::co_spawn(loop_.context, Read(shared_from_this()), asio::detached);
+  asio::co_spawn(loop_.context, Write(shared_from_this()), asio::detached);
+}
+
+asio::awaitable<void> Connection::Read(std::shared_ptr<Connection> self) {
+  co_await self->ReadRequests();
+}
+
+asio::awaitable<void> Connection::Write(std::shared_ptr<Connection> self) {
+  co_await self->WriteReplies();
+}
+
+asio::awaitable<void> Connection::ReadRequests() {
+  while (!broken_ && !loop_.stopping) {
+    std::string received = co_await ReadRequest();
+    if (received.empty()) break;
+    const auto bytes = std::make_shared<const std::string>(std::move(received));
+    shared_.counters.requests.fetch_add(1);
+    shared_.counters.bytes_in.fetch_add(static_cast<int64_t>(bytes->size()));
+    Result<Request> request = ParseRequest(*bytes);
+    if (!request.ok()) {
+      Complain(request.error());
+      break;
+    }
+    request->client_host = peer_;
+    auto reply = std::make_shared<Reply>();
+    replies_.push_back({reply, bytes->size()});
+    waiting_bytes_ += bytes->size();
+    const Service::Done done = WhenDone(bytes);
+    const Status handled = co_await shared_.service.Handle(*request, reply, done);
+    if (!handled.ok()) {
+      Complain(handled.error());
+      broken_ = true;
+      break;
+    }
+    co_await WaitForRoom();
+  }
+  reading_ended_ = true;
+  done_.cancel();
+}
+
+Service::Done Connection::WhenDone(std::shared_ptr<const std::string> request) {
+  return [self = shared_from_this(),
+          request = std::move(request)](const std::shared_ptr<Reply>& answered) {
+    asio::post(self->loop_.context, [self, answered] { self->OnDone(answered); });
+  };
+}
+
+void Connection::Complain(const Error& error) const {
+  shared_.counters.malformed.fetch_add(1);
+  LOG_WARNING("a Kafka client's connection is closed", "peer={} error=\"{}\"", peer_,
+              error.message());
+}
+
+void Connection::OnDone(const std::shared_ptr<Reply>& reply) {
+  CHECK(reply->done);
+  done_.cancel();
+}
+
+asio::awaitable<std::string> Connection::ReadRequest() {
+  std::string bytes;
+  char size_bytes[kSizeBytes];
+  idle_ = replies_.empty();
+  read_deadline_ = loop_.now + shared_.options.idle_timeout;
+  const bool has_size = co_await ReadFully(size_bytes, kSizeBytes);
+  idle_ = false;
+  if (!has_size) co_return bytes;
+  const auto size = GetBig<int32_t>(size_bytes);
+  if (size <= 0 || static_cast<size_t>(size) > shared_.options.request_bytes_max) {
+    Complain(Error(Code::kTooLarge, "a request of {} bytes, more than {}", size,
+                   shared_.options.request_bytes_max));
+    co_return bytes;
+  }
+  read_deadline_ = loop_.now + shared_.options.request_timeout;
+  const auto wanted = static_cast<size_t>(size);
+  while (bytes.size() < wanted) {
+    const size_t from = bytes.size();
+    bytes.resize(std::min(wanted, from + kReadAheadBytes));
+    const bool got = co_await ReadFully(bytes.data() + from, bytes.size() - from);
+    if (!got) co_return std::string();
+  }
+  read_deadline_ = kNever;
+  co_return bytes;
+}
+
+asio::awaitable<bool> Connection::ReadFully(char* to, size_t size) {
+  size_t got = 0;
+  while (got < size) {
+    millrace::ErrorCode error;
+    const size_t now =
+        co_await socket_.async_read_some(asio::buffer(to + got, size - got), WithError(error));
+    got += now;
+    if (error) co_return false;
+  }
+  co_return true;
+}
+
+asio::awaitable<void> Connection::WaitForRoom() {
+  while (!broken_ && (replies_.size() >= kRequestsMax || waiting_bytes_ >= kRequestBytesMax))
+    co_await WaitFor(room_);
+}
+
+asio::awaitable<void> Connection::WriteReplies() {
+  std::string out;
+  while (!broken_) {
+    out.clear();
+    while (!replies_.empty() && replies_.front().reply->done && out.size() < kGatherBytes) {
+      std::string& bytes = replies_.front().reply->bytes;
+      if (out.empty()) {
+        out.swap(bytes);
+      } else {
+        out += bytes;
+      }
+      waiting_bytes_ -= replies_.front().request_bytes;
+      replies_.pop_front();
+      room_.cancel();
+    }
+    if (!out.empty()) {
+      const bool written = co_await Send(out);
+      if (!written) broken_ = true;
+      continue;
+    }
+    if (reading_ended_ && replies_.empty()) break;
+    co_await WaitFor(done_);
+  }
+  // Whoever reads ends, too.
+  broken_ = true;
+  room_.cancel();
+  millrace::ErrorCode ignored;  // it is given up in any case
+  socket_.shutdown(asio::socket_base::shutdown_both, ignored);
+  socket_.cancel(ignored);
+}
+
+asio::awaitable<bool> Connection::Send(const std::string& bytes) {
+  write_deadline_ = loop_.now + shared_.options.write_timeout;
+  size_t sent = 0;
+  while (sent < bytes.size()) {
+    millrace::ErrorCode error;
+    const size_t now = co_await socket_.async_write_some(
+        asio::buffer(bytes.data() + sent, bytes.size() - sent), WithError(error));
+    sent += now;
+    if (error) co_return false;
+    write_deadline_ = loop_.now + shared_.options.write_timeout;
+  }
+  write_deadline_ = kNever;
+  shared_.counters.bytes_out.fetch_add(static_cast<int64_t>(bytes.size()));
+  co_return true;
+}
+
+void Connection::CheckDeadline() {
+  if (loop_.now < std::min(read_deadline_, write_deadline_)) return;
+  // A reader that waits for its replies is not idle.
+  if (loop_.now < write_deadline_ && !replies_.empty() && idle_) return;
+  shared_.counters.timeouts.fetch_add(1);
+  Abort();
+}
+
+void Connection::StopSoon() {
+  if (!idle_) return;
+  millrace::ErrorCode ignored;  // a closed socket has nothing to cancel
+  socket_.cancel(ignored);
+}
+
+void Connection::Abort() {
+  broken_ = true;
+  done_.cancel();
+  room_.cancel();
+  millrace::ErrorCode ignored;  // a closed socket has nothing to cancel
+  socket_.cancel(ignored);
+}
+
+}  // namespace millrace::kafka

@@ -1,0 +1,99 @@
+// A Connection reads requests from one socket and writes their replies, in order. Internal to
+// server.cc.
+//
+// Lives on the loop of its socket; nothing here is locked. Two coroutines share it: one reads and
+// handles requests one after the other, the other writes replies as the foremost are done. At most
+// kRequestsMax requests and kRequestBytesMax bytes of them wait for their replies; then it reads no
+// further.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "kafka/request.h"
+#include "kafka/server.h"
+#include "net/listener.h"
+
+namespace millrace::kafka {
+
+class Connection;
+
+// The connections of one I/O thread, and the clock of their time limits.
+struct ServerLoop {
+  asio::io_context& context;
+  asio::steady_timer sweep;  // ends waits that took too long, twice a second
+  std::chrono::steady_clock::time_point now = std::chrono::steady_clock::now();
+  std::unordered_set<Connection*> connections;
+  bool stopping = false;
+
+  explicit ServerLoop(asio::io_context& io_context) : context(io_context), sweep(io_context) {}
+};
+
+// What all connections share.
+struct ServerShared {
+  ServerOptions options;
+  Service& service;
+  ServerCounters counters;
+
+  ServerShared(ServerOptions given, Service& serves) : options(std::move(given)), service(serves) {}
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(asio::ip::tcp::socket socket, net::ConnectionSlot slot, ServerLoop& loop,
+             ServerShared& shared);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Spawns both coroutines; they keep the connection alive.
+  void Start();
+  // Takes no further request; what is being answered is.
+  void StopSoon();
+  // Ends whatever it waits for.
+  void Abort();
+  // Called by the sweep.
+  void CheckDeadline();
+
+ private:
+  struct Waiting {
+    std::shared_ptr<Reply> reply;
+    size_t request_bytes;
+  };
+
+  static asio::awaitable<void> Read(std::shared_ptr<Connection> self);
+  static asio::awaitable<void> Write(std::shared_ptr<Connection> self);
+  asio::awaitable<void> ReadRequests();
+  asio::awaitable<void> WriteReplies();
+  // The next request's bytes; empty: none comes any more.
+  asio::awaitable<std::string> ReadRequest();
+  asio::awaitable<bool> ReadFully(char* to, size_t size);
+  asio::awaitable<bool> Send(const std::string& bytes);
+  asio::awaitable<void> WaitForRoom();
+  // Comes back to this connection's loop, from any thread; keeps the request's bytes until then.
+  // (Functions like this one are made outside of coroutines: README.md of net.)
+  Service::Done WhenDone(std::shared_ptr<const std::string> request);
+  void OnDone(const std::shared_ptr<Reply>& reply);
+  void Complain(const Error& error) const;
+
+  asio::ip::tcp::socket socket_;
+  net::ConnectionSlot slot_;
+  ServerLoop& loop_;
+  ServerShared& shared_;
+  std::string peer_;
+
+  std::deque<Waiting> replies_;  // in the order of their requests
+  size_t waiting_bytes_ = 0;     // of their requests
+  asio::steady_timer done_;      // cancelled: a reply is done, or reading has ended
+  asio::steady_timer room_;      // cancelled: a reply has gone
+  std::chrono::steady_clock::time_point read_deadline_ =
+      std::chrono::steady_clock::time_point::max();
+  std::chrono::steady_clock::time_point write_deadline_ =
+      std::chrono::steady_clock::time_point::max();
+  bool idle_ = false;  // waits for a request, with no reply owed
+  bool reading_ended_ = false;
+  bool broken_ = false;  // the socket is of no use any more
+};
+
+}  // namespace millrace::kafka

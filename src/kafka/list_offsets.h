@@ -1,0 +1,16 @@
+// ListOffsets and OffsetForLeaderEpoch: where a reader can begin.
+#pragma once
+
+#include "kafka/backend.h"
+#include "kafka/fetch_messages.h"
+
+namespace millrace::kafka {
+
+// May take long: reads batches to find a time.
+ListOffsetsResponse ListOffsets(Backend& backend, const ListOffsetsRequest& message);
+
+// Nothing that a reader has seen is ever cut off, so every epoch reaches to the durable end.
+OffsetForLeaderEpochResponse EndOfEpochs(Backend& backend,
+                                         const OffsetForLeaderEpochRequest& message);
+
+}  // namespace millrace::kafka

@@ -1,0 +1,41 @@
+// The backend over a running node: its streams are the topics.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "catalog/catalog.h"
+#include "kafka/backend.h"
+#include "runtime/node.h"
+
+namespace millrace::kafka {
+
+// Thread-safe, as the node is. The node must outlive it.
+class NodeBackend final : public Backend {
+ public:
+  NodeBackend(runtime::Node& node, std::string cluster_id)
+      : node_(node), cluster_id_(std::move(cluster_id)) {}
+
+  Status ready() const override;
+  std::string cluster_id() const override { return cluster_id_; }
+  std::vector<Topic> Topics() const override;
+  std::optional<Topic> FindTopic(std::string_view name) const override;
+  std::optional<Topic> FindTopic(log::TopicId id) const override;
+  log::Log& log() const override { return node_.log(); }
+  Status Append(const Topic& topic, int32_t partition, std::string batches,
+                log::AppendDone done) override;
+  Status CreateTopic(const std::string& name, int32_t partitions, const TopicSettings& settings,
+                     bool validate_only) override;
+  Status DeleteTopic(const std::string& name) override;
+
+ private:
+  struct Index;
+  // Of the newest catalog.
+  std::shared_ptr<const Index> Topology() const;
+
+  runtime::Node& node_;
+  const std::string cluster_id_;
+  mutable std::atomic<std::shared_ptr<const Index>> index_;
+};
+
+}  // namespace millrace::kafka

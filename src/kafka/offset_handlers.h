@@ -1,0 +1,46 @@
+// The offsets of consumer groups: messages to and from the coordinator of groups.
+#pragma once
+
+#include "kafka/offset_messages.h"
+#include "kafka/request.h"
+#include "kafka/service.h"
+#include "kafka_groups/group_coordinator.h"
+#include "net/asio.h"
+
+namespace millrace::kafka {
+
+// A commit waits for the disk. Partitions that are not there are refused one by one.
+asio::awaitable<OffsetCommitResponse> CommitOffsets(Service& service, const Request& request,
+                                                    OffsetCommitRequest& message);
+asio::awaitable<OffsetDeleteResponse> DeleteOffsets(Service& service, const Request& request,
+                                                    OffsetDeleteRequest& message);
+OffsetFetchResponse FetchOffsets(Service& service, const Request& request,
+                                 const OffsetFetchRequest& message);
+
+// The partitions of a commit as the coordinator takes them. `known`: by position in the request,
+// whether the topic has such a partition.
+struct OffsetsToCommit {
+  std::vector<kafka_groups::OffsetToCommit> known;
+  std::vector<std::vector<bool>> is_known;  // by topic, then partition
+};
+template <typename Topics>
+OffsetsToCommit OffsetsOf(const Backend& backend, const Topics& topics) {
+  OffsetsToCommit out;
+  for (const auto& topic : topics) {
+    const std::optional<Topic> found = backend.FindTopic(topic.name);
+    auto& is_known = out.is_known.emplace_back();
+    for (const auto& partition : topic.partitions) {
+      const bool known =
+          found && partition.partition_index >= 0 && partition.partition_index < found->partitions;
+      is_known.push_back(known);
+      if (!known) continue;
+      out.known.push_back({{topic.name, partition.partition_index},
+                           partition.committed_offset,
+                           partition.committed_leader_epoch,
+                           partition.committed_metadata.value_or("")});
+    }
+  }
+  return out;
+}
+
+}  // namespace millrace::kafka

@@ -1,0 +1,51 @@
+// One request of a connection, and its reply.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kafka/apis.h"
+#include "kafka/codec.h"
+
+namespace millrace::kafka {
+
+// Borrows from its bytes.
+struct Request {
+  const Api* api = nullptr;
+  int16_t version = 0;
+  int32_t correlation_id = 0;
+  std::string client_id;    // as the client calls itself; may be empty
+  std::string client_host;  // its address
+  std::string_view body;
+};
+
+// What goes back, in the order of the requests. Filled in once, on the connection's loop.
+struct Reply {
+  std::string bytes;  // size, header and body; empty where the request wants no answer
+  bool done = false;
+  bool close = false;  // the connection ends behind it
+};
+
+// The header, and the body behind it. kCorruption: too short or malformed. kNotSupported: an API or
+// version that is not served; ApiVersions is passed in any version, for its own answer to that.
+Result<Request> ParseRequest(std::string_view bytes);
+
+// Puts size, header and the encoded message into the reply; it is then done.
+template <typename M>
+void Answer(const Request& request, Reply& reply, const M& message);
+
+// For Answer: opens the reply's bytes, and closes them.
+void BeginReply(const Request& request, Reply& reply);
+void EndReply(Reply& reply);
+
+template <typename M>
+void Answer(const Request& request, Reply& reply, const M& message) {
+  BeginReply(request, reply);
+  EncodeInto(reply.bytes, message, request.version);
+  EndReply(reply);
+}
+
+}  // namespace millrace::kafka
