@@ -26,6 +26,7 @@ BagTable::Group* BagTableImpl::MakeEmpty(RecordHeader* record) const {
 
 Status BagTableImpl::Find(std::span<const Key> keys, std::vector<Group*>& groups) {
   TRY(CheckKeys(keys));
+  const Metered metered(*this);
   groups.resize(keys.size());
   missing_.clear();
   const auto take = [&](size_t i, RecordHeader* record) {
@@ -38,6 +39,7 @@ Status BagTableImpl::Find(std::span<const Key> keys, std::vector<Group*>& groups
   };
   LookUp(keys, take);
   if (missing_.empty()) return Ok();
+  misses_ += missing_.size();
   TRY(Load(keys));
   for (const size_t i : missing_) take(i, FindInMemory(keys[i]));
   return Ok();
@@ -45,6 +47,7 @@ Status BagTableImpl::Find(std::span<const Key> keys, std::vector<Group*>& groups
 
 Status BagTableImpl::FindOrCreate(std::span<const Key> keys, std::vector<Group*>& groups) {
   TRY(CheckKeys(keys));
+  const Metered metered(*this);
   groups.resize(keys.size());
   missing_.clear();
   LookUp(keys, [&](size_t i, RecordHeader* record) {
@@ -59,6 +62,7 @@ Status BagTableImpl::FindOrCreate(std::span<const Key> keys, std::vector<Group*>
     groups[i] = AsGroup(record);
   });
   if (missing_.empty()) return Ok();
+  misses_ += missing_.size();
   TRY(Load(keys));
   for (const size_t i : missing_) groups[i] = AsGroup(FindInMemory(keys[i]));
   return Ok();
@@ -116,6 +120,7 @@ Status BagTableImpl::LoadRow(Group* group, std::string_view row, std::string_vie
   }
   RowRecord* record = NewRow(group, row, weight, RowRecord::kOnDisk);
   group->tree.Insert(worker_.arena, path, worker_.arena.RefOf(record));
+  ++entries_in_memory_;
   return Ok();
 }
 
@@ -137,6 +142,8 @@ int64_t BagTableImpl::Add(Group* group, std::string_view row, int64_t weight) {
   Arena::Ref ref = group->tree.Locate(worker_.arena, row, path);
   if (ref == 0) {
     if (weight == 0) return 0;
+    const Metered metered(*this);
+    CountEntry(1);
     RowRecord* record = NewRow(group, row, weight, 0);
     ref = worker_.arena.RefOf(record);
     MarkDirty(record, ref);
@@ -149,6 +156,8 @@ int64_t BagTableImpl::Add(Group* group, std::string_view row, int64_t weight) {
   MarkDirty(record, ref);
   CHECK(!__builtin_add_overflow(before, weight, &record->weight)) << "weight of a row overflows";
   if (record->weight == 0) {
+    const Metered metered(*this);
+    CountEntry(-1);
     record->flags |= RowRecord::kDead;
     group->tree.Remove(worker_.arena, path);
     if (group->tree.entries == 0) ListEmpty(group);
@@ -217,6 +226,8 @@ void BagTableImpl::ListEmpty(Group* group) {
 }
 
 void BagTableImpl::EndStep() {
+  if (empty_.empty()) return;
+  const Metered metered(*this);
   for (const Arena::Ref ref : empty_) {
     auto* group = worker_.arena.At<Group>(ref);
     if (group->tree.entries > 0) {
@@ -272,6 +283,7 @@ Status BagTableImpl::MoveOut(const Group* group) {
 }
 
 void BagTableImpl::Release(Group* group) {
+  entries_in_memory_ -= group->tree.entries;
   group->tree.Scan(worker_.arena, {}, [&](Arena::Ref row) {
     worker_.arena.Free(row, RowRecord::Bytes(worker_.arena.At<RowRecord>(row)->row_bytes));
     return true;

@@ -22,6 +22,7 @@ CellTableImpl::CellTableImpl(TableId id, size_t cell_bytes, WorkerContext& worke
 Status CellTableImpl::FindOrCreate(std::span<const Key> keys, std::vector<std::byte*>& cells,
                                    std::vector<uint8_t>& created) {
   TRY(CheckKeys(keys));
+  const Metered metered(*this);
   cells.resize(keys.size());
   created.assign(keys.size(), 0);
   missing_.clear();
@@ -36,11 +37,13 @@ Status CellTableImpl::FindOrCreate(std::span<const Key> keys, std::vector<std::b
       record->flags &= ~uint32_t{kAbsent};
       std::memset(CellOf(record), 0, padded_bytes_);
       created[i] = 1;
+      CountEntry(1);
     }
     cells[i] = CellOf(record);
   };
   LookUp(keys, take);
   if (missing_.empty()) return Ok();
+  misses_ += missing_.size();
   TRY(Load(keys));
   for (const size_t i : missing_) take(i, FindInMemory(keys[i]));
   return Ok();
@@ -48,6 +51,7 @@ Status CellTableImpl::FindOrCreate(std::span<const Key> keys, std::vector<std::b
 
 Status CellTableImpl::Find(std::span<const Key> keys, std::vector<std::byte*>& cells) {
   TRY(CheckKeys(keys));
+  const Metered metered(*this);
   cells.resize(keys.size());
   missing_.clear();
   const auto take = [&](size_t i, RecordHeader* record) {
@@ -59,6 +63,7 @@ Status CellTableImpl::Find(std::span<const Key> keys, std::vector<std::byte*>& c
   };
   LookUp(keys, take);
   if (missing_.empty()) return Ok();
+  misses_ += missing_.size();
   TRY(Load(keys));
   for (const size_t i : missing_) take(i, FindInMemory(keys[i]));
   return Ok();
@@ -100,6 +105,7 @@ Status CellTableImpl::LoadCell(const Key& key, std::string_view cell) {
                  id_.value, cell.size(), cell_bytes_);
   }
   std::memcpy(CellOf(Create(key, kOnDisk | kReferenced)), cell.data(), cell_bytes_);
+  ++entries_in_memory_;
   return Ok();
 }
 
@@ -108,6 +114,7 @@ void CellTableImpl::Touch(std::byte* cell) { MarkDirty(RecordOf(cell)); }
 void CellTableImpl::Erase(std::byte* cell) {
   RecordHeader* const record = RecordOf(cell);
   MarkDirty(record);
+  if (!record->Has(kAbsent)) CountEntry(-1);
   record->flags |= kAbsent;
 }
 
@@ -147,6 +154,7 @@ void CellTableImpl::WriteListed(Arena::Ref ref) {
 }
 
 void CellTableImpl::OnIngested() {
+  const Metered metered(*this);
   for (const Arena::Ref ref : dying_) {
     const auto* record = worker_.arena.At<RecordHeader>(ref);
     if (!record->Has(kAbsent) || record->Has(kDirty)) continue;
@@ -176,6 +184,7 @@ Status CellTableImpl::MoveOut(RecordHeader* record) {
 void CellTableImpl::Release(Arena::Ref ref) {
   auto* const record = worker_.arena.At<RecordHeader>(ref);
   NoteError(MoveOut(record));
+  if (!record->Has(kAbsent)) --entries_in_memory_;
   worker_.arena.Free(ref, RecordBytes(record->key_bytes));
 }
 

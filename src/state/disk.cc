@@ -29,6 +29,7 @@ namespace {
 constexpr uint32_t kStateFormatVersion = 2;
 constexpr std::string_view kFlushedStepKey = "flushed step";
 constexpr std::string_view kEncodingsKey = "encodings";
+constexpr std::string_view kEntriesKey = "entries";
 constexpr std::string_view kIncoming = "incoming";
 constexpr size_t kFileBytes = 64 << 20;  // after compaction
 constexpr size_t kFlushThreadsMax = 4;
@@ -49,6 +50,42 @@ std::string Encodings() {
   PutFixed(out, rows::kRowEncodingVersion);
   PutFixed(out, static_cast<uint32_t>(rows::kVirtualShards));
   return out;
+}
+
+// The step comes first: a release that does not know the counts flushes without them, and theirs is
+// then an earlier one.
+std::string EncodeEntries(Step step, const EntryCounts& entries) {
+  std::string out = FixedBytes(step.value);
+  for (const auto& [table, count] : entries) {
+    PutFixed(out, table.value);
+    PutFixed(out, count);
+  }
+  return out;
+}
+
+Result<EntryCounts> DecodeEntries(Step step, std::string_view bytes) {
+  constexpr size_t kPairBytes = sizeof(uint64_t) + sizeof(int64_t);
+  EntryCounts entries;
+  if (bytes.size() % kPairBytes != sizeof(int64_t))
+    return Error(Code::kCorruption, "{} bytes of counts of entries", bytes.size());
+  if (GetFixed<int64_t>(bytes.data()) != step.value) return entries;
+  for (size_t at = sizeof(int64_t); at < bytes.size(); at += kPairBytes) {
+    entries.emplace(TableId{GetFixed<uint64_t>(bytes.data() + at)},
+                    GetFixed<int64_t>(bytes.data() + at + sizeof(uint64_t)));
+  }
+  return entries;
+}
+
+// Of all tables at the step that the job freezes.
+EntryCounts EntriesOf(const FlushJob& job) {
+  EntryCounts entries = job.entries;
+  for (const FlushBuffer& worker : job.workers) {
+    for (const auto& [id, buffer] : worker.tables) {
+      const auto known = entries.find(id);
+      if (known != entries.end()) known->second += buffer.entries_change();
+    }
+  }
+  return entries;
 }
 
 // The part of a disk key up to the key of the cell or group. Its name is on disk: it changes with
@@ -143,6 +180,7 @@ struct Disk::Impl {
   rocksdb::Options options;
   std::unique_ptr<rocksdb::DB> db;
   Step opened_step;
+  EntryCounts opened_entries;
   bool read_only = false;
   bool compacts = false;
   int next_file = 0;
@@ -206,6 +244,11 @@ Status Disk::Impl::Load() {
                  status.ToString());
   }
   opened_step = Step{GetFixed<int64_t>(step.data())};
+  std::string entries;
+  status = Get(kEntriesKey, entries);
+  if (status.IsNotFound()) return Ok();
+  if (!status.ok()) return FromRocks(status, "read the counts of entries in " + directory);
+  TRY(opened_entries, DecodeEntries(opened_step, entries));
   return Ok();
 }
 
@@ -224,11 +267,13 @@ Status Disk::Impl::ClearIncoming() const {
 }
 
 Step Disk::opened_step() const { return impl_->opened_step; }
+const EntryCounts& Disk::opened_entries() const { return impl_->opened_entries; }
 std::string Disk::cold_directory() const { return impl_->read_only ? "" : impl_->directory; }
 
 Result<FlushResult> Disk::Ingest(FlushJob& job) {
   const std::vector<Mutation> last = {
       {kMetaTable, std::string(kEncodingsKey), Encodings()},
+      {kMetaTable, std::string(kEntriesKey), EncodeEntries(job.step, EntriesOf(job))},
       {kMetaTable, std::string(kFlushedStepKey), FixedBytes(job.step.value)}};
   TRY(const FlushFiles files,
       WriteFlushFiles(
@@ -320,6 +365,17 @@ Result<bool> Disk::HasTable(TableId table) const {
   it->Seek(begin);
   if (!it->status().ok()) return FromRocks(it->status(), "read state");
   return it->Valid();
+}
+
+Result<size_t> Disk::ApproximateBytes(TableId table) const {
+  const std::string from = ShardPrefix(table, 0).substr(0, kTableIdBytes);
+  const std::string to = PrefixEnd(from);
+  const rocksdb::Range range(from, to);
+  uint64_t bytes = 0;
+  const auto status =
+      impl_->db->GetApproximateSizes({}, impl_->db->DefaultColumnFamily(), &range, 1, &bytes);
+  if (!status.ok()) return FromRocks(status, "estimate the size of state");
+  return bytes;
 }
 
 }  // namespace millrace::state

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -24,12 +25,17 @@ class Iterator;
 
 namespace millrace::state {
 
+// How many entries operators' tables have, where it is known.
+using EntryCounts = std::map<TableId, int64_t>;
+
 // What a flush writes.
 struct FlushJob {
   Step step;
   std::vector<FlushBuffer> workers;
   std::vector<Mutation> mutations;
   std::set<TableId> drops;  // come before everything else of the flush
+  // As the store was opened with; the workers' buffers say what has changed since.
+  EntryCounts entries = {};
 };
 
 struct FlushResult {
@@ -44,6 +50,8 @@ class Disk {
 
   // What the disk held when it was opened.
   Step opened_step() const;
+  // Of the step that it held then.
+  const EntryCounts& opened_entries() const;
   // Where files without a name may be made; empty where nothing may be written.
   std::string cold_directory() const;
 
@@ -65,6 +73,8 @@ class Disk {
   // Visits all entries whose key begins with `prefix`, ascending, with their whole keys.
   Status Scan(std::string_view prefix, const Visit& visit) const;
   Result<bool> HasTable(TableId table) const;
+  // About what the table takes.
+  Result<size_t> ApproximateBytes(TableId table) const;
 
   struct Impl;
   explicit Disk(std::unique_ptr<Impl> impl);

@@ -36,6 +36,10 @@ class TableBuffer {
   void Put(uint8_t shard, std::string_view key, std::string_view row, std::string_view value);
   void Delete(uint8_t shard, std::string_view key, std::string_view row);
 
+  // How many entries more the table has at the freeze than when it was opened.
+  void set_entries_change(int64_t change) { entries_change_ = change; }
+  int64_t entries_change() const { return entries_change_; }
+
   size_t size() const { return entries_.size(); }
   size_t memory_bytes() const { return block_bytes_ + entries_.capacity() * sizeof(Entry); }
 
@@ -57,6 +61,7 @@ class TableBuffer {
   size_t free_bytes_ = 0;
   size_t block_bytes_ = 0;
   std::vector<size_t> shard_begin_;
+  int64_t entries_change_ = 0;
 };
 
 struct FlushBuffer {

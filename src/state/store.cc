@@ -33,6 +33,7 @@ struct Store::Impl final : FlushDesk {
   uint64_t ingested() const override { return ingested_count.load(std::memory_order_acquire); }
   Status health() const override;
   bool IsDropped(TableId id) const override;
+  void NoteEmpty(TableId id) override;
 
   const std::unique_ptr<Disk> disk;
   std::vector<std::unique_ptr<Worker>> workers;
@@ -46,6 +47,8 @@ struct Store::Impl final : FlushDesk {
   size_t shares_left = 0;   // of the job
   std::set<TableId> drops;  // not part of a flush yet
   std::set<TableId> drops_in_flight;
+  // Of the tables as they were when they were opened, and of those on disk that were not yet.
+  EntryCounts opened_entries;
   Status error;
   Stats totals;
 
@@ -116,6 +119,11 @@ bool Store::Impl::IsDropped(TableId id) const {
   return drops.contains(id) || drops_in_flight.contains(id);
 }
 
+void Store::Impl::NoteEmpty(TableId id) {
+  const std::lock_guard lock(mutex);
+  opened_entries.emplace(id, 0);
+}
+
 Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   CHECK(options.workers > 0);
   TRY(auto disk, Disk::Open(options));
@@ -126,6 +134,7 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
         i, options.workers, options.memory_bytes / static_cast<size_t>(options.workers),
         *impl->disk, std::move(arena), *impl));
   }
+  impl->opened_entries = impl->disk->opened_entries();
   impl->Start();
   return std::make_unique<Store>(std::move(impl));
 }
@@ -149,7 +158,8 @@ void Store::BeginFlush(Step step, std::vector<Mutation> mutations) {
     impl_->job = FlushJob{.step = step,
                           .workers = {},
                           .mutations = std::move(mutations),
-                          .drops = impl_->drops_in_flight};
+                          .drops = impl_->drops_in_flight,
+                          .entries = impl_->opened_entries};
     impl_->shares_left = impl_->workers.size();
     impl_->flush_under_way = true;
   }
@@ -190,6 +200,7 @@ void Store::Drop(TableId table) {
   for (const auto& worker : impl_->workers) worker->Drop(table);
   const std::lock_guard lock(impl_->mutex);
   impl_->drops.insert(table);
+  impl_->opened_entries.erase(table);
 }
 
 bool Store::wants_flush() const {
@@ -198,6 +209,38 @@ bool Store::wants_flush() const {
     if (worker->published().wants_flush) return true;
   }
   return false;
+}
+
+TableStats& TableStats::operator+=(const TableStats& other) {
+  entries = entries && other.entries ? std::optional(*entries + *other.entries) : std::nullopt;
+  entries_in_memory += other.entries_in_memory;
+  memory_bytes += other.memory_bytes;
+  look_ups += other.look_ups;
+  misses += other.misses;
+  return *this;
+}
+
+std::optional<TableStats> Store::table_stats(TableId id) const {
+  std::optional<TableStats> out;
+  for (const auto& worker : impl_->workers) {
+    const Table* table = worker->Find(id);
+    if (table == nullptr) continue;
+    if (!out) out.emplace();
+    *out += table->stats();
+  }
+  if (!out) return out;
+  const std::lock_guard lock(impl_->mutex);
+  const auto opened = impl_->opened_entries.find(id);
+  if (opened == impl_->opened_entries.end()) {
+    out->entries.reset();
+  } else {
+    *out->entries += opened->second;
+  }
+  return out;
+}
+
+Result<size_t> Store::DiskBytes(TableId table) const {
+  return impl_->disk->ApproximateBytes(table);
 }
 
 Store::Stats Store::stats() const {

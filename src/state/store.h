@@ -52,6 +52,19 @@ struct Mutation {
   std::optional<std::string> value;  // nullopt: the entry is deleted
 };
 
+// What one operator's table holds and how it is used, over all workers.
+struct TableStats {
+  // Cells, and rows of bags; those that are on disk only are part of them. None: the table is older
+  // than the count, which a release before this one did not keep.
+  std::optional<int64_t> entries = int64_t{0};
+  int64_t entries_in_memory = 0;
+  size_t memory_bytes = 0;  // of entries, indexes and lists
+  uint64_t look_ups = 0;    // of keys, since the start
+  uint64_t misses = 0;      // those of them that memory could not answer
+
+  TableStats& operator+=(const TableStats& other);
+};
+
 struct StoreOptions {
   std::string directory;
   int workers = 1;
@@ -108,6 +121,11 @@ class Store {
     double last_flush_seconds = 0;
   };
   Stats stats() const;
+  // None where no worker has the table. REQUIRES: no worker is in a step.
+  std::optional<TableStats> table_stats(TableId table) const;
+  // About what the table takes on disk; what a compaction has yet to remove counts. Less than a
+  // block of 8 KiB may show as nothing.
+  Result<size_t> DiskBytes(TableId table) const;
 
   struct Impl;
   explicit Store(std::unique_ptr<Impl> impl);

@@ -262,6 +262,15 @@ class StoreModel {
     }
   }
 
+  void CheckEntries(TableId table, size_t expected) {
+    const auto stats = store_->table_stats(table);
+    ASSERT_TRUE(stats.has_value());
+    ASSERT_EQ(stats->entries, static_cast<int64_t>(expected));
+    ASSERT_GE(stats->entries_in_memory, 0);
+    ASSERT_LE(stats->entries_in_memory, *stats->entries);
+    ASSERT_LE(stats->misses, stats->look_ups);
+  }
+
   void CheckAll() {
     for (int t = 0; t < 2; ++t) {
       std::map<std::string, std::string> cells;
@@ -288,6 +297,10 @@ class StoreModel {
       }
       ASSERT_EQ(cells, now_.cells[t]);
       ASSERT_EQ(bags, now_.bags[t]);
+      size_t rows = 0;
+      for (const auto& [key, group] : bags) rows += group.size();
+      CheckEntries(kCellTables[t], cells.size());
+      CheckEntries(kBagTables[t], rows);
     }
     if (store_->flushing()) return;
     std::map<std::string, std::string> runtime;

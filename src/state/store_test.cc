@@ -142,7 +142,7 @@ TEST_F(StoreTest, WritesAFlushOfManyEntriesOnSeveralThreads) {
   }
   store_->BeginFlush(Step{++step_}, std::move(mutations));
   ASSERT_TRUE(store_->FinishFlush().ok());
-  EXPECT_EQ(store_->stats().flushed_entries, size_t{kKeys} + 50000 + 2);
+  EXPECT_EQ(store_->stats().flushed_entries, size_t{kKeys} + 50000 + 3);
   Open();
   EXPECT_EQ(store_->flushed_step(), Step{1});
   size_t cells = 0;
@@ -197,6 +197,117 @@ TEST_F(StoreTest, DoesNotBringBackWhatWasErasedAfterItWasEvicted) {
     EXPECT_EQ(Found(Keys(0, 3000)), 2000u);
     names_.clear();
   }
+}
+
+TableStats StatsOf(const Store& store, TableId table) {
+  const auto stats = store.table_stats(table);
+  EXPECT_TRUE(stats.has_value()) << "table " << table.value;
+  return stats.value_or(TableStats());
+}
+
+TEST_F(StoreTest, CountsTheCellsOfATableWhereverTheyAre) {
+  constexpr size_t kBudget = 256 << 10;
+  Open(1, kBudget);
+  EXPECT_FALSE(store_->table_stats(kTable).has_value());
+  ASSERT_TRUE(Count(Keys(0, 10)).ok());
+  ASSERT_TRUE(Count(Keys(5, 12)).ok());
+  EXPECT_EQ(StatsOf(*store_, kTable).entries, 12);
+  EXPECT_EQ(StatsOf(*store_, kTable).entries_in_memory, 12);
+  EXPECT_EQ(StatsOf(*store_, kTable).look_ups, 17u);
+  EXPECT_EQ(StatsOf(*store_, kTable).misses, 0u);
+  std::vector<std::byte*> cells;
+  ASSERT_TRUE(Cells().Find(Keys(0, 3), cells).ok());
+  for (std::byte* cell : cells) Cells().Erase(cell);
+  EXPECT_EQ(StatsOf(*store_, kTable).entries, 9);
+
+  for (int at = 3; at < 20000; at += 1000) {
+    ASSERT_TRUE(Count(Keys(at, std::min(at + 1000, 20000))).ok());
+    ASSERT_TRUE(store_->worker(0).AfterStep().ok());
+    Flush();
+  }
+  ASSERT_TRUE(store_->worker(0).AfterStep().ok());
+  const TableStats full = StatsOf(*store_, kTable);
+  EXPECT_EQ(full.entries, 19997);
+  EXPECT_EQ(full.entries_in_memory, 19997 - static_cast<int64_t>(store_->stats().evicted_entries));
+  EXPECT_LT(full.entries_in_memory, 10000);
+  EXPECT_EQ(full.misses, 0u + store_->stats().misses + store_->stats().cold_hits);
+  EXPECT_EQ(Found(Keys(0, 20000)), 19997u);
+  const TableStats read = StatsOf(*store_, kTable);
+  EXPECT_EQ(read.entries, 19997);
+  EXPECT_EQ(read.entries_in_memory, 19997);
+  EXPECT_EQ(read.look_ups, full.look_ups + 20000);
+  EXPECT_GE(read.misses, full.misses + static_cast<uint64_t>(19997 - full.entries_in_memory));
+  const Result<size_t> on_disk = store_->DiskBytes(kTable);
+  ASSERT_TRUE(on_disk.ok());
+  EXPECT_GT(*on_disk, 19997 * kCellBytes);
+  EXPECT_EQ(*store_->DiskBytes(TableId{kTable.value + 1}), 0u);
+}
+
+TEST_F(StoreTest, KnowsTheMemoryOfEachTableAndGivesItBack) {
+  constexpr TableId kBags{8};
+  Open(1, size_t{64} << 20);
+  BagTable& bags = store_->worker(0).Bags(kBags, /*ordered=*/true);
+  ASSERT_TRUE(Count(Keys(0, 1)).ok());
+  const auto add = [&](int64_t weight) {
+    std::vector<BagTable::Group*> groups;
+    const std::vector<Key> keys = Keys(0, 300);
+    ASSERT_TRUE(bags.FindOrCreate(keys, groups).ok());
+    for (BagTable::Group* group : groups) {
+      for (int row = 0; row < 100; ++row) bags.Add(group, "row " + std::to_string(row), weight);
+    }
+  };
+  add(1);
+  add(2);
+  ASSERT_TRUE(store_->worker(0).AfterStep().ok());
+  const TableStats full = StatsOf(*store_, kBags);
+  EXPECT_EQ(full.entries, 300 * 100);
+  EXPECT_EQ(full.entries_in_memory, 300 * 100);
+  EXPECT_EQ(full.look_ups, 600u);
+  // What the tables say adds up to what the worker uses, but for pages that are not full.
+  const size_t both = full.memory_bytes + StatsOf(*store_, kTable).memory_bytes;
+  const size_t worker = store_->worker(0).memory_bytes();
+  EXPECT_LE(both, worker);
+  EXPECT_GT(both, worker * 3 / 4);
+  Flush();
+  add(-3);
+  EXPECT_EQ(StatsOf(*store_, kBags).entries, 0);
+  EXPECT_EQ(StatsOf(*store_, kBags).entries_in_memory, 0);
+  // The rows are freed when their deletion has been written, the groups one flush later.
+  for (int i = 0; i < 3; ++i) {
+    Flush();
+    ASSERT_TRUE(store_->worker(0).AfterStep().ok());
+  }
+  EXPECT_LT(StatsOf(*store_, kBags).memory_bytes, full.memory_bytes / 20);
+}
+
+TEST_F(StoreTest, SaysThatItDoesNotKnowTheEntriesOfATableFromBeforeTheCount) {
+  Open();
+  ASSERT_TRUE(Count(Keys(0, 10)).ok());
+  Flush();
+  store_.reset();
+  {
+    rocksdb::DB* db = nullptr;
+    ASSERT_TRUE(rocksdb::DB::Open({}, directory_, &db).ok());
+    ASSERT_TRUE(db->Delete({}, RuntimeKey(kMetaTable, "entries")).ok());
+    ASSERT_TRUE(db->Flush({}).ok());
+    delete db;
+  }
+  Open();
+  ASSERT_TRUE(Count(Keys(5, 15)).ok());
+  EXPECT_EQ(StatsOf(*store_, kTable).entries, std::nullopt);
+  EXPECT_EQ(StatsOf(*store_, kTable).entries_in_memory, 10);
+  Flush();
+  Open();
+  ASSERT_TRUE(Count(Keys(15, 16)).ok());
+  EXPECT_EQ(StatsOf(*store_, kTable).entries, std::nullopt);
+  // Made anew, it is known.
+  store_->Drop(kTable);
+  ASSERT_TRUE(Count(Keys(0, 3)).ok());
+  EXPECT_EQ(StatsOf(*store_, kTable).entries, 3);
+  Flush();
+  Open();
+  ASSERT_TRUE(Count(Keys(0, 4)).ok());
+  EXPECT_EQ(StatsOf(*store_, kTable).entries, 4);
 }
 
 TEST_F(StoreTest, WantsAFlushOnlyWhileDirtyEntriesFillTheMemory) {

@@ -12,11 +12,13 @@ void Table::Freeze(TableBuffer& out) {
   frozen_.clear();
   frozen_next_ = 0;
   frozen_.swap(dirty_);
+  out.set_entries_change(entries_change_);
   out_ = &out;
 }
 
 bool Table::WriteFrozen(size_t count) {
   constexpr size_t kAhead = 8;
+  const Metered metered(*this);
   for (; count > 0 && frozen_next_ < frozen_.size(); --count) {
     if (frozen_next_ + kAhead < frozen_.size()) {
       __builtin_prefetch(worker_.arena.At<std::byte>(frozen_[frozen_next_ + kAhead]));
@@ -31,6 +33,7 @@ bool Table::WriteFrozen(size_t count) {
 
 void Table::Evict(size_t slots) {
   constexpr size_t kAhead = 8;
+  const Metered metered(*this);
   for (; slots > 0; --slots) {
     const size_t mask = index_.slot_count() - 1;
     const Arena::Ref ahead = index_.slot((hand_ + kAhead) & mask).ref;

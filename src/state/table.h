@@ -99,10 +99,36 @@ class Table {
     return index_.memory_bytes() + (dirty_.capacity() + frozen_.capacity()) * sizeof(Arena::Ref);
   }
   void ShrinkIndex() { index_.ShrinkIfSparse(); }
+  // `entries`: how many more than when the table was opened.
+  TableStats stats() const {
+    return {.entries = entries_change_,
+            .entries_in_memory = entries_in_memory_,
+            .memory_bytes = live_bytes_ + memory_bytes(),
+            .look_ups = look_ups_,
+            .misses = misses_};
+  }
   // Gives all memory back to the arena. The table is not used afterwards.
   virtual void FreeAll() = 0;
 
  protected:
+  // What the arena gives out or takes back while it lives counts towards the table.
+  class Metered {
+   public:
+    explicit Metered(Table& table) : table_(table), before_(table.worker_.arena.live_bytes()) {}
+    ~Metered() { table_.live_bytes_ += table_.worker_.arena.live_bytes() - before_; }
+    Metered(const Metered&) = delete;
+    Metered& operator=(const Metered&) = delete;
+
+   private:
+    Table& table_;
+    const size_t before_;
+  };
+  // An entry that has come into being (1) or ceased to be (-1).
+  void CountEntry(int change) {
+    entries_change_ += change;
+    entries_in_memory_ += change;
+  }
+
   // Writes one entry of the frozen list if it is still frozen, and frees it if it was kept for the
   // list only.
   virtual void WriteListed(Arena::Ref ref) = 0;
@@ -164,6 +190,8 @@ class Table {
   size_t hand_ = 0;
   std::vector<size_t> missing_;  // places in the keys of a call, not found in memory
   std::vector<size_t> asked_;
+  int64_t entries_in_memory_ = 0;
+  uint64_t misses_ = 0;
   // Made when something is evicted for the first time.
   std::unique_ptr<ColdEntries> cold_;
 
@@ -176,12 +204,16 @@ class Table {
 
   std::vector<Arena::Ref> evicted_;
   bool cold_tried_ = false;
+  int64_t entries_change_ = 0;
+  size_t live_bytes_ = 0;  // of the arena
+  uint64_t look_ups_ = 0;
 };
 
 template <typename Visit>
 void Table::LookUp(std::span<const Key> keys, const Visit& visit) {
   // About what a core can have outstanding.
   constexpr size_t kLanes = 32;
+  look_ups_ += keys.size();
   Arena::Ref candidates[kLanes];
   for (size_t begin = 0; begin < keys.size(); begin += kLanes) {
     const size_t count = std::min(kLanes, keys.size() - begin);

@@ -34,9 +34,12 @@ Worker::Worker(int index, int workers, size_t budget_bytes, Disk& disk,
 
 bool Worker::StartsWithDisk(TableId id) {
   CHECK(id != kMetaTable) << "the id of the store's own table";
-  if (desk_.IsDropped(id)) return false;
-  Result<bool> has = disk_.HasTable(id);
-  if (has.ok()) return *has;
+  const bool dropped = desk_.IsDropped(id);
+  Result<bool> has = dropped ? false : disk_.HasTable(id);
+  if (has.ok()) {
+    if (!*has) desk_.NoteEmpty(id);
+    return *has;
+  }
   // A table has no way to fail when it is opened: the step's end tells it.
   if (context_.error.ok()) context_.error = has.error();
   return true;
@@ -126,6 +129,12 @@ void Worker::NoteIngested() {
   }
   evict_again_bytes_ = 0;
   Publish();
+}
+
+const Table* Worker::Find(TableId id) const {
+  if (const auto cell = cells_.find(id); cell != cells_.end()) return cell->second.get();
+  if (const auto bag = bags_.find(id); bag != bags_.end()) return bag->second.get();
+  return nullptr;
 }
 
 void Worker::Drop(TableId id) {

@@ -28,6 +28,8 @@ class FlushDesk {
   virtual Status health() const = 0;
   // Whether a table starts without what the disk may hold under its id.
   virtual bool IsDropped(TableId id) const = 0;
+  // A table is opened of which the disk holds nothing.
+  virtual void NoteEmpty(TableId id) = 0;
 };
 
 class Worker final : public WorkerState {
@@ -56,6 +58,8 @@ class Worker final : public WorkerState {
   void Drop(TableId id);
 
   const Published& published() const { return published_; }
+  // The open table of that id; nullptr where there is none.
+  const Table* Find(TableId id) const;
 
  private:
   // What counts against the budget: entries rather than the pages that hold them, which evicting
