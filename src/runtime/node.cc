@@ -119,7 +119,7 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
                           [node] { return node->publisher.newest()->catalog; },
                           [node] { return node->Admit(); }}));
   impl->system_tables = MakeSystemTables(
-      {[node] { return node->OperatorStats(); }, [node] { return node->log->Topics(); },
+      {[node] { return node->Operators(); }, [node] { return node->log->Topics(); },
        [node] { return node->log->DurableCut(); }, impl->pipeline->failures(),
        [node] { return node->log->damage(); }});
   impl->table_writer =
@@ -179,14 +179,17 @@ Status Node::Impl::Admit() const {
   return Ok();
 }
 
-std::vector<stream::OperatorStats> Node::Impl::OperatorStats() {
+std::vector<OperatorFigures> Node::Impl::Operators() {
   std::vector<stream::OperatorStats> stats;
   const Status read = loop->AtBoundary([&]() -> Status {
     stats = pipeline->operator_stats();
     return Ok();
   });
   if (!read.ok()) LOG_WARNING("operator counters", "error={}", read.error().message());
-  return stats;
+  auto figures = MeasureOnDisk(*store, std::move(stats));
+  if (figures.ok()) return *std::move(figures);
+  LOG_WARNING("size of the operators' state", "error={}", figures.error().message());
+  return {};
 }
 
 Status Node::Impl::FollowCatalog() {

@@ -59,8 +59,8 @@ struct Node::Impl {
     const std::lock_guard guard(endpoints_mutex);
     return endpoints;
   }
-  // Counters of the operators, read between two steps.
-  std::vector<stream::OperatorStats> OperatorStats();
+  // What the operators did and remember, read between two steps.
+  std::vector<OperatorFigures> Operators();
   // Halts the views that have failed. On the step loop's thread.
   Status HaltStopped();
   // The health of the step loop, and turning producers away while it is too far behind.

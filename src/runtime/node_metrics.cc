@@ -57,11 +57,6 @@ class Families {
   std::vector<MetricFamily> families_;
 };
 
-std::string UserName(const std::map<std::string, std::string>& names, const std::string& internal) {
-  const auto found = names.find(internal);
-  return found == names.end() ? internal.substr(0, internal.rfind('#')) : found->second;
-}
-
 void AddLog(const log::LogStats& stats, Families& out) {
   const auto number = [](auto value) { return static_cast<double>(value); };
   out.Counter("millrace_log_appends_total", "Append requests acknowledged.", number(stats.appends));

@@ -260,4 +260,18 @@ std::vector<state::Mutation> Pipeline::TakeDirty() {
   return mutations;
 }
 
+std::vector<stream::OperatorStats> Pipeline::operator_stats() const {
+  std::vector<stream::OperatorStats> all = engine_->stats();
+  for (stream::OperatorStats& stats : all) {
+    const auto made = relations_.find(stats.output);
+    if (made == relations_.end() || made->second->content == nullptr) continue;
+    const state::ViewTable& content = *made->second->content;
+    const auto rows = static_cast<int64_t>(content.row_count());
+    stats.tables = {content.id()};
+    stats.state = {
+        .entries = rows, .entries_in_memory = rows, .memory_bytes = content.memory_bytes()};
+  }
+  return all;
+}
+
 }  // namespace millrace::runtime

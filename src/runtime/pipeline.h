@@ -112,7 +112,8 @@ class Pipeline {
 
   // What changed since the last flush, for Store::BeginFlush.
   std::vector<state::Mutation> TakeDirty();
-  std::vector<stream::OperatorStats> operator_stats() const { return engine_->stats(); }
+  // With the contents of tables and views as the state of their Outputs.
+  std::vector<stream::OperatorStats> operator_stats() const;
   const std::shared_ptr<state::ViewTable>& failures() const { return failures_; }
 
  private:

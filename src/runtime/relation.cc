@@ -22,6 +22,11 @@ std::map<std::string, std::string> UserNames(const catalog::Catalog& catalog) {
   return names;
 }
 
+std::string UserName(const std::map<std::string, std::string>& names, const std::string& internal) {
+  const auto found = names.find(internal);
+  return found == names.end() ? internal.substr(0, internal.rfind('#')) : found->second;
+}
+
 std::string UserNameOf(const catalog::Catalog& catalog, catalog::Kind kind,
                        const std::string& identity) {
   for (const catalog::Object* object : catalog.OfKind(kind)) {

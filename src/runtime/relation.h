@@ -53,6 +53,8 @@ using RelationsPtr = std::shared_ptr<const Relations>;
 std::string InternalName(const catalog::Object& object);
 // The user's names of what holds rows, by internal name.
 std::map<std::string, std::string> UserNames(const catalog::Catalog& catalog);
+// One of them; the identity of what the catalog does not have (any more, or yet).
+std::string UserName(const std::map<std::string, std::string>& names, const std::string& internal);
 // The user's name of what keeps its books as `identity`; the identity where it is gone.
 std::string UserNameOf(const catalog::Catalog& catalog, catalog::Kind kind,
                        const std::string& identity);

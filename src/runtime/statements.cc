@@ -133,7 +133,7 @@ class Executor {
       }
       if (!view->materialized) return ExplainSelect(snapshot, view->select);
       return ExplainView(snapshot, *view, {"", view->select, 0, view->select.size()},
-                         explain.analyze);
+                         RunningOperators(snapshot->catalog(), view->name, explain.analyze));
     }
     auto parsed = sql::Parse(explain.text, {}, sql::TypesOf(snapshot->catalog()));
     TRY(const std::vector<sql::Statement> inner, std::move(parsed));
@@ -143,7 +143,7 @@ class Executor {
       if (view != nullptr && view->materialized) {
         return ExplainView(snapshot, *view,
                            {"", text_, explain.text_begin + create->select_begin, text_.size()},
-                           false);
+                           "");
       }
     }
     if (const auto* select = std::get_if<sql::SelectStatement>(&inner[0].statement))
@@ -265,25 +265,37 @@ class Executor {
     return Rows("EXPLAIN", TextResult({"plan"}, Lines(plan)), snapshot->step());
   }
 
+  // What the view's operators have done and remember, a line each; without `figures`, those that
+  // it shares with others.
+  std::string RunningOperators(const catalog::Catalog& catalog, const std::string& view,
+                               bool figures) {
+    const catalog::Object* object = catalog.FindRelation(view);
+    if (object == nullptr) return "";
+    const std::string internal = InternalName(*object);
+    const UserNameMap names = UserNames(catalog);
+    std::string text;
+    for (const OperatorFigures& running : node_.Operators()) {
+      const auto& outputs = running.stats.outputs;
+      if (std::find(outputs.begin(), outputs.end(), internal) == outputs.end()) continue;
+      const bool is_operator = running.stats.relation.empty() && running.stats.output.empty();
+      const std::string others = is_operator ? SharedWith(running, internal, names) : "";
+      if (!figures && others.empty()) continue;
+      text += "\n" + OperatorText(running, names);
+      if (figures) text += "\n  " + FiguresText(running);
+      if (!others.empty()) text += "\n  shared with view " + others;
+    }
+    return text.empty() ? text : text + "\n";
+  }
+
   Result<StatementResult> ExplainView(const std::shared_ptr<const NodeSnapshot>& snapshot,
                                       const catalog::ViewDefinition& view,
-                                      const sql::Origin& origin, bool analyze) {
+                                      const sql::Origin& origin, const std::string& running) {
     const catalog::Object* known = snapshot->catalog().FindRelation(view.name);
     const std::optional<catalog::Catalog> as_bound =
         known == nullptr ? std::nullopt : snapshot->catalog().AsOf(known->bound_generation());
     TRY(const sql::ViewPlan planned,
         node_.database->PlanView(as_bound ? *as_bound : snapshot->catalog(), view, origin));
-    std::string text = stream::Explain(planned.plan);
-    if (analyze) {
-      const catalog::Object* object = snapshot->catalog().FindRelation(view.name);
-      const std::string internal = object == nullptr ? "" : InternalName(*object);
-      text += "\n";
-      for (const stream::OperatorStats& stats : node_.OperatorStats()) {
-        if (stats.output != internal) continue;
-        text += fmt::format("{}: {} rows in, {} rows out, {} steps, {:.3f} s\n", stats.description,
-                            stats.rows_in, stats.rows_out, stats.steps, stats.seconds);
-      }
-    }
+    std::string text = stream::Explain(planned.plan) + running;
     for (const std::string& notice : planned.notices) text += "\nnotice: " + notice + "\n";
     return Rows("EXPLAIN", TextResult({"plan"}, Lines(text)), snapshot->step());
   }

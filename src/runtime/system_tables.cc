@@ -13,12 +13,8 @@ using duckdb::Value;
 using Row = std::vector<Value>;
 using system_tables::MakeSchema;
 using system_tables::Number;
+using system_tables::OptionalText;
 using system_tables::Text;
-
-std::string UserName(const std::map<std::string, std::string>& names, const std::string& internal) {
-  const auto found = names.find(internal);
-  return found == names.end() ? internal.substr(0, internal.rfind('#')) : found->second;
-}
 
 // The user's names of the topics of streams and tables, by topic id.
 std::map<uint64_t, std::string> TopicNames(const catalog::Catalog& catalog) {
@@ -60,20 +56,39 @@ SystemTable Partitions(const NodeWatch& watch) {
           }};
 }
 
+// An operator that several views share has a row for each of them.
 SystemTable Operators(const NodeWatch& watch) {
   return {MakeSchema({{"view", LogicalType::VARCHAR},
                       {"operator", LogicalType::VARCHAR},
                       {"steps", LogicalType::BIGINT},
                       {"rows_in", LogicalType::BIGINT},
                       {"rows_out", LogicalType::BIGINT},
-                      {"seconds", LogicalType::DOUBLE}}),
+                      {"seconds", LogicalType::DOUBLE},
+                      {"state_rows", LogicalType::BIGINT},
+                      {"state_rows_in_memory", LogicalType::BIGINT},
+                      {"state_bytes", LogicalType::BIGINT},
+                      {"state_bytes_on_disk", LogicalType::BIGINT},
+                      {"hit_rate", LogicalType::DOUBLE},
+                      {"shared_with", LogicalType::VARCHAR}}),
           [watch](const Published& published) {
             std::vector<Row> rows;
             const std::map<std::string, std::string> names = UserNames(*published.catalog);
-            for (const stream::OperatorStats& stats : watch.operators()) {
-              rows.push_back({Text(UserName(names, stats.output)), Text(stats.description),
-                              Number(stats.steps), Number(stats.rows_in), Number(stats.rows_out),
-                              Value::DOUBLE(stats.seconds)});
+            const Value none(LogicalType::BIGINT);
+            for (const OperatorFigures& figures : watch.operators()) {
+              const stream::OperatorStats& stats = figures.stats;
+              const bool kept = !stats.tables.empty();
+              const std::optional<double> hits = HitRate(figures);
+              for (const std::string& view : stats.outputs) {
+                rows.push_back({Text(UserName(names, view)), Text(OperatorText(figures, names)),
+                                Number(stats.steps), Number(stats.rows_in), Number(stats.rows_out),
+                                Value::DOUBLE(stats.seconds),
+                                kept && stats.state.entries ? Number(*stats.state.entries) : none,
+                                kept ? Number(stats.state.entries_in_memory) : none,
+                                kept ? Number(stats.state.memory_bytes) : none,
+                                kept ? Number(figures.state_bytes_on_disk) : none,
+                                hits ? Value::DOUBLE(*hits) : Value(LogicalType::DOUBLE),
+                                OptionalText(SharedWith(figures, view, names))});
+              }
             }
             return rows;
           }};

@@ -10,8 +10,8 @@
 #include "base/result.h"
 #include "log/log.h"
 #include "rows/schema.h"
+#include "runtime/operator_figures.h"
 #include "runtime/published.h"
-#include "stream/engine.h"
 
 namespace millrace::runtime {
 
@@ -33,7 +33,7 @@ class SystemTables {
 
 // What the tables need of the running node.
 struct NodeWatch {
-  std::function<std::vector<stream::OperatorStats>()> operators;
+  std::function<std::vector<OperatorFigures>()> operators;
   std::function<std::vector<log::TopicInfo>()> topics;
   std::function<std::shared_ptr<const log::Cut>()> cut;
   std::shared_ptr<state::ViewTable> failures;

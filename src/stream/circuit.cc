@@ -102,6 +102,15 @@ struct Make {
   }
 };
 
+// Those that the node may have.
+std::vector<state::TableId> TablesOf(const CircuitNode& node) {
+  std::vector<state::TableId> tables;
+  for (uint64_t i = 0; i < kTablesPerNode; ++i)
+    tables.push_back(state::TableId{node.fingerprint + i});
+  tables.push_back(TimeIndexTable(tables[0]));
+  return tables;
+}
+
 // A shared node may use what the view with the highest limits may.
 void Raise(std::optional<Limits>& present, const Limits& limits) {
   if (!present) present = limits;
@@ -287,14 +296,20 @@ Status Circuit::Remove(const std::string& output) {
   for (size_t i = nodes_.size(); i-- > 0;) {
     if (needed[i]) continue;
     nodes_[i]->operators.clear();
-    for (uint64_t table = 0; table < kTablesPerNode; ++table) {
-      store_.Drop(state::TableId{nodes_[i]->fingerprint + table});
-    }
-    store_.Drop(TimeIndexTable(state::TableId{nodes_[i]->fingerprint}));
+    for (const state::TableId table : TablesOf(*nodes_[i])) store_.Drop(table);
     nodes_.erase(nodes_.begin() + static_cast<ptrdiff_t>(i));
   }
   Rewire();
   return Ok();
+}
+
+std::vector<std::pair<state::TableId, state::TableStats>> Circuit::StateOf(
+    const CircuitNode& node) const {
+  std::vector<std::pair<state::TableId, state::TableStats>> tables;
+  for (const state::TableId table : TablesOf(node)) {
+    if (const auto stats = store_.table_stats(table)) tables.emplace_back(table, *stats);
+  }
+  return tables;
 }
 
 void Circuit::DropFrom(size_t count) {

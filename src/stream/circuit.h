@@ -94,6 +94,9 @@ class Circuit {
   void Join(uint64_t build);
   Status Remove(const std::string& output);
 
+  // The tables that the node has, with what they hold. Between steps.
+  std::vector<std::pair<state::TableId, state::TableStats>> StateOf(const CircuitNode& node) const;
+
   const std::vector<std::unique_ptr<CircuitNode>>& nodes() const { return nodes_; }
   const std::vector<ReadPath>& read_paths() const { return read_paths_; }
   // Those that may do something though none of their inputs has rows: sources, nodes without a step

@@ -332,14 +332,20 @@ std::vector<OperatorStats> Engine::stats() const {
   std::vector<OperatorStats> all;
   for (const auto& node : impl_->circuit->nodes()) {
     OperatorStats stats;
-    stats.output = node->outputs.empty() ? "" : *node->outputs.begin();
+    stats.outputs.assign(node->outputs.begin(), node->outputs.end());
     stats.description = node->description;
     stats.fingerprint = node->fingerprint;
+    if (const auto* output = std::get_if<Output>(&node->node.op)) stats.output = output->name;
+    if (const auto* read = std::get_if<Relation>(&node->node.op)) stats.relation = read->name;
     for (const auto& counters : node->counters) {
       stats.rows_in += counters.rows_in;
       stats.rows_out += counters.rows_out;
       stats.steps += counters.steps;
       stats.seconds += counters.seconds;
+    }
+    for (const auto& [table, of_table] : impl_->circuit->StateOf(*node)) {
+      stats.tables.push_back(table);
+      stats.state += of_table;
     }
     all.push_back(std::move(stats));
   }

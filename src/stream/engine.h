@@ -88,11 +88,16 @@ struct StepResult {
 };
 
 struct OperatorStats {
-  std::string output;       // a view that it feeds
-  std::string description;  // "aggregate [stock_code] count(*)"
+  std::vector<std::string> outputs;  // the relations that it feeds, ascending; several share it
+  std::string description;           // "aggregate [stock_code] count(*)"
+  // Of a Relation and an Output, which are no operators: what they name.
+  std::string relation;
+  std::string output;
   uint64_t fingerprint;
   uint64_t rows_in = 0, rows_out = 0, steps = 0;  // a step counts once per worker with rows
-  double seconds = 0;  // over all workers; operators and readers, without exchanges
+  double seconds = 0;                  // over all workers; operators and readers, without exchanges
+  std::vector<state::TableId> tables;  // where it remembers
+  state::TableStats state;             // over its tables
 };
 
 class Engine {

@@ -202,6 +202,63 @@ TEST(Engine, SharesEqualNodesOfOneGenerationOnly) {
   EXPECT_EQ(result.changes.size(), 3u);  // a stream's own change is not gathered
 }
 
+OperatorStats StatsOf(const Engine& engine, const std::string& description) {
+  for (const OperatorStats& stats : engine.stats()) {
+    if (stats.description.starts_with(description)) return stats;
+  }
+  ADD_FAILURE() << "there is no " << description;
+  return {};
+}
+
+TEST(Engine, SaysWhichRelationsShareANode) {
+  using Names = std::vector<std::string>;
+  Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
+  TestEngine engine(oracle, Stream(oracle), 1);
+  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "b"), 5).ok());
+  ASSERT_TRUE(engine.engine().Add(OverRelation(oracle, "stream", "a"), 5).ok());
+  EXPECT_EQ(StatsOf(engine.engine(), "filter").outputs, (Names{"a", "b"}));
+  EXPECT_EQ(StatsOf(engine.engine(), "output a").outputs, Names{"a"});
+  EXPECT_EQ(StatsOf(engine.engine(), "output a").output, "a");
+  EXPECT_EQ(StatsOf(engine.engine(), "relation stream").relation, "stream");
+  // One of them goes, and the other one goes on.
+  ASSERT_TRUE(engine.engine().Remove("b").ok());
+  EXPECT_EQ(StatsOf(engine.engine(), "filter").outputs, Names{"a"});
+  EXPECT_EQ(engine.Step(oracle.Query("SELECT 1::INTEGER, 2::BIGINT, 'c'")).changes.size(), 1u);
+}
+
+TEST(Engine, KnowsWhatAnOperatorRemembersOverRestarts) {
+  for (const int workers : {1, 2}) {
+    SCOPED_TRACE(workers);
+    Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
+    TestEngine engine(oracle, OnePlan(oracle, {Distinct{}, {}, oracle.types(), oracle.names()}),
+                      workers);
+    const auto state = [&] { return StatsOf(engine.engine(), "distinct").state; };
+    EXPECT_EQ(state().entries, 0);
+    const rows::Batch rows = oracle.Query("SELECT i::INTEGER, 0::BIGINT, 'a' FROM range(100) r(i)");
+    engine.Step(rows);
+    EXPECT_EQ(state().entries, 100);
+    EXPECT_EQ(state().look_ups, 100u);
+    EXPECT_EQ(state().misses, 0u);
+    EXPECT_GT(state().memory_bytes, 100u * 30);
+    engine.Step(
+        rows::Negate(oracle.Query("SELECT i::INTEGER, 0::BIGINT, 'a' FROM range(30) r(i)")));
+    EXPECT_EQ(state().entries, 70);
+    EXPECT_EQ(StatsOf(engine.engine(), "source").tables.size(), 0u);
+
+    engine.Restart(3 - workers);
+    EXPECT_EQ(state().entries, 70);
+    EXPECT_EQ(state().entries_in_memory, 0);
+    engine.Step(oracle.Query("SELECT i::INTEGER, 0::BIGINT, 'a' FROM range(60, 80) r(i)"));
+    EXPECT_EQ(state().entries, 70);
+    EXPECT_EQ(state().entries_in_memory, 20);
+    EXPECT_EQ(state().look_ups, 20u);
+    EXPECT_EQ(state().misses, 20u);
+    engine.Step(oracle.Query("SELECT i::INTEGER, 0::BIGINT, 'a' FROM range(60, 80) r(i)"));
+    EXPECT_EQ(state().look_ups, 40u);
+    EXPECT_EQ(state().misses, 20u);
+  }
+}
+
 TEST(Engine, ABuildTakesHistoryBesideTheChangesOfTheStep) {
   Oracle oracle("k INTEGER, x BIGINT, s VARCHAR");
   TestEngine engine(oracle, Stream(oracle), 2);
@@ -310,6 +367,77 @@ TEST(Engine, AStepWithoutLimitsStopsNothing) {
   ASSERT_TRUE(result.ok());
   EXPECT_TRUE(result->stopped.empty());
   EXPECT_EQ(result->changes["pairs"].row_count(), 2500u);
+}
+
+// A stream without duplicates, whose first four columns are its first version.
+Plan Deduplicated(Oracle& oracle, size_t columns) {
+  const rows::Types types(oracle.types().begin(), oracle.types().begin() + columns);
+  Plan plan;
+  size_t top = plan.Add({Source{"t", /*insert_only=*/true}, {}, types, {}});
+  plan.nodes[top].known_types = 4;
+  Deduplicate deduplicate;
+  deduplicate.keys = {0};
+  deduplicate.order = 1;
+  deduplicate.partition = 2;
+  deduplicate.offset = 3;
+  deduplicate.stream = "stream";
+  top = plan.Add({std::move(deduplicate), {top}, types, {}});
+  plan.nodes[top].known_types = 4;
+  plan.Add({Output{"stream", /*gathered=*/false}, {top}, types, {}});
+  return plan;
+}
+
+Plan AllOf(Oracle& oracle, size_t columns, const std::string& name) {
+  const rows::Types types(oracle.types().begin(), oracle.types().begin() + columns);
+  Plan plan;
+  const size_t input = plan.Add({Relation{"stream"}, {}, types, {}});
+  plan.Add({Output{name}, {input}, types, {}});
+  return plan;
+}
+
+TEST(Engine, WidensARelationWhoseStateAndReadersStay) {
+  for (const int workers : {1, 2}) {
+    SCOPED_TRACE(workers);
+    Oracle oracle("k INTEGER, place BIGINT, part INTEGER, number BIGINT, more VARCHAR");
+    TestEngine engine(oracle, Deduplicated(oracle, 4), workers);
+    ASSERT_TRUE(engine.engine().Add(AllOf(oracle, 4, "early"), 5).ok());
+    int64_t step = 0;
+    const auto run = [&](const std::string& rows, size_t columns) {
+      const rows::Types types(oracle.types().begin(), oracle.types().begin() + columns);
+      TestReader reader(oracle.Query("SELECT " + rows), types, workers);
+      StepInput input;
+      input.step = state::Step{++step};
+      input.sources["t"] = &reader;
+      auto result = engine.engine().Step(input);
+      EXPECT_TRUE(result.ok()) << result.error().ToString();
+      return result.ok() ? std::move(*result) : StepResult();
+    };
+    EXPECT_EQ(
+        run("i::INTEGER, i, 0::INTEGER, i FROM range(9) r(i)", 4).changes["early"].row_count(), 9u);
+
+    const Status other = engine.engine().Widen(Stream(oracle));
+    ASSERT_FALSE(other.ok());
+    EXPECT_NE(other.error().message().find("made by other operators"), std::string::npos);
+    ASSERT_TRUE(engine.engine().Widen(Deduplicated(oracle, 5)).ok());
+    EXPECT_EQ(StatsOf(engine.engine(), "deduplicate").state.entries, 9);
+
+    // Three of its rows have keys from before.
+    StepResult wider = run("i::INTEGER, i, 0::INTEGER, 3 + i, 'new' FROM range(6, 11) r(i)", 5);
+    ASSERT_EQ(wider.exclusions["stream"].size(), 3u);
+    EXPECT_EQ(wider.exclusions["stream"][0].offset, 9);
+    const rows::Types known(oracle.types().begin(), oracle.types().begin() + 4);
+    Content content;
+    AddTo(content, wider.changes["early"], known);
+    Content expected;
+    AddTo(expected, oracle.Query("SELECT i::INTEGER, i, 0::INTEGER, 3 + i FROM range(9, 11) r(i)"),
+          known);
+    EXPECT_EQ(content, expected);
+
+    ASSERT_TRUE(engine.engine().Add(AllOf(oracle, 5, "late"), 6).ok());
+    StepResult both = run("20::INTEGER, 20::BIGINT, 0::INTEGER, 20::BIGINT, 'newer'", 5);
+    EXPECT_EQ(both.changes["early"].parts.at(0).rows->ColumnCount(), 4u);
+    EXPECT_EQ(both.changes["late"].parts.at(0).rows->GetValue(4, 0).ToString(), "newer");
+  }
 }
 
 TEST(Engine, RemovesAnOutputAndKeepsWhatOthersNeed) {
