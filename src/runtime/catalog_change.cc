@@ -274,13 +274,21 @@ Result<uint64_t> CatalogChanger::Apply(std::vector<catalog::Change> changes) {
   TRY(CheckReadsNoHalted(changes, *outline));
   const PublishedPtr present = pipeline_.Publishable();
   std::set<size_t> built;
+  // What is built together is fed the same history, and joins at the same step.
+  uint64_t build_generation = 0;
   for (size_t i = 0; i < changes.size(); ++i) {
     auto* create = std::get_if<catalog::Create>(&changes[i]);
     if (create == nullptr || !HoldsRows(create->object) || create->object.halt ||
         create->object.kind() != catalog::Kind::kView ||
         ReadsNothingYet(create->object, *outline, pipeline_.state(), *present->relations))
       continue;
-    create->object.generation = NextGeneration();
+    const auto& view = std::get<catalog::ViewDefinition>(create->object.definition);
+    if (view.history == catalog::ViewDefinition::History::kNone) {
+      create->object.generation = NextGeneration();
+    } else {
+      if (build_generation == 0) build_generation = NextGeneration();
+      create->object.generation = build_generation;
+    }
     built.insert(i);
   }
   Undo undo{log_, pipeline_, {}, {}};
