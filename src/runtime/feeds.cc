@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/coding.h"
+#include "rows/decode_rows.h"
 #include "rows/row_codec.h"
 #include "runtime/tables.h"
 
@@ -276,26 +277,15 @@ std::string EncodeFeedRows(const rows::Batch& change, const rows::Types& types) 
 Result<rows::Batch> DecodeFeedRows(std::string_view bytes, const rows::Types& types) {
   Reader reader(bytes);
   TRY(const uint64_t count, reader.Varint());
-  rows::Batch out;
-  rows::RowDecoder decoder(types);
   std::vector<std::string_view> encoded;
   std::vector<rows::Weight> weights;
-  for (uint64_t done = 0; done < count;) {
-    encoded.clear();
-    weights.clear();
-    for (; done < count && encoded.size() < STANDARD_VECTOR_SIZE; ++done) {
-      TRY(const int64_t weight, reader.Zigzag());
-      TRY(const std::string_view row, reader.Bytes());
-      weights.push_back(weight);
-      encoded.push_back(row);
-    }
-    auto chunk = std::make_shared<duckdb::DataChunk>();
-    chunk->Initialize(duckdb::Allocator::DefaultAllocator(), types);
-    TRY(decoder.Decode(encoded, *chunk, 0));
-    chunk->SetCardinality(encoded.size());
-    out.parts.push_back({std::move(chunk), weights});
+  for (uint64_t done = 0; done < count; ++done) {
+    TRY(const int64_t weight, reader.Zigzag());
+    TRY(const std::string_view row, reader.Bytes());
+    weights.push_back(weight);
+    encoded.push_back(row);
   }
-  return out;
+  return rows::DecodeRows(types, encoded, weights);
 }
 
 }  // namespace millrace::runtime

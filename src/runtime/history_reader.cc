@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "catalog/stream_versions.h"
+#include "rows/decode_rows.h"
 #include "runtime/stream_history.h"
 
 namespace millrace::runtime {
@@ -79,17 +80,7 @@ class ContentSlice final : public HistoryReader {
         encoded.insert(encoded.end(), static_cast<size_t>(weight), row);
       });
     }
-    rows::Batch out;
-    rows::RowDecoder decoder(content.types());
-    for (size_t begin = 0; begin < encoded.size(); begin += STANDARD_VECTOR_SIZE) {
-      const size_t count = std::min<size_t>(STANDARD_VECTOR_SIZE, encoded.size() - begin);
-      auto chunk = std::make_shared<duckdb::DataChunk>();
-      chunk->Initialize(duckdb::Allocator::DefaultAllocator(), content.types());
-      TRY(decoder.Decode(std::span(encoded).subspan(begin, count), *chunk, 0));
-      chunk->SetCardinality(count);
-      out.parts.push_back({std::move(chunk), {}});
-    }
-    return out;
+    return rows::DecodeRows(content.types(), encoded);
   }
 
   const std::shared_ptr<const Relation> relation_;

@@ -1,6 +1,6 @@
 // What happens to the feeds of views that are replaced.
 #include "base/logging.h"
-#include "rows/row_codec.h"
+#include "rows/decode_rows.h"
 #include "runtime/pipeline.h"
 
 namespace millrace::runtime {
@@ -25,28 +25,23 @@ Status Pipeline::FeedDifference(const Relation& before, const Relation& after) {
   const bool same = before.content->types() == types;
   feeds_->Replace(before.internal_name, after.internal_name, step, same);
   if (!same) return Ok();
-  rows::RowDecoder decoder(types);
   rows::Batch difference;
   for (uint32_t part = 0; part < state::ViewTable::kParts; ++part) {
-    std::map<std::string_view, rows::Weight> rows;  // what they name stays while nothing is applied
+    std::map<std::string_view, rows::Weight>
+        changed;  // what they name stays while nothing is applied
     after.content->ScanParts(
-        part, part + 1, [&](std::string_view row, rows::Weight weight) { rows[row] += weight; });
+        part, part + 1, [&](std::string_view row, rows::Weight weight) { changed[row] += weight; });
     before.content->ScanParts(
-        part, part + 1, [&](std::string_view row, rows::Weight weight) { rows[row] -= weight; });
-    std::erase_if(rows, [](const auto& item) { return item.second == 0; });
-    for (auto row = rows.begin(); row != rows.end();) {
-      std::vector<std::string_view> encoded;
-      std::vector<rows::Weight> weights;
-      for (; row != rows.end() && encoded.size() < STANDARD_VECTOR_SIZE; ++row) {
-        encoded.push_back(row->first);
-        weights.push_back(row->second);
-      }
-      auto chunk = std::make_shared<duckdb::DataChunk>();
-      chunk->Initialize(duckdb::Allocator::DefaultAllocator(), types, encoded.size());
-      TRY(decoder.Decode(encoded, *chunk, 0));
-      chunk->SetCardinality(encoded.size());
-      difference.parts.push_back({std::move(chunk), std::move(weights)});
+        part, part + 1, [&](std::string_view row, rows::Weight weight) { changed[row] -= weight; });
+    std::erase_if(changed, [](const auto& item) { return item.second == 0; });
+    std::vector<std::string_view> encoded;
+    std::vector<rows::Weight> weights;
+    for (const auto& [row, weight] : changed) {
+      encoded.push_back(row);
+      weights.push_back(weight);
     }
+    TRY(rows::Batch of_part, rows::DecodeRows(types, encoded, weights));
+    difference.Append(std::move(of_part));
   }
   feeds_->Add(after.internal_name, step, state_.clock, difference, types);
   return Ok();

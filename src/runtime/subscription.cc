@@ -1,7 +1,7 @@
 #include "runtime/subscription.h"
 
 #include "base/clock.h"
-#include "rows/row_codec.h"
+#include "rows/decode_rows.h"
 
 namespace millrace::runtime {
 
@@ -58,7 +58,6 @@ bool Subscription::BeginContent() {
 
 Result<std::optional<FeedEvent>> Subscription::NextOfContent() {
   Content& content = *content_;
-  rows::RowDecoder decoder(types_);
   while (content.position != state::ViewTable::kEnd) {
     std::vector<std::string> encoded;
     std::vector<rows::Weight> weights;
@@ -70,12 +69,8 @@ Result<std::optional<FeedEvent>> Subscription::NextOfContent() {
                                         });
     if (encoded.empty()) continue;
     FeedEvent event{FeedEvent::Kind::kRows, content.step(), {}};
-    auto chunk = std::make_shared<duckdb::DataChunk>();
-    chunk->Initialize(duckdb::Allocator::DefaultAllocator(), types_, encoded.size());
     const std::vector<std::string_view> views(encoded.begin(), encoded.end());
-    TRY(decoder.Decode(views, *chunk, 0));
-    chunk->SetCardinality(encoded.size());
-    event.rows.parts.push_back({std::move(chunk), std::move(weights)});
+    TRY(event.rows, rows::DecodeRows(types_, views, weights));
     return std::optional(std::move(event));
   }
   after_ = content.step();

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "rows/fixed_type.h"
 
 namespace millrace::stream {
 namespace {
@@ -105,41 +106,6 @@ duckdb::hugeint_t ToHugeint(Int128 value) {
 Int128 FromHugeint(duckdb::hugeint_t value) {
   return static_cast<Int128>(
       (static_cast<unsigned __int128>(static_cast<uint64_t>(value.upper)) << 64) | value.lower);
-}
-
-// Calls `visit` with the C++ type that a vector of `type` holds.
-template <typename Visit>
-void WithType(PhysicalType type, Visit&& visit) {
-  switch (type) {
-    case PhysicalType::BOOL:
-      return visit(bool{});
-    case PhysicalType::INT8:
-      return visit(int8_t{});
-    case PhysicalType::INT16:
-      return visit(int16_t{});
-    case PhysicalType::INT32:
-      return visit(int32_t{});
-    case PhysicalType::INT64:
-      return visit(int64_t{});
-    case PhysicalType::UINT8:
-      return visit(uint8_t{});
-    case PhysicalType::UINT16:
-      return visit(uint16_t{});
-    case PhysicalType::UINT32:
-      return visit(uint32_t{});
-    case PhysicalType::UINT64:
-      return visit(uint64_t{});
-    case PhysicalType::INT128:
-      return visit(duckdb::hugeint_t{});
-    case PhysicalType::UINT128:
-      return visit(duckdb::uhugeint_t{});
-    case PhysicalType::FLOAT:
-      return visit(float{});
-    case PhysicalType::DOUBLE:
-      return visit(double{});
-    default:
-      CHECK(false) << "a slot of an unexpected type";
-  }
 }
 
 // SQL order; NaN is the greatest. Values that are equal and differ (0.0 and -0.0) are ordered by
@@ -301,7 +267,7 @@ void CellLayout::Accumulate(size_t index, const rows::Batch::Part& part, const u
     }
     return;
   }
-  WithType(slot.type, [&](auto example) {
+  rows::WithFixedType(slot.type, [&](auto example) {
     using T = decltype(example);
     const T* values = duckdb::UnifiedVectorFormat::GetData<T>(format);
     for (size_t row = 0; row < count; ++row) {
@@ -327,7 +293,7 @@ void CellLayout::AccumulateRow(size_t index, const rows::Batch::Part& part, size
   duckdb::UnifiedVectorFormat format;
   part.rows->data[*slot.argument].ToUnifiedFormat(part.rows->size(), format);
   const auto from = format.sel->get_index(row);
-  WithType(slot.type, [&](auto example) {
+  rows::WithFixedType(slot.type, [&](auto example) {
     using T = decltype(example);
     const T value = duckdb::UnifiedVectorFormat::GetData<T>(format)[from];
     const bool inside = AddValue(slot.kind, at, value, weight);
@@ -363,7 +329,7 @@ void CellLayout::Merge(std::byte* cell, const std::byte* delta) const {
       case Slot::Kind::kMin:
       case Slot::Kind::kMax:
         if (more == 0) break;
-        WithType(slot.type, [&](auto example) {
+        rows::WithFixedType(slot.type, [&](auto example) {
           using T = decltype(example);
           TakeExtreme(slot.kind, at + kValueAt, Load<T>(from + kValueAt), count == 0);
         });
@@ -430,7 +396,7 @@ std::optional<std::string> CellLayout::Finish(const SlotResult& result, const st
     return std::nullopt;
   }
   if (result.kind == SlotResult::Kind::kExtreme) {
-    WithType(slot.type, [&](auto example) {
+    rows::WithFixedType(slot.type, [&](auto example) {
       using T = decltype(example);
       duckdb::FlatVector::GetData<T>(out)[at] = Load<T>(from + kValueAt);
     });

@@ -9,6 +9,7 @@
 #include "duckdb/planner/expression/bound_conjunction_expression.hpp"
 #include "duckdb/planner/expression/bound_constant_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
+#include "rows/fixed_type.h"
 #include "stream/pre_aggregate.h"
 
 namespace millrace::stream {
@@ -60,33 +61,6 @@ bool IsNumber(PhysicalType type) {
   }
 }
 
-// Calls `visit` with the C++ type of a number's vector.
-template <typename Visit>
-void WithNumber(PhysicalType type, Visit&& visit) {
-  switch (type) {
-    case PhysicalType::BOOL:
-      return visit(bool{});
-    case PhysicalType::INT8:
-      return visit(int8_t{});
-    case PhysicalType::INT16:
-      return visit(int16_t{});
-    case PhysicalType::INT32:
-      return visit(int32_t{});
-    case PhysicalType::INT64:
-      return visit(int64_t{});
-    case PhysicalType::UINT8:
-      return visit(uint8_t{});
-    case PhysicalType::UINT16:
-      return visit(uint16_t{});
-    case PhysicalType::UINT32:
-      return visit(uint32_t{});
-    case PhysicalType::UINT64:
-      return visit(uint64_t{});
-    default:
-      CHECK(false) << "no number";
-  }
-}
-
 // Where the search for a number begins.
 size_t PlaceOf(int64_t value, size_t table_size) {
   return static_cast<size_t>((static_cast<uint64_t>(value) * 0x9E3779B97F4A7C15u) >>
@@ -125,7 +99,7 @@ size_t KeyDispatch::AddSlot(const duckdb::Value& constant) {
   if (slots_[0] != kNone) return slots_[0];
   batches_.emplace_back();
   if (batches_.size() * 4 > numbers_.size()) GrowNumbers();
-  WithNumber(types_[column_].InternalType(), [&](auto example) {
+  rows::WithFixedType(types_[column_].InternalType(), [&](auto example) {
     const auto value =
         static_cast<int64_t>(duckdb::FlatVector::GetData<decltype(example)>(row.data[0])[0]);
     size_t place = PlaceOf(value, numbers_.size());
@@ -157,7 +131,7 @@ uint32_t KeyDispatch::SlotOfNumber(int64_t value) const {
 void KeyDispatch::FindNumbers(duckdb::Vector& column, size_t count) {
   duckdb::UnifiedVectorFormat format;
   column.ToUnifiedFormat(count, format);
-  WithNumber(types_[column_].InternalType(), [&](auto example) {
+  rows::WithFixedType(types_[column_].InternalType(), [&](auto example) {
     const auto* values = duckdb::UnifiedVectorFormat::GetData<decltype(example)>(format);
     const bool all_valid = format.validity.AllValid();
     for (size_t row = 0; row < count; ++row) {
