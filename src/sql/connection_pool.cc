@@ -26,7 +26,7 @@ void PooledConnection::KeepPrepared(const std::string& key,
 
 ConnectionPool::Lease::~Lease() {
   if (!connection_) return;
-  if (connection_->broken()) {
+  if (connection_->broken() || connection_->context().met_defect) {
     // What is left of the call ends here, while its snapshot still lives.
     connection_.reset();
     return;

@@ -62,6 +62,7 @@ Result<duckdb::unique_ptr<duckdb::SQLStatement>> ParseSelect(const std::string& 
 
 Error FromCall(const duckdb::ErrorData& error, const Place& place, QueryContext& context) {
   if (std::optional<Error> scan_error = context.TakeScanError()) return *std::move(scan_error);
+  context.met_defect = context.met_defect || IsDefect(error);
   return FromDuckDb(error, place, context.unknown_relation, context.RelationNames());
 }
 

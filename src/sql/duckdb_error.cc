@@ -125,9 +125,6 @@ Meaning MeaningOf(const duckdb::ErrorData& error) {
     case ExceptionType::HTTP:
     case ExceptionType::NETWORK:
       return {Code::kIo, ""};
-    case ExceptionType::INTERNAL:
-    case ExceptionType::FATAL:
-      return {Code::kInternal, ""};
     default:
       return {Code::kInvalidArgument, ""};
   }
@@ -158,6 +155,10 @@ std::string HintOf(const duckdb::ErrorData& error, const std::string& name) {
 
 }  // namespace
 
+bool IsDefect(const duckdb::ErrorData& error) {
+  return error.Type() == ExceptionType::INTERNAL || error.Type() == ExceptionType::FATAL;
+}
+
 Place Place::Of(const Origin& origin, std::string_view inner) {
   size_t begin = origin.text.find(inner, origin.begin);
   size_t prefix = 0;
@@ -187,6 +188,13 @@ Error FromDuckDb(const duckdb::ErrorData& given, const Place& place,
     return FromDuckDb(duckdb::ErrorData(given.RawMessage()), place, unknown_relation, relations);
   }
   const duckdb::ErrorData& error = given;
+  if (IsDefect(error)) {
+    // A note for DuckDB's makers and a stack trace may follow the first line.
+    const std::string& text = error.RawMessage();
+    return Error(Code::kInternal, "DuckDB met a defect of its own: {}",
+                 text.substr(0, text.find('\n')))
+        .Hint("another form of the statement may work");
+  }
   if (IsMissingRelation(error) && !unknown_relation.empty()) {
     return place.Mark(Error(Code::kNotFound, "relation {} does not exist", Quoted(unknown_relation))
                           .SqlState("42P01")

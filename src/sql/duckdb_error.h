@@ -40,6 +40,9 @@ struct Place {
 Error FromDuckDb(const duckdb::ErrorData& error, const Place& place,
                  const std::string& unknown_relation, const std::vector<std::string>& relations);
 
+// An assertion of DuckDB's own failed: nothing is said of what its connection holds then.
+bool IsDefect(const duckdb::ErrorData& error);
+
 // Runs `call`, which may throw DuckDB's exceptions; `convert` makes an Error of them.
 template <typename Call, typename Convert>
 auto Guard(Call&& call, Convert&& convert) -> std::invoke_result_t<Call> {

@@ -48,6 +48,7 @@ void Configure(duckdb::DBConfig& config, Purpose purpose, const DatabaseOptions&
   config.SetOptionByName("autoload_known_extensions", duckdb::Value::BOOLEAN(false));
   config.SetOptionByName("allow_community_extensions", duckdb::Value::BOOLEAN(false));
   config.SetOptionByName("default_collation", duckdb::Value(""));
+  config.SetOptionByName("disable_database_invalidation", duckdb::Value::BOOLEAN(true));
   // COMMON_SUBPLAN of DuckDB 1.5.1 to 1.5.6 takes two parts of a UNION ALL for equal although they
   // keep different columns of one join, and answers wrongly: duckdb/duckdb#25819.
   config.options.disabled_optimizers = purpose == Purpose::kCircuits

@@ -6,6 +6,11 @@
 //              circuit, one thread, no bound on memory of its own (the engine has one)
 //   kQueries   answers queries: all rules, bounded threads and memory
 //
+// A defect that DuckDB meets in itself (a failed assertion, its INTERNAL error) would have it
+// refuse all statements from then on, to keep a file of data from harm. There is no data in these,
+// and everybody's queries and writes go through them: they go on, and only the connection that met
+// the defect is given up (QueryContext::met_defect).
+//
 // Both: files only below the allowed folders, no extension is installed or loaded, time zone UTC,
 // binary collation. The configuration of kQueries is locked; kCircuits runs no statement of a user,
 // and the engine fixes settings of its connections. Thread-safe.

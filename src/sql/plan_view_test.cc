@@ -428,6 +428,15 @@ TEST_F(PlanViewTest, GivesExpressionsThatRunOnAnotherConnection) {
   EXPECT_EQ(out.GetValue(4, 0).ToString(), "bnnb");
 }
 
+TEST_F(PlanViewTest, PlansOnAfterADefectOfDuckDb) {
+  duckdb::Connection worker(database_->duckdb());
+  EXPECT_THROW(worker.context->RunFunctionInTransaction(
+                   [] { throw duckdb::FatalException("a failed assertion"); }),
+               duckdb::FatalException);
+  MustPlan("SELECT country, count(*) FROM sales GROUP BY country");
+  EXPECT_FALSE(worker.Query("SELECT 1")->HasError());
+}
+
 TEST_F(PlanViewTest, PlansFromSeveralThreadsAtOnce) {
   std::vector<std::thread> threads;
   std::atomic<int> planned = 0;

@@ -81,6 +81,7 @@ void QueryContext::Clear() {
   row_numbers = false;
   reads.clear();
   unknown_relation.clear();
+  met_defect = false;
   session_form = SessionForm::kWindowFunctions;
   session_refused = false;
   TakeScanError();

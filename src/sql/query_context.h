@@ -54,6 +54,7 @@ class QueryContext final : public duckdb::ClientContextState {
 
   std::set<std::string> reads;  // relations that the text names itself, by the names of the catalog
   std::string unknown_relation;  // the last name that was not found
+  bool met_defect = false;       // DuckDB found a defect of its own: the connection's last call
 
   SessionForm session_form = SessionForm::kWindowFunctions;
   bool session_refused = false;  // a session() is none that kPlannerCalls can express

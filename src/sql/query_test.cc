@@ -162,6 +162,27 @@ TEST_F(QueryTest, GivesTheSnapshotsOwnErrorWhenAScanFails) {
   EXPECT_EQ(result.error().message(), "segment 7: crc mismatch");
 }
 
+TEST_F(QueryTest, KeepsADefectOfDuckDbToTheQueryThatMeetsIt) {
+  MustRun("SELECT who FROM notes");
+  snapshot_->duckdb_breaks = true;
+  const auto broken = Run("SELECT who FROM notes");
+  ASSERT_FALSE(broken.ok());
+  EXPECT_EQ(broken.error().code(), Code::kInternal);
+  EXPECT_THAT(broken.error().message(), HasSubstr("DuckDB"));
+  EXPECT_THAT(broken.error().message(), HasSubstr("Vector::Reference of another type"));
+  EXPECT_THAT(broken.error().hint(), HasSubstr("another form"));
+
+  snapshot_->duckdb_breaks = false;
+  EXPECT_THAT(MustRun("SELECT who FROM notes WHERE n = 2"), ElementsAre("bob"));
+  EXPECT_THAT(MustRun("SELECT who FROM notes"), UnorderedElementsAre("anna", "bob", "NULL"));
+  WriteStatement insert;
+  insert.what = WriteStatement::What::kInsert;
+  insert.target = "notes";
+  insert.text = "INSERT INTO notes VALUES ('carl', 4)";
+  const auto written = database_->EvaluateWrite(snapshot_, insert, {}, {});
+  EXPECT_TRUE(written.ok()) << written.error().ToString();
+}
+
 TEST_F(QueryTest, LeavesNoStateOfOneCallToTheNext) {
   EXPECT_FALSE(Run("SELECT * FROM nothing_here").ok());
   const auto result = Run("SELECT * FROM 'missing.csv'");

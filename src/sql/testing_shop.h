@@ -113,6 +113,7 @@ class FakeSnapshot final : public Snapshot {
     equalities_seen.insert(equalities_seen.end(), equalities.begin(), equalities.end());
     scans_started++;
     if (!scan_error.empty()) return Error(Code::kCorruption, "{}", scan_error);
+    if (duckdb_breaks) throw duckdb::InternalException("Vector::Reference of another type");
     return std::unique_ptr<RelationScan>(
         std::make_unique<MemoryScan>(rows[rows::LowerName(name)], columns, endless, scans_alive));
   }
@@ -123,6 +124,7 @@ class FakeSnapshot final : public Snapshot {
       rows;              // by lower-case name
   bool endless = false;  // scans give their rows again and again
   std::string scan_error;
+  bool duckdb_breaks = false;  // DuckDB finds a defect of its own while it runs a query
   mutable std::vector<Equality> equalities_seen;
   mutable std::atomic<int> scans_started = 0;
   std::shared_ptr<std::atomic<int>> scans_alive = std::make_shared<std::atomic<int>>(0);
