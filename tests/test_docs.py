@@ -23,7 +23,7 @@ def test_the_readmes_tour(make_node):
     for command in indented_commands(tour):
         if " run " in command:
             continue  # that is the node above
-        command = command.replace("http://127.0.0.1:8080", node.url).replace("build/release/bin/millrace", str(BINARY))
+        command = command.replace("http://127.0.0.1:8080", node.url).replace("127.0.0.1:9092", node.kafka).replace("build/release/bin/millrace", str(BINARY))
         if " plan " in command:
             command += f" --data {node.data}"
         done = subprocess.run(["bash", "-ec", command.replace("curl ", "curl -sS --fail-with-body ")], cwd=ROOT, capture_output=True, text=True,
@@ -62,6 +62,19 @@ def test_the_commands_of_the_http_manual(make_node):
         # head closes the pipe on zstd, which is none of ours.
         assert done.returncode in (0, 141), (block, done.stdout, done.stderr)
         assert '{"error"' not in done.stdout, (block, done.stdout)
+    node.stop()
+
+
+def test_the_commands_of_the_kafka_manual(make_node):
+    node = make_node(SHOP)
+    node.start()
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "kafka.md").read_text(), re.S)
+    assert blocks
+    for block in blocks:
+        done = subprocess.run(["bash", "-eo", "pipefail", "-c", block.replace("127.0.0.1:9092", node.kafka)], cwd=ROOT, capture_output=True,
+                              text=True, timeout=120)
+        assert done.returncode == 0, (block, done.stdout, done.stderr)
+        assert 'topic "order_lines" with 4 partitions' in done.stdout and '"invoice": "900002"' in done.stdout
     node.stop()
 
 

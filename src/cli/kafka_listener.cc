@@ -37,7 +37,7 @@ Result<std::unique_ptr<KafkaListener>> KafkaListener::Start(const Settings& sett
   std::unique_ptr<KafkaListener> made(new KafkaListener);
   TRY(const std::string cluster_id, ClusterId(data_directory));
   made->backend_ = std::make_unique<kafka::NodeBackend>(node, cluster_id);
-  TRY(made->coordinators_, kafka::Coordinators::Open(node.log()));
+  TRY(made->coordinators_, kafka::Coordinators::Open(*made->backend_));
   // Topics that went while the listener was off.
   made->coordinators_->groups().DropOffsets(
       [&](const std::string& topic) { return !made->backend_->FindTopic(topic); });

@@ -2,31 +2,24 @@
 
 #include <random>
 
+#include "kafka_groups/steady_clock.h"
+
 namespace millrace::kafka {
 
 namespace {
 
 constexpr std::chrono::milliseconds kTick{100};
 
-// Goes on evenly whatever is done to the machine's clock.
-class SteadyClock final : public Clock {
- public:
-  Micros Now() const override {
-    return {std::chrono::duration_cast<std::chrono::microseconds>(
-                std::chrono::steady_clock::now().time_since_epoch())
-                .count()};
-  }
-};
-
 const Clock& Timers() {
-  static const SteadyClock clock;
+  static const kafka_groups::SteadyClock clock;
   return clock;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Coordinators>> Coordinators::Open(log::Log& log) {
-  std::unique_ptr<Coordinators> made(new Coordinators);
+Result<std::unique_ptr<Coordinators>> Coordinators::Open(Backend& backend) {
+  std::unique_ptr<Coordinators> made(new Coordinators(backend));
+  log::Log& log = backend.log();
   TRY(made->group_storage_,
       kafka_groups::LogStorage::Open(log, kafka_groups::kConsumerOffsetsTopic));
   kafka_groups::GroupOptions options;
@@ -35,6 +28,15 @@ Result<std::unique_ptr<Coordinators>> Coordinators::Open(log::Log& log) {
   std::random_device random;
   options.seed = (uint64_t{random()} << 32) | random();
   TRY(made->groups_, kafka_groups::GroupCoordinator::Open(options, *made->group_storage_));
+  TRY(made->transaction_storage_,
+      kafka_groups::LogStorage::Open(log, kafka_groups::kTransactionStateTopic));
+  made->participants_ =
+      std::make_unique<kafka_groups::GroupsAndPartitions>(*made->groups_, made->markers_);
+  kafka_groups::TransactionOptions transactions;
+  transactions.clock = &Clock::System();
+  transactions.timers = &Timers();
+  TRY(made->transactions_, kafka_groups::TransactionCoordinator::Open(
+                               transactions, *made->transaction_storage_, *made->participants_));
   made->ticker_ = std::thread([raw = made.get()] { raw->Run(); });
   return made;
 }
@@ -50,13 +52,17 @@ Coordinators::~Coordinators() {
   ticker_.join();
 }
 
-void Coordinators::Shutdown() { groups_->Shutdown(); }
+void Coordinators::Shutdown() {
+  transactions_->Shutdown();
+  groups_->Shutdown();
+}
 
 void Coordinators::Run() {
   std::unique_lock lock(mutex_);
   while (!wake_.wait_for(lock, kTick, [this] { return stopping_; })) {
     lock.unlock();
     groups_->Tick();
+    transactions_->Tick();
     lock.lock();
   }
 }

@@ -8,28 +8,36 @@
 #include <thread>
 
 #include "base/result.h"
+#include "kafka/backend.h"
+#include "kafka/markers.h"
 #include "kafka_groups/group_coordinator.h"
 #include "kafka_groups/log_storage.h"
-#include "log/log.h"
+#include "kafka_groups/participants.h"
+#include "kafka_groups/transaction_coordinator.h"
 
 namespace millrace::kafka {
 
 class Coordinators {
  public:
-  // Reads their topics. The log must outlive it.
-  static Result<std::unique_ptr<Coordinators>> Open(log::Log& log);
+  // Reads their topics. The backend must outlive it, and its log must be closed before it goes.
+  static Result<std::unique_ptr<Coordinators>> Open(Backend& backend);
   ~Coordinators();
 
   kafka_groups::GroupCoordinator& groups() { return *groups_; }
+  kafka_groups::TransactionCoordinator& transactions() { return *transactions_; }
   // Answers whoever waits for other members, and from now on everybody.
   void Shutdown();
 
  private:
-  Coordinators() = default;
+  explicit Coordinators(Backend& backend) : markers_(backend) {}
   void Run();
 
   std::unique_ptr<kafka_groups::LogStorage> group_storage_;
   std::unique_ptr<kafka_groups::GroupCoordinator> groups_;
+  Markers markers_;
+  std::unique_ptr<kafka_groups::LogStorage> transaction_storage_;
+  std::unique_ptr<kafka_groups::GroupsAndPartitions> participants_;
+  std::unique_ptr<kafka_groups::TransactionCoordinator> transactions_;
 
   std::mutex mutex_;
   std::condition_variable wake_;

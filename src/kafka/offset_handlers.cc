@@ -53,16 +53,8 @@ asio::awaitable<OffsetCommitResponse> CommitOffsets(Service& service, const Requ
     errors = std::move(*committed);
   }
   OffsetCommitResponse response;
-  size_t next = 0;
-  for (size_t i = 0; i < message.topics.size(); ++i) {
-    auto& topic = response.topics.emplace_back();
-    topic.name = message.topics[i].name;
-    for (size_t j = 0; j < message.topics[i].partitions.size(); ++j) {
-      topic.partitions.push_back(
-          {message.topics[i].partitions[j].partition_index,
-           offsets.is_known[i][j] ? errors[next++] : ErrorCode::kUnknownTopicOrPartition});
-    }
-  }
+  response.topics = CommitAnswer<OffsetCommitResponse::OffsetCommitResponseTopic>(message.topics,
+                                                                                  offsets, errors);
   co_return response;
 }
 

@@ -43,4 +43,22 @@ OffsetsToCommit OffsetsOf(const Backend& backend, const Topics& topics) {
   return out;
 }
 
+// What the coordinator said, put back to the partitions of the request.
+template <typename TopicOut, typename Topics>
+std::vector<TopicOut> CommitAnswer(const Topics& topics, const OffsetsToCommit& offsets,
+                                   const kafka_groups::PartitionErrors& errors) {
+  std::vector<TopicOut> out;
+  size_t next = 0;
+  for (size_t i = 0; i < topics.size(); ++i) {
+    TopicOut& topic = out.emplace_back();
+    topic.name = topics[i].name;
+    for (size_t j = 0; j < topics[i].partitions.size(); ++j) {
+      topic.partitions.push_back(
+          {topics[i].partitions[j].partition_index,
+           offsets.is_known[i][j] ? errors[next++] : ErrorCode::kUnknownTopicOrPartition});
+    }
+  }
+  return out;
+}
+
 }  // namespace millrace::kafka

@@ -8,6 +8,7 @@
 #include "kafka/offset_handlers.h"
 #include "kafka/produce.h"
 #include "kafka/topic_handlers.h"
+#include "kafka/transaction_handlers.h"
 
 namespace millrace::kafka {
 
@@ -194,6 +195,42 @@ asio::awaitable<Status> Service::HandleGroups(const Request& request, Reply& rep
       status = co_await Awaited<OffsetDeleteRequest>(
           request, reply,
           [&](OffsetDeleteRequest& message) { return DeleteOffsets(*this, request, message); });
+      break;
+    default:
+      status = co_await HandleTransactions(request, reply);
+  }
+  co_return status;
+}
+
+asio::awaitable<Status> Service::HandleTransactions(const Request& request, Reply& reply) {
+  Status status;
+  switch (request.api->key) {
+    case ApiKey::kInitProducerId:
+      status = co_await Awaited<InitProducerIdRequest>(
+          request, reply,
+          [&](InitProducerIdRequest& message) { return InitProducerId(*this, request, message); });
+      break;
+    case ApiKey::kAddPartitionsToTxn:
+      status = co_await Awaited<AddPartitionsToTxnRequest>(
+          request, reply, [&](AddPartitionsToTxnRequest& message) {
+            return AddPartitionsToTxn(*this, request, message);
+          });
+      break;
+    case ApiKey::kAddOffsetsToTxn:
+      status = co_await Awaited<AddOffsetsToTxnRequest>(
+          request, reply, [&](AddOffsetsToTxnRequest& message) {
+            return AddOffsetsToTxn(*this, request, message);
+          });
+      break;
+    case ApiKey::kEndTxn:
+      status = co_await Awaited<EndTxnRequest>(
+          request, reply, [&](EndTxnRequest& message) { return EndTxn(*this, request, message); });
+      break;
+    case ApiKey::kTxnOffsetCommit:
+      status = co_await Awaited<TxnOffsetCommitRequest>(
+          request, reply, [&](TxnOffsetCommitRequest& message) {
+            return TxnOffsetCommit(*this, request, message);
+          });
       break;
     default:
       status = Error(Code::kNotSupported, "{} is not served", request.api->name);

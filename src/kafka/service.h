@@ -56,6 +56,7 @@ class Service {
   const Backend& backend() const { return backend_; }
   FetchWaiters& waiters() { return waiters_; }
   kafka_groups::GroupCoordinator& groups() { return coordinators_.groups(); }
+  kafka_groups::TransactionCoordinator& transactions() { return coordinators_.transactions(); }
 
   using Done = std::function<void(const std::shared_ptr<Reply>&)>;
   // Handles one request up to its reply, or, of a Produce, until its batches are queued: `done` is
@@ -79,6 +80,7 @@ class Service {
 
   asio::awaitable<Status> Metadata(const Request& request, Reply& reply);
   asio::awaitable<Status> HandleGroups(const Request& request, Reply& reply);
+  asio::awaitable<Status> HandleTransactions(const Request& request, Reply& reply);
 
   const ServiceOptions options_;
   std::atomic<std::shared_ptr<const Advertised>> advertised_;

@@ -101,11 +101,72 @@ public class KafkaClient {
     }
   }
 
+  // Two transactions that commit around one that aborts, over two topics; then a job that reads one topic and writes the other, whose
+  // offsets are part of its transactions.
+  static void transactions() throws Exception {
+    try (var producer = producer("transactional.id", "java-tx")) {
+      producer.initTransactions();
+      for (int round = 0; round < 3; ++round) {
+        producer.beginTransaction();
+        for (int i = 0; i < 10; ++i) {
+          producer.send(new ProducerRecord<>("lines", "round " + round + " line " + i));
+          producer.send(new ProducerRecord<>("clicks", "k" + i, "{\"user_id\": " + i + ", \"product\": \"round" + round + "\", \"price\": 1}"));
+        }
+        producer.flush();
+        if (round == 1) producer.abortTransaction(); else producer.commitTransaction();
+      }
+    }
+    try (var committed = consumer("committed", "isolation.level", "read_committed"); var all = consumer("all")) {
+      committed.subscribe(List.of("lines"));
+      var got = take(committed, 20);
+      check(got.size() == 20 && got.stream().noneMatch(r -> r.value().startsWith("round 1")), got.size());
+      all.subscribe(List.of("lines"));
+      check(take(all, 30).size() == 30, "an uncommitted reader sees everything");
+    }
+    try (var reader = consumer("copies", "isolation.level", "read_committed"); var writer = producer("transactional.id", "java-copy")) {
+      writer.initTransactions();
+      reader.subscribe(List.of("lines"));
+      int copied = 0;
+      for (int round = 0; copied < 20; ++round) {
+        var batch = reader.poll(Duration.ofMillis(500));
+        if (batch.isEmpty()) continue;
+        writer.beginTransaction();
+        Map<TopicPartition, OffsetAndMetadata> next = new HashMap<>();
+        for (var record : batch) {
+          writer.send(new ProducerRecord<>("copied", record.value()));
+          next.put(new TopicPartition(record.topic(), record.partition()), new OffsetAndMetadata(record.offset() + 1));
+        }
+        writer.sendOffsetsToTransaction(next, reader.groupMetadata());
+        writer.commitTransaction();
+        copied += batch.count();
+      }
+    }
+    try (var reader = consumer("of-copies", "isolation.level", "read_committed")) {
+      reader.subscribe(List.of("copied"));
+      check(take(reader, 20).size() == 20, "each committed line was copied once");
+      check(reader.poll(Duration.ofMillis(500)).isEmpty(), "and nothing else");
+    }
+    // A second producer of the same id fences the first.
+    try (var first = producer("transactional.id", "java-fenced"); var second = producer("transactional.id", "java-fenced")) {
+      first.initTransactions();
+      first.beginTransaction();
+      first.send(new ProducerRecord<>("lines", "of the one that is fenced")).get();
+      second.initTransactions();
+      try {
+        first.commitTransaction();
+        check(false, "the first producer should be fenced");
+      } catch (KafkaException e) {
+        // ProducerFencedException, or InvalidProducerEpochException: it depends on the client.
+      }
+    }
+  }
+
   public static void main(String[] arguments) throws Exception {
     bootstrap = arguments[0];
     switch (arguments[1]) {
       case "round-trip" -> roundTrip();
       case "admin" -> admin();
+      case "transactions" -> transactions();
       default -> throw new IllegalArgumentException(arguments[1]);
     }
     System.out.println("done");
