@@ -12,10 +12,12 @@ constexpr uint32_t kParts = state::ViewTable::kParts;
 
 bool Complete(const BuildInput::Range& range) { return range.next >= range.end; }
 
+// Of a content of few rows most parts are empty: as many as have that many rows, rounded up.
 HistorySlice SliceOfContent(const BuildInput& input, int64_t rows) {
   HistorySlice slice;
-  const int64_t rows_per_part = std::max<int64_t>(input.rows / kParts, 1);
-  const int64_t wanted = std::clamp<int64_t>(rows / rows_per_part, 1, kParts);
+  const int64_t total = std::max<int64_t>(input.rows, 1);
+  const int64_t wanted =
+      rows >= total ? kParts : std::max<int64_t>((rows * kParts + total - 1) / total, 1);
   slice.parts = std::min<uint32_t>(input.parts + static_cast<uint32_t>(wanted), kParts);
   return slice;
 }

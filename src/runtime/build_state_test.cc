@@ -52,6 +52,22 @@ TEST(BuildState, TakesAboutAsManyRowsAsAskedFor) {
   EXPECT_EQ(slice->ends[1].second.value, 7);
 }
 
+// A part in which no row is would cost a step like any other, and look like no progress.
+TEST(BuildState, TakesNoMoreSlicesOfAContentThanItHasRows) {
+  for (const int64_t rows : {1, 3, 50, 1000, 1024, 1025, 5000}) {
+    BuildState build;
+    build.inputs["t#1"].content = true;
+    build.inputs["t#1"].rows = rows;
+    int64_t slices = 0;
+    for (; const auto slice = NextSlice(9, build, 1); ++slices) {
+      const double before = build.fraction();
+      ASSERT_TRUE(TakeSlice(*slice, build).ok());
+      EXPECT_GT(build.fraction(), before) << rows;
+    }
+    EXPECT_LE(slices, rows);
+  }
+}
+
 TEST(BuildState, OfNothingIsComplete) {
   const BuildState build;
   EXPECT_TRUE(build.complete());

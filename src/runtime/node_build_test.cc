@@ -95,7 +95,7 @@ TEST_F(NodeBuildTest, OtherViewsMoveWhileOneIsBuilt) {
 }
 
 TEST_F(NodeBuildTest, GoesOnAfterKillsWhereItWas) {
-  Start(10);
+  Start(5);
   Fill();
   Do(kView);
   Random random(SeedOf(11));
@@ -114,7 +114,7 @@ TEST_F(NodeBuildTest, GoesOnAfterKillsWhereItWas) {
     Do(fmt::format("INSERT OR REPLACE INTO names VALUES ({}, 'life {}')", random.Below(45), life));
     std::this_thread::sleep_for(milliseconds(random.Below(20)));
     Kill();
-    Start(10);
+    Start(5);
   }
   EXPECT_GT(resumed, 2);
   Await("late", "running");
