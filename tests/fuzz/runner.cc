@@ -2,13 +2,18 @@
 
 #include <algorithm>
 #include <regex>
+#include <thread>
 
+#include "base/clock.h"
 #include "base/logging.h"
 
 namespace millrace::fuzz {
 namespace {
 
 constexpr auto kTimeout = std::chrono::seconds(20);  // of a statement: far more than any needs
+// A view whose building gets no further for so long stands still.
+constexpr auto kStandstill = std::chrono::seconds(60);
+constexpr auto kLook = std::chrono::milliseconds(20);
 
 // DuckDB throws where one of its functions made a text that is not UTF-8.
 std::string Text(const duckdb::DataChunk& chunk, size_t column, size_t row) {
@@ -125,7 +130,9 @@ std::optional<Failure> Runner::Execute(const Step& step, Counts& counts) {
       ++counts.views;
     }
     counts.coverage.Add(step.constructs);
-    return std::nullopt;
+    // One of the notices may be that the view is still being built.
+    const bool noticed = step.kind == Step::Kind::kCreateView && !result->notices.empty();
+    return noticed ? AwaitView(step.view) : std::nullopt;
   }
   const Code code = result.error().code();
   const bool refused = code == Code::kNotSupported || code == Code::kInvalidArgument ||
@@ -144,6 +151,27 @@ std::optional<Failure> Runner::Execute(const Step& step, Counts& counts) {
     return std::nullopt;
   }
   return ErrorIn(sql, result.error());
+}
+
+// CREATE gives up waiting after its time; how long a view is built is the machine's affair, as long
+// as it gets on.
+std::optional<Failure> Runner::AwaitView(const std::string& name) {
+  const std::string progress =
+      "SELECT progress FROM millrace.views WHERE name = '" + name + "' AND progress IS NOT NULL";
+  std::vector<std::string> last;
+  for (auto since = Tick(); Tick() - since < kStandstill;) {
+    const auto state = node_->Execute(progress, {});
+    if (!state.ok()) return ErrorIn(name, state.error());
+    std::vector<std::string> now = Lines(*state->rows);
+    if (now.empty()) return std::nullopt;
+    if (now != last) {
+      last = std::move(now);
+      since = Tick();
+    }
+    std::this_thread::sleep_for(kLook);
+  }
+  return Failure{Failure::Kind::kError, "the building of " + name + " stands still", "",
+                 "a building stands still"};
 }
 
 std::optional<Failure> Runner::Check(Counts& counts) {

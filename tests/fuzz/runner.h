@@ -51,6 +51,7 @@ class Runner {
   std::optional<Failure> RunSteps(const Case& made, Counts& counts);
   void End(Step::Kind how, Counts& counts);
   std::optional<Failure> Execute(const Step& step, Counts& counts);
+  std::optional<Failure> AwaitView(const std::string& name);
   std::optional<Failure> Check(Counts& counts);
   std::optional<Failure> Compare(const std::string& name, const View& view, Counts& counts);
   std::optional<Failure> Clean(const Case& made);
