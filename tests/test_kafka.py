@@ -275,6 +275,9 @@ def test_requests_that_are_malformed_too_large_or_unknown_end_their_connection_a
         api, version = choose.choice([0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 23, 32, 42, 47, 60]), choose.randrange(0, 9)
         exchange_quickly(node, header(api, version) + choose.randbytes(choose.randrange(0, 60)))
     assert 'topic "clicks"' in kcat(node, "-L")
+    metrics = node.request("GET", "/metrics")[2].decode()
+    counted = {line.split()[0]: float(line.split()[1]) for line in metrics.splitlines() if line.startswith("kafka_")}
+    assert counted["kafka_malformed_total"] >= 5 and counted["kafka_requests_total"] >= 3 and counted["kafka_connections"] >= 0
 
 
 def exchange_quickly(node, request):

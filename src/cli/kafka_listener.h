@@ -5,8 +5,9 @@
 #include <string>
 
 #include "base/result.h"
+#include "cli/kafka_backend.h"
 #include "cli/settings.h"
-#include "kafka/node_backend.h"
+#include "kafka/coordinators.h"
 #include "kafka/server.h"
 
 namespace millrace::cli {
@@ -29,7 +30,7 @@ class KafkaListener {
  private:
   KafkaListener() = default;
 
-  std::unique_ptr<kafka::NodeBackend> backend_;
+  std::unique_ptr<KafkaBackend> backend_;
   std::unique_ptr<kafka::Coordinators> coordinators_;
   std::unique_ptr<kafka::Service> service_;
   std::unique_ptr<kafka::Server> server_;

@@ -87,6 +87,7 @@ Status Run(const RunOptions& options) {
     std::fputs(PlanText(plan, project.folder, /*done=*/true).c_str(), stdout);
     std::fflush(stdout);
     TRY(kafka, KafkaListener::Start(settings, node_options.data_directory, *node));
+    if (kafka != nullptr) backend.SetOtherMetrics([&kafka] { return kafka->Metrics(); });
     service.SetBackend(&backend);
     const std::string address = server == nullptr ? "" : net::ToString(server->address());
     if (!address.empty()) TRY(Files::System().Replace(address_file, address));

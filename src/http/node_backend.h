@@ -1,6 +1,9 @@
 // The routes' backend over a running node.
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include "http/backend.h"
 
 namespace millrace::http {
@@ -41,10 +44,17 @@ class NodeBackend final : public Backend {
   int64_t visible_step() const override { return node_.visible_step(); }
   std::vector<runtime::LedgerLine> Ledger() const override { return node_.Ledger(); }
   Status CheckBooks() const override { return node_.CheckBooks(); }
-  std::string Metrics() const override { return node_.Metrics(); }
+  std::string Metrics() const override {
+    return node_.Metrics() + (other_metrics_ ? other_metrics_() : std::string());
+  }
+  // Of the node's other listeners: Prometheus text behind the node's. Before the first request.
+  void SetOtherMetrics(std::function<std::string()> metrics) {
+    other_metrics_ = std::move(metrics);
+  }
 
  private:
   runtime::Node& node_;
+  std::function<std::string()> other_metrics_;
 };
 
 }  // namespace millrace::http

@@ -116,6 +116,25 @@ Fetched Read(Service& service, const Request& request, const FetchRequest& messa
   return out;
 }
 
+// Whether a read would find anything to tell: records, or an error. Cheap enough for the loop.
+bool HasNews(const Backend& backend, const Request& request, const FetchRequest& message) {
+  const bool by_id = request.version >= kFirstVersionWithTopicIds;
+  const bool committed = message.isolation_level == kReadCommitted;
+  const auto cut = backend.log().DurableCut();
+  for (const FetchRequest::FetchTopic& wanted : message.topics) {
+    const std::optional<Topic> topic = FindTopic(backend, wanted, by_id);
+    if (!topic) return true;
+    for (const auto& partition : wanted.partitions) {
+      const log::Cut::End* end = cut->Find({topic->id, partition.partition});
+      if (end == nullptr) return true;
+      const int64_t offset = partition.fetch_offset;
+      if (offset < end->start.value || offset > end->end.value) return true;
+      if (offset < (committed ? end->stable : end->end).value) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 asio::awaitable<void> Fetch(Service& service, net::WorkPool& pool, const Request& request,
@@ -131,13 +150,17 @@ asio::awaitable<void> Fetch(Service& service, net::WorkPool& pool, const Request
   bool going_on = true;  // the node does not stop
   for (;;) {
     const log::FrameSequence seen = service.backend().log().DurableFrame();
+    const bool time_left = going_on && std::chrono::steady_clock::now() < until;
+    if (time_left && message.min_bytes > 0 && !HasNews(service.backend(), request, message)) {
+      going_on = co_await service.waiters().Wait(seen, until);
+      continue;
+    }
     // Reads and encodes in one go on the pool: the reply is a copy, the batches are let go.
-    const bool last = !going_on || std::chrono::steady_clock::now() >= until;
     const std::function<Result<bool>()> work = [&]() -> Result<bool> {
       const Fetched fetched = Read(service, request, message);
       const bool enough =
           fetched.failed || fetched.bytes >= static_cast<size_t>(std::max(message.min_bytes, 0));
-      if (!enough && !last) return false;
+      if (!enough && time_left) return false;
       Answer(request, reply, fetched.response);
       return true;
     };

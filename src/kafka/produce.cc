@@ -24,11 +24,7 @@ struct Pending {
 
   void Finish() {
     if (left.fetch_sub(1) > 1) return;
-    if (silent) {
-      reply->done = true;
-    } else {
-      Answer(request, *reply, response);
-    }
+    if (!silent) Answer(request, *reply, response);
     done(reply);
   }
 };

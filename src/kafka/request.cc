@@ -43,7 +43,6 @@ void EndReply(Reply& reply) {
   std::string size;
   PutBig(size, static_cast<int32_t>(reply.bytes.size() - sizeof(int32_t)));
   reply.bytes.replace(0, size.size(), size);
-  reply.done = true;
 }
 
 }  // namespace millrace::kafka

@@ -22,18 +22,18 @@ struct Request {
   std::string_view body;
 };
 
-// What goes back, in the order of the requests. Filled in once, on the connection's loop.
+// What goes back, in the order of the requests. Filled in once, by whoever answers; handed to the
+// connection's loop, which alone touches `done`.
 struct Reply {
   std::string bytes;  // size, header and body; empty where the request wants no answer
   bool done = false;
-  bool close = false;  // the connection ends behind it
 };
 
 // The header, and the body behind it. kCorruption: too short or malformed. kNotSupported: an API or
 // version that is not served; ApiVersions is passed in any version, for its own answer to that.
 Result<Request> ParseRequest(std::string_view bytes);
 
-// Puts size, header and the encoded message into the reply; it is then done.
+// Puts size, header and the encoded message into the reply.
 template <typename M>
 void Answer(const Request& request, Reply& reply, const M& message);
 

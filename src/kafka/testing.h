@@ -19,7 +19,7 @@
 
 namespace millrace::kafka {
 
-// Topics of a log in a folder of its own. Appends wait while `held` is set.
+// Topics of a log in a folder of its own.
 class LogBackend final : public Backend {
  public:
   explicit LogBackend(const std::string& folder) {
@@ -143,9 +143,12 @@ class TestClient {
 
  private:
   bool Read(std::string& into) {
-    millrace::ErrorCode error;
-    asio::read(socket_, asio::buffer(into.data(), into.size()), error);
-    return !error;
+    for (size_t got = 0; got < into.size();) {
+      millrace::ErrorCode error;
+      got += socket_.read_some(asio::buffer(into.data() + got, into.size() - got), error);
+      if (error) return false;
+    }
+    return true;
   }
 
   asio::io_context context_;

@@ -1,4 +1,4 @@
-// The backend over a running node: its streams are the topics.
+// What the Kafka listener serves, over a running node: its streams are the topics.
 #pragma once
 
 #include <atomic>
@@ -8,24 +8,24 @@
 #include "kafka/backend.h"
 #include "runtime/node.h"
 
-namespace millrace::kafka {
+namespace millrace::cli {
 
 // Thread-safe, as the node is. The node must outlive it.
-class NodeBackend final : public Backend {
+class KafkaBackend final : public kafka::Backend {
  public:
-  NodeBackend(runtime::Node& node, std::string cluster_id)
+  KafkaBackend(runtime::Node& node, std::string cluster_id)
       : node_(node), cluster_id_(std::move(cluster_id)) {}
 
   Status ready() const override;
   std::string cluster_id() const override { return cluster_id_; }
-  std::vector<Topic> Topics() const override;
-  std::optional<Topic> FindTopic(std::string_view name) const override;
-  std::optional<Topic> FindTopic(log::TopicId id) const override;
+  std::vector<kafka::Topic> Topics() const override;
+  std::optional<kafka::Topic> FindTopic(std::string_view name) const override;
+  std::optional<kafka::Topic> FindTopic(log::TopicId id) const override;
   log::Log& log() const override { return node_.log(); }
-  Status Append(const Topic& topic, int32_t partition, std::string batches,
+  Status Append(const kafka::Topic& topic, int32_t partition, std::string batches,
                 log::AppendDone done) override;
-  Status CreateTopic(const std::string& name, int32_t partitions, const TopicSettings& settings,
-                     bool validate_only) override;
+  Status CreateTopic(const std::string& name, int32_t partitions,
+                     const kafka::TopicSettings& settings, bool validate_only) override;
   Status DeleteTopic(const std::string& name) override;
 
  private:
@@ -38,4 +38,4 @@ class NodeBackend final : public Backend {
   mutable std::atomic<std::shared_ptr<const Index>> index_;
 };
 
-}  // namespace millrace::kafka
+}  // namespace millrace::cli

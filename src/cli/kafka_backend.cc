@@ -1,22 +1,25 @@
-#include "kafka/node_backend.h"
+#include "cli/kafka_backend.h"
 
 #include <map>
 #include <unordered_map>
 
-namespace millrace::kafka {
+namespace millrace::cli {
 
-struct NodeBackend::Index {
+using kafka::Topic;
+using kafka::TopicSettings;
+
+struct KafkaBackend::Index {
   uint64_t version = 0;
   std::map<std::string, Topic, std::less<>> by_name;
   std::unordered_map<log::TopicId, Topic> by_id;
 };
 
-Status NodeBackend::ready() const {
+Status KafkaBackend::ready() const {
   if (!node_.ready()) return Error(Code::kUnavailable, "the node is starting");
   return node_.health();
 }
 
-std::shared_ptr<const NodeBackend::Index> NodeBackend::Topology() const {
+std::shared_ptr<const KafkaBackend::Index> KafkaBackend::Topology() const {
   const catalog::CatalogPtr catalog = node_.catalog();
   std::shared_ptr<const Index> known = index_.load();
   if (known != nullptr && known->version == catalog->version()) return known;
@@ -36,41 +39,41 @@ std::shared_ptr<const NodeBackend::Index> NodeBackend::Topology() const {
   return made;
 }
 
-std::vector<Topic> NodeBackend::Topics() const {
+std::vector<Topic> KafkaBackend::Topics() const {
   std::vector<Topic> topics;
   for (const auto& [name, topic] : Topology()->by_name) topics.push_back(topic);
   return topics;
 }
 
-std::optional<Topic> NodeBackend::FindTopic(std::string_view name) const {
+std::optional<Topic> KafkaBackend::FindTopic(std::string_view name) const {
   const auto index = Topology();
   const auto it = index->by_name.find(name);
   if (it == index->by_name.end()) return std::nullopt;
   return it->second;
 }
 
-std::optional<Topic> NodeBackend::FindTopic(log::TopicId id) const {
+std::optional<Topic> KafkaBackend::FindTopic(log::TopicId id) const {
   const auto index = Topology();
   const auto it = index->by_id.find(id);
   if (it == index->by_id.end()) return std::nullopt;
   return it->second;
 }
 
-Status NodeBackend::Append(const Topic& topic, int32_t partition, std::string batches,
-                           log::AppendDone done) {
+Status KafkaBackend::Append(const Topic& topic, int32_t partition, std::string batches,
+                            log::AppendDone done) {
   return node_.ingest().AppendBatches({topic.name, partition, std::move(batches), "kafka"},
                                       std::move(done));
 }
 
-Status NodeBackend::CreateTopic(const std::string& name, int32_t, const TopicSettings&, bool) {
+Status KafkaBackend::CreateTopic(const std::string& name, int32_t, const TopicSettings&, bool) {
   return Error(Code::kNotSupported, "topic {} is to be a stream: CREATE STREAM {} (…) makes it",
                Quoted(name), Quoted(name));
 }
 
-Status NodeBackend::DeleteTopic(const std::string& name) {
+Status KafkaBackend::DeleteTopic(const std::string& name) {
   if (!FindTopic(name)) return Error(Code::kNotFound, "there is no topic {}", Quoted(name));
   TRY(node_.Execute("DROP STREAM " + Quoted(name), {}));
   return Ok();
 }
 
-}  // namespace millrace::kafka
+}  // namespace millrace::cli
