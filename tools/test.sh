@@ -43,11 +43,10 @@ if [ -e build/dev/CTestTestfile.cmake ]; then
   done
 fi
 # Races: the modules whose threads meet, without the long tests that run again and again on one thread.
-suite build-tsan tools/build.sh tsan log_test state_test stream_engine_test kafka_test kafka_groups_test
+suite build-tsan tools/build.sh tsan log_test state_test stream_engine_test kafka_groups_test
 if [ -e build/tsan/CTestTestfile.cmake ]; then
   export TSAN_OPTIONS=halt_on_error=1
   suite unit-tsan-log build/tsan/src/log/log_test --gtest_filter='-LogModel.*:LogPowerLoss.*:LogFaults.*:LogDamage.*'
-  suite unit-tsan-kafka build/tsan/src/kafka/kafka_test --gtest_filter='KafkaServerTest.*'
   suite unit-tsan-kafka-groups build/tsan/src/kafka_groups/kafka_groups_test --gtest_filter='-*Model*'
   suite unit-tsan-state build/tsan/src/state/state_test --gtest_filter='-StoreFaultTest.*'
   suite unit-tsan-stream build/tsan/src/stream/stream_engine_test
