@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/logging.h"
-#include "log/unpack.h"
 #include "log/log_impl.h"
+#include "log/unpack.h"
 
 namespace millrace::log {
 namespace {

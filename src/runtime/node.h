@@ -116,8 +116,8 @@ class Node {
   Status health() const;
 
   ingest::Ingest& ingest();
-  // For reading what the streams hold (their topics are in the catalog), and for the internal topics
-  // of protocols.
+  // For reading what the streams hold (their topics are in the catalog), and for the internal
+  // topics of protocols.
   log::Log& log();
 
   // Any one statement. May take long.
