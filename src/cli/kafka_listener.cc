@@ -49,7 +49,7 @@ Result<std::unique_ptr<KafkaListener>> KafkaListener::Start(const Settings& sett
   TRY(made->server_, kafka::Server::Start(options, *made->service_));
   const std::string& advertised = settings.at("kafka_advertised").value;
   net::Address reached = made->address();
-  if (!advertised.empty()) {
+  if (advertised != "auto") {
     TRY(reached, net::ParseAddress(advertised));
   }
   made->service_->Advertise(reached.host, reached.port);

@@ -57,7 +57,7 @@ Settings ResolveSettings(const std::map<std::string, std::string>& flags,
   const std::map<std::string, std::string> defaults = {
       {"http", "127.0.0.1:8080"},
       {"kafka", "127.0.0.1:9092"},
-      {"kafka_advertised", ""},
+      {"kafka_advertised", "auto"},
       {"data", project_folder + "/.millrace"},
       {"workers",
        std::to_string(std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kWorkersMax))},
@@ -118,7 +118,8 @@ Status CheckSettings(const Settings& settings) {
   TRY(ViewStepSecondsOf(settings));
   for (const char* name : {"http", "kafka", "kafka_advertised"}) {
     const Setting& setting = settings.at(name);
-    if (setting.value == "off" || setting.value.empty()) continue;
+    // "auto", of kafka_advertised: where it listens.
+    if (setting.value == (name == std::string_view("kafka_advertised") ? "auto" : "off")) continue;
     const auto address = net::ParseAddress(setting.value);
     if (!address.ok()) return Wrong(name, setting, address.error().message());
   }
