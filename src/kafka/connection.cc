@@ -97,6 +97,7 @@ asio::awaitable<void> Connection::ReadRequests() {
 Service::Done Connection::WhenDone(std::shared_ptr<const std::string> request) {
   return [self = shared_from_this(),
           request = std::move(request)](const std::shared_ptr<Reply>& answered) {
+    if (self->loop_.context.get_executor().running_in_this_thread()) return self->OnDone(answered);
     asio::post(self->loop_.context, [self, answered] { self->OnDone(answered); });
   };
 }
@@ -109,6 +110,7 @@ void Connection::Complain(const Error& error) const {
 
 void Connection::OnDone(const std::shared_ptr<Reply>& reply) {
   reply->done = true;
+  waiting_bytes_ += reply->bytes.size();
   done_.cancel();
 }
 
@@ -151,7 +153,7 @@ asio::awaitable<bool> Connection::ReadFully(char* to, size_t size) {
 }
 
 asio::awaitable<void> Connection::WaitForRoom() {
-  while (!broken_ && (replies_.size() >= kRequestsMax || waiting_bytes_ >= kRequestBytesMax))
+  while (!broken_ && (replies_.size() >= kRequestsMax || waiting_bytes_ >= kWaitingBytesMax))
     co_await WaitFor(room_);
 }
 
@@ -161,12 +163,12 @@ asio::awaitable<void> Connection::WriteReplies() {
     out.clear();
     while (!replies_.empty() && replies_.front().reply->done && out.size() < kGatherBytes) {
       std::string& bytes = replies_.front().reply->bytes;
+      waiting_bytes_ -= replies_.front().request_bytes + bytes.size();
       if (out.empty()) {
         out.swap(bytes);
       } else {
         out += bytes;
       }
-      waiting_bytes_ -= replies_.front().request_bytes;
       replies_.pop_front();
       room_.cancel();
     }

@@ -3,8 +3,8 @@
 //
 // Lives on the loop of its socket; nothing here is locked. Two coroutines share it: one reads and
 // handles requests one after the other, the other writes replies as the foremost are done. At most
-// kRequestsMax requests and kRequestBytesMax bytes of them wait for their replies; then it reads no
-// further.
+// kRequestsMax requests wait for their replies, or for these to be taken, with kWaitingBytesMax
+// bytes of both; then it reads no further.
 #pragma once
 
 #include <deque>
@@ -84,7 +84,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string peer_;
 
   std::deque<Waiting> replies_;  // in the order of their requests
-  size_t waiting_bytes_ = 0;     // of their requests
+  size_t waiting_bytes_ = 0;     // of their requests, and of those that are done
   asio::steady_timer done_;      // cancelled: a reply is done, or reading has ended
   asio::steady_timer room_;      // cancelled: a reply has gone
   std::chrono::steady_clock::time_point read_deadline_ =

@@ -17,9 +17,9 @@
 
 namespace millrace::kafka {
 
-// A request whose replies are still owed takes part in these.
-inline constexpr size_t kRequestsMax = 256;  // of one connection
-inline constexpr size_t kRequestBytesMax = 64u << 20;
+// Of one connection: requests whose replies the client has not taken yet, and the bytes of both.
+inline constexpr size_t kRequestsMax = 256;
+inline constexpr size_t kWaitingBytesMax = 64u << 20;
 
 struct ServerOptions {
   net::ListenOptions listen;

@@ -191,6 +191,34 @@ TEST_F(KafkaServerTest, StoppingAnswersWhoeverWaits) {
   EXPECT_LT(SecondsSince(begin), 4.0);
 }
 
+int64_t RequestsRead(const Server& server) {
+  const std::string metrics = server.Metrics();
+  const std::string name = "\nkafka_requests_total ";
+  return std::strtoll(metrics.c_str() + metrics.find(name) + name.size(), nullptr, 10);
+}
+
+TEST_F(KafkaServerTest, AClientThatTakesNoRepliesIsReadNoFurtherAndLosesNone) {
+  ASSERT_TRUE(backend_->CreateTopic("t", 1, {}, false).ok());
+  TestClient client = Connect();
+  client.Ask<ProduceResponse>(ProduceOf("t", {Batch({std::string(2 << 20, 'x')})}),
+                              kProduceVersion);
+  constexpr int kFetches = 80;
+  for (int i = 0; i < kFetches; ++i) client.Send(FetchOf("t", 0, 0), kFetchVersion);
+  // Until nothing more is read: then what waits is bounded, whatever was asked for.
+  int64_t read = 0;
+  for (int64_t before = -1; read != before;) {
+    before = read;
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    read = RequestsRead(*server_);
+  }
+  EXPECT_LT(read, 60);
+  for (int i = 0; i < kFetches; ++i) {
+    const auto response = client.Receive<FetchResponse>(kFetchVersion);
+    EXPECT_EQ(response.responses[0].partitions[0].records.size(),
+              Batch({std::string(2 << 20, 'x')}).size());
+  }
+}
+
 TEST_F(KafkaServerTest, RandomBytesAndHalfRequestsEndTheirOwnConnectionOnly) {
   const uint64_t seed = std::random_device{}();
   std::printf("MILLRACE_SEED=%llu\n", static_cast<unsigned long long>(seed));
