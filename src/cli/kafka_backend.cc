@@ -14,11 +14,6 @@ struct KafkaBackend::Index {
   std::unordered_map<log::TopicId, Topic> by_id;
 };
 
-Status KafkaBackend::ready() const {
-  if (!node_.ready()) return Error(Code::kUnavailable, "the node is starting");
-  return node_.health();
-}
-
 std::shared_ptr<const KafkaBackend::Index> KafkaBackend::Topology() const {
   const catalog::CatalogPtr catalog = node_.catalog();
   std::shared_ptr<const Index> known = index_.load();

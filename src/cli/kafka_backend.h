@@ -16,7 +16,6 @@ class KafkaBackend final : public kafka::Backend {
   KafkaBackend(runtime::Node& node, std::string cluster_id)
       : node_(node), cluster_id_(std::move(cluster_id)) {}
 
-  Status ready() const override;
   std::string cluster_id() const override { return cluster_id_; }
   std::vector<kafka::Topic> Topics() const override;
   std::optional<kafka::Topic> FindTopic(std::string_view name) const override;

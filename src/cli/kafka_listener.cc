@@ -41,8 +41,10 @@ Result<std::unique_ptr<KafkaListener>> KafkaListener::Start(const Settings& sett
   // Topics that went while the listener was off.
   made->coordinators_->groups().DropOffsets(
       [&](const std::string& topic) { return !made->backend_->FindTopic(topic); });
-  made->service_ = std::make_unique<kafka::Service>(kafka::ServiceOptions{}, *made->backend_,
-                                                    *made->coordinators_);
+  kafka::ServiceOptions service_options;
+  service_options.auto_create_topics = false;  // CREATE STREAM makes topics
+  made->service_ =
+      std::make_unique<kafka::Service>(service_options, *made->backend_, *made->coordinators_);
   kafka::ServerOptions options;
   TRY(options.listen.address, net::ParseAddress(listen.value));
   options.listen.any_port_if_taken = listen.origin == "default";

@@ -32,8 +32,6 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  // Not ok: the node is starting, stopping, or cannot go on.
-  virtual Status ready() const = 0;
   // The same for as long as the data directory lives.
   virtual std::string cluster_id() const = 0;
 

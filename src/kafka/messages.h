@@ -9,7 +9,6 @@
 #include "kafka/metadata_messages.h"
 #include "kafka/offset_messages.h"
 #include "kafka/produce_messages.h"
-#include "kafka/sasl_messages.h"
 #include "kafka/topic_messages.h"
 #include "kafka/transaction_messages.h"
 
@@ -22,9 +21,7 @@
   X(ApiVersions)                        \
   X(Metadata)                           \
   X(DescribeCluster)                    \
-  X(FindCoordinator)                    \
-  X(SaslHandshake)                      \
-  X(SaslAuthenticate)
+  X(FindCoordinator)
 
 #define MILLRACE_KAFKA_GROUP_MESSAGES(X) \
   X(JoinGroup)                           \
@@ -45,12 +42,7 @@
 #define MILLRACE_KAFKA_ADMIN_MESSAGES(X) \
   X(CreateTopics)                        \
   X(DeleteTopics)                        \
-  X(DeleteRecords)                       \
-  X(CreatePartitions)                    \
-  X(DescribeLogDirs)                     \
-  X(DescribeConfigs)                     \
-  X(AlterConfigs)                        \
-  X(IncrementalAlterConfigs)
+  X(DescribeConfigs)
 
 #define MILLRACE_KAFKA_MESSAGES(X) \
   MILLRACE_KAFKA_DATA_MESSAGES(X)  \

@@ -191,6 +191,19 @@ TEST_F(KafkaServerTest, StoppingAnswersWhoeverWaits) {
   EXPECT_LT(SecondsSince(begin), 4.0);
 }
 
+TEST_F(KafkaServerTest, ATopicIsMadeWhereItsClientAsksForThatAndNotOtherwise) {
+  TestClient client = Connect();
+  MetadataRequest request;
+  request.topics->emplace_back().name = "new";
+  request.allow_auto_topic_creation = false;
+  EXPECT_EQ(client.Ask<MetadataResponse>(request, 8).topics[0].error_code,
+            ErrorCode::kUnknownTopicOrPartition);
+  request.allow_auto_topic_creation = true;
+  const auto made = client.Ask<MetadataResponse>(request, 8);
+  EXPECT_EQ(made.topics[0].error_code, ErrorCode::kNone);
+  EXPECT_EQ(made.topics[0].partitions.size(), 1u);
+}
+
 int64_t RequestsRead(const Server& server) {
   const std::string metrics = server.Metrics();
   const std::string name = "\nkafka_requests_total ";

@@ -30,7 +30,6 @@ class LogBackend final : public Backend {
     log_ = std::move(*opened);
   }
 
-  Status ready() const override { return Ok(); }
   std::string cluster_id() const override { return "test"; }
   std::vector<Topic> Topics() const override {
     std::vector<Topic> topics;
