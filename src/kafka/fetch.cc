@@ -137,8 +137,8 @@ bool HasNews(const Backend& backend, const Request& request, const FetchRequest&
 
 }  // namespace
 
-asio::awaitable<void> Fetch(Service& service, net::WorkPool& pool, const Request& request,
-                            const FetchRequest& message, Reply& reply) {
+asio::awaitable<void> Fetch(Service& service, const Request& request, const FetchRequest& message,
+                            Reply& reply) {
   if (message.session_id != 0) {  // none was ever given
     FetchResponse response;
     response.error_code = ErrorCode::kFetchSessionIdNotFound;
@@ -164,7 +164,7 @@ asio::awaitable<void> Fetch(Service& service, net::WorkPool& pool, const Request
       Answer(request, reply, fetched.response);
       return true;
     };
-    const Result<bool> answered = co_await RunOn<bool>(pool, work);
+    const Result<bool> answered = co_await RunOn<bool>(service.pool(), work);
     if (!answered.ok()) {
       FetchResponse response;
       response.error_code = ErrorCode::kThrottlingQuotaExceeded;

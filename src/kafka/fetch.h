@@ -8,7 +8,7 @@
 namespace millrace::kafka {
 
 // All arguments outlive it. Encodes the reply, too: the batches' memory is held only until then.
-asio::awaitable<void> Fetch(Service& service, net::WorkPool& pool, const Request& request,
-                            const FetchRequest& message, Reply& reply);
+asio::awaitable<void> Fetch(Service& service, const Request& request, const FetchRequest& message,
+                            Reply& reply);
 
 }  // namespace millrace::kafka

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int16_t kOldestVersion = 3;  // older ones carry records of other formats
 constexpr std::chrono::milliseconds kTryAgainEvery{5};
+constexpr size_t kAtOnceBytesMax = 64u << 10;
 
 using PartitionResponse = ProduceResponse::TopicProduceResponse::PartitionProduceResponse;
 
@@ -49,15 +50,33 @@ Status TryQueue(Service& service, const Topic& topic, int32_t partition, std::st
                                   });
 }
 
+// Unpacking and decoding may: that is not for the loop.
+bool TakesLong(std::string_view batches) {
+  if (batches.size() > kAtOnceBytesMax) return true;
+  const auto first = log::RecordBatchView::Parse(batches, log::CrcCheck::kAlreadyVerified);
+  return first.ok() && first->codec() != log::Codec::kNone;
+}
+
 // The same; while the log's queue is full, waits for room, which holds the connection back.
 asio::awaitable<Status> Queue(Service& service, const Topic& topic, int32_t partition,
                               std::string_view batches, std::chrono::steady_clock::time_point until,
                               const std::shared_ptr<Pending>& pending, PartitionResponse& out) {
+  const std::function<Result<bool>()> work = [&]() -> Result<bool> {
+    TRY(TryQueue(service, topic, partition, batches, pending, out));
+    return true;
+  };
+  const bool takes_long = TakesLong(batches);
   for (;;) {
-    Status queued = TryQueue(service, topic, partition, batches, pending, out);
+    Result<bool> queued = Error(Code::kInternal, "not queued yet");
+    if (takes_long) {
+      queued = co_await RunOn<bool>(service.pool(), work);
+    } else {
+      queued = work();
+    }
     const bool again = !queued.ok() && queued.error().code() == Code::kOverloaded &&
                        std::chrono::steady_clock::now() < until;
-    if (!again) co_return queued;
+    if (!again && queued.ok()) co_return Ok();
+    if (!again) co_return queued.error();
     auto executor = co_await asio::this_coro::executor;
     asio::steady_timer pause(executor, kTryAgainEvery);
     millrace::ErrorCode ignored;  // an early end of the pause is a pause

@@ -103,7 +103,7 @@ asio::awaitable<Status> Service::Handle(const Request& request, const std::share
     case ApiKey::kFetch: {
       Result<FetchRequest> message = Decode<FetchRequest>(request.body, request.version);
       if (!message.ok()) co_return message.error();
-      co_await Fetch(*this, pool_, request, *message, *reply);
+      co_await Fetch(*this, request, *message, *reply);
       break;
     }
     case ApiKey::kMetadata:

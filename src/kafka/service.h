@@ -55,6 +55,7 @@ class Service {
   Backend& backend() { return backend_; }
   const Backend& backend() const { return backend_; }
   FetchWaiters& waiters() { return waiters_; }
+  net::WorkPool& pool() { return pool_; }
   kafka_groups::GroupCoordinator& groups() { return coordinators_.groups(); }
   kafka_groups::TransactionCoordinator& transactions() { return coordinators_.transactions(); }
 
