@@ -6,7 +6,7 @@
 set -euo pipefail
 
 packages=(g++ cmake ninja-build ccache mold make pkg-config python3 python3-pip curl zstd
-  libboost-dev libcli11-dev libfmt-dev libjemalloc-dev liblz4-dev libreadline-dev librocksdb-dev
+  libboost-dev libcli11-dev libfmt-dev libjemalloc-dev liblz4-dev libprotobuf-dev libprotoc-dev libreadline-dev librocksdb-dev
   libsimdjson-dev libsnappy-dev libspdlog-dev libtomlplusplus-dev libzstd-dev prometheus-cpp-dev zlib1g-dev)
 if [ "${1:-}" = --test ]; then
   packages+=(libgtest-dev libgmock-dev python3-pytest clang-format-14 clang-tidy-14 wrk kcat)
@@ -60,12 +60,12 @@ fi
 
 # Kafka's clients, for the tests that talk to the Kafka listener.
 if [ "${1:-}" = --test ]; then
-  clients="$deps/python-clients-1"
+  clients="$deps/python-clients-2"
   if [ ! -e "$clients/complete" ]; then
     echo "setup: getting the Python clients of Kafka" >&2
     rm -rf "$clients"
     python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --target "$clients" \
-      confluent-kafka==2.16.1 kafka-python==3.0.12
+      --no-deps -r "$(dirname "$0")/python_clients.txt"
     touch "$clients/complete"
   fi
   for version in 3.9.1 4.1.1; do

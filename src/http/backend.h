@@ -5,6 +5,7 @@
 #include "ingest/ingest.h"
 #include "runtime/node.h"
 #include "runtime/trace.h"
+#include "schemas/registry.h"
 
 namespace millrace::http {
 
@@ -41,6 +42,7 @@ class Backend {
                                              int64_t offset,
                                              const runtime::StatementOptions& options) = 0;
 
+  virtual schemas::Registry& schemas() = 0;
   virtual catalog::CatalogPtr catalog() const = 0;
   virtual int64_t visible_step() const = 0;
   virtual std::vector<runtime::LedgerLine> Ledger() const = 0;

@@ -40,6 +40,7 @@ class NodeBackend final : public Backend {
                                      const runtime::StatementOptions& options) override {
     return node_.Trace(stream, partition, offset, options);
   }
+  schemas::Registry& schemas() override { return node_.schemas(); }
   catalog::CatalogPtr catalog() const override { return node_.catalog(); }
   int64_t visible_step() const override { return node_.visible_step(); }
   std::vector<runtime::LedgerLine> Ledger() const override { return node_.Ledger(); }

@@ -27,6 +27,7 @@ Service::Service(ServiceOptions options) : context_(std::move(options)) {
   AddSqlRoute(context_, router_);
   AddProjectRoute(context_, router_);
   AddTraceRoute(context_, router_);
+  AddRegistryRoutes(context_, router_);
   AddEndpointRoute(context_, router_);
 }
 

@@ -163,6 +163,10 @@ class FakeBackend final : public Backend, public ingest::Ingest {
     return trace;
   }
 
+  schemas::Registry& schemas() override {
+    CHECK(registry != nullptr) << "the test has set none";
+    return *registry;
+  }
   catalog::CatalogPtr catalog() const override { return catalog_; }
   int64_t visible_step() const override { return 7; }
   std::vector<runtime::LedgerLine> Ledger() const override {
@@ -230,6 +234,7 @@ class FakeBackend final : public Backend, public ingest::Ingest {
   size_t fail_after = 0;          // appends fail once so many rows are there
   std::atomic<bool> fast{true};
   std::atomic<bool> healthy{true};
+  schemas::Registry* registry = nullptr;
   std::atomic<int> waiting{0}, cancelled{0};
 
  private:

@@ -81,6 +81,7 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   log_options.directory = directory;
   log_options.files = &files;
   TRY(impl->log, log::Log::Open(log_options));
+  TRY(impl->schemas, schemas::Registry::Open(*impl->log));
   state::StoreOptions store_options;
   store_options.directory = directory + "/state";
   store_options.workers = options.workers;
@@ -219,6 +220,7 @@ Status Node::health() const { return impl_->loop->health(); }
 ingest::Ingest& Node::ingest() { return *impl_->ingest; }
 
 log::Log& Node::log() { return *impl_->log; }
+schemas::Registry& Node::schemas() { return *impl_->schemas; }
 catalog::CatalogPtr Node::catalog() const { return impl_->publisher.newest()->catalog; }
 int64_t Node::visible_step() const { return impl_->publisher.newest()->state.step.value; }
 

@@ -26,6 +26,10 @@ namespace rocksdb {
 class Env;
 }
 
+namespace millrace::schemas {
+class Registry;
+}
+
 namespace millrace::runtime {
 
 struct NodeOptions {
@@ -119,6 +123,7 @@ class Node {
   // For reading what the streams hold (their topics are in the catalog), and for the internal
   // topics of protocols.
   log::Log& log();
+  schemas::Registry& schemas();
 
   // Any one statement. May take long.
   Result<StatementResult> Execute(std::string_view text, const StatementOptions& options);

@@ -22,6 +22,7 @@
 #include "runtime/step_loop.h"
 #include "runtime/system_tables.h"
 #include "runtime/table_writer.h"
+#include "schemas/registry.h"
 
 namespace millrace::runtime {
 
@@ -29,6 +30,7 @@ struct Node::Impl {
   NodeOptions options;
   std::unique_ptr<FileLock> lock;
   std::unique_ptr<log::Log> log;
+  std::unique_ptr<schemas::Registry> schemas;
   std::unique_ptr<state::Store> store;
   std::unique_ptr<sql::Database> database;
   Publisher publisher;
