@@ -13,9 +13,8 @@ namespace millrace::sql {
 namespace {
 
 bool KeepsItsConnection(const duckdb::BoundFunctionExpression& call) {
-  static const std::set<std::string> names = {
-      "list_sort",     "array_sort",     "list_reverse_sort", "array_reverse_sort",
-      "list_grade_up", "array_grade_up", "grade_up"};
+  static const std::set<std::string> names = {"list_sort", "array_sort", "list_reverse_sort",
+                                              "array_reverse_sort"};
   return names.contains(call.function.name);
 }
 

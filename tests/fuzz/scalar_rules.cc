@@ -284,7 +284,6 @@ Rules Lists() {
       {"INTS", "list_select($INTS, [1, 1])"},
       {"INTS", "list_where([1, 2], [coalesce($BOOL, false), true])"},
       {"INTS", "list_sort(list_intersect($INTS, $INTS))"},
-      {"INTS", "list_grade_up($INTS)::INTEGER[]"},
       {"INT", "list_reduce(list_prepend(0, $INTS), lambda x, y: x + y)"},
       {"INT", "list_extract($INTS, $N)"},
       {"INT", "($INTS)[-1]"},
