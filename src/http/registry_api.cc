@@ -42,14 +42,19 @@ RegistryReply NoSchema(std::string_view key) {
 RegistryReply Failed(const Error& error) {
   const std::string text = error.ToString();
   switch (error.code()) {
-    case Code::kConflict: return RegistryFailure(409, text);
+    case Code::kConflict:
+      return RegistryFailure(409, text);
     case Code::kInvalidArgument:
     case Code::kNotFound:
-    case Code::kTooLarge: return RegistryFailure(42201, text);
-    case Code::kNotSupported: return RegistryFailure(42205, text);
+    case Code::kTooLarge:
+      return RegistryFailure(42201, text);
+    case Code::kNotSupported:
+      return RegistryFailure(42205, text);
     case Code::kOverloaded:
-    case Code::kUnavailable: return RegistryFailure(50301, text);
-    default: return RegistryFailure(50001, text);
+    case Code::kUnavailable:
+      return RegistryFailure(50301, text);
+    default:
+      return RegistryFailure(50001, text);
   }
 }
 
@@ -118,7 +123,8 @@ RegistryReply GetSchemaText(Registry& registry, const RegistryRequest& request) 
 RegistryReply GetSchemaByGuid(Registry& registry, const RegistryRequest& request) {
   const auto guid = schemas::GuidOf(request.segments[0]);
   const auto schema = guid ? registry.state()->FindSchema(*guid) : nullptr;
-  return schema == nullptr ? NoSchema(request.segments[0]) : RegistryReply{200, SchemaJson(*schema)};
+  return schema == nullptr ? NoSchema(request.segments[0])
+                           : RegistryReply{200, SchemaJson(*schema)};
 }
 
 // Calls `visit` with subject and number of each version that may be seen.
@@ -136,12 +142,13 @@ RegistryReply GetSchemaVersions(Registry& registry, const RegistryRequest& reque
   const auto schema = SchemaById(*state, request.segments[0]);
   if (schema == nullptr) return NoSchema(request.segments[0]);
   std::string out = "[";
-  EachVersion(*state, Flag(request, "deleted"), [&](const auto& name, int32_t number, auto& version) {
-    if (version.schema != schema) return;
-    out += out.size() > 1 ? ",{\"subject\":" : "{\"subject\":";
-    AppendJsonString(out, name);
-    out += fmt::format(",\"version\":{}}}", number);
-  });
+  EachVersion(*state, Flag(request, "deleted"),
+              [&](const auto& name, int32_t number, auto& version) {
+                if (version.schema != schema) return;
+                out += out.size() > 1 ? ",{\"subject\":" : "{\"subject\":";
+                AppendJsonString(out, name);
+                out += fmt::format(",\"version\":{}}}", number);
+              });
   return {200, out + "]"};
 }
 
@@ -272,12 +279,13 @@ RegistryReply DeleteSubject(Registry& registry, const RegistryRequest& request) 
   if (subject == nullptr) return NoSubject(name);
   if (permanent && subject->has_live())
     return RegistryFailure(
-        40405, fmt::format("Subject '{}' was not deleted first before being permanently deleted",
-                           name));
+        40405,
+        fmt::format("Subject '{}' was not deleted first before being permanently deleted", name));
   if (!permanent && !subject->has_live())
     return RegistryFailure(
-        40404, fmt::format("Subject '{}' was soft deleted. Set permanent=true to delete permanently",
-                           name));
+        40404,
+        fmt::format("Subject '{}' was soft deleted. Set permanent=true to delete permanently",
+                    name));
   std::vector<int32_t> numbers;
   for (const auto& [number, version] : subject->versions) {
     if (!permanent && version.deleted) continue;
@@ -302,17 +310,19 @@ RegistryReply DeleteVersion(Registry& registry, const RegistryRequest& request) 
   if (!number) return problem;
   const bool is_deleted = subject->versions.at(*number).deleted;
   if (permanent && !is_deleted)
-    return RegistryFailure(40407, fmt::format("Subject '{}' Version {} was not deleted first before "
-                                              "being permanently deleted",
-                                              name, *number));
+    return RegistryFailure(40407,
+                           fmt::format("Subject '{}' Version {} was not deleted first before "
+                                       "being permanently deleted",
+                                       name, *number));
   if (!permanent && is_deleted)
     return RegistryFailure(40406, fmt::format("Subject '{}' Version {} was soft deleted. Set "
                                               "permanent=true to delete permanently",
                                               name, *number));
   if (!state->ReferrersOf(name, *number).empty())
-    return RegistryFailure(42206, fmt::format("Version {} of subject '{}' is referred to by another "
-                                              "schema",
-                                              *number, name));
+    return RegistryFailure(42206,
+                           fmt::format("Version {} of subject '{}' is referred to by another "
+                                       "schema",
+                                       *number, name));
   const Status deleted = registry.Delete(name, {*number}, permanent);
   return deleted.ok() ? RegistryReply{200, std::to_string(*number)} : Failed(deleted.error());
 }
@@ -362,9 +372,10 @@ RegistryReply PutLevel(Registry& registry, const RegistryRequest& request) {
   if (!name.ok()) return Failed(name.error());
   const auto level = schemas::CompatibilityOf(*name);
   if (!level)
-    return RegistryFailure(42203, "Invalid compatibility level. Valid values are none, backward, "
-                                  "forward, full, backward_transitive, forward_transitive, and "
-                                  "full_transitive");
+    return RegistryFailure(42203,
+                           "Invalid compatibility level. Valid values are none, backward, "
+                           "forward, full, backward_transitive, forward_transitive, and "
+                           "full_transitive");
   const Status done = registry.SetCompatibility(SubjectOf(request), *level);
   if (!done.ok()) return Failed(done.error());
   return {200, fmt::format("{{\"compatibility\":\"{}\"}}", *name)};
@@ -397,11 +408,12 @@ RegistryReply PutMode(Registry& registry, const RegistryRequest& request) {
   if (!name.ok()) return Failed(name.error());
   const auto mode = schemas::ModeOf(*name);
   if (!mode)
-    return RegistryFailure(42204, "Invalid mode. Valid values are READWRITE, READONLY, "
-                                  "READONLY_OVERRIDE, and IMPORT");
+    return RegistryFailure(42204,
+                           "Invalid mode. Valid values are READWRITE, READONLY, "
+                           "READONLY_OVERRIDE, and IMPORT");
   // Ids that are imported must not meet ids that were given here.
-  const bool empty = subject.empty() ? state->schemas().empty()
-                                     : Seen(*state, subject, false) == nullptr;
+  const bool empty =
+      subject.empty() ? state->schemas().empty() : Seen(*state, subject, false) == nullptr;
   if (*mode == schemas::Mode::kImport && !empty && !Flag(request, "force"))
     return RegistryFailure(42205, "Cannot import since found existing subjects");
   const Status done = registry.SetMode(subject, *mode);

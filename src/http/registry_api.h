@@ -1,5 +1,5 @@
-// What Confluent's schema registry API answers (docs/kafka.md, "Schemas"): each call a function from
-// what was asked to a status and a JSON text. Knows no connections. Thread-safe.
+// What Confluent's schema registry API answers (docs/kafka.md, "Schemas"): each call a function
+// from what was asked to a status and a JSON text. Knows no connections. Thread-safe.
 #pragma once
 
 #include <string>

@@ -27,9 +27,8 @@ asio::awaitable<void> Handle(ServiceContext& context, const RegistryCall& call,
                           std::move(body).value()};
   net::Waiting<RegistryReply> waiting;
   // A change waits for the disk.
-  const bool taken =
-      context.queries.TrySubmit([backend, &call, asked = std::move(request),
-                                 done = waiting.Callback()] {
+  const bool taken = context.queries.TrySubmit(
+      [backend, &call, asked = std::move(request), done = waiting.Callback()] {
         done(call.answer(backend->schemas(), asked));
       });
   if (!taken) {

@@ -53,7 +53,8 @@ class RegistryApiTest : public ::testing::Test {
 TEST_F(RegistryApiTest, RegistersLooksUpAndLists) {
   EXPECT_EQ(Ask("GET", "/subjects"), "200 []");
   const std::string first = Ask("POST", "/subjects/a%2Fb-value/versions", Avro("int"));
-  EXPECT_TRUE(first.starts_with(R"(200 {"subject":"a/b-value","version":1,"id":1,"guid":)")) << first;
+  EXPECT_TRUE(first.starts_with(R"(200 {"subject":"a/b-value","version":1,"id":1,"guid":)"))
+      << first;
   EXPECT_EQ(Ask("POST", "/subjects/a%2Fb-value", Avro("int")), first);
   EXPECT_EQ(Ask("GET", "/subjects"), R"(200 ["a/b-value"])");
   EXPECT_EQ(Ask("GET", "/subjects?subjectPrefix=x"), "200 []");

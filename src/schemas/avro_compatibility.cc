@@ -15,20 +15,24 @@ std::string BareName(const std::string& full_name) {
 // The specification compares unqualified names; a reader's alias may stand for the writer's name.
 bool SameName(const AvroType& reader, const AvroType& writer) {
   if (BareName(reader.name) == BareName(writer.name)) return true;
-  return std::any_of(reader.aliases.begin(), reader.aliases.end(), [&](const std::string& alias) {
-    return alias == writer.name;
-  });
+  return std::any_of(reader.aliases.begin(), reader.aliases.end(),
+                     [&](const std::string& alias) { return alias == writer.name; });
 }
 
 bool Promotes(AvroKind from, AvroKind to) {
   switch (from) {
     case AvroKind::kInt:
       return to == AvroKind::kLong || to == AvroKind::kFloat || to == AvroKind::kDouble;
-    case AvroKind::kLong: return to == AvroKind::kFloat || to == AvroKind::kDouble;
-    case AvroKind::kFloat: return to == AvroKind::kDouble;
-    case AvroKind::kString: return to == AvroKind::kBytes;
-    case AvroKind::kBytes: return to == AvroKind::kString;
-    default: return false;
+    case AvroKind::kLong:
+      return to == AvroKind::kFloat || to == AvroKind::kDouble;
+    case AvroKind::kFloat:
+      return to == AvroKind::kDouble;
+    case AvroKind::kString:
+      return to == AvroKind::kBytes;
+    case AvroKind::kBytes:
+      return to == AvroKind::kString;
+    default:
+      return false;
   }
 }
 
@@ -55,17 +59,22 @@ class Comparison {
       return;
     }
     switch (reader.kind) {
-      case AvroKind::kRecord: return CompareRecords(reader, writer, place);
-      case AvroKind::kEnum: return CompareEnums(reader, writer, place);
+      case AvroKind::kRecord:
+        return CompareRecords(reader, writer, place);
+      case AvroKind::kEnum:
+        return CompareEnums(reader, writer, place);
       case AvroKind::kFixed:
         if (!SameName(reader, writer)) return Mismatch(reader, writer, place);
         if (reader.size != writer.size)
           Add(place, fmt::format("fixed {} has {} bytes, and had {}", reader.name, reader.size,
                                  writer.size));
         return;
-      case AvroKind::kArray: return Compare(*reader.element, *writer.element, place + ".items");
-      case AvroKind::kMap: return Compare(*reader.element, *writer.element, place + ".values");
-      default: break;
+      case AvroKind::kArray:
+        return Compare(*reader.element, *writer.element, place + ".items");
+      case AvroKind::kMap:
+        return Compare(*reader.element, *writer.element, place + ".values");
+      default:
+        break;
     }
     if ((reader.logical == AvroLogical::kDecimal || writer.logical == AvroLogical::kDecimal) &&
         reader.logical == writer.logical &&
@@ -103,9 +112,8 @@ class Comparison {
       const std::string here = fmt::format("{}.{}", place, field.name);
       const auto written =
           std::find_if(writer.fields.begin(), writer.fields.end(), [&](const auto& other) {
-            return other.name == field.name ||
-                   std::find(field.aliases.begin(), field.aliases.end(), other.name) !=
-                       field.aliases.end();
+            return other.name == field.name || std::find(field.aliases.begin(), field.aliases.end(),
+                                                         other.name) != field.aliases.end();
           });
       if (written != writer.fields.end()) {
         Compare(*field.type, *written->type, here);
@@ -120,8 +128,8 @@ class Comparison {
     if (reader.default_symbol) return;
     for (const std::string& symbol : writer.symbols) {
       if (std::find(reader.symbols.begin(), reader.symbols.end(), symbol) == reader.symbols.end())
-        Add(place, fmt::format("symbol {} is gone and enum {} has no default", symbol,
-                               reader.name));
+        Add(place,
+            fmt::format("symbol {} is gone and enum {} has no default", symbol, reader.name));
     }
   }
 

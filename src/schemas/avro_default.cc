@@ -14,23 +14,26 @@ using simdjson::dom::element_type;
 // Recursion ends with the JSON's, whose depth simdjson bounds.
 bool Fits(const AvroType& type, const element& json) {
   switch (type.kind) {
-    case AvroKind::kNull: return json.is_null();
-    case AvroKind::kBoolean: return json.is_bool();
+    case AvroKind::kNull:
+      return json.is_null();
+    case AvroKind::kBoolean:
+      return json.is_bool();
     case AvroKind::kInt: {
       int64_t value = 0;
       return json.get(value) == simdjson::SUCCESS && value >= INT32_MIN && value <= INT32_MAX;
     }
-    case AvroKind::kLong: return json.is_int64();
+    case AvroKind::kLong:
+      return json.is_int64();
     case AvroKind::kFloat:
     case AvroKind::kDouble: {
       std::string_view word;
-      return json.is_number() ||
-             (json.get(word) == simdjson::SUCCESS &&
-              (word == "NaN" || word == "Infinity" || word == "-Infinity"));
+      return json.is_number() || (json.get(word) == simdjson::SUCCESS &&
+                                  (word == "NaN" || word == "Infinity" || word == "-Infinity"));
     }
     case AvroKind::kBytes:
     case AvroKind::kString:
-    case AvroKind::kFixed: return json.is_string();
+    case AvroKind::kFixed:
+      return json.is_string();
     case AvroKind::kEnum: {
       std::string_view symbol;
       return json.get(symbol) == simdjson::SUCCESS &&

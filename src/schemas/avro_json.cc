@@ -33,21 +33,33 @@ class Writer {
     if (out_.size() > out_bytes_max_)
       return Error(Code::kTooLarge, "the value has more than {} MiB as JSON", kJsonBytesMax >> 20);
     switch (type.kind) {
-      case AvroKind::kNull: out_ += "null"; return Ok();
-      case AvroKind::kBoolean: return Boolean();
-      case AvroKind::kInt: return Int(type);
-      case AvroKind::kLong: return Long(type);
-      case AvroKind::kFloat: return Float<float>();
-      case AvroKind::kDouble: return Float<double>();
+      case AvroKind::kNull:
+        out_ += "null";
+        return Ok();
+      case AvroKind::kBoolean:
+        return Boolean();
+      case AvroKind::kInt:
+        return Int(type);
+      case AvroKind::kLong:
+        return Long(type);
+      case AvroKind::kFloat:
+        return Float<float>();
+      case AvroKind::kDouble:
+        return Float<double>();
       case AvroKind::kBytes: {
         TRY(const std::string_view bytes, LengthAndBytes());
         return Bytes(type, bytes);
       }
-      case AvroKind::kString: return String();
-      case AvroKind::kRecord: return Record(type, depth);
-      case AvroKind::kEnum: return Enum(type);
-      case AvroKind::kArray: return Array(type, depth);
-      case AvroKind::kMap: return Map(type, depth);
+      case AvroKind::kString:
+        return String();
+      case AvroKind::kRecord:
+        return Record(type, depth);
+      case AvroKind::kEnum:
+        return Enum(type);
+      case AvroKind::kArray:
+        return Array(type, depth);
+      case AvroKind::kMap:
+        return Map(type, depth);
       case AvroKind::kFixed: {
         TRY(const std::string_view bytes, reader_.Raw(type.size));
         return Bytes(type, bytes);
@@ -89,14 +101,23 @@ class Writer {
   Status Long(const AvroType& type) {
     TRY(const int64_t value, reader_.Zigzag());
     switch (type.logical) {
-      case AvroLogical::kTimeMicros: return Time(value, 1);
-      case AvroLogical::kTimestampMillis: return Timestamp(value, 1'000, true);
-      case AvroLogical::kTimestampMicros: return Timestamp(value, 1'000'000, true);
-      case AvroLogical::kTimestampNanos: return Timestamp(value, 1'000'000'000, true);
-      case AvroLogical::kLocalTimestampMillis: return Timestamp(value, 1'000, false);
-      case AvroLogical::kLocalTimestampMicros: return Timestamp(value, 1'000'000, false);
-      case AvroLogical::kLocalTimestampNanos: return Timestamp(value, 1'000'000'000, false);
-      default: fmt::format_to(std::back_inserter(out_), "{}", value); return Ok();
+      case AvroLogical::kTimeMicros:
+        return Time(value, 1);
+      case AvroLogical::kTimestampMillis:
+        return Timestamp(value, 1'000, true);
+      case AvroLogical::kTimestampMicros:
+        return Timestamp(value, 1'000'000, true);
+      case AvroLogical::kTimestampNanos:
+        return Timestamp(value, 1'000'000'000, true);
+      case AvroLogical::kLocalTimestampMillis:
+        return Timestamp(value, 1'000, false);
+      case AvroLogical::kLocalTimestampMicros:
+        return Timestamp(value, 1'000'000, false);
+      case AvroLogical::kLocalTimestampNanos:
+        return Timestamp(value, 1'000'000'000, false);
+      default:
+        fmt::format_to(std::back_inserter(out_), "{}", value);
+        return Ok();
     }
   }
 

@@ -18,9 +18,9 @@ using simdjson::dom::object;
 constexpr int kNestingMax = 100;
 constexpr uint64_t kFixedBytesMax = 1 << 20;
 
-constexpr std::string_view kKindNames[] = {"null",  "boolean", "int",    "long",  "float",
-                                           "double", "bytes",  "string", "record", "enum",
-                                           "array", "map",     "fixed",  "union"};
+constexpr std::string_view kKindNames[] = {"null",   "boolean", "int",    "long",   "float",
+                                           "double", "bytes",   "string", "record", "enum",
+                                           "array",  "map",     "fixed",  "union"};
 
 std::optional<AvroKind> Primitive(std::string_view name) {
   for (size_t i = 0; i <= static_cast<size_t>(AvroKind::kString); ++i) {
@@ -169,7 +169,8 @@ class AvroParser {
     for (const element branch : branches) {
       const std::string here = fmt::format("{}[{}]", place, index++);
       TRY(const AvroType* type, Parse(branch, space, here, depth + 1));
-      if (type->kind == AvroKind::kUnion) return Wrong(here, "a union cannot hold a union directly");
+      if (type->kind == AvroKind::kUnion)
+        return Wrong(here, "a union cannot hold a union directly");
       if (!seen.insert(type->Describe()).second)
         return Wrong(here, fmt::format("{} stands twice in the union", type->Describe()));
       made->branches.push_back(type);
@@ -269,8 +270,8 @@ class AvroParser {
                                      const std::string& place) {
     TRY(AvroType * made, MakeNamed(AvroKind::kFixed, json, space, place));
     if (json["size"].get(made->size) != simdjson::SUCCESS || made->size > kFixedBytesMax)
-      return Wrong(place, fmt::format("fixed {}: \"size\" must be 0 to {}", made->name,
-                                      kFixedBytesMax));
+      return Wrong(place,
+                   fmt::format("fixed {}: \"size\" must be 0 to {}", made->name, kFixedBytesMax));
     SetLogical(*made, json);
     return made;
   }

@@ -80,7 +80,10 @@ TEST(AvroJson, WritesEveryKindOfValue) {
   EXPECT_EQ(Json(R"({"type": "fixed", "name": "u", "size": 16, "logicalType": "uuid"})",
                  "0123456789abcdef"),
             "\"30313233-3435-3637-3839-616263646566\"");
-  EXPECT_EQ(Json(R"("bytes")", "\x06" "abc"), "\"YWJj\"");
+  EXPECT_EQ(Json(R"("bytes")",
+                 "\x06"
+                 "abc"),
+            "\"YWJj\"");
 }
 
 TEST(AvroJson, RefusesBytesThatAreNoValue) {
@@ -127,14 +130,17 @@ TEST(AvroJson, NeverReadsBeyondDamagedBytes) {
 
 TEST(AvroSchema, SaysWhatIsWrong) {
   EXPECT_EQ(WhyWrong(R"({"type": "record", "name": "R"})"), "$: record R has no \"fields\"");
-  EXPECT_EQ(WhyWrong(R"({"type": "record", "name": "R", "fields": [{"name": "a", "type": "intt"}]})"),
-            "R.a: type \"intt\" is not known");
+  EXPECT_EQ(
+      WhyWrong(R"({"type": "record", "name": "R", "fields": [{"name": "a", "type": "intt"}]})"),
+      "R.a: type \"intt\" is not known");
   EXPECT_EQ(WhyWrong(R"(["int", "int"])"), "$[1]: int stands twice in the union");
   EXPECT_EQ(WhyWrong(R"(["int", ["null"]])"), "$[1]: a union cannot hold a union directly");
   EXPECT_EQ(WhyWrong(R"({"type": "record", "name": "R", "fields":
                        [{"name": "a", "type": "int", "default": "x"}]})"),
             "R.a: default: \"x\" is no int");
-  EXPECT_EQ(WhyWrong("{"), "the schema is not JSON: The JSON document has an improper structure: missing or superfluous commas, braces, missing keys, etc.");
+  EXPECT_EQ(WhyWrong("{"),
+            "the schema is not JSON: The JSON document has an improper structure: missing or "
+            "superfluous commas, braces, missing keys, etc.");
   EXPECT_EQ(WhyWrong(R"({"type": "fixed", "name": "F", "size": 9999999})"),
             "$: fixed F: \"size\" must be 0 to 1048576");
 }

@@ -21,17 +21,19 @@ constexpr std::string_view kTypes[] = {"null",   "boolean", "object", "array",
 
 // What says nothing about which values are accepted.
 bool IsAnnotation(std::string_view key) {
-  static constexpr std::string_view kKeys[] = {"title",   "description", "default",   "examples",
-                                               "$schema", "$id",         "$comment",  "id",
-                                               "format",  "deprecated",  "readOnly",  "writeOnly"};
+  static constexpr std::string_view kKeys[] = {"title",   "description", "default",  "examples",
+                                               "$schema", "$id",         "$comment", "id",
+                                               "format",  "deprecated",  "readOnly", "writeOnly"};
   return std::find(std::begin(kKeys), std::end(kKeys), key) != std::end(kKeys) ||
          key.starts_with("connect.") || key.starts_with("x-");
 }
 
 bool IsCompared(std::string_view key) {
   static constexpr std::string_view kKeys[] = {
-      "type",    "properties", "required",  "additionalProperties", "items",    "enum",    "const",
-      "minimum", "maximum",    "minLength", "maxLength",            "minItems", "maxItems"};
+      "type",    "properties", "required",  "additionalProperties",
+      "items",   "enum",       "const",     "minimum",
+      "maximum", "minLength",  "maxLength", "minItems",
+      "maxItems"};
   return std::find(std::begin(kKeys), std::end(kKeys), key) != std::end(kKeys);
 }
 

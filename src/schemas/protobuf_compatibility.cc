@@ -18,18 +18,26 @@ enum class Encoding { kVarint, kZigzag, kFixed32, kFixed64, kFloat, kDouble, kBy
 Encoding EncodingOf(const Field& field) {
   switch (field.type()) {
     case Field::TYPE_SINT32:
-    case Field::TYPE_SINT64: return Encoding::kZigzag;
+    case Field::TYPE_SINT64:
+      return Encoding::kZigzag;
     case Field::TYPE_FIXED32:
-    case Field::TYPE_SFIXED32: return Encoding::kFixed32;
+    case Field::TYPE_SFIXED32:
+      return Encoding::kFixed32;
     case Field::TYPE_FIXED64:
-    case Field::TYPE_SFIXED64: return Encoding::kFixed64;
-    case Field::TYPE_FLOAT: return Encoding::kFloat;
-    case Field::TYPE_DOUBLE: return Encoding::kDouble;
+    case Field::TYPE_SFIXED64:
+      return Encoding::kFixed64;
+    case Field::TYPE_FLOAT:
+      return Encoding::kFloat;
+    case Field::TYPE_DOUBLE:
+      return Encoding::kDouble;
     case Field::TYPE_STRING:
-    case Field::TYPE_BYTES: return Encoding::kBytes;
+    case Field::TYPE_BYTES:
+      return Encoding::kBytes;
     case Field::TYPE_MESSAGE:
-    case Field::TYPE_GROUP: return Encoding::kMessage;
-    default: return Encoding::kVarint;
+    case Field::TYPE_GROUP:
+      return Encoding::kMessage;
+    default:
+      return Encoding::kVarint;
   }
 }
 
@@ -44,8 +52,7 @@ std::map<std::string, const pb::Descriptor*> MessagesOf(const pb::FileDescriptor
     const pb::Descriptor* message = open.back();
     open.pop_back();
     messages.emplace(message->full_name(), message);
-    for (int i = 0; i < message->nested_type_count(); ++i)
-      open.push_back(message->nested_type(i));
+    for (int i = 0; i < message->nested_type_count(); ++i) open.push_back(message->nested_type(i));
   }
   return messages;
 }
@@ -88,8 +95,7 @@ class Comparison {
       const Field* field = reader.FindFieldByNumber(was.number());
       if (field == nullptr) {
         if (was.is_required()) Add(was.full_name(), "the field was required and is gone");
-        if (OneofOf(was) != nullptr &&
-            reader.FindOneofByName(OneofOf(was)->name()) != nullptr)
+        if (OneofOf(was) != nullptr && reader.FindOneofByName(OneofOf(was)->name()) != nullptr)
           Add(was.full_name(), "the field is gone from its oneof");
         continue;
       }
@@ -109,13 +115,13 @@ class Comparison {
       Add(was.full_name(), fmt::format("{} was {}", field.type_name(), was.type_name()));
     } else if (encoding == Encoding::kMessage &&
                field.message_type()->full_name() != was.message_type()->full_name()) {
-      Add(was.full_name(), fmt::format("the type is {}, and was {}",
-                                       field.message_type()->full_name(),
-                                       was.message_type()->full_name()));
+      Add(was.full_name(),
+          fmt::format("the type is {}, and was {}", field.message_type()->full_name(),
+                      was.message_type()->full_name()));
     } else if (field.is_repeated() != was.is_repeated() && encoding != Encoding::kBytes &&
                encoding != Encoding::kMessage) {
-      Add(was.full_name(), field.is_repeated() ? "the field is repeated now"
-                                               : "the field is not repeated any more");
+      Add(was.full_name(),
+          field.is_repeated() ? "the field is repeated now" : "the field is not repeated any more");
     } else if (field.is_required() != was.is_required() && field.is_required()) {
       Add(was.full_name(), "the field is required now");
     }

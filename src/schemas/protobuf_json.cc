@@ -61,13 +61,20 @@ Status Value(const pb::Message& message, const Field& field, std::optional<int> 
   };
   using R = pb::Reflection;
   switch (field.cpp_type()) {
-    case Field::CPPTYPE_INT32: return number(&R::GetInt32, &R::GetRepeatedInt32);
-    case Field::CPPTYPE_INT64: return number(&R::GetInt64, &R::GetRepeatedInt64);
-    case Field::CPPTYPE_UINT32: return number(&R::GetUInt32, &R::GetRepeatedUInt32);
-    case Field::CPPTYPE_UINT64: return number(&R::GetUInt64, &R::GetRepeatedUInt64);
-    case Field::CPPTYPE_FLOAT: return number(&R::GetFloat, &R::GetRepeatedFloat);
-    case Field::CPPTYPE_DOUBLE: return number(&R::GetDouble, &R::GetRepeatedDouble);
-    case Field::CPPTYPE_BOOL: return number(&R::GetBool, &R::GetRepeatedBool);
+    case Field::CPPTYPE_INT32:
+      return number(&R::GetInt32, &R::GetRepeatedInt32);
+    case Field::CPPTYPE_INT64:
+      return number(&R::GetInt64, &R::GetRepeatedInt64);
+    case Field::CPPTYPE_UINT32:
+      return number(&R::GetUInt32, &R::GetRepeatedUInt32);
+    case Field::CPPTYPE_UINT64:
+      return number(&R::GetUInt64, &R::GetRepeatedUInt64);
+    case Field::CPPTYPE_FLOAT:
+      return number(&R::GetFloat, &R::GetRepeatedFloat);
+    case Field::CPPTYPE_DOUBLE:
+      return number(&R::GetDouble, &R::GetRepeatedDouble);
+    case Field::CPPTYPE_BOOL:
+      return number(&R::GetBool, &R::GetRepeatedBool);
     case Field::CPPTYPE_ENUM:
       Enum(field,
            index ? of.GetRepeatedEnumValue(message, &field, *index)
@@ -82,9 +89,9 @@ Status Value(const pb::Message& message, const Field& field, std::optional<int> 
                   out);
     }
     case Field::CPPTYPE_MESSAGE:
-      return AppendMessage(index ? of.GetRepeatedMessage(message, &field, *index)
-                                 : of.GetMessage(message, &field),
-                           out);
+      return AppendMessage(
+          index ? of.GetRepeatedMessage(message, &field, *index) : of.GetMessage(message, &field),
+          out);
   }
   return Error(Code::kInternal, "a field of no type");
 }

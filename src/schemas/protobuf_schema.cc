@@ -82,8 +82,8 @@ Result<std::shared_ptr<const ProtobufSchema>> ProtobufSchema::Parse(
   for (const ProtobufImport& import : imports) {
     TRY(const pb::FileDescriptorProto parsed, ParseFile(import.name, import.text));
     if (!impl->given.Add(parsed))
-      return Error(Code::kInvalidArgument, "{} is imported twice, or defines what another file does",
-                   import.name);
+      return Error(Code::kInvalidArgument,
+                   "{} is imported twice, or defines what another file does", import.name);
   }
   TRY(const pb::FileDescriptorProto parsed, ParseFile(kFileName, text));
   if (parsed.message_type_size() == 0)

@@ -47,9 +47,9 @@ class ProtobufSchema {
   std::unique_ptr<Impl> impl_;
 };
 
-// Why what was written with `writer` cannot be read with `reader`, one text a reason; empty: it can.
-// By field numbers and the groups of types that share an encoding (protobuf.dev, "Updating A Message
-// Type").
+// Why what was written with `writer` cannot be read with `reader`, one text a reason; empty: it
+// can. By field numbers and the groups of types that share an encoding (protobuf.dev, "Updating A
+// Message Type").
 std::vector<std::string> ProtobufReadProblems(const ProtobufSchema& reader,
                                               const ProtobufSchema& writer);
 

@@ -41,16 +41,15 @@ TEST(ProtobufSchema, SaysWhereItIsWrong) {
     const auto schema = ProtobufSchema::Parse(text);
     return schema.ok() ? "it is right" : schema.error().message();
   };
-  EXPECT_EQ(why("syntax = \"proto3\";\nmessage A { in x = 1; }"),
-            "A.x: \"in\" is not defined.");
+  EXPECT_EQ(why("syntax = \"proto3\";\nmessage A { in x = 1; }"), "A.x: \"in\" is not defined.");
   EXPECT_EQ(why("syntax = \"proto3\";\nmessage A { int32 x 1; }"),
             "schema.proto:2:21: Missing field number.");
   EXPECT_EQ(why("syntax = \"proto3\"; import \"none.proto\"; message A {}"),
             "none.proto: Import \"none.proto\" was not found or had errors.");
   EXPECT_EQ(why("syntax = \"proto3\";"), "the .proto text has no message");
-  const auto imported = ProtobufSchema::Parse(
-      "syntax = \"proto3\"; import \"b.proto\"; message A { B b = 1; }",
-      {{"b.proto", "syntax = \"proto3\"; message B { int32 x = 1; }"}});
+  const auto imported =
+      ProtobufSchema::Parse("syntax = \"proto3\"; import \"b.proto\"; message A { B b = 1; }",
+                            {{"b.proto", "syntax = \"proto3\"; message B { int32 x = 1; }"}});
   ASSERT_TRUE(imported.ok()) << imported.error().ToString();
   std::string out;
   ASSERT_TRUE((*imported)->ToJson({}, "\x0a\x02\x08\x03", out).ok());

@@ -1,6 +1,6 @@
 // Registry: the schemas that values in streams name, with the subjects, versions and rules of
-// Confluent's schema registry, kept as records of the internal topic __schemas. A change is answered
-// when it is on disk.
+// Confluent's schema registry, kept as records of the internal topic __schemas. A change is
+// answered when it is on disk.
 //
 // Thread-safe. Changes wait for the disk and run one after another; reading never waits for them.
 #pragma once
@@ -40,8 +40,8 @@ class Registry {
 
   // The schema's version under the subject: the one that it has already, or a new one. `id`,
   // `version`: where the subject's mode is IMPORT, those to give it. Errors: kInvalidArgument (the
-  // schema, the subject's name), kNotFound (a reference), kConflict (incompatible, by the level that
-  // holds; or the id is another schema's), kNotSupported (the mode), kTooLarge.
+  // schema, the subject's name), kNotFound (a reference), kConflict (incompatible, by the level
+  // that holds; or the id is another schema's), kNotSupported (the mode), kTooLarge.
   Result<Registered> Register(const std::string& subject, const GivenSchema& given,
                               std::optional<int32_t> id = {}, std::optional<int32_t> version = {});
   // Those versions that are there.

@@ -10,9 +10,9 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kModes = {"READWRITE", "READONLY", "READONLY_OVERRIDE",
                                                     "IMPORT"};
-constexpr std::array<std::string_view, 7> kLevels = {"NONE",    "BACKWARD", "BACKWARD_TRANSITIVE",
-                                                     "FORWARD", "FORWARD_TRANSITIVE",
-                                                     "FULL",    "FULL_TRANSITIVE"};
+constexpr std::array<std::string_view, 7> kLevels = {
+    "NONE", "BACKWARD",       "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE",
+    "FULL", "FULL_TRANSITIVE"};
 
 template <typename Enum, size_t count>
 std::optional<Enum> Named(const std::array<std::string_view, count>& names, std::string_view name) {
@@ -126,7 +126,8 @@ Result<RegistryRecord> DecodeRecord(std::string_view bytes) {
     return Error(Code::kNotSupported, "a registry record of version {}", version);
   TRY(const auto kind, reader.Fixed<uint8_t>());
   switch (kind) {
-    case kSchema: return SchemaOf(reader);
+    case kSchema:
+      return SchemaOf(reader);
     case kVersion: {
       VersionRecord record;
       TRY(record.subject, TextOf(reader));
@@ -154,7 +155,8 @@ Result<RegistryRecord> DecodeRecord(std::string_view bytes) {
       TRY(record.mode, OptionalOf<Mode>(reader, kModes.size()));
       return RegistryRecord(std::move(record));
     }
-    default: return Error(Code::kNotSupported, "a registry record of kind {}", kind);
+    default:
+      return Error(Code::kNotSupported, "a registry record of kind {}", kind);
   }
 }
 

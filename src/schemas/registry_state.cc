@@ -195,9 +195,8 @@ std::vector<std::string> RegistryState::Problems(std::string_view subject, const
     if (!asked || (!version && !transitive && number != latest)) continue;
     const auto add = [&](std::string_view direction, const std::vector<std::string>& more) {
       for (const std::string& problem : more)
-        problems.push_back(
-            fmt::format("{} (version {}, {}: {})", problem, number, direction,
-                        CompatibilityName(level)));
+        problems.push_back(fmt::format("{} (version {}, {}: {})", problem, number, direction,
+                                       CompatibilityName(level)));
     };
     if (backward) add("the new one cannot read it", ReadProblems(schema, *other.schema->parsed));
     if (forward) add("it cannot read the new one", ReadProblems(*other.schema->parsed, schema));

@@ -1,5 +1,5 @@
-// RegistryState: all schemas, subjects and settings at one moment. A value: the registry (registry.h)
-// shares one that never changes, and makes the next one from it.
+// RegistryState: all schemas, subjects and settings at one moment. A value: the registry
+// (registry.h) shares one that never changes, and makes the next one from it.
 //
 // A subject has numbered versions; each is a schema, which has one id for ever, under however many
 // subjects it stands. Deleting hides versions (deleted for good: takes them from their subject);

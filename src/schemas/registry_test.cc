@@ -123,13 +123,12 @@ TEST_F(RegistryTest, ModesSayWhoMayRegister) {
 }
 
 TEST_F(RegistryTest, SchemasMayReferToOthers) {
-  ASSERT_EQ(Register("point", {SchemaType::kAvro,
-                               R"({"type": "record", "name": "g.Point", "fields": []})",
-                               {}}),
-            "1/1");
-  const GivenSchema line{SchemaType::kAvro,
-                         R"({"type": "array", "items": "g.Point"})",
-                         {{"g.Point", "point", 1}}};
+  ASSERT_EQ(
+      Register("point",
+               {SchemaType::kAvro, R"({"type": "record", "name": "g.Point", "fields": []})", {}}),
+      "1/1");
+  const GivenSchema line{
+      SchemaType::kAvro, R"({"type": "array", "items": "g.Point"})", {{"g.Point", "point", 1}}};
   EXPECT_EQ(Register("line", line), "1/2");
   EXPECT_EQ(registry_->state()->ReferrersOf("point", 1), std::vector<int32_t>{2});
   GivenSchema missing = line;
@@ -155,8 +154,8 @@ TEST_F(RegistryTest, SurvivesPowerLossAtAnyMoment) {
   for (int round = 0; round < 20; ++round) {
     const std::string subject = fmt::format("s{}", random.Below(30));
     const std::string answer = Register(
-        subject, Avro(fmt::format(R"({{"name": "f{}", "type": "int", "default": 0}})",
-                                  random.Below(1000))));
+        subject,
+        Avro(fmt::format(R"({{"name": "f{}", "type": "int", "default": 0}})", random.Below(1000))));
     acknowledged[fmt::format("{} {}", subject, answer)] = answer;
     if (random.Below(3) > 0) continue;
     registry_.reset();

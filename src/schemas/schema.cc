@@ -12,9 +12,12 @@ namespace millrace::schemas {
 
 std::string_view SchemaTypeName(SchemaType type) {
   switch (type) {
-    case SchemaType::kAvro: return "AVRO";
-    case SchemaType::kJson: return "JSON";
-    case SchemaType::kProtobuf: return "PROTOBUF";
+    case SchemaType::kAvro:
+      return "AVRO";
+    case SchemaType::kJson:
+      return "JSON";
+    case SchemaType::kProtobuf:
+      return "PROTOBUF";
   }
   return "?";
 }
@@ -63,13 +66,15 @@ Result<std::shared_ptr<const Schema>> Schema::Parse(SchemaType type, std::string
 Status Schema::ToJson(const std::vector<int32_t>& message, std::string_view value,
                       std::string& out) const {
   switch (type_) {
-    case SchemaType::kAvro: return AvroToJson(*std::get<0>(parsed_), value, out);
+    case SchemaType::kAvro:
+      return AvroToJson(*std::get<0>(parsed_), value, out);
     case SchemaType::kJson:
       if (!simdjson::validate_utf8(value.data(), value.size()))
         return Error(Code::kCorruption, "the value is not UTF-8");
       out += value;
       return Ok();
-    case SchemaType::kProtobuf: return std::get<2>(parsed_)->ToJson(message, value, out);
+    case SchemaType::kProtobuf:
+      return std::get<2>(parsed_)->ToJson(message, value, out);
   }
   return Error(Code::kInternal, "a schema of no type");
 }

@@ -17,8 +17,8 @@ class JsonSchema;
 class ProtobufSchema;
 
 enum class SchemaType : uint8_t { kAvro = 1, kJson = 2, kProtobuf = 3 };
-std::string_view SchemaTypeName(SchemaType type);                // "AVRO"
-Result<SchemaType> SchemaTypeOf(std::string_view name);          // kInvalidArgument
+std::string_view SchemaTypeName(SchemaType type);        // "AVRO"
+Result<SchemaType> SchemaTypeOf(std::string_view name);  // kInvalidArgument
 
 // A schema of the registry that another one uses: under which name, and where it is.
 struct Reference {
@@ -55,9 +55,8 @@ class Schema {
   friend std::vector<std::string> ReadProblems(const Schema& reader, const Schema& writer);
 
  private:
-  using Parsed =
-      std::variant<std::shared_ptr<const AvroSchema>, std::shared_ptr<const JsonSchema>,
-                   std::shared_ptr<const ProtobufSchema>>;
+  using Parsed = std::variant<std::shared_ptr<const AvroSchema>, std::shared_ptr<const JsonSchema>,
+                              std::shared_ptr<const ProtobufSchema>>;
   Schema(SchemaType type, std::string canonical, Parsed parsed)
       : type_(type), canonical_(std::move(canonical)), parsed_(std::move(parsed)) {}
 

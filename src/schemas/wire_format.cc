@@ -65,8 +65,7 @@ Result<Message> ReadMessagePath(std::string_view bytes) {
   Message message;
   for (int64_t i = 0; i < count; ++i) {
     TRY(const int64_t index, reader.Zigzag());
-    if (index < 0 || index > INT32_MAX)
-      return Error(Code::kCorruption, "message index {}", index);
+    if (index < 0 || index > INT32_MAX) return Error(Code::kCorruption, "message index {}", index);
     message.path.push_back(static_cast<int32_t>(index));
   }
   message.rest = bytes.substr(bytes.size() - reader.remaining());

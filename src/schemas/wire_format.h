@@ -1,5 +1,5 @@
-// How a value names its schema (Confluent's wire format): a zero byte and the id in four bytes, or a
-// one byte and the schema's GUID; then, of Protobuf, which message of the file; then the value.
+// How a value names its schema (Confluent's wire format): a zero byte and the id in four bytes, or
+// a one byte and the schema's GUID; then, of Protobuf, which message of the file; then the value.
 // Newer clients may put the first part into the record header __value_schema_id instead.
 #pragma once
 
