@@ -5,8 +5,8 @@
 namespace millrace::runtime {
 
 namespace {
-// Version 2 had no builds.
-constexpr uint8_t kVersion = 3;
+// Version 2 had no builds, version 3 shared nothing over generations.
+constexpr uint8_t kVersion = 4;
 constexpr uint8_t kOldestVersion = 2;
 
 Result<std::string> ReadString(Reader& reader) {
@@ -55,6 +55,15 @@ std::string EncodeNodeState(const NodeState& state) {
   for (const auto& [number, build] : state.builds) {
     PutVarint(out, number);
     PutBuild(out, build);
+  }
+  PutVarint(out, state.shared.size());
+  for (const auto& [view, generations] : state.shared) {
+    PutBytes(out, view);
+    PutVarint(out, generations.size());
+    for (const auto& [fingerprint, generation] : generations) {
+      PutFixed(out, fingerprint);
+      PutVarint(out, generation);
+    }
   }
   return out;
 }
@@ -107,6 +116,16 @@ Result<NodeState> DecodeNodeState(std::string_view bytes) {
   for (uint64_t i = 0; i < builds; ++i) {
     TRY(const uint64_t number, reader.Varint());
     TRY(state.builds[number], ReadBuild(reader));
+  }
+  if (version < 4) return state;
+  TRY(const uint64_t views, reader.Varint());
+  for (uint64_t i = 0; i < views; ++i) {
+    TRY(const std::string view, ReadString(reader));
+    TRY(const uint64_t count, reader.Varint());
+    for (uint64_t j = 0; j < count; ++j) {
+      TRY(const auto fingerprint, reader.Fixed<uint64_t>());
+      TRY(state.shared[view][fingerprint], reader.Varint());
+    }
   }
   return state;
 }

@@ -51,6 +51,8 @@ struct NodeState {
   ingest::DoorCountMap door;                 // by (stream, source), since ever
   ReadBooks reads;                           // since the view was made, its history included
   std::map<uint64_t, BuildState> builds;     // by number (catalog::Build)
+  // By view, internal name: operators that it shares with views of another generation.
+  std::map<std::string, stream::Sharing::Generations> shared;
 };
 
 std::string EncodeNodeState(const NodeState& state);

@@ -23,6 +23,7 @@ NodeState SomeState() {
   state.books["lines#1"] = {10, 6, 2, 1, 1, 1};
   state.door = SomeDoor();
   state.reads[{"lines#1", "view#2"}] = {6, 4, 1, 1};
+  state.shared["view#2"] = {{0xfedc, 1}, {8, 7}};
   return state;
 }
 
@@ -37,6 +38,7 @@ TEST(NodeState, ComesBackAsItWas) {
   EXPECT_EQ(after->books.at("lines#1").late_diverted, 1);
   EXPECT_EQ(after->door, before.door);
   EXPECT_EQ(after->reads, before.reads);
+  EXPECT_EQ(after->shared, before.shared);
   EXPECT_EQ(EncodeNodeState(*after), EncodeNodeState(before));
 }
 

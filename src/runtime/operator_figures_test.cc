@@ -152,12 +152,66 @@ TEST_P(SharingTest, ViewsOfOneChangeShareEqualOperatorsAndBothSaySo) {
   EXPECT_TRUE(Difference(*node_, "b").empty());
 }
 
-TEST_F(OperatorFiguresTest, ViewsOfTwoStatementsShareNothing) {
+// Made by one statement each: before there are rows, and with rows between them.
+TEST_P(SharingTest, ViewsOfSeparateStatementsShareFromTheirFirstCommonStepOn) {
   Start();
   Apply("CREATE STREAM s (k INTEGER, v INTEGER);");
-  Do("CREATE MATERIALIZED VIEW a AS SELECT k, count(*) AS n FROM s GROUP BY k");
-  Do("CREATE MATERIALIZED VIEW b AS SELECT k, count(*) AS n FROM s GROUP BY k");
-  EXPECT_THAT(Lines("EXPLAIN VIEW a"), Not(Contains(HasSubstr("shared"))));
+  const std::string counts = "AS SELECT k, count(*) AS n FROM s GROUP BY k";
+  Do("CREATE MATERIALIZED VIEW a " + counts);
+  if (GetParam()) Do("INSERT INTO s VALUES (1, 1), (2, 1)");
+  Do("CREATE MATERIALIZED VIEW b " + counts);
+  Do("CREATE MATERIALIZED VIEW top AS SELECT k, count(*) AS n FROM s GROUP BY k ORDER BY n DESC, k"
+     " LIMIT 1");
+  Do("INSERT INTO s VALUES (1, 1), (3, 1)");
+  const auto all_right = [&] {
+    for (const char* view : {"a", "b", "top"})
+      EXPECT_TRUE(Difference(*node_, view).empty()) << view;
+  };
+  all_right();
+  const std::string shared =
+      "SELECT view, shared_with, state_rows FROM millrace.operators WHERE operator LIKE"
+      " 'aggregate by k%' ORDER BY view";
+  const std::string rows = GetParam() ? "3" : "2";
+  const Rows three = {{"a", "b, top", rows}, {"b", "a, top", rows}, {"top", "a, b", rows}};
+  EXPECT_EQ(Query(*node_, shared), three);
+
+  // The owner goes, the others keep its state, over a restart too.
+  Do("DROP VIEW a");
+  Do("INSERT INTO s VALUES (2, 1), (2, 1), (4, 1)");
+  EXPECT_TRUE(Difference(*node_, "b").empty());
+  Start();
+  Do("INSERT INTO s VALUES (2, 1), (5, 1)");
+  EXPECT_TRUE(Difference(*node_, "b").empty());
+  EXPECT_TRUE(Difference(*node_, "top").empty());
+  EXPECT_THAT(Lines("EXPLAIN VIEW b"), Contains("  shared with view top"));
+  Do("CREATE MATERIALIZED VIEW a " + counts);
+  Do("ALTER MATERIALIZED VIEW b PAUSE");
+  Do("INSERT INTO s VALUES (5, 1), (6, 1)");
+  Do("ALTER MATERIALIZED VIEW b RESUME");
+  Do("INSERT INTO s VALUES (6, 1), (7, 1)");
+  all_right();
+  EXPECT_EQ(Query(*node_,
+                  "SELECT count(DISTINCT shared_with) FROM millrace.operators WHERE operator"
+                  " LIKE 'aggregate by k%'"),
+            (Rows{{"3"}}));
+  EXPECT_TRUE(node_->CheckBooks().ok());
+}
+
+// What was closed when a row came is not the same for a view that came later.
+TEST_F(OperatorFiguresTest, WhatFollowsTheWatermarkIsNotShared) {
+  Start();
+  Apply("CREATE STREAM s (k INTEGER, t TIMESTAMP, WATERMARK FOR t AS t - INTERVAL 1 SECOND);");
+  const std::string counts =
+      "AS SELECT time_bucket(INTERVAL 1 MINUTE, t) AS m, count(*) AS n FROM s GROUP BY 1"
+      " EMIT ON WINDOW CLOSE";
+  Do("CREATE MATERIALIZED VIEW a " + counts);
+  Do("INSERT INTO s VALUES (1, '2024-01-01 00:00:00'), (1, '2024-01-01 00:05:00')");
+  Do("CREATE MATERIALIZED VIEW b " + counts);
+  Do("INSERT INTO s VALUES (1, '2024-01-01 00:06:00')");
+  EXPECT_EQ(Query(*node_,
+                  "SELECT count(*) FROM millrace.operators WHERE operator LIKE"
+                  " 'aggregate%' AND shared_with IS NOT NULL"),
+            (Rows{{"0"}}));
 }
 
 TEST_F(OperatorFiguresTest, AViewWithoutHistorySharesNothingWithOneThatHasIt) {

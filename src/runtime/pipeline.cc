@@ -113,7 +113,9 @@ Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slice
       state_.watermarks[name] = *watermark;
   }
   JoinComplete();
-  return CloseWindows(limit_factor);
+  TRY(CloseWindows(limit_factor));
+  ShareEqual();
+  return Ok();
 }
 
 // What the watermarks close, now that all of the step's rows are in, is part of the same step.

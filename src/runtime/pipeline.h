@@ -130,6 +130,7 @@ class Pipeline {
                                                      stream::StepInput& input);
   void FollowInParts(stream::StepInput& input) const;
   void JoinComplete();
+  void ShareEqual();
   stream::Limits LimitsOf(const catalog::ViewDefinition& view) const;
   void NoteStopped(stream::StepResult& result, double limit_factor);
   void StopFailing(const stream::StepResult& result);
@@ -159,6 +160,7 @@ class Pipeline {
   std::map<std::string, uint64_t> building_;  // internal names of what belongs to a build
   std::set<uint64_t> beginning_;              // builds that are being installed for the first time
   std::set<uint64_t> joined_;
+  bool may_share_ = false;  // the circuit has changed: equal operators may have come together
   std::map<std::string, Stopped> stopped_;
   std::shared_ptr<state::ViewTable> failures_;
 };

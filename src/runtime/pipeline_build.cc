@@ -95,8 +95,21 @@ void Pipeline::JoinComplete() {
   for (const auto& [number, build] : state_.builds) {
     if (!build.complete() || !joined_.insert(number).second) continue;
     engine_->Join(number);
+    may_share_ = true;
     LOG_INFO("views built from history", "build={} seconds={:.3f}", number,
              static_cast<double>(state_.clock.value - build.started.value) / 1e6);
+  }
+}
+
+// Views that came at different times and compute the same keep one state from here on. It is part
+// of the state which generation that is under; a restart that has lost it finds both states, and
+// makes one of them again.
+void Pipeline::ShareEqual() {
+  if (!may_share_) return;
+  may_share_ = false;
+  for (auto& [view, generations] : engine_->ShareEqual()) {
+    for (const auto& [fingerprint, generation] : generations)
+      state_.shared[view][fingerprint] = generation;
   }
 }
 

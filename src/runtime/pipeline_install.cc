@@ -128,7 +128,12 @@ Status Pipeline::InstallView(const std::shared_ptr<Relation>& relation,
     return Ok();
   }
   if (view.history == catalog::ViewDefinition::History::kNone) build = 0;
-  TRY(engine_->Add(planned.plan, relation->object.generation, build, LimitsOf(view)));
+  stream::Sharing sharing;
+  sharing.whole = view.history == catalog::ViewDefinition::History::kFull;
+  if (const auto shared = state_.shared.find(relation->internal_name);
+      shared != state_.shared.end())
+    sharing.generations = shared->second;
+  TRY(engine_->Add(planned.plan, relation->object.generation, build, LimitsOf(view), sharing));
   relations_[relation->internal_name] = relation;
   return beginning_.contains(build) ? AddHistory(*relation, build, reads) : Ok();
 }
@@ -146,6 +151,7 @@ Status Pipeline::Uninstall(const catalog::Object& object) {
   table_sources_.erase(name);
   state_.watermarks.erase(name);
   state_.books.erase(name);
+  state_.shared.erase(name);
   std::erase_if(state_.reads, [&](const auto& item) {
     return item.first.first == name || item.first.second == name;
   });
@@ -169,7 +175,9 @@ Status Pipeline::RemoveHalted(const catalog::Catalog& catalog) {
   for (auto it = objects.rbegin(); it != objects.rend(); ++it) {
     if (!(*it)->halt || !HoldsRows(**it)) continue;
     const std::string name = InternalName(**it);
-    if (!relations_.at(name)->object.halt) TRY(engine_->Remove(name));
+    if (relations_.at(name)->object.halt) continue;
+    TRY(engine_->Remove(name));
+    state_.shared.erase(name);
   }
   return Ok();
 }
@@ -224,6 +232,7 @@ Status Pipeline::SetCatalog(catalog::CatalogPtr catalog) {
   beginning_.clear();
   catalog_ = std::move(catalog);
   visible_relations_ = std::move(visible);
+  may_share_ = true;
   return Ok();
 }
 

@@ -112,10 +112,9 @@ std::vector<state::TableId> TablesOf(const CircuitNode& node) {
 }
 
 // A shared node may use what the view with the highest limits may.
-void Raise(std::optional<Limits>& present, const Limits& limits) {
-  if (!present) present = limits;
-  present->step_seconds = std::max(present->step_seconds, limits.step_seconds);
-  present->step_bytes = std::max(present->step_bytes, limits.step_bytes);
+void Raise(Limits& present, const Limits& limits) {
+  present.step_seconds = std::max(present.step_seconds, limits.step_seconds);
+  present.step_bytes = std::max(present.step_bytes, limits.step_bytes);
 }
 
 }  // namespace
@@ -135,29 +134,35 @@ CircuitNode* Circuit::FindOutput(const std::string& name) const {
 }
 
 Status Circuit::Add(const Plan& plan, uint64_t generation, uint64_t build,
-                    std::optional<Limits> limits) {
+                    std::optional<Limits> limits, const Sharing& sharing) {
   const size_t count_before = nodes_.size();
   std::vector<CircuitNode*> added;
   for (size_t i = 0; i < plan.nodes.size(); ++i) {
-    Result<CircuitNode*> node = AddNode(plan, i, added, generation, build);
+    Result<CircuitNode*> node = AddNode(plan, i, added, generation, build, sharing);
     if (!node.ok()) {
       DropFrom(count_before);
       return std::move(node).error().With("add plan");
     }
-    if (limits) Raise((*node)->limits, *limits);
     added.push_back(*node);
   }
   for (size_t i = count_before; i < nodes_.size(); ++i) MakeOperators(*nodes_[i]);
+  for (CircuitNode* node : added) node->whole = node->whole && sharing.whole;
+  if (std::holds_alternative<Output>(added.back()->node.op)) added.back()->own_limits = limits;
   Rewire();
   return Ok();
 }
 
 Result<CircuitNode*> Circuit::AddNode(const Plan& plan, size_t index,
                                       const std::vector<CircuitNode*>& added, uint64_t generation,
-                                      uint64_t build) {
+                                      uint64_t build, const Sharing& sharing) {
   const Node& node = plan.nodes[index];
-  const uint64_t fingerprint = Fingerprint(plan, index, generation);
   std::string text = CanonicalText(plan, index);
+  uint64_t fingerprint = FingerprintOf(text, generation);
+  if (const auto other = sharing.generations.find(fingerprint);
+      other != sharing.generations.end()) {
+    generation = other->second;
+    fingerprint = FingerprintOf(text, generation);
+  }
   for (const auto& other : nodes_) {
     if (other->fingerprint != fingerprint || other->generation != generation) continue;
     if (other->text != text)
@@ -176,6 +181,7 @@ Result<CircuitNode*> Circuit::AddNode(const Plan& plan, size_t index,
   made->text = std::move(text);
   made->description = Describe(plan, index);
   made->build = build;
+  made->whole = sharing.whole;
   made->counters.resize(workers_.size());
   TRY(Connect(*made, added, node.inputs));
   nodes_.push_back(std::move(made));
@@ -201,6 +207,12 @@ Status Circuit::Connect(CircuitNode& made, const std::vector<CircuitNode*>& adde
     }
     made.inputs.push_back(output);
   }
+  ConnectInputs(made);
+  return Ok();
+}
+
+void Circuit::ConnectInputs(CircuitNode& made) {
+  made.exchanges.clear();
   std::vector<Distribution> distributions;
   for (size_t i = 0; i < made.inputs.size(); ++i) {
     const Requirement requirement = Required(made.node, i);
@@ -214,7 +226,6 @@ Status Circuit::Connect(CircuitNode& made, const std::vector<CircuitNode*>& adde
   if (made.build == 0 || !std::holds_alternative<Relation>(made.node.op))
     made.distribution = OutputDistribution(made.node, distributions, left_width);
   made.insert_only = KeepsInsertOnly(made.node, made.inputs);
-  return Ok();
 }
 
 Status Circuit::Widen(const Plan& plan) {
@@ -295,12 +306,16 @@ Status Circuit::Remove(const std::string& output) {
   }
   for (size_t i = nodes_.size(); i-- > 0;) {
     if (needed[i]) continue;
-    nodes_[i]->operators.clear();
-    for (const state::TableId table : TablesOf(*nodes_[i])) store_.Drop(table);
+    DropState(*nodes_[i]);
     nodes_.erase(nodes_.begin() + static_cast<ptrdiff_t>(i));
   }
   Rewire();
   return Ok();
+}
+
+void Circuit::DropState(CircuitNode& node) {
+  node.operators.clear();
+  for (const state::TableId table : TablesOf(node)) store_.Drop(table);
 }
 
 std::vector<std::pair<state::TableId, state::TableStats>> Circuit::StateOf(
@@ -338,6 +353,23 @@ void Circuit::Rewire() {
       if (!std::holds_alternative<Output>(input->node.op)) {
         input->outputs.insert(node.outputs.begin(), node.outputs.end());
       }
+    }
+  }
+  std::map<std::string_view, const CircuitNode*> views;
+  for (const auto& node : nodes_) {
+    if (const auto* output = std::get_if<Output>(&node->node.op))
+      views.emplace(output->name, node.get());
+  }
+  for (const auto& node : nodes_) {
+    node->limits.reset();
+    for (const std::string& name : node->outputs) {
+      const auto& own = views.at(name)->own_limits;
+      if (!own) {
+        node->limits.reset();
+        break;
+      }
+      if (!node->limits) node->limits = own;
+      Raise(*node->limits, *own);
     }
   }
   timed_.clear();

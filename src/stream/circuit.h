@@ -21,6 +21,7 @@
 #include "stream/key_dispatch.h"
 #include "stream/operator.h"
 #include "stream/plan.h"
+#include "stream/sharing.h"
 
 namespace millrace::stream {
 
@@ -58,6 +59,10 @@ struct CircuitNode {
   Distribution distribution;
   bool insert_only = false;
   uint64_t build = 0;  // not 0: it is being built from history
+  // Every plan that it came with says so (Sharing::whole).
+  bool whole = false;
+  std::optional<Limits> own_limits;  // of an Output: its view's
+  // The highest of the views below which it stands; none: one of them has none.
   std::optional<Limits> limits;
   // It, or one that it reads from, has exceeded its limits: it never runs again.
   std::atomic<bool> stopped{false};
@@ -89,7 +94,10 @@ class Circuit {
   Circuit(std::vector<WorkerParts> workers, state::Store& store);
 
   // All or nothing.
-  Status Add(const Plan& plan, uint64_t generation, uint64_t build, std::optional<Limits> limits);
+  Status Add(const Plan& plan, uint64_t generation, uint64_t build, std::optional<Limits> limits,
+             const Sharing& sharing);
+  // Engine::ShareEqual
+  std::map<std::string, Sharing::Generations> ShareEqual();
   Status Widen(const Plan& plan);  // Engine::Widen
   void Join(uint64_t build);
   Status Remove(const std::string& output);
@@ -115,12 +123,15 @@ class Circuit {
  private:
   Result<CircuitNode*> AddNode(const Plan& plan, size_t index,
                                const std::vector<CircuitNode*>& added, uint64_t generation,
-                               uint64_t build);
+                               uint64_t build, const Sharing& sharing);
   Status Connect(CircuitNode& node, const std::vector<CircuitNode*>& added,
                  const std::vector<size_t>& inputs);
+  // Exchanges and what follows from the inputs.
+  void ConnectInputs(CircuitNode& node);
+  void DropState(CircuitNode& node);
   void MakeOperators(CircuitNode& node);
   CircuitNode* FindOutput(const std::string& name) const;
-  // Works out what follows from the edges: order, consumers, outputs.
+  // Works out what follows from the edges: order, consumers, outputs, limits.
   void Rewire();
   void FindReadPaths();
   void FindDispatches();

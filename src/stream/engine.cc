@@ -258,9 +258,9 @@ Result<std::unique_ptr<Engine>> Engine::Start(const Options& options, state::Sto
 }
 
 Status Engine::Add(const Plan& plan, uint64_t generation, uint64_t build,
-                   std::optional<Limits> limits) {
+                   std::optional<Limits> limits, const Sharing& sharing) {
   try {
-    return impl_->circuit->Add(plan, generation, build, limits);
+    return impl_->circuit->Add(plan, generation, build, limits, sharing);
   } catch (const std::exception& exception) {
     return Error(Code::kInternal, "add plan: {}", duckdb::ErrorData(exception).RawMessage());
   }
@@ -272,6 +272,10 @@ Status Engine::Widen(const Plan& plan) {
   } catch (const std::exception& exception) {
     return Error(Code::kInternal, "widen plan: {}", duckdb::ErrorData(exception).RawMessage());
   }
+}
+
+std::map<std::string, Sharing::Generations> Engine::ShareEqual() {
+  return impl_->circuit->ShareEqual();
 }
 
 void Engine::Join(uint64_t build) { impl_->circuit->Join(build); }

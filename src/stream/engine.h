@@ -24,6 +24,7 @@
 #include "state/store.h"
 #include "stream/operator.h"
 #include "stream/plan.h"
+#include "stream/sharing.h"
 
 namespace millrace::stream {
 
@@ -118,7 +119,12 @@ class Engine {
   // nodes take in StepInput::history as well, and no watermark closes anything in it, until Join.
   // `limits`: what each of its nodes may use in a step; none: as much as it takes.
   Status Add(const Plan& plan, uint64_t generation, uint64_t build = 0,
-             std::optional<Limits> limits = std::nullopt);
+             std::optional<Limits> limits = std::nullopt, const Sharing& sharing = {});
+  // Makes one of equal nodes of different generations, where each has all its history, gives what
+  // follows from its relations' rows alone (not from watermarks or the clock), and all its plans
+  // are whole. Gives, by Output, what has to be handed to Add when the plan is added again
+  // (Sharing::generations), in addition to what was handed in. Between steps.
+  std::map<std::string, Sharing::Generations> ShareEqual();
   // Puts the nodes of a relation's plan in the place of those that make it now: the same operators,
   // with more columns behind those that there are. State stays. Who reads the relation goes on with
   // the columns that it knows.

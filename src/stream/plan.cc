@@ -217,9 +217,13 @@ std::string CanonicalText(const Plan& plan, size_t node) {
   return TextOf(plan, node, known);
 }
 
-uint64_t Fingerprint(const Plan& plan, size_t node, uint64_t generation) {
+uint64_t FingerprintOf(std::string_view text, uint64_t generation) {
   // The low bits number the node's tables.
-  return StableHash(CanonicalText(plan, node), generation) & ~(kTablesPerNode - 1);
+  return StableHash(text, generation) & ~(kTablesPerNode - 1);
+}
+
+uint64_t Fingerprint(const Plan& plan, size_t node, uint64_t generation) {
+  return FingerprintOf(CanonicalText(plan, node), generation);
 }
 
 }  // namespace millrace::stream

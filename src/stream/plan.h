@@ -257,6 +257,7 @@ std::string CanonicalText(const Plan& plan, size_t node);
 // A multiple of kTablesPerNode: the ids from there on are those of the node's state tables.
 inline constexpr uint64_t kTablesPerNode = 8;
 uint64_t Fingerprint(const Plan& plan, size_t node, uint64_t generation);
+uint64_t FingerprintOf(std::string_view canonical_text, uint64_t generation);
 // A tree for EXPLAIN: operator, columns, keys, expressions, state.
 std::string Explain(const Plan& plan);
 // The node's own line of it, without columns: "aggregate by stock_code: count(*)".
