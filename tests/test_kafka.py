@@ -300,3 +300,52 @@ def test_the_listener_can_be_off_and_a_named_port_that_is_taken_is_an_error(make
     done = millrace("run", project, "--http", "127.0.0.1:0", "--kafka", other.kafka)
     assert done.returncode != 0 and other.kafka in done.stderr, done.stderr
     other.stop()
+
+
+def test_topics_that_clients_make_are_raw_streams(node):
+    from confluent_kafka import Consumer, Producer
+    from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
+    admin = AdminClient({"bootstrap.servers": node.kafka})
+    made = admin.create_topics([NewTopic("my.events-1", 2, 1, config={"retention.ms": "3600000", "cleanup.policy": "delete"})])
+    made["my.events-1"].result(30)
+    for name, partitions, config, problem in [("my.events-1", 1, {}, "already"), ("BY_PRODUCT", 1, {}, "view"), ("__mine", 1, {}, "the node's own"), ("a b", 1, {}, "name"),
+                                              ("other", 1, {"cleanup.policy": "compact"}, "cleanup.policy"), ("other", 1, {"retention.ms": "soon"}, "retention.ms")]:
+        with pytest.raises(Exception, match=problem):
+            admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(30)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, "my.events-1")
+    settings = lambda: {k: v.value for k, v in admin.describe_configs([resource])[resource].result(30).items()}  # noqa: E731
+    assert settings()["retention.ms"] == "3600000"
+    resource.add_incremental_config(ConfigEntry("retention.ms", None, incremental_operation=AlterConfigOpType.DELETE))
+    resource.add_incremental_config(ConfigEntry("retention.bytes", "1000000", incremental_operation=AlterConfigOpType.SET))
+    admin.incremental_alter_configs([resource])[resource].result(30)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, "my.events-1")
+    assert (settings()["retention.ms"], settings()["retention.bytes"]) == ("-1", "1000000")
+
+    # A topic that a producer merely names is made too.
+    producer = Producer({"bootstrap.servers": node.kafka, "enable.idempotence": True})
+    for topic in ("my.events-1", "made_by_name"):
+        for i in range(10):
+            producer.produce(topic, f"value {i}".encode(), key=None if i == 3 else f"k{i}".encode(), headers=[("trace", b"\x01\xff"), ("none", None)], timestamp=1714564800000 + i)
+        producer.produce(topic, None, key=b"k1")  # a tombstone
+    assert producer.flush(30) == 0
+    wait_for(lambda: node.sql('SELECT count(*) FROM "my.events-1"') == [[11]] and node.sql("SELECT count(*) FROM made_by_name") == [[11]])
+    assert node.sql('SELECT decode(key), decode(value), "timestamp"::VARCHAR, headers[1].key, hex(headers[1].value), headers[2].value IS NULL FROM "my.events-1" WHERE decode(key) = \'k5\'') == [
+        ["k5", "value 5", "2024-05-01 12:00:00.005", "trace", "01FF", True]]
+    assert node.sql("SELECT count(*) FROM made_by_name WHERE key IS NULL") == [[1]]
+    assert node.sql("SELECT decode(key) FROM made_by_name WHERE value IS NULL") == [["k1"]]
+    node.sql("CREATE MATERIALIZED VIEW latest AS SELECT decode(key) AS k, count(*) AS n FROM made_by_name GROUP BY 1")
+    node.kill()
+    node.start()
+    assert node.sql("SELECT sum(n)::BIGINT FROM latest") == [[11]]
+    consumer = Consumer({"bootstrap.servers": node.kafka, "group.id": "g", "auto.offset.reset": "earliest"})
+    consumer.subscribe(["made_by_name"])
+    got = []
+    wait_for(lambda: got.extend(m for m in consumer.consume(100, 0.2) if not m.error()) or len(got) == 11)
+    assert sorted(m.key() or b"" for m in got)[:3] == [b"", b"k0", b"k1"] and got[0].headers() == [("trace", b"\x01\xff"), ("none", None)]
+    consumer.close()
+    # Rows have no place there, and what is read is not dropped.
+    with pytest.raises(Exception, match="raw records"):
+        node.sql("INSERT INTO made_by_name VALUES ('a', 'b', NULL, NULL)")
+    with pytest.raises(Exception, match="latest"):
+        AdminClient({"bootstrap.servers": node.kafka}).delete_topics(["made_by_name"])["made_by_name"].result(30)
+    assert [row for row in node.sql("SELECT name, format FROM millrace.streams ORDER BY name") if row[1] == "raw"] == [["made_by_name", "raw"], ["my.events-1", "raw"]]

@@ -1,5 +1,12 @@
 """The schema registry under the clients that people have: confluent-kafka's registry client and serialisers."""
+import datetime
+import decimal
+import json
+import struct
+import time
+
 import pytest
+from confluent_kafka import KafkaError, Producer
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
@@ -68,3 +75,91 @@ def test_references_and_protobuf_texts(node):
     with pytest.raises(SchemaRegistryError) as refused:
         client.register_schema("wrong", Schema('syntax = "proto3"; message A { in x = 1; }', "PROTOBUF"))
     assert refused.value.error_code == 42201 and '"in" is not defined' in str(refused.value)
+
+
+STREAM = """
+CREATE STREAM orders (id BIGINT NOT NULL, note VARCHAR DEFAULT 'none', price DECIMAL(10, 2) CHECK (price >= 0), placed TIMESTAMP) INTO 2 PARTITIONS
+  WITH (format = 'avro');
+CREATE STREAM strict (id BIGINT NOT NULL) WITH (format = 'avro', on_invalid = 'reject');
+CREATE MATERIALIZED VIEW totals AS SELECT note, count(*) AS orders, sum(price) AS total FROM orders GROUP BY note;
+"""
+AVRO = json.dumps({"type": "record", "name": "Order", "namespace": "shop", "fields": [
+    {"name": "id", "type": "long"},
+    {"name": "note", "type": ["null", "string"], "default": None},
+    {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 10, "scale": 2}},
+    {"name": "placed", "type": {"type": "long", "logicalType": "timestamp-micros"}}]})
+AT = datetime.datetime(2024, 5, 1, 12, tzinfo=datetime.timezone.utc)
+
+
+@pytest.fixture
+def orders(make_node):
+    node = make_node(STREAM)
+    node.start()
+    yield node
+    node.stop()
+
+
+def produce(node, topic, values, **config):
+    failed = []
+    producer = Producer({"bootstrap.servers": node.kafka, "enable.idempotence": True, **config})
+    for value in values:
+        producer.produce(topic, value, on_delivery=lambda error, _: failed.append(error) if error else None)
+    assert producer.flush(30) == 0
+    return failed
+
+
+def wait_until(node, query, wanted, seconds=30):
+    deadline = time.monotonic() + seconds
+    while (rows := node.sql(query)) != wanted:
+        assert time.monotonic() < deadline, rows
+        time.sleep(0.02)
+
+
+def test_avro_records_are_rows_of_their_stream(orders):
+    client = SchemaRegistryClient({"url": orders.url})
+    serialise = AvroSerializer(client, AVRO)
+    values = [serialise({"id": i, "note": None if i % 3 == 0 else f"n{i % 3}", "price": decimal.Decimal(i) / 4, "placed": AT}, value_of("orders"))
+              for i in range(100)]
+    assert produce(orders, "orders", values) == []
+    # A NULL that stands there is NULL; JSON rows of the same stream go on as before.
+    orders.sql("INSERT INTO orders (id, price) VALUES (1000, 1)")
+    query = "SELECT note, orders, total::VARCHAR FROM totals ORDER BY note NULLS LAST"
+    expected = [["n1", 33, "404.25"], ["n2", 33, "412.50"], ["none", 1, "1.00"], [None, 34, "420.75"]]
+    wait_until(orders, query, expected)
+    assert orders.sql("SELECT count(*), min(placed)::VARCHAR FROM orders WHERE id < 1000") == [[100, "2024-05-01 12:00:00"]]
+    # Over a kill, and from history.
+    orders.kill()
+    orders.start()
+    assert orders.sql(query) == expected
+    orders.sql("CREATE MATERIALIZED VIEW late AS SELECT sum(id)::BIGINT AS ids FROM orders WHERE id < 1000")
+    wait_until(orders, "SELECT ids FROM late", [[4950]])
+
+
+def test_what_is_no_row_by_its_schema_is_quarantined_with_the_reason(orders):
+    client = SchemaRegistryClient({"url": orders.url})
+    good = AvroSerializer(client, AVRO)({"id": 1, "note": "x", "price": decimal.Decimal(1), "placed": AT}, value_of("orders"))
+    text = AvroSerializer(client, '{"type": "record", "name": "T", "fields": [{"name": "id", "type": "string"}]}',
+                          {"auto.register.schemas": True})({"id": "many"}, value_of("other"))
+    negative = AvroSerializer(client, AVRO)({"id": 2, "note": "x", "price": decimal.Decimal(-1), "placed": AT}, value_of("orders"))
+    unknown = b"\0\0\0\x03\xe7" + good[5:]
+    assert produce(orders, "orders", [good, text, negative, unknown, good[:-3], b"\0\0"]) == []
+    wait_until(orders, "SELECT count(*) FROM orders", [[1]])
+    wait_until(orders, 'SELECT count(*) FROM "orders.quarantine"', [[5]])
+    errors = " | ".join(row[0] for row in orders.sql('SELECT _error FROM "orders.quarantine" ORDER BY _offset, _partition'))
+    for reason in ('column "id": "many" is not a BIGINT', "CHECK (price >= 0)", "schema 999 is not registered", "schema 1: ", "too short"):
+        assert reason in errors, errors
+    assert orders.get("/v1/ledger")["balanced"]
+    # A stream that rejects says so to the producer.
+    failed = produce(orders, "strict", [unknown])
+    assert len(failed) == 1 and failed[0].code() == KafkaError.INVALID_RECORD
+    assert orders.sql("SELECT count(*) FROM strict") == [[0]]
+
+
+def test_protobuf_and_json_schema_records_are_rows_too(orders):
+    client = SchemaRegistryClient({"url": orders.url})
+    proto = 'syntax = "proto3"; message Other { string x = 1; } message Order { int64 id = 1; optional string note = 2; string price = 3; }'
+    number = client.register_schema("orders-value", Schema(proto, "PROTOBUF"))
+    framed = b"\0" + struct.pack(">i", number) + b"\x02\x02"  # the second message of the file
+    json_value = JSONSerializer('{"title": "J", "type": "object"}', client)({"id": 7, "note": "json", "price": 2}, value_of("js"))
+    assert produce(orders, "orders", [framed + b"\x08\x05\x12\x05proto\x1a\x041.50", json_value]) == []
+    wait_until(orders, "SELECT id, note, price::VARCHAR FROM orders ORDER BY id", [[5, "proto", "1.50"], [7, "json", "2.00"]])

@@ -65,6 +65,7 @@ Comparison Columns(const StreamDefinition& a, const StreamDefinition& b) {
 }
 
 Comparison Of(const StreamDefinition& a, const StreamDefinition& b) {
+  if (a.format != b.format) return Incompatible("its format changed");
   Comparison columns = Columns(a, b);
   if (columns.what == What::kIncompatible) return columns;
   if (!SameNames(a.partition_by, b.partition_by) || a.partitions != b.partitions) {

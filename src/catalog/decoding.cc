@@ -169,6 +169,8 @@ Result<Definition> GetStream(Reader& in, uint8_t version) {
   };
   if (!std::all_of(d.earlier.begin(), d.earlier.end(), counted))
     return Damaged("a version's ends are not one per partition");
+  if (version < 4) return Definition(std::move(d));
+  TRY(d.format, GetEnum(in, StreamDefinition::Format::kRaw));
   return Definition(std::move(d));
 }
 

@@ -31,6 +31,10 @@ struct StreamVersion {
 
 struct StreamDefinition {
   std::string name;
+  // kRows: values are rows, as JSON or by a schema of the registry. kRaw: whatever they are; the
+  // columns are those of catalog/raw_stream.h.
+  enum class Format { kRows, kRaw };
+  Format format = Format::kRows;
   rows::Schema schema;
   std::vector<Check> checks;
   std::vector<StreamVersion> earlier;  // oldest first

@@ -84,6 +84,7 @@ void Put(std::string& out, const StreamDefinition& d) {
   PutAliases(out, d.schema);
   PutVarint(out, d.earlier.size());
   for (const StreamVersion& version : d.earlier) PutVersion(out, version);
+  PutEnum(out, d.format);
 }
 
 void Put(std::string& out, const TableDefinition& d) {

@@ -41,6 +41,7 @@ struct SettingFlags {
                                             {"http", ""},
                                             {"kafka", ""},
                                             {"kafka_advertised", ""},
+                                            {"kafka_auto_create", ""},
                                             {"workers", ""},
                                             {"memory", ""},
                                             {"view_step_seconds", ""}};
@@ -54,6 +55,9 @@ struct SettingFlags {
     command.add_option("--kafka-advertised", values["kafka_advertised"],
                        "HOST:PORT at which Kafka clients reach the listener (default: where it "
                        "listens)");
+    command.add_option("--kafka-auto-create", values["kafka_auto_create"],
+                       "Whether a topic that a Kafka client names is made, as a raw stream: on or "
+                       "off (default on)");
     command.add_option("--workers", values["workers"], "Engine workers (default: one per core)");
     command.add_option("--memory", values["memory"],
                        "Memory of the node, as 2GiB (default: 70 % of the machine)");

@@ -1,5 +1,6 @@
 #include "cli/kafka_backend.h"
 
+#include <charconv>
 #include <map>
 #include <unordered_map>
 
@@ -7,6 +8,60 @@ namespace millrace::cli {
 
 using kafka::Topic;
 using kafka::TopicSettings;
+
+namespace {
+
+// Settings of a topic as options of its stream.
+struct StreamOptions {
+  std::map<std::string, std::string> set;
+  std::vector<std::string> reset;
+};
+
+// The option that a topic's setting is; empty: none.
+std::string OptionOf(std::string_view setting) {
+  if (setting == "retention.ms") return "retention";
+  if (setting == "retention.bytes") return "retention_bytes";
+  return "";
+}
+
+// What every topic has, and clients set all the same.
+bool IsAsItMustBe(std::string_view setting, std::string_view value) {
+  static const std::map<std::string_view, std::string_view> fixed = {
+      {"cleanup.policy", "delete"},
+      {"compression.type", "producer"},
+      {"message.timestamp.type", "CreateTime"},
+      {"min.insync.replicas", "1"},
+      {"unclean.leader.election.enable", "false"}};
+  const auto found = fixed.find(setting);
+  return found != fixed.end() && found->second == value;
+}
+
+Result<StreamOptions> OptionsFrom(const TopicSettings& settings) {
+  StreamOptions options;
+  for (const auto& [setting, value] : settings) {
+    const std::string option = OptionOf(setting);
+    if (option.empty()) {
+      if (IsAsItMustBe(setting, value)) continue;
+      return Error(Code::kInvalidArgument, "{} cannot be {} here", setting, Quoted(value))
+          .Hint("retention.ms and retention.bytes can be set");
+    }
+    int64_t number = 0;
+    const char* end = value.data() + value.size();
+    const auto parsed = std::from_chars(value.data(), end, number);
+    if (parsed.ec != std::errc() || parsed.ptr != end || number < -1 || number == 0)
+      return Error(Code::kInvalidArgument, "{} is -1 or a number above 0, not {}", setting,
+                   Quoted(value));
+    if (number == -1) {
+      options.reset.push_back(option);
+    } else {
+      options.set[option] = option == "retention" ? fmt::format("{} milliseconds", number)
+                                                  : fmt::format("{} B", number);
+    }
+  }
+  return options;
+}
+
+}  // namespace
 
 struct KafkaBackend::Index {
   uint64_t version = 0;
@@ -60,9 +115,43 @@ Status KafkaBackend::Append(const Topic& topic, int32_t partition, std::string b
                                       std::move(done));
 }
 
-Status KafkaBackend::CreateTopic(const std::string& name, int32_t, const TopicSettings&, bool) {
-  return Error(Code::kNotSupported, "topic {} is to be a stream: CREATE STREAM {} (…) makes it",
-               Quoted(name), Quoted(name));
+// A topic that a client makes is a stream of raw records.
+Status KafkaBackend::CreateTopic(const std::string& name, int32_t partitions,
+                                 const TopicSettings& settings, bool validate_only) {
+  if (name.starts_with("__"))
+    return Error(Code::kNotSupported, "{}: names that begin with __ are the node's own",
+                 Quoted(name));
+  TRY(const StreamOptions options, OptionsFrom(settings));
+  // Streams, tables and views share one name space.
+  if (const catalog::Object* taken = node_.catalog()->FindRelation(name))
+    return Error(Code::kAlreadyExists, "{} is the name of a {}", Quoted(name),
+                 catalog::KindName(taken->kind()));
+  if (validate_only) return Ok();
+  std::string with = "format = 'raw'";
+  for (const auto& [option, value] : options.set) with += fmt::format(", {} = '{}'", option, value);
+  TRY(node_.Execute(
+      fmt::format("CREATE STREAM {} INTO {} PARTITIONS WITH ({})", Quoted(name), partitions, with),
+      {}));
+  return Ok();
+}
+
+Status KafkaBackend::AlterTopic(const std::string& name, const TopicSettings& settings,
+                                const std::vector<std::string>& reset, bool validate_only) {
+  if (!FindTopic(name)) return Error(Code::kNotFound, "there is no topic {}", Quoted(name));
+  TRY(const StreamOptions options, OptionsFrom(settings));
+  std::vector<std::string> dropped = options.reset;
+  for (const std::string& setting : reset) {
+    if (const std::string option = OptionOf(setting); !option.empty()) dropped.push_back(option);
+  }
+  if (validate_only) return Ok();
+  std::string list;
+  for (const auto& [option, value] : options.set)
+    list += fmt::format("{}{} = '{}'", list.empty() ? "" : ", ", option, value);
+  const std::string alter = "ALTER STREAM " + Quoted(name);
+  if (!list.empty()) TRY(node_.Execute(fmt::format("{} SET ({})", alter, list), {}));
+  if (!dropped.empty())
+    TRY(node_.Execute(fmt::format("{} RESET ({})", alter, fmt::join(dropped, ", ")), {}));
+  return Ok();
 }
 
 Status KafkaBackend::DeleteTopic(const std::string& name) {

@@ -25,6 +25,8 @@ class KafkaBackend final : public kafka::Backend {
                 log::AppendDone done) override;
   Status CreateTopic(const std::string& name, int32_t partitions,
                      const kafka::TopicSettings& settings, bool validate_only) override;
+  Status AlterTopic(const std::string& name, const kafka::TopicSettings& settings,
+                    const std::vector<std::string>& reset, bool validate_only) override;
   Status DeleteTopic(const std::string& name) override;
 
  private:

@@ -42,7 +42,7 @@ Result<std::unique_ptr<KafkaListener>> KafkaListener::Start(const Settings& sett
   made->coordinators_->groups().DropOffsets(
       [&](const std::string& topic) { return !made->backend_->FindTopic(topic); });
   kafka::ServiceOptions service_options;
-  service_options.auto_create_topics = false;  // CREATE STREAM makes topics
+  service_options.auto_create_topics = settings.at("kafka_auto_create").value == "on";
   made->service_ =
       std::make_unique<kafka::Service>(service_options, *made->backend_, *made->coordinators_);
   kafka::ServerOptions options;

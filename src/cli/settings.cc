@@ -45,9 +45,15 @@ Error Wrong(const char* name, const Setting& setting, std::string_view what) {
 }  // namespace
 
 const std::vector<std::string>& SettingNames() {
-  static const std::vector<std::string> names = {
-      "data",   "http", "kafka", "kafka_advertised", "memory", "name", "view_step_seconds",
-      "workers"};
+  static const std::vector<std::string> names = {"data",
+                                                 "http",
+                                                 "kafka",
+                                                 "kafka_advertised",
+                                                 "kafka_auto_create",
+                                                 "memory",
+                                                 "name",
+                                                 "view_step_seconds",
+                                                 "workers"};
   return names;
 }
 
@@ -58,6 +64,7 @@ Settings ResolveSettings(const std::map<std::string, std::string>& flags,
       {"http", "127.0.0.1:8080"},
       {"kafka", "127.0.0.1:9092"},
       {"kafka_advertised", "auto"},
+      {"kafka_auto_create", "on"},
       {"data", project_folder + "/.millrace"},
       {"workers",
        std::to_string(std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kWorkersMax))},
@@ -116,6 +123,9 @@ Status CheckSettings(const Settings& settings) {
   TRY(WorkersOf(settings));
   TRY(MemoryOf(settings));
   TRY(ViewStepSecondsOf(settings));
+  const Setting& auto_create = settings.at("kafka_auto_create");
+  if (auto_create.value != "on" && auto_create.value != "off")
+    return Wrong("kafka_auto_create", auto_create, "on or off is expected");
   for (const char* name : {"http", "kafka", "kafka_advertised"}) {
     const Setting& setting = settings.at(name);
     // "auto", of kafka_advertised: where it listens.

@@ -10,12 +10,12 @@ namespace millrace::ingest {
 namespace {
 
 Status CheckRows(const log::RecordBatchView& plain, int64_t first, RowChecker& checker) {
-  std::vector<std::string_view> values;
-  values.reserve(static_cast<size_t>(plain.record_count()));
+  std::vector<Record> checked;
+  checked.reserve(static_cast<size_t>(plain.record_count()));
   log::RecordCursor records = plain.records();
-  while (records.Next()) values.push_back(records.record().value.value_or(std::string_view()));
+  while (records.Next()) checked.emplace_back(records.record(), kNextFrame);
   TRY(records.status());
-  const rows::Decoded decoded = checker.Decode(values);
+  const rows::Decoded decoded = checker.Decode(checked);
   if (decoded.errors.empty()) return Ok();
   const rows::RowError& error = decoded.errors.front();
   return Error(Code::kInvalidArgument, "record {}: {}", first + static_cast<int64_t>(error.row) + 1,

@@ -13,14 +13,14 @@ std::vector<size_t> AllColumns(const rows::Schema& schema) {
 }
 }  // namespace
 
-RowChecker::RowChecker(const rows::Schema& schema)
-    : schema_(schema), decoder_(schema_, AllColumns(schema_)) {}
+RowChecker::RowChecker(RecordFormat format, const rows::Schema& schema)
+    : schema_(schema), decoder_(format, schema_, AllColumns(schema_)) {}
 
 Result<std::unique_ptr<RowChecker>> RowChecker::Make(const catalog::Catalog& catalog,
                                                      const rows::Schema& schema,
                                                      const std::vector<catalog::Check>& checks,
-                                                     sql::Database& database) {
-  std::unique_ptr<RowChecker> checker(new RowChecker(schema));
+                                                     sql::Database& database, RecordFormat format) {
+  std::unique_ptr<RowChecker> checker(new RowChecker(format, schema));
   for (const catalog::Check& check : checks) {
     const sql::Origin origin{"", check.expression, 0, check.expression.size()};
     TRY(auto condition, database.Condition(catalog, checker->schema_, check.expression, origin));
@@ -31,7 +31,12 @@ Result<std::unique_ptr<RowChecker>> RowChecker::Make(const catalog::Catalog& cat
 }
 
 rows::Decoded RowChecker::Decode(std::span<const std::string_view> values) {
-  rows::Decoded decoded = decoder_.Decode(values);
+  const std::vector<Record> records(values.begin(), values.end());
+  return Decode(records);
+}
+
+rows::Decoded RowChecker::Decode(std::span<const Record> records) {
+  rows::Decoded decoded = decoder_.Decode(records);
   if (conditions_.empty()) return decoded;
 
   std::vector<uint8_t> passes;

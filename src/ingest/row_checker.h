@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "catalog/catalog.h"
+#include "ingest/record_decoder.h"
 #include "rows/decode.h"
 #include "sql/database.h"
 
@@ -23,15 +24,18 @@ class RowChecker {
   static Result<std::unique_ptr<RowChecker>> Make(const catalog::Catalog& catalog,
                                                   const rows::Schema& schema,
                                                   const std::vector<catalog::Check>& checks,
-                                                  sql::Database& database);
+                                                  sql::Database& database,
+                                                  RecordFormat format = {});
   // As JsonDecoder::Decode, with the rows that fail a CHECK among the errors.
+  rows::Decoded Decode(std::span<const Record> records);
+  // The same for values that are no records yet.
   rows::Decoded Decode(std::span<const std::string_view> values);
 
  private:
-  explicit RowChecker(const rows::Schema& schema);
+  RowChecker(RecordFormat format, const rows::Schema& schema);
 
   rows::Schema schema_;  // the decoder refers to it
-  rows::JsonDecoder decoder_;
+  RecordDecoder decoder_;
   std::vector<std::string> check_texts_;
   std::vector<std::unique_ptr<sql::Database::RowCondition>> conditions_;
 };

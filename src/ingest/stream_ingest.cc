@@ -154,7 +154,7 @@ Result<std::unique_ptr<RowChecker>> StreamIngest::TakeChecker(StreamDoor& door) 
     }
   }
   return RowChecker::Make(*context_.catalog(), door.definition.schema, door.definition.checks,
-                          *context_.database);
+                          *context_.database, {door.definition.format, context_.schemas});
 }
 
 // Decodes the rows, and sets the good ones (and the bad ones of a quarantining stream) into batches
@@ -227,6 +227,10 @@ Result<Sorted> StreamIngest::Sort(StreamDoor& door, const Request& request, Micr
 void StreamIngest::Append(Request request, std::function<void(Result<Answer>)> done) {
   auto door = FindDoor(request.stream);
   if (!door.ok()) return done(door.error());
+  if ((*door)->definition.format == catalog::StreamDefinition::Format::kRaw)
+    return done(Error(Code::kNotSupported,
+                      "stream {} holds raw records, not rows: they come from Kafka clients",
+                      Quoted((*door)->definition.name)));
   const Micros now = context_.clock->Now();
 
   const std::string idempotency_key =

@@ -19,7 +19,8 @@ struct IngestContext {
   Clock* clock;
   DoorCounters* door;
   std::function<catalog::CatalogPtr()> catalog;  // the newest; any thread
-  std::function<Status()> admit;  // kOverloaded while the engine is too far behind; any thread
+  std::function<Status()> admit;     // kOverloaded while the engine is too far behind; any thread
+  const schemas::Registry* schemas;  // that values may name
 };
 
 // Makes the internal topics where they are missing and reads the remembered answers. All of

@@ -38,7 +38,9 @@ constexpr Api kApis[] = {
     MILLRACE_KAFKA_API(EndTxn, 0, 4),
     MILLRACE_KAFKA_API(TxnOffsetCommit, 0, 4),
     MILLRACE_KAFKA_API(DescribeConfigs, 1, 4),
+    MILLRACE_KAFKA_API(AlterConfigs, 0, 2),
     MILLRACE_KAFKA_API(DeleteGroups, 0, 2),
+    MILLRACE_KAFKA_API(IncrementalAlterConfigs, 0, 1),
     MILLRACE_KAFKA_API(OffsetDelete, 0, 0),
     MILLRACE_KAFKA_API(DescribeCluster, 0, 2),
 };

@@ -50,6 +50,10 @@ class Backend {
   // May take long. kAlreadyExists, kInvalidArgument (name, settings), kNotSupported.
   virtual Status CreateTopic(const std::string& name, int32_t partitions,
                              const TopicSettings& settings, bool validate_only) = 0;
+  // `settings` and those that go back to their default. May take long. kNotFound, kInvalidArgument
+  // (unknown, or cannot be changed).
+  virtual Status AlterTopic(const std::string& name, const TopicSettings& settings,
+                            const std::vector<std::string>& reset, bool validate_only) = 0;
   // May take long. kNotFound, kConflict (something reads it).
   virtual Status DeleteTopic(const std::string& name) = 0;
 };

@@ -100,4 +100,128 @@ struct DescribeConfigsResponse {
   bool operator==(const DescribeConfigsResponse&) const = default;
 };
 
+struct AlterConfigsRequest {
+  static constexpr MessageInfo kInfo{"AlterConfigsRequest", ApiKey::kAlterConfigs, 2};
+  struct AlterConfigsResource {
+    struct AlterableConfig {
+      std::string name;
+      std::optional<std::string> value = std::string();
+      template <typename V>
+      void Fields(V& v) {
+        v("Name", name, Since(0));
+        v("Value", value, Since(0).NullSince(0));
+      }
+      bool operator==(const AlterableConfig&) const = default;
+    };
+    int8_t resource_type = 0;
+    std::string resource_name;
+    std::vector<AlterableConfig> configs;
+    template <typename V>
+    void Fields(V& v) {
+      v("ResourceType", resource_type, Since(0));
+      v("ResourceName", resource_name, Since(0));
+      v("Configs", configs, Since(0));
+    }
+    bool operator==(const AlterConfigsResource&) const = default;
+  };
+  std::vector<AlterConfigsResource> resources;
+  bool validate_only = false;
+  template <typename V>
+  void Fields(V& v) {
+    v("Resources", resources, Since(0));
+    v("ValidateOnly", validate_only, Since(0));
+  }
+  bool operator==(const AlterConfigsRequest&) const = default;
+};
+
+struct AlterConfigsResponse {
+  static constexpr MessageInfo kInfo{"AlterConfigsResponse", ApiKey::kAlterConfigs, 2};
+  struct AlterConfigsResourceResponse {
+    ErrorCode error_code = ErrorCode::kNone;
+    std::optional<std::string> error_message = std::string();
+    int8_t resource_type = 0;
+    std::string resource_name;
+    template <typename V>
+    void Fields(V& v) {
+      v("ErrorCode", error_code, Since(0));
+      v("ErrorMessage", error_message, Since(0).NullSince(0));
+      v("ResourceType", resource_type, Since(0));
+      v("ResourceName", resource_name, Since(0));
+    }
+    bool operator==(const AlterConfigsResourceResponse&) const = default;
+  };
+  int32_t throttle_time_ms = 0;
+  std::vector<AlterConfigsResourceResponse> responses;
+  template <typename V>
+  void Fields(V& v) {
+    v("ThrottleTimeMs", throttle_time_ms, Since(0));
+    v("Responses", responses, Since(0));
+  }
+  bool operator==(const AlterConfigsResponse&) const = default;
+};
+
+struct IncrementalAlterConfigsRequest {
+  static constexpr MessageInfo kInfo{"IncrementalAlterConfigsRequest",
+                                     ApiKey::kIncrementalAlterConfigs, 1};
+  struct AlterConfigsResource {
+    struct AlterableConfig {
+      std::string name;
+      int8_t config_operation = 0;
+      std::optional<std::string> value = std::string();
+      template <typename V>
+      void Fields(V& v) {
+        v("Name", name, Since(0));
+        v("ConfigOperation", config_operation, Since(0));
+        v("Value", value, Since(0).NullSince(0));
+      }
+      bool operator==(const AlterableConfig&) const = default;
+    };
+    int8_t resource_type = 0;
+    std::string resource_name;
+    std::vector<AlterableConfig> configs;
+    template <typename V>
+    void Fields(V& v) {
+      v("ResourceType", resource_type, Since(0));
+      v("ResourceName", resource_name, Since(0));
+      v("Configs", configs, Since(0));
+    }
+    bool operator==(const AlterConfigsResource&) const = default;
+  };
+  std::vector<AlterConfigsResource> resources;
+  bool validate_only = false;
+  template <typename V>
+  void Fields(V& v) {
+    v("Resources", resources, Since(0));
+    v("ValidateOnly", validate_only, Since(0));
+  }
+  bool operator==(const IncrementalAlterConfigsRequest&) const = default;
+};
+
+struct IncrementalAlterConfigsResponse {
+  static constexpr MessageInfo kInfo{"IncrementalAlterConfigsResponse",
+                                     ApiKey::kIncrementalAlterConfigs, 1};
+  struct AlterConfigsResourceResponse {
+    ErrorCode error_code = ErrorCode::kNone;
+    std::optional<std::string> error_message = std::string();
+    int8_t resource_type = 0;
+    std::string resource_name;
+    template <typename V>
+    void Fields(V& v) {
+      v("ErrorCode", error_code, Since(0));
+      v("ErrorMessage", error_message, Since(0).NullSince(0));
+      v("ResourceType", resource_type, Since(0));
+      v("ResourceName", resource_name, Since(0));
+    }
+    bool operator==(const AlterConfigsResourceResponse&) const = default;
+  };
+  int32_t throttle_time_ms = 0;
+  std::vector<AlterConfigsResourceResponse> responses;
+  template <typename V>
+  void Fields(V& v) {
+    v("ThrottleTimeMs", throttle_time_ms, Since(0));
+    v("Responses", responses, Since(0));
+  }
+  bool operator==(const IncrementalAlterConfigsResponse&) const = default;
+};
+
 }  // namespace millrace::kafka

@@ -42,7 +42,9 @@
 #define MILLRACE_KAFKA_ADMIN_MESSAGES(X) \
   X(CreateTopics)                        \
   X(DeleteTopics)                        \
-  X(DescribeConfigs)
+  X(DescribeConfigs)                     \
+  X(AlterConfigs)                        \
+  X(IncrementalAlterConfigs)
 
 #define MILLRACE_KAFKA_MESSAGES(X) \
   MILLRACE_KAFKA_DATA_MESSAGES(X)  \

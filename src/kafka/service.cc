@@ -135,6 +135,15 @@ asio::awaitable<Status> Service::Handle(const Request& request, const std::share
         return DeleteTopics(*this, request, message);
       });
       break;
+    case ApiKey::kAlterConfigs:
+      status = co_await OnPool<AlterConfigsRequest>(
+          request, *reply, [&](const auto& message) { return AlterConfigs(*this, message); });
+      break;
+    case ApiKey::kIncrementalAlterConfigs:
+      status = co_await OnPool<IncrementalAlterConfigsRequest>(
+          request, *reply,
+          [&](const auto& message) { return IncrementalAlterConfigs(*this, message); });
+      break;
     case ApiKey::kDescribeConfigs:
       status = AtOnce<DescribeConfigsRequest>(
           request, *reply, [&](const auto& message) { return DescribeConfigs(*this, message); });

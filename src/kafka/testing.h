@@ -71,6 +71,12 @@ class LogBackend final : public Backend {
     TRY(log_->CreateTopic(name, config));
     return Ok();
   }
+  Status AlterTopic(const std::string& name, const TopicSettings& settings,
+                    const std::vector<std::string>&, bool) override {
+    if (!FindTopic(name)) return Error(Code::kNotFound, "no such topic");
+    if (settings.empty()) return Ok();
+    return Error(Code::kInvalidArgument, "{} cannot be set", settings.begin()->first);
+  }
   Status DeleteTopic(const std::string& name) override {
     const auto topic = FindTopic(name);
     if (!topic) return Error(Code::kNotFound, "no such topic");

@@ -47,6 +47,44 @@ std::vector<Setting> BrokerSettings(const Service& service) {
           {"num.partitions", "1", kInt}};
 }
 
+// Kafka's rule.
+bool IsTopicName(std::string_view name) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  return !name.empty() && name.size() <= 249 && name != "." && name != ".." &&
+         std::all_of(name.begin(), name.end(), allowed);
+}
+
+bool IsChangeable(int8_t resource_type, std::string_view name) {
+  return resource_type == kTopicResource && name.starts_with("retention.");
+}
+
+// What AlterConfigs and IncrementalAlterConfigs ask of one resource.
+struct Alteration {
+  TopicSettings set;
+  std::vector<std::string> reset;
+};
+
+template <typename Out>
+void Alter(Service& service, int8_t resource_type, const std::string& name,
+           const Alteration& alteration, bool validate_only, Out& out) {
+  out.resource_type = resource_type;
+  out.resource_name = name;
+  out.error_message.reset();
+  const Status altered =
+      resource_type == kTopicResource
+          ? service.backend().AlterTopic(name, alteration.set, alteration.reset, validate_only)
+          : Status(
+                Error(Code::kInvalidArgument, "the settings of topics can be changed, no others"));
+  if (altered.ok()) return;
+  out.error_code = altered.error().code() == Code::kInvalidArgument
+                       ? ErrorCode::kInvalidConfig
+                       : TopicErrorCode(altered.error());
+  out.error_message = altered.error().message();
+}
+
 bool IsWanted(const DescribeConfigsRequest::DescribeConfigsResource& resource,
               const std::string& name) {
   const auto& keys = resource.configuration_keys;
@@ -63,6 +101,11 @@ CreateTopicsResponse CreateTopics(Service& service, const CreateTopicsRequest& m
     TopicSettings settings;
     for (const auto& config : wanted.configs) settings[config.name] = config.value.value_or("");
     // A list of replicas says how many partitions there are; where they are is not for choosing.
+    if (!IsTopicName(wanted.name)) {
+      out.error_code = ErrorCode::kInvalidTopicException;
+      out.error_message = "a topic's name is 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'";
+      continue;
+    }
     const int32_t partitions = !wanted.assignments.empty()
                                    ? static_cast<int32_t>(wanted.assignments.size())
                                    : std::max(wanted.num_partitions, -1);
@@ -79,7 +122,9 @@ CreateTopicsResponse CreateTopics(Service& service, const CreateTopicsRequest& m
     const Status created = service.backend().CreateTopic(
         wanted.name, partitions == -1 ? 1 : partitions, settings, message.validate_only);
     if (!created.ok()) {
-      out.error_code = TopicErrorCode(created.error());
+      out.error_code = created.error().code() == Code::kInvalidArgument
+                           ? ErrorCode::kInvalidConfig
+                           : TopicErrorCode(created.error());
       out.error_message = created.error().message();
       continue;
     }
@@ -130,6 +175,54 @@ DeleteTopicsResponse DeleteTopics(Service& service, const Request& request,
   return response;
 }
 
+// Sets what is named, and puts back everything else.
+AlterConfigsResponse AlterConfigs(Service& service, const AlterConfigsRequest& message) {
+  AlterConfigsResponse response;
+  for (const auto& resource : message.resources) {
+    Alteration alteration;
+    for (const char* name : {"retention.bytes", "retention.ms"}) alteration.reset.push_back(name);
+    for (const auto& config : resource.configs) {
+      std::erase(alteration.reset, config.name);
+      if (config.value) {
+        alteration.set[config.name] = *config.value;
+      } else {
+        alteration.reset.push_back(config.name);
+      }
+    }
+    Alter(service, resource.resource_type, resource.resource_name, alteration,
+          message.validate_only, response.responses.emplace_back());
+  }
+  return response;
+}
+
+IncrementalAlterConfigsResponse IncrementalAlterConfigs(
+    Service& service, const IncrementalAlterConfigsRequest& message) {
+  enum Operation : int8_t { kSet = 0, kDelete = 1 };
+  IncrementalAlterConfigsResponse response;
+  for (const auto& resource : message.resources) {
+    auto& out = response.responses.emplace_back();
+    Alteration alteration;
+    for (const auto& config : resource.configs) {
+      if (config.config_operation == kDelete) {
+        alteration.reset.push_back(config.name);
+      } else if (config.config_operation == kSet && config.value) {
+        alteration.set[config.name] = *config.value;
+      } else {
+        out.error_code = ErrorCode::kInvalidConfig;
+        out.error_message = config.name + " is no list: it can be set and deleted";
+      }
+    }
+    if (out.error_code != ErrorCode::kNone) {
+      out.resource_type = resource.resource_type;
+      out.resource_name = resource.resource_name;
+      continue;
+    }
+    Alter(service, resource.resource_type, resource.resource_name, alteration,
+          message.validate_only, out);
+  }
+  return response;
+}
+
 DescribeConfigsResponse DescribeConfigs(Service& service, const DescribeConfigsRequest& message) {
   DescribeConfigsResponse response;
   for (const auto& resource : message.resources) {
@@ -159,7 +252,7 @@ DescribeConfigsResponse DescribeConfigs(Service& service, const DescribeConfigsR
       auto& config = out.configs.emplace_back();
       config.name = setting.name;
       config.value = setting.value;
-      config.read_only = true;  // they follow from the stream: ALTER STREAM changes it
+      config.read_only = !IsChangeable(resource.resource_type, setting.name);
       config.config_source = setting.is_default ? kDefaultSource : own_source;
       config.config_type = setting.type;
       config.documentation.reset();

@@ -12,6 +12,10 @@ CreateTopicsResponse CreateTopics(Service& service, const CreateTopicsRequest& m
 DeleteTopicsResponse DeleteTopics(Service& service, const Request& request,
                                   const DeleteTopicsRequest& message);
 
+AlterConfigsResponse AlterConfigs(Service& service, const AlterConfigsRequest& message);
+IncrementalAlterConfigsResponse IncrementalAlterConfigs(
+    Service& service, const IncrementalAlterConfigsRequest& message);
+
 DescribeConfigsResponse DescribeConfigs(Service& service, const DescribeConfigsRequest& message);
 
 }  // namespace millrace::kafka

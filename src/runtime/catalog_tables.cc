@@ -33,6 +33,7 @@ SystemTable Streams() {
                   {"columns", LogicalType::VARCHAR},
                   {"partitions", LogicalType::INTEGER},
                   {"partition_by", LogicalType::VARCHAR},
+                  {"format", LogicalType::VARCHAR},
                   {"records", LogicalType::BIGINT},
                   {"rows", LogicalType::BIGINT},
                   {"watermark", LogicalType::TIMESTAMP},
@@ -51,6 +52,7 @@ SystemTable Streams() {
           rows.push_back(
               {Text(stream.name), Text(ColumnsText(stream.schema)),
                Value::INTEGER(stream.partitions), Text(Joined(stream.partition_by)),
+               Text(stream.format == catalog::StreamDefinition::Format::kRaw ? "raw" : "json"),
                Number(counted.records), Number(counted.rows),
                watermark == published.state.watermarks.end()
                    ? Value(LogicalType::TIMESTAMP)

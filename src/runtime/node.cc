@@ -99,6 +99,7 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
                                       impl->store.get(),
                                       impl->database.get(),
                                       &impl->publisher,
+                                      impl->schemas.get(),
                                       options.workers,
                                       {options.feed_age_max, share(kFeedShare)},
                                       {options.view_step_seconds_max,
@@ -118,7 +119,7 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   TRY(impl->ingest,
       ingest::MakeIngest({impl->log.get(), impl->database.get(), &Clock::System(), &impl->door,
                           [node] { return node->publisher.newest()->catalog; },
-                          [node] { return node->Admit(); }}));
+                          [node] { return node->Admit(); }, impl->schemas.get()}));
   impl->system_tables = MakeSystemTables(
       {[node] { return node->Operators(); }, [node] { return node->log->Topics(); },
        [node] { return node->log->DurableCut(); }, impl->pipeline->failures(),

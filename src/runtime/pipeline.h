@@ -36,6 +36,7 @@ struct PipelineContext {
   state::Store* store;
   sql::Database* database;
   Publisher* publisher;
+  const schemas::Registry* registry;
   int workers;
   FeedLimits feed_limits;
   stream::Limits view_limits;  // of a view that has no memory_max of its own

@@ -15,6 +15,7 @@ Status Pipeline::Install(const catalog::Object& object, const catalog::Catalog& 
   relation->object = object;
   relation->shape = catalog::ShapeOf(object);
   relation->internal_name = InternalName(object);
+  relation->registry = context_.registry;
   if (build != 0) building_[relation->internal_name] = build;
   switch (object.kind()) {
     case catalog::Kind::kStream:

@@ -12,6 +12,7 @@
 
 #include "catalog/catalog.h"
 #include "catalog/relation_shape.h"
+#include "ingest/record_decoder.h"
 #include "log/types.h"
 #include "runtime/exclusions.h"
 #include "state/view_table.h"
@@ -27,8 +28,9 @@ struct Relation {
 
   std::vector<std::string> reads;  // of a view: internal names of what its circuit reads
 
-  std::shared_ptr<state::ViewTable> content;  // tables and views
-  std::shared_ptr<Exclusions> exclusions;     // streams
+  std::shared_ptr<state::ViewTable> content;    // tables and views
+  std::shared_ptr<Exclusions> exclusions;       // streams
+  const schemas::Registry* registry = nullptr;  // of the schemas that records may name
 
   const catalog::StreamDefinition* stream() const {
     return std::get_if<catalog::StreamDefinition>(&object.definition);
@@ -38,6 +40,10 @@ struct Relation {
   }
   const catalog::ViewDefinition* view() const {
     return std::get_if<catalog::ViewDefinition>(&object.definition);
+  }
+  ingest::RecordFormat format() const {
+    return {stream() != nullptr ? stream()->format : catalog::StreamDefinition::Format::kRows,
+            registry};
   }
   log::TopicId topic() const { return {object.topic_id}; }
   int32_t partitions() const { return stream() != nullptr ? stream()->partitions : 1; }

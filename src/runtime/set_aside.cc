@@ -72,7 +72,8 @@ Result<std::vector<std::vector<duckdb::Value>>> ReadSetAside(const log::Log& log
   const auto check_by = [&](const catalog::VersionRange& version) -> Status {
     if (checked == version.schema) return Ok();
     checked = version.schema;
-    TRY(checker, ingest::RowChecker::Make(catalog, *version.schema, *version.checks, database));
+    TRY(checker, ingest::RowChecker::Make(catalog, *version.schema, *version.checks, database,
+                                          stream.format()));
     return Ok();
   };
   std::vector<std::vector<duckdb::Value>> out;
@@ -102,7 +103,8 @@ Result<std::vector<std::vector<duckdb::Value>>> ReadSetAside(const log::Log& log
           duckdb::Value column(duckdb::LogicalType::VARCHAR);
           if (what == SetAside::kQuarantine) {
             TRY(check_by(catalog::VersionAt(*stream.stream(), partition, record.offset.value)));
-            const rows::Decoded decoded = checker->Decode(std::span(&bytes, 1));
+            const ingest::Record checked(record, batch.frame);
+            const rows::Decoded decoded = checker->Decode(std::span(&checked, 1));
             if (!decoded.errors.empty()) {
               error = duckdb::Value(decoded.errors[0].message);
               if (!decoded.errors[0].column.empty())

@@ -211,7 +211,7 @@ class Executor {
     size_t still_bad = 0;
     TRY(const auto checker,
         ingest::RowChecker::Make(snapshot->catalog(), relation->stream()->schema,
-                                 relation->stream()->checks, *node_.database));
+                                 relation->stream()->checks, *node_.database, relation->format()));
     for (const std::vector<Value>& row : rows) {
       const std::string bytes = duckdb::StringValue::Get(row[6]);
       const std::string_view view = bytes;

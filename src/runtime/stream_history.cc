@@ -58,7 +58,8 @@ Status StreamHistory::Decode() {
       catalog::VersionAt(*relation_->stream(), range.partition, range.next.value);
   const log::Offset end = version.end ? std::min(log::Offset{*version.end}, range.end) : range.end;
   if (decoder_ == nullptr || &decoder_->schema() != version.schema)
-    decoder_ = std::make_unique<VersionDecoder>(*relation_->stream(), *version.schema, wanted_);
+    decoder_ = std::make_unique<VersionDecoder>(*relation_->stream(), relation_->format(),
+                                                *version.schema, wanted_);
   TRY(const log::ReadResult read, log_.Read(partition, {.from = range.next,
                                                         .until = end,
                                                         .bytes_max = kReadBytes,
@@ -79,7 +80,7 @@ Status StreamHistory::Decode() {
     int64_t ingested_micros;
     bool late;
   };
-  std::vector<std::string_view> values;
+  std::vector<ingest::Record> values;
   std::vector<Place> places;
   auto next_excluded = excluded.begin();
   for (const log::ReadBatch& batch : read.batches) {
@@ -94,7 +95,7 @@ Status StreamHistory::Decode() {
           next_excluded != excluded.end() && next_excluded->offset == record.offset;
       if (set_aside && Excludes(next_excluded->reason)) continue;
       const bool late = set_aside && next_excluded->reason == Reason::kLateKept;
-      values.push_back(record.value.value_or(std::string_view()));
+      values.emplace_back(record, batch.frame);
       places.push_back(
           {record.offset.value, record.timestamp.value * 1000, batch.clock.value, late});
     }

@@ -95,8 +95,9 @@ Result<std::unique_ptr<StreamSource>> StreamSource::Make(std::shared_ptr<const R
                                                          int workers, sql::Database& database) {
   std::vector<std::unique_ptr<ingest::RowChecker>> checkers;
   for (int i = 0; i < workers; ++i) {
-    TRY(auto checker, ingest::RowChecker::Make(catalog, relation->stream()->schema,
-                                               relation->stream()->checks, database));
+    TRY(auto checker,
+        ingest::RowChecker::Make(catalog, relation->stream()->schema, relation->stream()->checks,
+                                 database, relation->format()));
     checkers.push_back(std::move(checker));
   }
   return std::unique_ptr<StreamSource>(new StreamSource(std::move(relation), std::move(checkers)));
@@ -169,7 +170,7 @@ void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSli
   int64_t late_below = late_below_[partition];
   const size_t hidden = layout_.hidden();
 
-  std::vector<std::string_view> values;
+  std::vector<ingest::Record> values;
   std::vector<RecordPlace> places;
   const auto decode = [&] {
     const rows::Decoded decoded = checker.Decode(values);
@@ -249,7 +250,7 @@ void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSli
     log::RecordCursor records = batch.view().records();
     while (records.Next()) {
       const log::RecordView& record = records.record();
-      values.push_back(record.value.value_or(std::string_view()));
+      values.emplace_back(record, batch.frame);
       places.push_back({record.offset, record.timestamp.value * 1000, batch.clock.value, order});
       if (values.size() >= kDecodeSlice) decode();
     }

@@ -88,18 +88,18 @@ class Tracer {
     for (const log::TopicInfo& topic : node_.log->Topics()) {
       if (topic.id == id_.topic) trace_.topic = topic.name;
     }
-    TRY(const log::ReadResult read, node_.log->Read(id_, {.from = trace_.offset,
-                                                          .until = trace_.offset + 1,
-                                                          .bytes_max = 1,
-                                                          .unpack = true,
-                                                          .committed_only = true}));
-    for (const log::DamagedRange& damaged : read.damaged) {
+    TRY(read_, node_.log->Read(id_, {.from = trace_.offset,
+                                     .until = trace_.offset + 1,
+                                     .bytes_max = 1,
+                                     .unpack = true,
+                                     .committed_only = true}));
+    for (const log::DamagedRange& damaged : read_.damaged) {
       if (damaged.first > trace_.offset || damaged.last < trace_.offset) continue;
       trace_.outcome = Outcome::kDamaged;
       trace_.error = damaged.reason;
       return Ok();
     }
-    for (const log::ReadBatch& batch : read.batches) {
+    for (const log::ReadBatch& batch : read_.batches) {
       log::RecordCursor records = batch.view().records();
       while (records.Next()) {
         if (records.record().offset != trace_.offset) continue;
@@ -112,6 +112,7 @@ class Tracer {
   }
 
   void TakeRecord(const log::ReadBatch& batch, const log::RecordView& record) {
+    record_.emplace(record, batch.frame);
     trace_.appended_at = batch.clock;
     trace_.timestamp = record.timestamp;
     if (record.key) trace_.key = std::string(*record.key);
@@ -139,9 +140,8 @@ class Tracer {
         catalog::VersionAt(*relation_->stream(), id_.partition, trace_.offset.value);
     TRY(const auto checker,
         ingest::RowChecker::Make(*snapshot_->published().catalog, *version.schema, *version.checks,
-                                 *node_.database));
-    const std::string_view value = trace_.value;
-    rows::Decoded decoded = checker->Decode(std::span(&value, 1));
+                                 *node_.database, relation_->format()));
+    rows::Decoded decoded = checker->Decode(std::span(&*record_, 1));
     if (!decoded.errors.empty()) {
       trace_.error = decoded.errors.front().message;
       trace_.error_column = decoded.errors.front().column;
@@ -251,6 +251,8 @@ class Tracer {
   const StatementOptions& options_;
   log::PartitionId id_;
   bool taken_ = false;
+  log::ReadResult read_;                  // holds what record_ borrows
+  std::optional<ingest::Record> record_;  // where it was read
   RecordTrace trace_;
 };
 

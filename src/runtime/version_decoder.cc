@@ -23,8 +23,8 @@ rows::Decoded AllRows(size_t count) {
 
 }  // namespace
 
-VersionDecoder::VersionDecoder(const catalog::StreamDefinition& stream, const rows::Schema& version,
-                               const std::vector<size_t>& wanted)
+VersionDecoder::VersionDecoder(const catalog::StreamDefinition& stream, ingest::RecordFormat format,
+                               const rows::Schema& version, const std::vector<size_t>& wanted)
     : version_(version) {
   std::vector<size_t> present;  // columns of the version, ascending as the decoder wants them
   for (const size_t column : wanted) {
@@ -45,11 +45,11 @@ VersionDecoder::VersionDecoder(const catalog::StreamDefinition& stream, const ro
     same_ = same_ && target.decoded == targets_.size();
     targets_.push_back(std::move(target));
   }
-  if (!present.empty()) decoder_.emplace(version, present);
+  if (!present.empty()) decoder_.emplace(format, version, present);
 }
 
-Result<rows::Decoded> VersionDecoder::Decode(std::span<const std::string_view> values) {
-  rows::Decoded decoded = decoder_ ? decoder_->Decode(values) : AllRows(values.size());
+Result<rows::Decoded> VersionDecoder::Decode(std::span<const ingest::Record> records) {
+  rows::Decoded decoded = decoder_ ? decoder_->Decode(records) : AllRows(records.size());
   if (same_) return decoded;
   for (auto& chunk : decoded.chunks) {
     auto rows = std::make_unique<duckdb::DataChunk>();

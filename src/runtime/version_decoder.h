@@ -10,7 +10,7 @@
 
 #include "base/result.h"
 #include "catalog/definitions.h"
-#include "rows/decode.h"
+#include "ingest/record_decoder.h"
 
 namespace millrace::runtime {
 
@@ -18,11 +18,11 @@ class VersionDecoder {
  public:
   // `version`: of the stream, outlives the decoder. `wanted`: columns of the stream as it is now,
   // ascending.
-  VersionDecoder(const catalog::StreamDefinition& stream, const rows::Schema& version,
-                 const std::vector<size_t>& wanted);
+  VersionDecoder(const catalog::StreamDefinition& stream, ingest::RecordFormat format,
+                 const rows::Schema& version, const std::vector<size_t>& wanted);
   // The chunks and errors are those of JsonDecoder::Decode. Error: a value cannot be widened, which
   // is damage.
-  Result<rows::Decoded> Decode(std::span<const std::string_view> values);
+  Result<rows::Decoded> Decode(std::span<const ingest::Record> records);
   const rows::Schema& schema() const { return version_; }
 
  private:
@@ -34,8 +34,8 @@ class VersionDecoder {
 
   const rows::Schema& version_;
   std::vector<Target> targets_;
-  bool same_ = true;                          // rows come out of the decoder as they are wanted
-  std::optional<rows::JsonDecoder> decoder_;  // none: nothing of the version is wanted
+  bool same_ = true;                              // rows come out of the decoder as they are wanted
+  std::optional<ingest::RecordDecoder> decoder_;  // none: nothing of the version is wanted
 };
 
 }  // namespace millrace::runtime

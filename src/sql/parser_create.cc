@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "catalog/raw_stream.h"
 #include "duckdb/parser/keyword_helper.hpp"
 #include "rows/schema.h"
 #include "sql/duckdb_error.h"
@@ -116,12 +117,16 @@ class CreateParser {
     if (cursor_.AtWord("AS")) return NotFromSelect("a stream");
     catalog::StreamDefinition stream;
     stream.name = name;
-    TRY(ColumnList columns, ExpectColumnList(cursor_, catalog::Kind::kStream));
-    stream.schema = std::move(columns.schema);
-    stream.checks = std::move(columns.checks);
-    stream.watermark = std::move(columns.watermark);
-    stream.deduplicate = std::move(columns.deduplicate);
-    if (cursor_.Accept({"PARTITION"})) {
+    // Only a raw stream has no columns to declare.
+    const bool declared = !cursor_.AtWord("INTO") && !cursor_.AtWord("WITH");
+    if (declared) {
+      TRY(ColumnList columns, ExpectColumnList(cursor_, catalog::Kind::kStream));
+      stream.schema = std::move(columns.schema);
+      stream.checks = std::move(columns.checks);
+      stream.watermark = std::move(columns.watermark);
+      stream.deduplicate = std::move(columns.deduplicate);
+    }
+    if (declared && cursor_.Accept({"PARTITION"})) {
       TRY(cursor_.Expect({"BY"}));
       TRY(stream.partition_by,
           ExpectColumnNames(cursor_, &stream.schema, "the columns that choose the partition"));
@@ -134,6 +139,13 @@ class CreateParser {
     }
     if (cursor_.Accept({"WITH"})) TRY(ExpectStreamOptions(cursor_, stream, /*created=*/true));
     TRY(cursor_.ExpectEnd("PARTITION BY, INTO n PARTITIONS, WITH", {"PARTITION", "INTO", "WITH"}));
+    if (!declared) {
+      if (stream.format != catalog::StreamDefinition::Format::kRaw)
+        return cursor_.At(cursor_.Peek().begin,
+                          Error(Code::kInvalidArgument, "the columns of the stream are missing")
+                              .Hint("WITH (format = 'raw') takes records as they are"));
+      stream.schema = catalog::RawSchema();
+    }
     create_.definition = std::move(stream);
     return Ok();
   }

@@ -33,14 +33,21 @@ Status RefuseFixed(const Cursor& cursor, const std::string& name, size_t begin) 
                  .Hint(fmt::format("{} can be set", fmt::join(Changeable(), ", "))));
 }
 
-Status Format(const Cursor& cursor, const Option& option) {
-  for (std::string_view later : {"csv", "avro", "protobuf", "debezium", "raw", "text"}) {
+Status Format(const Cursor& cursor, catalog::StreamDefinition& stream, const Option& option) {
+  for (std::string_view later : {"csv", "debezium", "text"}) {
     if (!rows::EqualNames(option.value, later)) continue;
     return cursor.At(option.value_begin,
                      Error(Code::kNotSupported, "format '{}' is not available yet", later)
-                         .Hint("the format of records is 'json'"));
+                         .Hint("the format of records is 'json', 'avro', 'protobuf' or 'raw'"));
   }
-  TRY(ChoiceOf(cursor, option, {"json"}));
+  // A value that names a schema of the registry is read by it, any other one as JSON.
+  TRY(const size_t choice, ChoiceOf(cursor, option, {"json", "avro", "protobuf", "raw"}));
+  const bool raw = choice == 3;
+  if (raw && !stream.schema.columns.empty())
+    return cursor.At(option.name_begin,
+                     Error(Code::kInvalidArgument, "a raw stream has no columns of its own")
+                         .Hint("they are key, value, headers and timestamp"));
+  if (raw) stream.format = catalog::StreamDefinition::Format::kRaw;
   return Ok();
 }
 
@@ -57,7 +64,7 @@ Status Retention(const Cursor& cursor, catalog::StreamDefinition& stream, const 
 
 Status StreamOption(const Cursor& cursor, catalog::StreamDefinition& stream, const Option& option) {
   if (option.name == "format") {
-    return Format(cursor, option);
+    return Format(cursor, stream, option);
   } else if (option.name == "retention") {
     return Retention(cursor, stream, option);
   } else if (option.name == "retention_bytes") {

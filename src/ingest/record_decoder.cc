@@ -1,0 +1,139 @@
+#include "ingest/record_decoder.h"
+
+#include <algorithm>
+
+#include "catalog/raw_stream.h"
+
+namespace millrace::ingest {
+
+namespace {
+
+using duckdb::LogicalType;
+using duckdb::Value;
+
+bool NamesASchema(std::string_view value) {
+  return !value.empty() && (value.front() == '\0' || value.front() == '\1');
+}
+
+Value BlobOrNull(const std::optional<std::string_view>& bytes) {
+  if (!bytes) return Value(LogicalType::BLOB);
+  return Value::BLOB(duckdb::const_data_ptr_cast(bytes->data()), bytes->size());
+}
+
+// nullopt: the name of one is not UTF-8.
+std::optional<Value> HeadersOf(log::HeaderCursor headers, const LogicalType& list_type) {
+  duckdb::vector<Value> list;
+  while (headers.Next()) {
+    const std::string name(headers.header().key);
+    if (!Value::StringIsValid(name)) return std::nullopt;
+    list.push_back(
+        Value::STRUCT({{"key", Value(name)}, {"value", BlobOrNull(headers.header().value)}}));
+  }
+  return Value::LIST(duckdb::ListType::GetChildType(list_type), std::move(list));
+}
+
+Value RawValue(size_t column, const Record& record, const Value& headers) {
+  switch (column) {
+    case catalog::kRawKey:
+      return BlobOrNull(record.key);
+    case catalog::kRawValue:
+      return BlobOrNull(record.value);
+    case catalog::kRawHeaders:
+      return headers;
+    default:
+      return Value::TIMESTAMP(duckdb::timestamp_t(record.timestamp.value * 1000));
+  }
+}
+
+}  // namespace
+
+RecordDecoder::RecordDecoder(RecordFormat format, const rows::Schema& schema,
+                             std::vector<size_t> wanted)
+    : format_(format), schema_(schema), wanted_(wanted), json_(schema, std::move(wanted)) {}
+
+rows::Decoded RecordDecoder::Decode(std::span<const Record> records) {
+  if (format_.format == catalog::StreamDefinition::Format::kRaw) return DecodeRaw(records);
+  texts_.clear();
+  problems_.clear();
+  registry_.reset();
+  std::vector<std::string_view> values;
+  values.reserve(records.size());
+  for (size_t i = 0; i < records.size(); ++i) {
+    const std::string_view value = records[i].value.value_or(std::string_view());
+    values.push_back(format_.registry != nullptr && NamesASchema(value) ? TextOf(records[i], i)
+                                                                        : value);
+  }
+  rows::Decoded decoded = json_.Decode(values);
+  // What became no JSON has failed as such; the reason is another.
+  for (rows::RowError& error : decoded.errors) {
+    const auto problem =
+        std::lower_bound(problems_.begin(), problems_.end(), error.row,
+                         [](const rows::RowError& known, size_t row) { return known.row < row; });
+    if (problem != problems_.end() && problem->row == error.row) error = *problem;
+  }
+  return decoded;
+}
+
+std::string_view RecordDecoder::TextOf(const Record& record, size_t row) {
+  const auto decode = [&](std::string& out) -> Status {
+    const auto prefixed = schemas::ReadPrefix(*record.value);
+    if (!prefixed)
+      return Error(Code::kInvalidArgument,
+                   "the value begins as one that names a schema, and is too short");
+    if (registry_ == nullptr) registry_ = format_.registry->state();
+    const schemas::StoredSchemaPtr schema = registry_->FindSchema(prefixed->schema);
+    if (schema == nullptr || schema->frame.value >= record.frame.value) {
+      const auto* id = std::get_if<int32_t>(&prefixed->schema);
+      return Error(Code::kInvalidArgument, "schema {} is not registered",
+                   id != nullptr ? std::to_string(*id)
+                                 : schemas::GuidText(std::get<schemas::Guid>(prefixed->schema)));
+    }
+    schemas::Message message{{}, prefixed->rest};
+    if (schema->type == schemas::SchemaType::kProtobuf) {
+      TRY(message, schemas::ReadMessagePath(prefixed->rest));
+    }
+    return schema->parsed->ToJson(message.path, message.rest, out)
+        .With(fmt::format("schema {}", schema->id));
+  };
+  std::string& text = texts_.emplace_back();
+  if (const Status done = decode(text); !done.ok()) {
+    text.clear();
+    problems_.push_back({row, "schema", "", done.error().message()});
+  }
+  return text;
+}
+
+rows::Decoded RecordDecoder::DecodeRaw(std::span<const Record> records) {
+  rows::Decoded decoded;
+  rows::Types types;
+  for (const size_t column : wanted_) types.push_back(schema_.columns[column].type);
+  const bool wants_headers =
+      std::find(wanted_.begin(), wanted_.end(), catalog::kRawHeaders) != wanted_.end();
+  const LogicalType& headers_type = schema_.columns[catalog::kRawHeaders].type;
+  for (size_t i = 0; i < records.size(); ++i) {
+    std::optional<Value> headers =
+        wants_headers ? HeadersOf({records[i].header_bytes, records[i].header_count}, headers_type)
+                      : Value();
+    if (!headers) {
+      decoded.errors.push_back({i, "encoding", schema_.columns[catalog::kRawHeaders].name,
+                                "the name of a header is not UTF-8"});
+      continue;
+    }
+    if (decoded.chunks.empty() || decoded.chunks.back()->size() == STANDARD_VECTOR_SIZE) {
+      decoded.chunks.push_back(std::make_unique<duckdb::DataChunk>());
+      if (types.empty()) {
+        decoded.chunks.back()->InitializeEmpty(types);
+      } else {
+        decoded.chunks.back()->Initialize(duckdb::Allocator::DefaultAllocator(), types);
+      }
+    }
+    duckdb::DataChunk& chunk = *decoded.chunks.back();
+    for (size_t c = 0; c < wanted_.size(); ++c)
+      chunk.SetValue(c, chunk.size(), RawValue(wanted_[c], records[i], *headers));
+    chunk.SetCardinality(chunk.size() + 1);
+    decoded.inputs.push_back(static_cast<uint32_t>(i));
+  }
+  return decoded;
+}
+
+}  // namespace millrace::ingest
