@@ -100,3 +100,24 @@ def test_the_data_timestamp_is_that_of_the_streams_behind_the_endpoint(make_node
     assert timestamp("/both") == "2019-12-31T23:59:00.000000Z"  # the least of both
     assert timestamp("/c") is None
     node.stop()
+
+
+def test_a_row_behind_an_open_transaction_is_not_called_visible(make_node):
+    from confluent_kafka import Producer
+    node = make_node("CREATE STREAM s (id BIGINT); CREATE MATERIALIZED VIEW n AS SELECT count(*) AS n FROM s;")
+    node.start()
+    client = Producer({"bootstrap.servers": node.kafka, "transactional.id": "t"})
+    client.init_transactions(30)
+    client.begin_transaction()
+    client.produce("s", '{"id": 1}')
+    assert client.flush(30) == 0
+    answer = node.send("s", ['{"id": 2}'], query="?wait=visible&timeout=500ms")
+    assert answer["visible"] is False and "open Kafka transaction" in answer["reason"], answer
+    assert node.sql("SELECT n FROM n") in ([], [[0]])
+    client.abort_transaction(30)
+    answer = node.send("s", ['{"id": 3}'], query="?wait=visible&timeout=30s")
+    assert answer["visible"] is True and "reason" not in answer
+    assert node.sql("SELECT n FROM n") == [[2]]
+    books = node.books("s")
+    assert (books["records"], books["rows"], books["aborted"], books["in flight"]) == (3, 2, 1, 0), books
+    node.stop()

@@ -103,6 +103,10 @@ std::string IngestBody(const IngestTotal& total, const std::string& token, const
   AppendJsonString(out, token);
   if (answer.repeated) out += ", \"repeated\": true";
   if (total.visible) out += fmt::format(", \"visible\": {}", *total.visible);
+  if (!total.not_visible.empty()) {
+    out += ", \"reason\": ";
+    AppendJsonString(out, total.not_visible);
+  }
   if (total.decided) {
     out += fmt::format(", \"duplicates\": {}, \"late\": {}", total.decided->duplicates,
                        total.decided->late);

@@ -27,7 +27,8 @@ std::optional<IngestRequest> ParseIngestRequest(const ServiceContext& context, E
 struct IngestTotal {
   ingest::Answer answer;  // tokens are in `tokens`
   std::vector<std::string> tokens;
-  size_t rows = 0;  // of the body that were dealt with, one after the other from its first
+  size_t rows = 0;          // of the body that were dealt with, one after the other from its first
+  std::string not_visible;  // why not, where `visible` is false
   std::optional<bool> visible;                    // with ?wait=visible
   std::optional<runtime::DecidedCounts> decided;  // where all of it is visible and known
 };

@@ -334,6 +334,7 @@ class Body {
     // The rows are appended: that they are not visible yet is no reason to send them again.
     auto visible = co_await exchange_.Wait(waiting);
     total_.visible = visible.ok();
+    if (!visible.ok()) total_.not_visible = visible.error().message();
     if (visible.ok() && !total_.answer.repeated) {
       total_.decided = backend_.Decided(total_.answer.placed);
     }

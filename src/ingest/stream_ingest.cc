@@ -96,7 +96,7 @@ Status StreamIngest::LoadTopic(log::TopicId topic, bool kept) {
         if (!record.key || !record.value) continue;
         auto remembered = DecodeRemembered(*record.value);
         TRY(auto value, std::move(remembered).With("read a remembered idempotency key"));
-        value.answer.token = EncodeToken(batch.frame);
+        value.answer.token = EncodeToken({batch.frame});
         idempotency_.Load(std::string(*record.key), kept, std::move(value));
       }
     }
@@ -301,7 +301,13 @@ void StreamIngest::AppendSorted(std::shared_ptr<StreamDoor> door, Request reques
       return done(
           std::move(appended).error().With("append to stream " + Quoted(door->definition.name)));
     }
-    remembered.answer.token = EncodeToken(appended->frame);
+    std::vector<log::PartitionId> partitions;
+    std::vector<int64_t> records;
+    for (const Placed& place : placed) {
+      partitions.push_back(place.partition);
+      records.push_back(place.records);
+    }
+    remembered.answer.token = EncodeToken(TokenOf(*appended, partitions, records));
     context_.door->Add(door->kept_as, source, counts);
     if (!key.empty()) idempotency_.Finish(key, remembered);
     for (size_t i = 0; i < placed.size(); ++i) placed[i].first = appended->base_offsets[i];
@@ -342,7 +348,10 @@ Status StreamIngest::AppendBatches(BatchRequest request, log::AppendDone done) {
                           done = std::move(done)](Result<log::Appended> appended) {
         if (appended.ok()) {
           context_.door->Add(door->kept_as, source,
-                             {.sent = count, .appended = count, .repeated = 0, .rejected = 0});
+                             {.sent = count,
+                              .appended = count - appended->repeated_records,
+                              .repeated = appended->repeated_records,
+                              .rejected = 0});
         }
         done(std::move(appended));
       });

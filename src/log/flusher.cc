@@ -295,6 +295,11 @@ void Log::Impl::Answer(std::deque<Request>& requests) {
       request.done(*std::move(request.error));
       continue;
     }
+    request.appended.repeated_records = static_cast<int64_t>(request.duplicate_records);
+    for (const auto& partition : request.partitions) {
+      const Partition::Range range = partition->range();
+      request.appended.held_back |= range.stable < range.end;
+    }
     request.appended.frame = last_sequence_;
     request.appended.clock = last_clock_;
     request.done(std::move(request.appended));

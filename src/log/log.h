@@ -111,6 +111,9 @@ struct Appended {
   // already is answered with the offset that it has; where all were, frame and clock are those of
   // the newest frame.
   std::vector<Offset> base_offsets;
+  int64_t repeated_records = 0;  // of batches that were stored already
+  // An open transaction keeps readers of committed records from what was appended.
+  bool held_back = false;
 };
 
 using AppendDone = std::function<void(Result<Appended>)>;
@@ -147,6 +150,12 @@ struct ReadBatch {
   RecordBatchView view() const;
 };
 
+// Offsets `first` to `last`, both included.
+struct OffsetRange {
+  Offset first;
+  Offset last;
+};
+
 // Records that are lost to damage on disk, ends included.
 struct DamagedRange {
   Offset first;
@@ -161,6 +170,8 @@ struct DamagedRange {
 struct ReadResult {
   std::vector<ReadBatch> batches;
   std::vector<DamagedRange> damaged;
+  // With `committed_only`: the batches of aborted transactions that were left out, in offset order.
+  std::vector<OffsetRange> aborted;
   Offset next;          // where to read on; equals `end` when all was read
   Offset start;         // first available offset
   Offset end;           // the durable end, at the time of the read

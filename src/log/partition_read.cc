@@ -68,6 +68,7 @@ void Partition::KeepCommitted(ReadResult& result) const {
     for (const AbortedTransaction& transaction : aborted) {
       if (transaction.producer_id == producer && transaction.first <= batch.base_offset &&
           batch.base_offset <= transaction.last) {
+        result.aborted.push_back({batch.base_offset, batch.last_offset});
         return true;
       }
     }

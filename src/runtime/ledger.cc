@@ -66,6 +66,7 @@ std::vector<LedgerLine> LedgerOf(const Published& published) {
     lines.push_back({name, "late kept", books.late_kept});
     lines.push_back({name, "late diverted", books.late_diverted});
     lines.push_back({name, "invalid", books.invalid});
+    lines.push_back({name, "aborted", books.aborted});
   }
   for (const ReadEntry& read : Reads(published)) {
     const std::string name = fmt::format("{} → {}", read.stream, read.view);
@@ -88,13 +89,14 @@ Status CheckBooks(const Published& published) {
   }
   for (const StreamEntry& stream : Streams(published)) {
     const StreamBooks& books = stream.books;
-    if (books.records == books.rows + books.duplicates + books.late_diverted + books.invalid)
+    if (books.records ==
+        books.rows + books.duplicates + books.late_diverted + books.invalid + books.aborted)
       continue;
     return Error(Code::kInternal,
                  "the books of stream {} do not balance: records {} is not rows {} + duplicates {} "
-                 "+ late diverted {} + invalid {}",
+                 "+ late diverted {} + invalid {} + aborted {}",
                  stream.name, books.records, books.rows, books.duplicates, books.late_diverted,
-                 books.invalid);
+                 books.invalid, books.aborted);
   }
   for (const ReadEntry& read : Reads(published)) {
     const stream::ReadCounts& counts = read.counts;

@@ -1,7 +1,7 @@
 // The books of every hop, and whether they balance (docs/guarantees.md).
 //
 //   producer → log:   sent = appended + repeated + rejected            by stream and source
-//   log → stream:     records = rows + duplicates + late_diverted + invalid
+//   log → stream:     records = rows + duplicates + late_diverted + invalid + aborted
 //   stream → view:    rows = used + filtered + failed                  by view, at its filters and
 //   projections door ↔ log:       records taken by steps = appended (+ recovered: acknowledged or
 //   not, their count at the door was lost in a crash)

@@ -280,9 +280,9 @@ Status Node::WaitVisible(std::string_view token, std::chrono::milliseconds timeo
 
 void Node::WhenVisible(std::string_view token, std::chrono::milliseconds timeout,
                        std::function<void(Status)> done) {
-  const Result<log::FrameSequence> frame = ingest::DecodeToken(token);
-  if (!frame.ok()) return done(frame.error());
-  impl_->publisher.WhenVisible(*frame, timeout, std::move(done));
+  const Result<ingest::Token> decoded = ingest::DecodeToken(token);
+  if (!decoded.ok()) return done(decoded.error());
+  impl_->publisher.WhenVisible(*decoded, timeout, std::move(done));
 }
 
 DecidedCounts Node::Decided(const std::vector<ingest::Placed>& placed) const {

@@ -111,7 +111,8 @@ std::string NodeMetricsText(const Node::Impl& node) {
                                                         {"duplicates", books.duplicates},
                                                         {"late_kept", books.late_kept},
                                                         {"late_diverted", books.late_diverted},
-                                                        {"invalid", books.invalid}};
+                                                        {"invalid", books.invalid},
+                                                        {"aborted", books.aborted}};
     for (const auto& [kind, value] : counters) {
       out.Counter("millrace_stream_records_total", "Records of a stream by what became of them.",
                   static_cast<double>(value),

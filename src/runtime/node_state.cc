@@ -5,7 +5,8 @@
 namespace millrace::runtime {
 
 namespace {
-// Version 2 had no builds, version 3 shared nothing over generations.
+// Version 2 had no builds, version 3 did not count what was aborted and shared nothing over
+// generations.
 constexpr uint8_t kVersion = 4;
 constexpr uint8_t kOldestVersion = 2;
 
@@ -38,7 +39,7 @@ std::string EncodeNodeState(const NodeState& state) {
   for (const auto& [stream, books] : state.books) {
     PutBytes(out, stream);
     for (int64_t value : {books.records, books.rows, books.duplicates, books.late_kept,
-                          books.late_diverted, books.invalid}) {
+                          books.late_diverted, books.invalid, books.aborted}) {
       PutZigzag(out, value);
     }
   }
@@ -99,6 +100,9 @@ Result<NodeState> DecodeNodeState(std::string_view bytes) {
     for (int64_t* value : {&entry.records, &entry.rows, &entry.duplicates, &entry.late_kept,
                            &entry.late_diverted, &entry.invalid}) {
       TRY(*value, reader.Zigzag());
+    }
+    if (version >= 4) {
+      TRY(entry.aborted, reader.Zigzag());
     }
   }
   TRY(state.door, ReadDoor(reader));

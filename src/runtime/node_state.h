@@ -27,7 +27,7 @@ struct Position {
 };
 
 // The books of a stream (docs/guarantees.md): records = rows + duplicates + late_diverted +
-// invalid.
+// invalid + aborted.
 struct StreamBooks {
   int64_t records = 0;
   int64_t rows = 0;
@@ -35,6 +35,7 @@ struct StreamBooks {
   int64_t late_kept = 0;  // among rows
   int64_t late_diverted = 0;
   int64_t invalid = 0;
+  int64_t aborted = 0;  // of Kafka transactions
 };
 
 // By (stream, view that reads it), internal names: rows = used + filtered + failed.

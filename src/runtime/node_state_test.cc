@@ -20,7 +20,7 @@ NodeState SomeState() {
   state.positions[{{7}, 0}] = {{1000}, kNoEventTime, {0}};
   state.positions[{{7}, 1}] = {{0}, -5, {1'700'000'000'000'000}};
   state.watermarks["lines#1"] = {-1};
-  state.books["lines#1"] = {10, 6, 2, 1, 1, 1};
+  state.books["lines#1"] = {14, 6, 2, 1, 1, 1, 4};
   state.door = SomeDoor();
   state.reads[{"lines#1", "view#2"}] = {6, 4, 1, 1};
   state.shared["view#2"] = {{0xfedc, 1}, {8, 7}};
@@ -36,6 +36,7 @@ TEST(NodeState, ComesBackAsItWas) {
   EXPECT_EQ(after->positions.at({{7}, 0}).next, log::Offset{1000});
   EXPECT_EQ(after->watermarks, before.watermarks);
   EXPECT_EQ(after->books.at("lines#1").late_diverted, 1);
+  EXPECT_EQ(after->books.at("lines#1").aborted, 4);
   EXPECT_EQ(after->door, before.door);
   EXPECT_EQ(after->reads, before.reads);
   EXPECT_EQ(after->shared, before.shared);

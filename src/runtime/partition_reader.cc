@@ -32,6 +32,7 @@ Status PartitionReader::Fill(log::Offset end, size_t bytes_max, int64_t records_
       buffered_records_ += Records(batch);
       buffered_.push_back(batch);
     }
+    aborted_.insert(aborted_.end(), read.aborted.begin(), read.aborted.end());
     holds_.push_back({read.next, std::move(read.holds)});
     read_next_ = read.next;
   }
@@ -52,6 +53,8 @@ PartitionSlice PartitionReader::Take(log::FrameSequence frame, std::optional<log
   }
   if (end && buffered_.empty()) next_ = std::max(next_, *end);
   slice.end = next_;
+  for (; !aborted_.empty() && aborted_.front().first < next_; aborted_.pop_front())
+    slice.aborted += aborted_.front().last - aborted_.front().first + 1;
   // The step shares the memory; what holds nothing buffered any more goes with it.
   for (const Hold& hold : holds_)
     slice.holds.insert(slice.holds.end(), hold.memory.begin(), hold.memory.end());

@@ -19,6 +19,7 @@ struct PartitionSlice {
   std::vector<std::shared_ptr<const void>> holds;
   log::Offset end;  // one after the last record taken; damaged ranges are passed over
   int64_t records = 0;
+  int64_t aborted = 0;  // records of aborted transactions that were passed over
 };
 
 class PartitionReader {
@@ -57,6 +58,7 @@ class PartitionReader {
   log::Offset next_;       // first record not taken
   log::Offset read_next_;  // first record not read
   std::deque<log::ReadBatch> buffered_;
+  std::deque<log::OffsetRange> aborted_;  // below read_next_, not counted in a slice
   std::deque<Hold> holds_;
   size_t buffered_bytes_ = 0;
   int64_t buffered_records_ = 0;

@@ -203,7 +203,8 @@ void Pipeline::ApplyFindings(const StreamSource& source, const stream::StepResul
     }
     of_partition.resize(kept);
     relation.exclusions->Add(static_cast<int32_t>(i), of_partition);
-    books.records += found.records;
+    books.records += found.records + found.aborted;
+    books.aborted += found.aborted;
     books.invalid += found.invalid;
     books.late_diverted += found.late_diverted;
     books.late_kept += late_kept;

@@ -7,6 +7,25 @@ namespace {
 
 constexpr std::chrono::seconds kLookInterval{10};
 
+// Whether steps have passed what an open transaction held back.
+bool Passed(const NodeState& state, const std::vector<ingest::Token::End>& held) {
+  return std::all_of(held.begin(), held.end(), [&](const ingest::Token::End& end) {
+    const auto position = state.positions.find(end.partition);
+    return position != state.positions.end() && position->second.next >= end.end;
+  });
+}
+
+Error NotVisible(bool held_back) {
+  if (!held_back) {
+    return Error(Code::kTimeout, "what was written is stored, and not visible yet")
+        .Hint("wait longer: ?timeout=30s");
+  }
+  return Error(Code::kTimeout,
+               "what was written is stored, and not visible yet: it stands behind an open Kafka "
+               "transaction")
+      .Hint("it shows when that is committed or aborted, which its timeout does at the latest");
+}
+
 }  // namespace
 
 Publisher::Publisher() : expire_thread_([this] { ExpireLoop(); }) {}
@@ -26,8 +45,14 @@ void Publisher::Publish(PublishedPtr published) {
     const std::lock_guard lock(mutex_);
     newest_ = std::move(published);
     const auto end = waiters_.upper_bound(newest_->state.frame);
-    for (auto it = waiters_.begin(); it != end; it = waiters_.erase(it))
+    for (auto it = waiters_.begin(); it != end;) {
+      if (!Passed(newest_->state, it->second.held)) {
+        ++it;
+        continue;
+      }
       ready.push_back(std::move(it->second));
+      it = waiters_.erase(it);
+    }
     published_.notify_all();
   }
   for (Waiter& waiter : ready) waiter.done(Ok());
@@ -63,15 +88,16 @@ state::Step Publisher::OldestNeeded() const {
   return oldest;
 }
 
-void Publisher::WhenVisible(log::FrameSequence frame, std::chrono::milliseconds timeout,
+void Publisher::WhenVisible(const ingest::Token& token, std::chrono::milliseconds timeout,
                             std::function<void(Status)> done) {
   std::optional<Error> error;
   {
     const std::lock_guard lock(mutex_);
-    if (newest_ == nullptr || newest_->state.frame < frame) {
+    if (newest_ == nullptr || newest_->state.frame < token.frame ||
+        !Passed(newest_->state, token.held)) {
       if (!closed_) {
         const TimePoint deadline = std::chrono::steady_clock::now() + timeout;
-        waiters_.emplace(frame, Waiter{deadline, std::move(done)});
+        waiters_.emplace(token.frame, Waiter{deadline, token.held, std::move(done)});
         if (deadline < next_look_) deadlines_changed_.notify_one();
         return;
       }
@@ -87,22 +113,21 @@ void Publisher::ExpireLoop() {
   while (!stop_) {
     const TimePoint now = std::chrono::steady_clock::now();
     TimePoint next = TimePoint::max();
-    std::vector<Waiter> expired;
+    std::vector<std::pair<Waiter, bool>> expired;  // and whether it was held back
     for (auto it = waiters_.begin(); it != waiters_.end();) {
       if (it->second.deadline > now) {
         next = std::min(next, it->second.deadline);
         ++it;
         continue;
       }
-      expired.push_back(std::move(it->second));
+      const bool held_back = newest_ != nullptr && !it->second.held.empty() &&
+                             !Passed(newest_->state, it->second.held);
+      expired.emplace_back(std::move(it->second), held_back);
       it = waiters_.erase(it);
     }
     if (!expired.empty()) {
       lock.unlock();
-      for (Waiter& waiter : expired) {
-        waiter.done(Error(Code::kTimeout, "what was written is stored, and not visible yet")
-                        .Hint("wait longer: ?timeout=30s"));
-      }
+      for (auto& [waiter, held_back] : expired) waiter.done(NotVisible(held_back));
       lock.lock();
       continue;
     }

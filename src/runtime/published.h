@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "catalog/catalog.h"
+#include "ingest/token.h"
 #include "runtime/node_state.h"
 #include "runtime/relation.h"
 
@@ -60,9 +61,9 @@ class Publisher {
   // No reader is pinned, or will pin, before it.
   state::Step OldestNeeded() const;
 
-  // Calls `done` once, on any thread, when everything up to `frame` is visible, or with kTimeout,
-  // or with kUnavailable after Close.
-  void WhenVisible(log::FrameSequence frame, std::chrono::milliseconds timeout,
+  // Calls `done` once, on any thread, when everything that the token stands for is visible, or with
+  // kTimeout, which says what holds it back, or with kUnavailable after Close.
+  void WhenVisible(const ingest::Token& token, std::chrono::milliseconds timeout,
                    std::function<void(Status)> done);
   // Waits until a step after `step` is shown, at most that long. The error: Close was called.
   Status WaitNewer(state::Step step, std::chrono::milliseconds timeout) const;
@@ -74,6 +75,7 @@ class Publisher {
   using TimePoint = std::chrono::steady_clock::time_point;
   struct Waiter {
     TimePoint deadline;
+    std::vector<ingest::Token::End> held;
     std::function<void(Status)> done;
   };
 

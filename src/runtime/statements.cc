@@ -321,9 +321,9 @@ class Executor {
     TRY(const ingest::Answer answer, node_.ingest->AppendAndWait(std::move(request)));
     result.token = answer.token;
     if (!rows.returning.schema.columns.empty()) result.rows = std::move(rows.returning);
-    TRY(const log::FrameSequence frame, ingest::DecodeToken(answer.token));
+    TRY(const ingest::Token token, ingest::DecodeToken(answer.token));
     std::promise<Status> visible;
-    node_.publisher.WhenVisible(frame, options_.timeout,
+    node_.publisher.WhenVisible(token, options_.timeout,
                                 [&](Status status) { visible.set_value(std::move(status)); });
     return visible.get_future().get();
   }
@@ -346,9 +346,9 @@ Result<StatementResult> ExecuteStatement(Node::Impl& node, std::string_view text
                  statements.size());
   }
   if (!options.after.empty()) {
-    TRY(const log::FrameSequence frame, ingest::DecodeToken(options.after));
+    TRY(const ingest::Token token, ingest::DecodeToken(options.after));
     std::promise<Status> visible;
-    node.publisher.WhenVisible(frame, options.timeout,
+    node.publisher.WhenVisible(token, options.timeout,
                                [&](Status status) { visible.set_value(std::move(status)); });
     TRY(visible.get_future().get());
   }

@@ -141,6 +141,7 @@ void StreamSource::Prepare(std::vector<PartitionSlice> slices, const NodeState& 
     found.moved =
         !slices_[i].batches.empty() || (position != nullptr && position->next < slices_[i].end);
     found.end = slices_[i].end;
+    found.aborted = slices_[i].aborted;
     if (!stream.watermark) continue;
     // Never below the stream's watermark: what it closed stays closed, also for a partition that
     // was idle meanwhile.

@@ -41,6 +41,7 @@ class StreamSource final : public stream::SourceReader {
     int64_t late_kept = 0;
     int64_t late_diverted = 0;
     int64_t invalid = 0;
+    int64_t aborted = 0;
     int64_t event_time_max = kNoEventTime;     // after the step
     std::vector<Exclusions::Item> exclusions;  // ascending; duplicates come from the engine
   };

@@ -90,10 +90,10 @@ Result<std::string> TableWriter::AppendAndWait(const Relation& table,
   TRY(const log::Appended appended, log_.AppendAndWait(std::move(request))
                                         .With("append to table " + Quoted(table.object.name())));
   std::promise<Status> visible;
-  publisher_.WhenVisible(appended.frame, kVisibleTimeout,
+  publisher_.WhenVisible({appended.frame}, kVisibleTimeout,
                          [&](Status status) { visible.set_value(std::move(status)); });
   TRY(visible.get_future().get());
-  return ingest::EncodeToken(appended.frame);
+  return ingest::EncodeToken({appended.frame});
 }
 
 Result<WriteOutcome> TableWriter::Execute(const sql::WriteStatement& statement,
