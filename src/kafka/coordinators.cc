@@ -1,7 +1,9 @@
 #include "kafka/coordinators.h"
 
 #include <random>
+#include <set>
 
+#include "base/logging.h"
 #include "kafka_groups/steady_clock.h"
 
 namespace millrace::kafka {
@@ -9,6 +11,24 @@ namespace millrace::kafka {
 namespace {
 
 constexpr std::chrono::milliseconds kTick{100};
+
+// After the records of transactions were lost to damage, one may be open in the log of which nobody
+// knows: it would hold back readers for ever.
+Status AbortUnknown(log::Log& log, const kafka_groups::TransactionCoordinator& transactions) {
+  std::set<int64_t> known;
+  for (const auto& description : transactions.List()) {
+    if (!description.transaction.IsIdle()) known.insert(description.transaction.producer.id);
+  }
+  for (const log::OpenTransaction& open : log.OpenTransactions()) {
+    if (known.contains(open.producer.id)) continue;
+    LOG_ERROR("an open transaction that no record tells of any more is aborted",
+              "topic_id={:#x} partition={} producer={} first={}", open.partition.topic.value,
+              open.partition.partition, open.producer.id, open.first.value);
+    TRY(log.AppendMarkersAndWait(
+        {open.producer, log::TransactionOutcome::kAbort, 0, {open.partition}}));
+  }
+  return Ok();
+}
 
 const Clock& Timers() {
   static const kafka_groups::SteadyClock clock;
@@ -37,6 +57,7 @@ Result<std::unique_ptr<Coordinators>> Coordinators::Open(Backend& backend) {
   transactions.timers = &Timers();
   TRY(made->transactions_, kafka_groups::TransactionCoordinator::Open(
                                transactions, *made->transaction_storage_, *made->participants_));
+  if (made->transaction_storage_->lost_records()) TRY(AbortUnknown(log, *made->transactions_));
   made->ticker_ = std::thread([raw = made.get()] { raw->Run(); });
   return made;
 }

@@ -46,6 +46,8 @@ class DurableTable {
 
   // Reads the storage; once, before everything else. kCorruption, kNotSupported, kIo.
   Status Load();
+  // Records were lost to damage: a key may have an older value, or be missing or back.
+  bool lost_records() const { return storage_.lost_records(); }
 
   // An error from Apply itself: nothing has changed, and `done` never runs. REQUIRES: changes is
   // not empty.

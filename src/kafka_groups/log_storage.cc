@@ -1,5 +1,6 @@
 #include "kafka_groups/log_storage.h"
 
+#include "base/logging.h"
 #include "log/record_batch.h"
 
 namespace millrace::kafka_groups {
@@ -33,10 +34,11 @@ Status LogStorage::ReadAll(const Visitor& visit) {
   if (end == nullptr) return Error(Code::kNotFound, "topic {} is gone", Quoted(topic_));
   for (log::Offset at = end->start; at < end->end;) {
     TRY(const log::ReadResult read, log_.Read(partition_, {.from = at, .until = end->end}));
-    if (!read.damaged.empty()) {
-      const log::DamagedRange& lost = read.damaged.front();
-      return Error(Code::kCorruption, "topic {}: offsets {} to {} are damaged: {}", Quoted(topic_),
-                   lost.first.value, lost.last.value, lost.reason);
+    for (const log::DamagedRange& lost : read.damaged) {
+      lost_records_ = true;
+      LOG_ERROR("records are damaged and left out: what they changed is as it was before",
+                "topic={} first={} last={} reason={}", topic_, lost.first.value, lost.last.value,
+                lost.reason);
     }
     for (const log::ReadBatch& batch : read.batches) {
       log::RecordCursor records = batch.view().records();

@@ -8,6 +8,7 @@
 // what is needed. Thread-safe. The Log must be closed before this is destroyed.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -23,9 +24,9 @@ class LogStorage final : public Storage {
 
   // kTooLarge: the record is larger than one request to the log may be.
   Status Append(std::string record, AppendDone done) override;
-  // kCorruption where records are lost to damage: what they held may be older than what was
-  // acknowledged, so nobody should act on the rest without being told.
+  // What is damaged on disk is left out, listed by Log::damage and in the log.
   Status ReadAll(const Visitor& visit) override;
+  bool lost_records() const override { return lost_records_; }
   Status Trim(StoragePosition before) override;
 
  private:
@@ -35,6 +36,7 @@ class LogStorage final : public Storage {
   log::Log& log_;
   const std::string topic_;
   const log::PartitionId partition_;
+  std::atomic<bool> lost_records_{false};
 };
 
 }  // namespace millrace::kafka_groups

@@ -2,7 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include "base/coding.h"
 #include "base/faulty_files.h"
+#include "kafka_groups/producer_ids.h"
+#include "kafka_groups/skip_producer_ids.h"
+#include "kafka_groups/transaction.h"
+#include "kafka_groups/transaction_coordinator.h"
 
 namespace millrace::kafka_groups {
 namespace {
@@ -90,6 +95,60 @@ TEST_F(LogStorageTest, LetsTrimmedRecordsGoAndKeepsTheOthers) {
   EXPECT_LT(left.size(), 50u);
   ASSERT_GE(left.size(), 20u);
   EXPECT_EQ(left.back(), std::string(100, 'x') + "99");
+}
+
+TEST_F(LogStorageTest, LeavesOutWhatIsDamagedAndSaysSo) {
+  Open();
+  for (int i = 0; i < 100; ++i) AppendDurably(std::string(100, 'x') + std::to_string(i));
+  log_->RunOnce(true);
+  ASSERT_TRUE(log_->Close().ok());
+  EXPECT_FALSE(storage_->lost_records());
+  ASSERT_TRUE(files_.FlipByte("data/log/__test/0/00000000000000000000.log", 150));
+  Open();
+  const auto left = ReadAll();
+  EXPECT_EQ(left.size(), 99u);
+  EXPECT_EQ(left.back(), std::string(100, 'x') + "99");
+  EXPECT_TRUE(storage_->lost_records());
+  ASSERT_EQ(log_->damage().size(), 1u);
+  EXPECT_EQ(log_->damage()[0].topic, "__test");
+}
+
+TEST_F(LogStorageTest, ProducerIdsAreNotGivenOutAgainWhereRecordsWereLost) {
+  const auto first_id = [&] {
+    Turns turns;
+    DurableTable table(turns, *storage_, {});
+    EXPECT_TRUE(table.Load().ok());
+    ProducerIds ids(table);
+    int64_t id = -1;
+    {
+      const Turns::Turn turn(turns);
+      EXPECT_TRUE(ids.Load().ok());
+      ids.Next([&](Result<int64_t> next) { id = *next; });
+    }
+    while (log_->RunOnce(false)) {
+    }
+    return id;
+  };
+  Open();
+  EXPECT_EQ(first_id(), 0);
+  EXPECT_EQ(first_id(), kProducerIdBlock);
+  log_->RunOnce(true);
+  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(files_.FlipByte("data/log/__test/0/00000000000000000000.log", 80));
+  Open();
+  EXPECT_GE(first_id(), kProducerIdsSkipped);
+}
+
+TEST_F(LogStorageTest, ACopyOfALogGivesOutOtherProducerIds) {
+  Open();
+  ASSERT_TRUE(SkipProducerIds(*log_).ok());
+  auto storage = LogStorage::Open(*log_, kTransactionStateTopic);
+  ASSERT_TRUE(storage.ok());
+  Turns turns;
+  DurableTable table(turns, **storage, {});
+  ASSERT_TRUE(table.Load().ok());
+  ASSERT_NE(table.Find(kProducerIdsKey), nullptr);
+  EXPECT_EQ(GetFixed<int64_t>(table.Find(kProducerIdsKey)->data()), kProducerIdsSkipped);
 }
 
 TEST_F(LogStorageTest, RefusesARecordLargerThanARequest) {

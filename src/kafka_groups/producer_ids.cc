@@ -6,12 +6,14 @@
 namespace millrace::kafka_groups {
 
 Status ProducerIds::Load() {
-  const std::string* stored = table_.Find(kProducerIdsKey);
-  if (stored == nullptr) return Ok();
-  Reader reader(*stored);
-  TRY(end_, reader.Fixed<int64_t>());
-  if (end_ < 0 || reader.remaining() > 0)
-    return Error(Code::kCorruption, "the producer ids given out are not a number");
+  if (const std::string* stored = table_.Find(kProducerIdsKey); stored != nullptr) {
+    Reader reader(*stored);
+    TRY(end_, reader.Fixed<int64_t>());
+    if (end_ < 0 || reader.remaining() > 0)
+      return Error(Code::kCorruption, "the producer ids given out are not a number");
+  }
+  // A newer end may be among what was lost.
+  if (table_.lost_records()) end_ += kProducerIdsSkipped;
   next_ = end_;
   return Ok();
 }

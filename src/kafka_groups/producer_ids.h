@@ -12,6 +12,8 @@
 namespace millrace::kafka_groups {
 
 inline constexpr int64_t kProducerIdBlock = 1'000;
+// Where it is not known which ids were given out: more than can have been.
+inline constexpr int64_t kProducerIdsSkipped = 1'000'000'000'000;
 
 class ProducerIds {
  public:

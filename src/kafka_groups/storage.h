@@ -34,7 +34,9 @@ class Storage {
   virtual Status Append(std::string record, AppendDone done) = 0;
   // All durable records from the oldest that was not trimmed, in order; at start, before the first
   // Append. Records from before a Trim may still come. A visitor's error ends it.
+  // Records that are lost to damage are left out, and lost_records() tells.
   virtual Status ReadAll(const Visitor& visit) = 0;
+  virtual bool lost_records() const { return false; }
   // The records before this one are not needed any more; they may go when it suits.
   virtual Status Trim(StoragePosition before) = 0;
 };
