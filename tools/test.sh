@@ -12,7 +12,7 @@ if [ "${1:-}" = --all ]; then
   fuzz_seconds=1800
   fuzz_seed=""
   tpch='--scale 0.1 --batches 20 --seed 1'
-  export MILLRACE_KILLS=100 MILLRACE_LINES=500000 MILLRACE_LIVES=400
+  export MILLRACE_FUZZ_SECONDS=600 MILLRACE_KILLS=100 MILLRACE_LINES=500000 MILLRACE_LIVES=400
 fi
 # Runs one suite; its output goes to build/test-logs and is shown when it fails.
 suite() {
@@ -42,11 +42,14 @@ if [ -e build/dev/CTestTestfile.cmake ]; then
     suite "unit-$name" ctest --test-dir build/dev -R "^$name\$" --output-on-failure
   done
 fi
+if [ "${1:-}" = --all ]; then
+  suite log-histories env MILLRACE_HISTORIES=100000 build/dev/src/log/log_test --gtest_filter='LogModel.*'
+fi
 # Races: the modules whose threads meet, without the long tests that run again and again on one thread.
 suite build-tsan tools/build.sh tsan log_test state_test stream_engine_test kafka_groups_test
 if [ -e build/tsan/CTestTestfile.cmake ]; then
   export TSAN_OPTIONS=halt_on_error=1
-  suite unit-tsan-log build/tsan/src/log/log_test --gtest_filter='-LogModel.*:LogPowerLoss.*:LogFaults.*:LogDamage.*'
+  suite unit-tsan-log build/tsan/src/log/log_test --gtest_filter='-LogModel.*:RecordBatchFuzz.*:LogPowerLoss.*:LogFaults.*:LogDamage.*'
   suite unit-tsan-kafka-groups build/tsan/src/kafka_groups/kafka_groups_test --gtest_filter='-*Model*'
   suite unit-tsan-state build/tsan/src/state/state_test --gtest_filter='-StoreFaultTest.*'
   suite unit-tsan-stream build/tsan/src/stream/stream_engine_test

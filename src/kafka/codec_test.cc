@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <random>
 
 #include "kafka/apis.h"
@@ -131,6 +132,27 @@ TEST(Codec, AMessageThatIsCutOrDamagedIsRefusedOrReadWithoutHarm) {
     MILLRACE_KAFKA_MESSAGES(MILLRACE_KAFKA_TEST)
 #undef MILLRACE_KAFKA_TEST
   }
+}
+
+// The same for longer, of what clients send: MILLRACE_FUZZ_SECONDS (default 10).
+TEST(CodecFuzz, RequestsThatAreCutOrDamagedAreRefusedOrReadWithoutHarm) {
+  const char* given = std::getenv("MILLRACE_FUZZ_SECONDS");
+  const double seconds = given == nullptr ? 10 : std::strtod(given, nullptr);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  uint64_t seed = Seed();
+  uint64_t rounds = 0;
+  do {
+    for (const Api& api : Apis()) {
+#define MILLRACE_KAFKA_TEST(Name) \
+  if (api.key == ApiKey::k##Name) DamageIsSeen<Name##Request>(seed, api);
+      MILLRACE_KAFKA_MESSAGES(MILLRACE_KAFKA_TEST)
+#undef MILLRACE_KAFKA_TEST
+      ASSERT_FALSE(HasFailure()) << "MILLRACE_SEED=" << seed;
+    }
+    ++seed;
+    ++rounds;
+  } while (std::chrono::steady_clock::now() < until);
+  std::printf("%llu rounds\n", static_cast<unsigned long long>(rounds));
 }
 
 TEST(Codec, AnArrayLongerThanWhatIsLeftTakesNoMemory) {

@@ -1,6 +1,6 @@
-// Random histories of appends, reads, crashes, power losses, retention and changes of topics,
-// against a model that is a vector of values per partition. MILLRACE_SEED repeats a history,
-// MILLRACE_HISTORIES says how many to run.
+// Random histories of appends, reads, crashes, power losses, calls to the disk that fail, clocks
+// that jump, retention and changes of topics, against a model that is a vector of values per
+// partition. MILLRACE_SEED repeats a history, MILLRACE_HISTORIES says how many to run.
 //
 // Held at every step: what was acknowledged is there, offsets are dense and never given twice, the
 // durable end never goes back, every request is there in all its partitions or in none, what an
@@ -13,21 +13,17 @@
 #include <set>
 
 #include "base/random.h"
+#include "log/log_model.h"
 #include "log/testing.h"
 
 namespace millrace::log {
 namespace {
 
-constexpr int kNone = -1;
-
-struct ModelPartition {
-  std::vector<std::string> values;  // by offset; durable as far as `end`
-  std::vector<int> transactions;    // by offset, the transaction of the record; kNone
-  std::set<size_t> markers;         // offsets of control records
-  int64_t start_max = 0;            // retention may have freed up to here
-  int64_t deleted = 0;              // by hand
-  int64_t seen_end = 0;
-};
+using model::kNone;
+using model::ModelPartition;
+using model::Owner;
+using model::Pending;
+using model::Sender;
 
 class History {
  public:
@@ -42,28 +38,6 @@ class History {
   }
 
  private:
-  // A request whose outcome nobody has learnt yet.
-  struct Pending {
-    std::vector<std::pair<PartitionId, std::vector<std::string>>> writes;
-    AppendRequest again;  // of an idempotent producer: to be sent until it is acknowledged
-    int64_t producer = -1;
-    int transaction = kNone;
-    std::optional<TransactionEnd> end;  // the same, of a coordinator
-    bool acknowledged = false;
-    bool refused = false;
-    Appended appended;
-  };
-  // A transactional producer's view: what it does belongs to one transaction until that is ended.
-  struct Owner {
-    int transaction = kNone;
-    std::set<PartitionId> partitions;
-  };
-  // An idempotent producer's view of a partition.
-  struct Sender {
-    int32_t next_sequence = 0;
-    std::deque<std::pair<AppendRequest, Offset>> acknowledged;  // the newest five
-  };
-
   LogOptions Options() {
     LogOptions options = SmallOptions(*files_, clock_);
     options.write_ahead_bytes_max = 128 << 10;
@@ -82,6 +56,9 @@ class History {
   void Step() {
     Settle();
     clock_.Advance(std::chrono::milliseconds(random_.Below(50)));
+    // Somebody sets the machine's clock, now and then, back or ahead.
+    if (random_.OneIn(40))
+      clock_.Advance(std::chrono::minutes(random_.Below(60)) - std::chrono::minutes(30));
     switch (random_.Below(20)) {
       case 0:
         return CreateTopic();
@@ -328,8 +305,10 @@ class History {
 
   void Crash(bool power_loss) {
     // Sometimes in the middle of something.
-    if (random_.OneIn(2)) {
-      files_->LosePowerAt(1 + random_.Below(20));
+    const bool failing = random_.OneIn(3);
+    if (failing) files_->FailCallAt(1 + random_.Below(20), Error(Code::kIo, "the disk is ill"));
+    if (failing || random_.OneIn(2)) {
+      if (!failing) files_->LosePowerAt(1 + random_.Below(20));
       if (random_.OneIn(2)) {
         log_->RunOnce(random_.OneIn(2));
       } else {
@@ -341,7 +320,7 @@ class History {
         power_loss
             ? files_->AfterPowerLoss({.keep_some = !random_.OneIn(3), .seed = random_.Next()})
             : files_->AfterCrash();
-    if (!files_->Fired()) files_->LosePowerAt(1);  // the old process writes no more
+    if (failing || !files_->Fired()) files_->LosePowerAt(1);  // the old process writes no more
     // What was in flight has an unknown outcome: it is there whole, in order, or not at all.
     while (!pending_.empty() && pending_.front()->acknowledged) SettleFirst();
     const auto in_flight = std::move(pending_);
@@ -486,7 +465,7 @@ class History {
 TEST(LogModel, RandomHistoriesAgreeWithTheModel) {
   const uint64_t seed = SeedFromEnvironment(20261123);
   const char* text = std::getenv("MILLRACE_HISTORIES");
-  const uint64_t histories = text == nullptr ? 300 : std::strtoull(text, nullptr, 10);
+  const uint64_t histories = text == nullptr ? 1000 : std::strtoull(text, nullptr, 10);
   for (uint64_t i = 0; i < histories; ++i) {
     SCOPED_TRACE("MILLRACE_SEED=" + std::to_string(seed + i) + " MILLRACE_HISTORIES=1");
     History(seed + i).Run(/*steps=*/150);
