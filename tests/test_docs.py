@@ -87,3 +87,14 @@ def test_the_test_files_that_the_documentation_names_exist():
             assert any(place.exists() for place in places), f"{page.relative_to(ROOT)} names {name}"
             named += 1
     assert named >= 10
+
+
+def test_the_backup_of_the_operations_manual(make_node, tmp_path):
+    node = make_node(SHOP)
+    node.start()
+    block = next(block for block in re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.S) if "millrace backup" in block)
+    commands = block.replace("millrace ", f"{BINARY} ").replace("/backups/shop", str(tmp_path / "backups")).replace("/var/lib/shop", str(tmp_path / "restored"))
+    done = subprocess.run(["bash", "-ec", commands], capture_output=True, text=True, env={**os.environ, "MILLRACE_URL": node.url}, timeout=120)
+    assert done.returncode == 0, (commands, done.stdout, done.stderr)
+    assert "backup " in done.stdout and "restored " in done.stdout and "sound" in done.stdout
+    node.stop()

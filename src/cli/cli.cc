@@ -6,12 +6,15 @@
 #include <cstdio>
 
 #include "base/logging.h"
+#include "cli/backup.h"
 #include "cli/config.h"
 #include "cli/load.h"
 #include "cli/plan.h"
+#include "cli/restore.h"
 #include "cli/run.h"
 #include "cli/sql_client.h"
 #include "cli/trace.h"
+#include "cli/verify.h"
 #include "cli/version.h"
 #include "sql/database.h"
 
@@ -95,6 +98,9 @@ class Commands {
     AddLoad();
     AddReplay();
     AddTrace();
+    AddBackup();
+    AddRestore();
+    AddVerify();
     AddSql();
     Add("version", "Print the versions", "  millrace version",
         [] { return std::printf("%s\n", VersionText().c_str()) < 0 ? 1 : 0; });
@@ -206,6 +212,54 @@ class Commands {
     command.add_option("--url", trace_.url, kUrlHelp);
   }
 
+  void AddBackup() {
+    CLI::App& command = Add("backup", "Copy a running node's data to a folder of backups",
+                            "  millrace backup /backups/shop\n"
+                            "  millrace backup /backups/shop --keep 7 --url http://127.0.0.1:9000",
+                            [this] { return Report(Backup(backup_)); });
+    command.add_option("DIR", backup_.directory, "Folder of backups; what is in it is kept")
+        ->required();
+    command.add_option("--url", backup_.url, std::string(kUrlHelp) + "; on this machine");
+    command
+        .add_option("--mb-per-second", backup_.megabytes_per_second,
+                    "Copy no faster (default 100; 0: no limit)")
+        ->check(CLI::NonNegativeNumber);
+    command
+        .add_option("--keep", backup_.keep,
+                    "Remove all but the newest N backups when this one is made (default: keep all)")
+        ->check(CLI::PositiveNumber);
+    command.add_flag("--quiet", backup_.quiet, "No progress");
+  }
+
+  void AddRestore() {
+    CLI::App& command = Add("restore", "Make a data directory from a backup",
+                            "  millrace restore /backups/shop --data /var/lib/shop\n"
+                            "  millrace restore /backups/shop --number 3 --data shop-before",
+                            [this] { return Report(Restore(restore_)); });
+    command.add_option("DIR", restore_.directory, "Folder of backups, or one of them")->required();
+    command
+        .add_option("--data", restore_.data,
+                    "Data directory to make: it must not exist, or be empty")
+        ->required();
+    command.add_option("--number", restore_.number, "Which backup (default: the newest)")
+        ->check(CLI::PositiveNumber);
+    command.add_flag("--quiet", restore_.quiet, "No progress");
+  }
+
+  void AddVerify() {
+    CLI::App& command =
+        Add("verify", "Read all of a data directory or of backups, and name what is damaged",
+            "  millrace verify --data /var/lib/shop\n"
+            "  millrace verify --data /backups/shop\n"
+            "The exit status is 0 where all is sound, 1 where something is damaged.",
+            [this] { return Report(Verify(verify_)); });
+    command
+        .add_option("--data", verify_.data,
+                    "Data directory of a node that does not run, or a folder of backups")
+        ->required();
+    command.add_flag("--quiet", verify_.quiet, "No progress");
+  }
+
   void AddSql() {
     CLI::App& command = Add("sql", "Run a statement, or open a prompt",
                             "  millrace sql 'SHOW VIEWS'\n"
@@ -258,6 +312,9 @@ class Commands {
   SettingFlags run_flags_, plan_flags_, config_flags_;
   LoadOptions load_;
   std::string replay_stream_, replay_url_;
+  BackupOptions backup_;
+  RestoreOptions restore_;
+  VerifyOptions verify_;
   TraceOptions trace_;
   SqlOptions sql_;
 };

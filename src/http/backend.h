@@ -43,6 +43,9 @@ class Backend {
                                              const runtime::StatementOptions& options) = 0;
 
   virtual schemas::Registry& schemas() = 0;
+  virtual Result<runtime::Node::BackupSource> BeginBackup() = 0;
+  virtual Status EndBackup() = 0;
+
   virtual catalog::CatalogPtr catalog() const = 0;
   virtual int64_t visible_step() const = 0;
   virtual std::vector<runtime::LedgerLine> Ledger() const = 0;

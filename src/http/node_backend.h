@@ -41,6 +41,8 @@ class NodeBackend final : public Backend {
     return node_.Trace(stream, partition, offset, options);
   }
   schemas::Registry& schemas() override { return node_.schemas(); }
+  Result<runtime::Node::BackupSource> BeginBackup() override { return node_.BeginBackup(); }
+  Status EndBackup() override { return node_.EndBackup(); }
   catalog::CatalogPtr catalog() const override { return node_.catalog(); }
   int64_t visible_step() const override { return node_.visible_step(); }
   std::vector<runtime::LedgerLine> Ledger() const override { return node_.Ledger(); }

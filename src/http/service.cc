@@ -28,6 +28,7 @@ Service::Service(ServiceOptions options) : context_(std::move(options)) {
   AddProjectRoute(context_, router_);
   AddTraceRoute(context_, router_);
   AddRegistryRoutes(context_, router_);
+  AddBackupRoute(context_, router_);
   AddEndpointRoute(context_, router_);
 }
 

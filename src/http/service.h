@@ -86,6 +86,7 @@ void AddSystemRoutes(ServiceContext& context, Router& router);
 void AddProjectRoute(ServiceContext& context, Router& router);
 void AddTraceRoute(ServiceContext& context, Router& router);
 void AddRegistryRoutes(ServiceContext& context, Router& router);
+void AddBackupRoute(ServiceContext& context, Router& router);
 
 // "5" and "5s" are seconds, "250ms" milliseconds, "2m" minutes. `fallback` where there is none.
 Result<std::chrono::milliseconds> ParseTimeout(const std::string* text,

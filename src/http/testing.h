@@ -144,6 +144,15 @@ class FakeBackend final : public Backend, public ingest::Ingest {
     plan.notices = {"a \"note\""};
     return plan;
   }
+  Result<runtime::Node::BackupSource> BeginBackup() override {
+    if (backups++ > 0) return Error(Code::kConflict, "another backup of this node is running");
+    return runtime::Node::BackupSource{"/data \"x\"", 7, 9};
+  }
+  Status EndBackup() override {
+    backups = 0;
+    return Ok();
+  }
+  int backups = 0;
   Result<runtime::RecordTrace> Trace(std::string_view stream, int32_t partition, int64_t offset,
                                      const runtime::StatementOptions&) override {
     if (stream != "clicks") return Error(Code::kNotFound, "stream does not exist");

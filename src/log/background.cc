@@ -22,8 +22,9 @@ void Log::Impl::BackgroundLoop() {
   std::unique_lock lock(frames_mutex_);
   while (!stop_background_) {
     const auto urgent = [this] {
-      return stop_background_ || (!stalled_ && (room_wanted_ > 0 || GrowthIsDue() ||
-                                                unfilled_bytes_ >= options_.tail_bytes_max / 8));
+      return stop_background_ || files_request_ != nullptr ||
+             (!stalled_ && (room_wanted_ > 0 || GrowthIsDue() ||
+                            unfilled_bytes_ >= options_.tail_bytes_max / 8));
     };
     const auto delay = stalled_              ? kStalledRetryInterval
                        : unfilled_bytes_ > 0 ? options_.fill_delay_max
@@ -33,8 +34,11 @@ void Log::Impl::BackgroundLoop() {
     const uint64_t room_wanted = room_wanted_;
     lock.unlock();
     RunBackground(room_wanted, /*force_checkpoint=*/false);
+    ServeFiles();
     lock.lock();
   }
+  lock.unlock();
+  ServeFiles();  // nobody waits for ever
 }
 
 void Log::Impl::RunBackground(uint64_t room_wanted, bool force_checkpoint) {
@@ -229,6 +233,22 @@ Status Log::Impl::Checkpoint(bool clean) {
     syncs += *synced;
   }
   unsynced_.clear();
+  const log::Checkpoint checkpoint = MakeCheckpoint(clean);
+  TRY(files_.Replace(checkpoint_path_, EncodeCheckpoint(checkpoint)));
+  for (const auto& topic : AllTopics()) {
+    for (const auto& partition : topic->partitions) partition->CheckpointWritten();
+  }
+  write_ahead_->Release(checkpoint_position_, checkpoint_next_);
+  checkpoint_behind_ = false;
+  last_checkpoint_ = Tick();
+  std::lock_guard lock(stats_mutex_);
+  stats_.segment_syncs += syncs;
+  ++stats_.checkpoints;
+  return Ok();
+}
+
+// REQUIRES: all partitions are synced.
+log::Checkpoint Log::Impl::MakeCheckpoint(bool clean) {
   log::Checkpoint checkpoint;
   checkpoint.generation = generation_;
   checkpoint.position = checkpoint_position_;
@@ -248,17 +268,7 @@ Status Log::Impl::Checkpoint(bool clean) {
       checkpoint.topics.push_back(std::move(state));
     }
   }
-  TRY(files_.Replace(checkpoint_path_, EncodeCheckpoint(checkpoint)));
-  for (const auto& topic : AllTopics()) {
-    for (const auto& partition : topic->partitions) partition->CheckpointWritten();
-  }
-  write_ahead_->Release(checkpoint_position_, checkpoint_next_);
-  checkpoint_behind_ = false;
-  last_checkpoint_ = Tick();
-  std::lock_guard lock(stats_mutex_);
-  stats_.segment_syncs += syncs;
-  ++stats_.checkpoints;
-  return Ok();
+  return checkpoint;
 }
 
 // ---- Retention and disk ----

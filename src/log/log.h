@@ -220,6 +220,17 @@ struct Damage {
   DamagedRange range;
 };
 
+// What a copy of the log is made of (WithFiles).
+struct LogFiles {
+  struct File {
+    std::string path;    // within LogOptions::directory
+    uint64_t bytes = 0;  // that belong to the copy; the file may be longer, and grow
+  };
+  FrameSequence frame;     // everything up to it is in the files
+  std::string checkpoint;  // the content of the copy's wal/checkpoint; it needs no wal/frames
+  std::vector<File> files;
+};
+
 class Log {
  public:
   // Opens or creates, and recovers: replays the write-ahead frames that the segments do not hold
@@ -333,6 +344,17 @@ class Log {
   // the files follow. A batch that holds `before` in its middle stays whole. kInvalidArgument,
   // SQLSTATE 22003: beyond the durable end. kNotFound.
   Result<Offset> DeleteRecords(PartitionId partition, Offset before);
+
+  // ---- Copying ----
+
+  // Brings everything that is durable into segments, and calls `use` with the files that hold it.
+  // Nothing removes or replaces one of them before `use` returns, and their bytes never change; the
+  // segments are not filled meanwhile, so it must be quick: link, then copy. Topics must not be
+  // made, altered or deleted meanwhile. Waits. kOverloaded: no space left; kUnavailable: closed.
+  Status WithFiles(const std::function<Status(const LogFiles&)>& use);
+  // The checkpoint of a copy that is to live on its own: its leader epoch is above any that the
+  // original may have had since, so that consumers notice where the two part. kCorruption.
+  static Result<std::string> CheckpointOfCopy(std::string_view checkpoint);
 
   // ---- Watching ----
 

@@ -43,6 +43,11 @@ class Log::Impl {
   explicit Impl(LogOptions options);
   ~Impl();
 
+  // files.cc
+  Status UseFiles(const std::function<Status(const LogFiles&)>& use);
+  Status AddFiles(const TopicState& topic, std::vector<LogFiles::File>& files);
+  void ServeFiles();
+
   // recovery.cc
   Status Open();
   // log.cc
@@ -62,6 +67,8 @@ class Log::Impl {
   LogStats Stats();
   std::vector<Damage> damage();
   bool RunOnce(bool background);
+  // files.cc
+  Status WithFiles(const std::function<Status(const LogFiles&)>& use);
   // topics.cc
   Result<TopicInfo> CreateTopic(std::string_view name, const TopicConfig& config);
   Status DeleteTopic(TopicId id);
@@ -161,6 +168,7 @@ class Log::Impl {
   Status ApplyOnDisk(const Frame& frame, const FrameEntry& entry);
   void Evict(uint64_t bytes_max);
   Status Checkpoint(bool clean);
+  log::Checkpoint MakeCheckpoint(bool clean);
   void WatchDisk();
   std::vector<std::shared_ptr<const Topic>> AllTopics() const;
   Status ApplyRetention();
@@ -197,6 +205,7 @@ class Log::Impl {
   std::optional<Error> failure_;  // guarded by failure_mutex_
 
   std::mutex admin_mutex_;
+  std::mutex files_mutex_;  // one WithFiles at a time
   std::mutex listener_mutex_;
   std::function<void(FrameSequence)> listener_;  // guarded by listener_mutex_
 
@@ -224,6 +233,11 @@ class Log::Impl {
   uint64_t unfilled_bytes_ = 0;                      // guarded by frames_mutex_
   uint64_t room_wanted_ = 0;      // by the leader that waits; guarded by frames_mutex_
   bool stop_background_ = false;  // guarded by frames_mutex_
+  struct FilesRequest {
+    const std::function<Status(const LogFiles&)>& use;
+    std::promise<Status> outcome;
+  };
+  FilesRequest* files_request_ = nullptr;  // waits for the background thread; frames_mutex_
 
   // Leader:
   FrameSequence last_sequence_;

@@ -9,6 +9,7 @@
 
 #include "base/logging.h"
 #include "ingest/token.h"
+#include "runtime/backup_source.h"
 #include "runtime/node_impl.h"
 #include "runtime/node_metrics.h"
 #include "runtime/recovery.h"
@@ -77,6 +78,7 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   impl->options = options;
   TRY(files.CreateDirectories(directory).With("open data directory"));
   TRY(impl->lock, LockDirectory(files, directory));
+  TRY(runtime::EndBackup(directory));  // of a process that was killed
   log::LogOptions log_options;
   log_options.directory = directory;
   log_options.files = &files;
@@ -307,6 +309,12 @@ Result<RecordTrace> Node::Trace(std::string_view stream, int32_t partition, int6
                                 const StatementOptions& options) {
   return TraceRecord(*impl_, stream, partition, {offset}, options);
 }
+
+Result<Node::BackupSource> Node::BeginBackup() {
+  const std::lock_guard lock(impl_->definition_mutex);
+  return runtime::BeginBackup(*impl_);
+}
+Status Node::EndBackup() { return runtime::EndBackup(impl_->options.data_directory); }
 
 std::vector<LedgerLine> Node::Ledger() const { return LedgerOf(*impl_->publisher.newest()); }
 Status Node::CheckBooks() const { return runtime::CheckBooks(*impl_->publisher.newest()); }

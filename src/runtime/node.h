@@ -170,6 +170,18 @@ class Node {
   Result<std::unique_ptr<Subscription>> Subscribe(std::string_view relation,
                                                   const SubscribeOptions& options);
 
+  // For a backup: a folder in the data directory that holds all of the node at one step, as links
+  // and small copies, to be copied from there and given back. Taking one stops steps for a moment
+  // (not producers), and gives back the one before. May take long. kConflict: another is in use
+  // (its `lock` is held).
+  struct BackupSource {
+    std::string directory;  // absolute
+    int64_t step = 0;
+    uint64_t frame = 0;
+  };
+  Result<BackupSource> BeginBackup();
+  Status EndBackup();
+
   // The books of every hop as of the visible step, and whether they balance (the text names the
   // edge that does not).
   std::vector<LedgerLine> Ledger() const;

@@ -6,6 +6,7 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -365,6 +366,15 @@ Result<bool> Disk::HasTable(TableId table) const {
   it->Seek(begin);
   if (!it->status().ok()) return FromRocks(it->status(), "read state");
   return it->Valid();
+}
+
+Status Disk::CopyTo(const std::string& directory) const {
+  rocksdb::Checkpoint* made = nullptr;
+  if (const auto status = rocksdb::Checkpoint::Create(impl_->db.get(), &made); !status.ok())
+    return FromRocks(status, "copy state");
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  const auto status = checkpoint->CreateCheckpoint(directory);
+  return status.ok() ? Ok() : Status(FromRocks(status, "copy state to " + directory));
 }
 
 Result<size_t> Disk::ApproximateBytes(TableId table) const {

@@ -73,6 +73,8 @@ class Disk {
   // Visits all entries whose key begins with `prefix`, ascending, with their whole keys.
   Status Scan(std::string_view prefix, const Visit& visit) const;
   Result<bool> HasTable(TableId table) const;
+  // See Store::CopyTo.
+  Status CopyTo(const std::string& directory) const;
   // About what the table takes.
   Result<size_t> ApproximateBytes(TableId table) const;
 

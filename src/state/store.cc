@@ -239,6 +239,12 @@ std::optional<TableStats> Store::table_stats(TableId id) const {
   return out;
 }
 
+Status Store::CopyTo(const std::string& directory) const {
+  TRY(health());
+  CHECK(!flushing()) << "a flush is under way";
+  return impl_->disk->CopyTo(directory);
+}
+
 Result<size_t> Store::DiskBytes(TableId table) const {
   return impl_->disk->ApproximateBytes(table);
 }
