@@ -33,19 +33,18 @@ bool IsPlainId(std::string_view id) {
 
 }  // namespace
 
-Connection::Connection(asio::ip::tcp::socket socket, net::ConnectionSlot slot, ServerLoop& loop,
-                       ServerShared& shared)
-    : socket_(std::move(socket)), slot_(std::move(slot)), loop_(loop), shared_(shared) {
-  shared_.live.fetch_add(1);
+Connection::Connection(asio::ip::tcp::socket socket, net::ConnectionSlot slot,
+                       net::ConnectionLoop& loop, ServerShared& shared)
+    : net::ServedConnection(loop),
+      socket_(std::move(socket)),
+      slot_(std::move(slot)),
+      shared_(shared) {
   stopping_ = loop_.stopping;
-  loop_.connections.insert(this);
 }
 
 Connection::~Connection() {
-  loop_.connections.erase(this);
   ErrorCode ignored;  // it is given up in any case
   socket_.close(ignored);
-  shared_.live.fetch_sub(1);
 }
 
 asio::awaitable<void> Connection::Run() {
@@ -279,21 +278,22 @@ std::string Connection::RequestId(const RequestHead& head) const {
   return fmt::format("{:08x}-{:x}", shared_.instance, shared_.next_request.fetch_add(1));
 }
 
-const std::string& Connection::DateLine() {
+const std::string& Connection::Date() {
+  DateLine& line = shared_.dates[loop_.index];
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  if (now.tv_sec != loop_.date_second) {
-    loop_.date_second = now.tv_sec;
+  if (now.tv_sec != line.second) {
+    line.second = now.tv_sec;
     tm parts{};
     ::gmtime_r(&now.tv_sec, &parts);
     static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                               "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    loop_.date_line = fmt::format("Date: {}, {:02} {} {} {:02}:{:02}:{:02} GMT\r\n",
-                                  kDays[parts.tm_wday], parts.tm_mday, kMonths[parts.tm_mon],
-                                  parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
+    line.text = fmt::format("Date: {}, {:02} {} {} {:02}:{:02}:{:02} GMT\r\n", kDays[parts.tm_wday],
+                            parts.tm_mday, kMonths[parts.tm_mon], parts.tm_year + 1900,
+                            parts.tm_hour, parts.tm_min, parts.tm_sec);
   }
-  return loop_.date_line;
+  return line.text;
 }
 
 }  // namespace millrace::http

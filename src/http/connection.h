@@ -6,33 +6,20 @@
 // in one write.
 #pragma once
 
-#include <list>
 #include <memory>
 #include <string>
-#include <unordered_set>
+#include <vector>
 
 #include "http/exchange.h"
 #include "http/server.h"
-#include "net/listener.h"
+#include "net/connection_server.h"
 
 namespace millrace::http {
 
-class Connection;
-
-// The connections of one I/O thread, and the clock of their time limits.
-struct ServerLoop {
-  asio::io_context& context;
-  size_t index;              // shard of the metrics
-  asio::steady_timer sweep;  // ends waits that took too long, twice a second
-  std::chrono::steady_clock::time_point now =
-      std::chrono::steady_clock::now();  // as of the last sweep
-  std::unordered_set<Connection*> connections;
-  bool stopping = false;
-  std::string date_line;  // "Date: …\r\n" of this second
-  time_t date_second = 0;
-
-  ServerLoop(asio::io_context& io_context, size_t at)
-      : context(io_context), index(at), sweep(io_context) {}
+// The Date header of the current second, of one I/O thread.
+struct DateLine {
+  time_t second = 0;
+  std::string text;  // "Date: …\r\n"
 };
 
 // What all connections share.
@@ -40,28 +27,25 @@ struct ServerShared {
   ServerOptions options;
   const Router& router;
   RequestMetrics metrics;
-  std::atomic<int64_t> live{0};  // connections whose coroutine runs
+  std::vector<DateLine> dates;  // by I/O thread
   std::atomic<int64_t> timeouts{0};
   std::atomic<uint64_t> next_request{0};
   uint64_t instance = 0;  // makes request ids of several processes differ
 
   ServerShared(ServerOptions given, const Router& routes, size_t loops)
-      : options(std::move(given)), router(routes), metrics(loops) {}
+      : options(std::move(given)), router(routes), metrics(loops), dates(loops) {}
 };
 
-class Connection {
+class Connection final : public net::ServedConnection {
  public:
-  Connection(asio::ip::tcp::socket socket, net::ConnectionSlot slot, ServerLoop& loop,
+  Connection(asio::ip::tcp::socket socket, net::ConnectionSlot slot, net::ConnectionLoop& loop,
              ServerShared& shared);
-  ~Connection();
+  ~Connection() override;
   asio::awaitable<void> Run();
 
-  // Takes no further request; an idle connection ends at once.
-  void StopSoon();
-  // Ends whatever it waits for.
-  void Abort();
-  // Called by the sweep.
-  void CheckDeadline();
+  void StopSoon() override;
+  void Abort() override;
+  void CheckDeadline() override;
 
  private:
   friend class Exchange;
@@ -77,12 +61,11 @@ class Connection {
   void Refuse(int status, std::string_view reason);
   void SetDeadline(Duration limit);
   std::string RequestId(const RequestHead& head) const;
-  const std::string& DateLine();
+  const std::string& Date();
   std::string_view buffered() const { return {input_.data() + begin_, end_ - begin_}; }
 
   asio::ip::tcp::socket socket_;
   net::ConnectionSlot slot_;
-  ServerLoop& loop_;
   ServerShared& shared_;
 
   std::string input_;  // [begin_, end_) is received and not yet used

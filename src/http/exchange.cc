@@ -135,7 +135,7 @@ void Exchange::PutHead(int status, std::string_view content_type) {
   fmt::format_to(std::back_inserter(out), "{} ", status);
   out += ReasonPhrase(status);
   out += "\r\n";
-  out += connection_.DateLine();
+  out += connection_.Date();
   if (!content_type.empty()) {
     out += "Content-Type: ";
     out += content_type;

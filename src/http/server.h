@@ -11,8 +11,7 @@
 #include "base/result.h"
 #include "http/request_metrics.h"
 #include "http/router.h"
-#include "net/io_threads.h"
-#include "net/listener.h"
+#include "net/connection_server.h"
 
 namespace millrace::http {
 
@@ -25,7 +24,6 @@ struct ServerOptions {
   std::chrono::milliseconds write_timeout{60'000};  // without a byte of the answer taken
 };
 
-struct ServerLoop;
 struct ServerShared;
 
 class Server {
@@ -42,16 +40,9 @@ class Server {
 
  private:
   Server(const ServerOptions& options, const Router& router);
-  void EachLoop(const std::function<void(ServerLoop&)>& action);
-  bool WaitForEnd(std::chrono::milliseconds limit) const;
-  void OnConnection(asio::ip::tcp::socket socket, net::ConnectionSlot slot);
-  static asio::awaitable<void> Sweep(ServerLoop& loop);
 
   std::unique_ptr<ServerShared> shared_;
-  std::unique_ptr<net::IoThreads> threads_;
-  std::vector<std::unique_ptr<ServerLoop>> loops_;  // their timers live in the threads' event loops
-  std::unique_ptr<net::Listener> listener_;
-  bool stopped_ = false;
+  std::unique_ptr<net::ConnectionServer> server_;
 };
 
 }  // namespace millrace::http

@@ -30,26 +30,22 @@ std::string PeerOf(const asio::ip::tcp::socket& socket) {
 
 }  // namespace
 
-Connection::Connection(asio::ip::tcp::socket socket, net::ConnectionSlot slot, ServerLoop& loop,
-                       ServerShared& shared)
-    : socket_(std::move(socket)),
+Connection::Connection(asio::ip::tcp::socket socket, net::ConnectionSlot slot,
+                       net::ConnectionLoop& loop, ServerShared& shared)
+    : net::ServedConnection(loop),
+      socket_(std::move(socket)),
       slot_(std::move(slot)),
-      loop_(loop),
       shared_(shared),
       peer_(PeerOf(socket_)),
       done_(loop.context),
       room_(loop.context) {
-  shared_.counters.live.fetch_add(1);
-  loop_.connections.insert(this);
   millrace::ErrorCode ignored;  // without it replies are only later
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
 }
 
 Connection::~Connection() {
-  loop_.connections.erase(this);
   millrace::ErrorCode ignored;  // it is given up in any case
   socket_.close(ignored);
-  shared_.counters.live.fetch_sub(1);
 }
 
 void Connection::Start() {

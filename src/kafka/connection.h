@@ -13,22 +13,9 @@
 
 #include "kafka/request.h"
 #include "kafka/server.h"
-#include "net/listener.h"
+#include "net/connection_server.h"
 
 namespace millrace::kafka {
-
-class Connection;
-
-// The connections of one I/O thread, and the clock of their time limits.
-struct ServerLoop {
-  asio::io_context& context;
-  asio::steady_timer sweep;  // ends waits that took too long, twice a second
-  std::chrono::steady_clock::time_point now = std::chrono::steady_clock::now();
-  std::unordered_set<Connection*> connections;
-  bool stopping = false;
-
-  explicit ServerLoop(asio::io_context& io_context) : context(io_context), sweep(io_context) {}
-};
 
 // What all connections share.
 struct ServerShared {
@@ -39,22 +26,18 @@ struct ServerShared {
   ServerShared(ServerOptions given, Service& serves) : options(std::move(given)), service(serves) {}
 };
 
-class Connection : public std::enable_shared_from_this<Connection> {
+class Connection final : public net::ServedConnection,
+                         public std::enable_shared_from_this<Connection> {
  public:
-  Connection(asio::ip::tcp::socket socket, net::ConnectionSlot slot, ServerLoop& loop,
+  Connection(asio::ip::tcp::socket socket, net::ConnectionSlot slot, net::ConnectionLoop& loop,
              ServerShared& shared);
-  ~Connection();
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
+  ~Connection() override;
 
   // Spawns both coroutines; they keep the connection alive.
   void Start();
-  // Takes no further request; what is being answered is.
-  void StopSoon();
-  // Ends whatever it waits for.
-  void Abort();
-  // Called by the sweep.
-  void CheckDeadline();
+  void StopSoon() override;
+  void Abort() override;
+  void CheckDeadline() override;
 
  private:
   struct Waiting {
@@ -79,7 +62,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   asio::ip::tcp::socket socket_;
   net::ConnectionSlot slot_;
-  ServerLoop& loop_;
   ServerShared& shared_;
   std::string peer_;
 

@@ -8,12 +8,10 @@
 #include <chrono>
 #include <memory>
 #include <string>
-#include <unordered_set>
 
 #include "base/result.h"
 #include "kafka/service.h"
-#include "net/io_threads.h"
-#include "net/listener.h"
+#include "net/connection_server.h"
 
 namespace millrace::kafka {
 
@@ -31,7 +29,6 @@ struct ServerOptions {
 };
 
 struct ServerCounters {
-  std::atomic<int64_t> live{0};  // connections
   std::atomic<int64_t> requests{0};
   std::atomic<int64_t> malformed{0};
   std::atomic<int64_t> timeouts{0};
@@ -39,7 +36,6 @@ struct ServerCounters {
   std::atomic<int64_t> bytes_out{0};
 };
 
-struct ServerLoop;
 struct ServerShared;
 
 class Server {
@@ -56,16 +52,9 @@ class Server {
 
  private:
   Server(const ServerOptions& options, Service& service);
-  void EachLoop(const std::function<void(ServerLoop&)>& action);
-  bool WaitForEnd(std::chrono::milliseconds limit) const;
-  void OnConnection(asio::ip::tcp::socket socket, net::ConnectionSlot slot);
-  static asio::awaitable<void> Sweep(ServerLoop& loop);
 
   std::unique_ptr<ServerShared> shared_;
-  std::unique_ptr<net::IoThreads> threads_;
-  std::vector<std::unique_ptr<ServerLoop>> loops_;
-  std::unique_ptr<net::Listener> listener_;
-  bool stopped_ = false;
+  std::unique_ptr<net::ConnectionServer> server_;
 };
 
 }  // namespace millrace::kafka

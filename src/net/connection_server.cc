@@ -1,0 +1,103 @@
+#include "net/connection_server.h"
+
+#include <future>
+#include <thread>
+
+namespace millrace::net {
+
+namespace {
+constexpr std::chrono::milliseconds kSweepEvery{500};
+constexpr std::chrono::milliseconds kEndPoll{2};
+// Between one Abort of all and the next: a handler that sleeps wakes up first.
+constexpr std::chrono::milliseconds kAbortEvery{50};
+}  // namespace
+
+Result<std::unique_ptr<ConnectionServer>> ConnectionServer::Start(const ListenOptions& listen,
+                                                                  int io_threads, Serve serve) {
+  std::unique_ptr<ConnectionServer> server(new ConnectionServer(io_threads, std::move(serve)));
+  TRY(server->listener_,
+      Listener::Open(*server->threads_, listen,
+                     [raw = server.get()](asio::ip::tcp::socket socket, ConnectionSlot slot) {
+                       raw->OnConnection(std::move(socket), std::move(slot));
+                     }));
+  return server;
+}
+
+ConnectionServer::ConnectionServer(int io_threads, Serve serve)
+    : serve_(std::move(serve)), threads_(std::make_unique<IoThreads>(io_threads)) {
+  for (size_t i = 0; i < threads_->size(); ++i) {
+    loops_.push_back(std::make_unique<ConnectionLoop>(threads_->context(i), i, live_));
+    asio::co_spawn(threads_->context(i), Sweep(*loops_.back()), asio::detached);
+  }
+}
+
+ConnectionServer::~ConnectionServer() { Stop(std::chrono::milliseconds(0)); }
+
+void ConnectionServer::OnConnection(asio::ip::tcp::socket socket, ConnectionSlot slot) {
+  // The connection is made on its own loop, whose set of connections it joins.
+  for (auto& loop : loops_) {
+    if (&socket.get_executor().context() != &loop->context) continue;
+    asio::post(loop->context, [this, loop = loop.get(),
+                               socket = std::make_shared<asio::ip::tcp::socket>(std::move(socket)),
+                               slot = std::make_shared<ConnectionSlot>(std::move(slot))] {
+      serve_(std::move(*socket), std::move(*slot), *loop);
+    });
+    return;
+  }
+}
+
+asio::awaitable<void> ConnectionServer::Sweep(ConnectionLoop& loop) {
+  for (;;) {
+    loop.sweep.expires_after(kSweepEvery);
+    ErrorCode error;
+    co_await loop.sweep.async_wait(WithError(error));
+    loop.now = std::chrono::steady_clock::now();
+    for (ServedConnection* connection : loop.connections) connection->CheckDeadline();
+  }
+}
+
+void ConnectionServer::EachLoop(const std::function<void(ConnectionLoop&)>& action) {
+  for (auto& loop : loops_) {
+    std::promise<void> done;
+    asio::post(loop->context, [&] {
+      action(*loop);
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+}
+
+bool ConnectionServer::WaitForEnd(std::chrono::milliseconds limit) const {
+  const auto until = std::chrono::steady_clock::now() + limit;
+  while (live_.load() > 0) {
+    if (std::chrono::steady_clock::now() >= until) return false;
+    std::this_thread::sleep_for(kEndPoll);
+  }
+  return true;
+}
+
+void ConnectionServer::Stop(std::chrono::milliseconds drain,
+                            const std::function<void()>& stopping) {
+  if (stopped_) return;
+  stopped_ = true;
+  if (listener_) listener_->Stop();
+  EachLoop([](ConnectionLoop& loop) {
+    loop.stopping = true;
+    for (ServedConnection* connection : loop.connections) connection->StopSoon();
+  });
+  if (stopping) stopping();
+  while (!WaitForEnd(drain)) {
+    EachLoop([](ConnectionLoop& loop) {
+      for (ServedConnection* connection : loop.connections) connection->Abort();
+    });
+    drain = kAbortEvery;
+  }
+  threads_->Stop();
+}
+
+std::string MetricText(std::string_view name, std::string_view type, std::string_view help,
+                       int64_t value) {
+  return fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n{0} {3}\n", name, help, type, value);
+}
+
+}  // namespace millrace::net
