@@ -156,6 +156,9 @@ asio::awaitable<void> Connection::Answer(Exchange& exchange) {
   Router::Match match = shared_.router.Find(head_.method, head_.path);
   if (match.route == nullptr) {
     exchange.set_metric_route("other");
+    // What there is and what not is for those who signed in.
+    static const Route kNoRoute{"", "", {}, {}, std::nullopt};
+    if (!shared_.router.Admits(exchange, kNoRoute)) co_return;
     if (head_.method == "OPTIONS" && (!match.allow.empty() || head_.path == "*")) {
       exchange.AddHeader(
           "Allow", match.allow.empty() ? "GET, HEAD, POST, OPTIONS" : match.allow + ", OPTIONS");
@@ -174,6 +177,7 @@ asio::awaitable<void> Connection::Answer(Exchange& exchange) {
   }
   exchange.set_metric_route(match.route->pattern);
   exchange.set_segments(std::move(match.segments));
+  if (!shared_.router.Admits(exchange, *match.route)) co_return;
   std::string failure;
   try {
     if (match.route->at_once && match.route->at_once(exchange)) co_return;

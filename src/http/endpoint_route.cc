@@ -234,7 +234,8 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
 void AddEndpointRoute(ServiceContext& context, Router& router) {
   router.SetFallback(
       {"endpoint", "GET", [&context](Exchange& exchange) { return Handle(context, exchange); },
-       [&context](Exchange& exchange) { return AnswerAtOnce(context, exchange); }},
+       [&context](Exchange& exchange) { return AnswerAtOnce(context, exchange); },
+       auth::Permission::kRead},
       [&context](std::string_view path) {
         const Backend* backend = context.backend.load();
         const bool known =

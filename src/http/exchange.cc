@@ -165,7 +165,7 @@ void Exchange::Reply(int status, std::string_view content_type, std::string_view
 void Exchange::ReplyError(const Error& error, int status) {
   if (status == 0) status = StatusOf(error.code());
   if (status == 429 || status == 503) AddHeader("Retry-After", kRetryAfterSeconds);
-  Reply(status, "application/json", ErrorBody(error));
+  Reply(status, "application/json", ErrorBody(error, status));
 }
 
 asio::awaitable<Status> Exchange::BeginStream(int status, std::string_view content_type) {

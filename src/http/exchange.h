@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/principals.h"
 #include "base/result.h"
 #include "http/chunked_decoder.h"
 #include "http/head_parser.h"
@@ -33,6 +34,9 @@ class Exchange {
   // Values of the route's braces, decoded.
   const std::vector<std::string>& segments() const { return segments_; }
   void set_segments(std::vector<std::string> segments) { segments_ = std::move(segments); }
+  // Who asks; nullptr where nobody has to sign in.
+  const auth::PrincipalPtr& principal() const { return principal_; }
+  void set_principal(auth::PrincipalPtr principal) { principal_ = std::move(principal); }
   // What /metrics counts this request under, if not its route's pattern.
   void set_metric_route(std::string route) { metric_route_ = std::move(route); }
   const std::string& metric_route() const { return metric_route_; }
@@ -96,6 +100,7 @@ class Exchange {
   std::string request_id_;
   std::vector<std::string> segments_;
   std::string metric_route_;
+  auth::PrincipalPtr principal_;
   std::string headers_;  // of the answer, as lines
   int status_ = 0;       // 0: not answered
   bool streaming_ = false;

@@ -430,7 +430,8 @@ void AddIngestRoute(ServiceContext& context, Router& router) {
   router.Add({"/v1/streams/{name}",
               "POST",
               [&context](Exchange& exchange) { return Handle(context, exchange); },
-              {}});
+              {},
+              auth::Permission::kIngest});
 }
 
 }  // namespace millrace::http

@@ -43,6 +43,10 @@ std::string_view ReasonPhrase(int status) {
       return "Not Modified";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:
@@ -84,9 +88,11 @@ std::string_view ReasonPhrase(int status) {
   }
 }
 
-std::string ErrorBody(const Error& error) {
+std::string ErrorBody(const Error& error, int status) {
   std::string out = "{\"error\": {\"code\": ";
-  AppendJsonString(out, CodeName(error.code()));
+  AppendJsonString(out, status == 401   ? "unauthenticated"
+                        : status == 403 ? "forbidden"
+                                        : CodeName(error.code()));
   out += ", \"message\": ";
   AppendJsonString(out, error.message());
   if (!error.hint().empty()) {

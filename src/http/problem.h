@@ -13,6 +13,7 @@ int StatusOf(Code code);
 std::string_view ReasonPhrase(int status);
 
 // "hint" and "position" only where there is one.
-std::string ErrorBody(const Error& error);
+// The code is the error's, but for statuses that no code has (401, 403).
+std::string ErrorBody(const Error& error, int status = 0);
 
 }  // namespace millrace::http

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/scope.h"
 #include "net/asio.h"
 
 namespace millrace::http {
@@ -25,6 +26,10 @@ struct Route {
   std::string method;  // GET answers HEAD too
   Handler handler;
   InlineHandler at_once;  // may be empty
+  // What a client must be allowed to, where clients sign in; nullopt: it is enough to sign in. Of
+  // ingest and consume the object is the first brace, of read the endpoint.
+  std::optional<auth::Permission> needs = auth::Permission::kAdmin;
+  bool open = false;  // for anybody
 };
 
 class Router {
@@ -33,6 +38,13 @@ class Router {
   // What answers paths that no pattern takes (endpoints). `methods` tells which methods it would
   // take on this path, as a list for Allow; empty: the path does not exist.
   void SetFallback(Route route, std::function<std::string(std::string_view path)> methods);
+
+  // Asked before each handler; false: it has answered the request.
+  using Gate = std::function<bool(Exchange&, const Route&)>;
+  void SetGate(Gate gate) { gate_ = std::move(gate); }
+  bool Admits(Exchange& exchange, const Route& route) const {
+    return !gate_ || gate_(exchange, route);
+  }
 
   struct Match {
     const Route* route = nullptr;       // null: 404 when `allow` is empty, else 405
@@ -46,6 +58,7 @@ class Router {
  private:
   std::vector<Route> routes_;
   std::optional<Route> fallback_;
+  Gate gate_;
   std::function<std::string(std::string_view)> fallback_methods_;
 };
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "http/access.h"
+
 namespace millrace::http {
 
 bool MemoryBudget::TryTake(size_t bytes) {
@@ -30,6 +32,11 @@ Service::Service(ServiceOptions options) : context_(std::move(options)) {
   AddRegistryRoutes(context_, router_);
   AddBackupRoute(context_, router_);
   AddEndpointRoute(context_, router_);
+  if (context_.options.access != nullptr) {
+    router_.SetGate([this](Exchange& exchange, const Route& route) {
+      return Admit(context_, exchange, route);
+    });
+  }
 }
 
 Service::~Service() { Stop(); }

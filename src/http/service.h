@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "auth/access.h"
 #include "http/backend.h"
 #include "http/exchange.h"
 #include "http/router.h"
@@ -27,6 +28,7 @@ struct ServiceOptions {
   std::chrono::milliseconds query_timeout{60'000};   // where the request does not say
   std::chrono::milliseconds query_timeout_max{600'000};
   std::string version;
+  const auth::Access* access = nullptr;  // outlives the service; null: open to all
 };
 
 // Bytes that all requests together may hold. Thread-safe.

@@ -1,5 +1,6 @@
 // POST /v1/sql.
 #include "base/clock.h"
+#include "http/access.h"
 #include "http/answer_rows.h"
 #include "http/service.h"
 #include "http/sql_request.h"
@@ -15,6 +16,7 @@ struct Plan {
   bool numbers_as_strings = false;
   std::chrono::milliseconds timeout{0};
   std::string after;
+  auth::PrincipalPtr principal;
 };
 
 struct Outcome {
@@ -50,6 +52,7 @@ Result<Outcome> Run(Backend& backend, const Plan& plan,
     return Error(Code::kInvalidArgument, "parameters go with one statement, the request holds {}",
                  statements.size());
   }
+  for (const std::string& statement : statements) TRY(CheckStatement(plan.principal, statement));
   Outcome outcome;
   std::vector<std::string> notices;
   std::vector<std::string> tokens;
@@ -111,6 +114,7 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
     co_return;
   }
   plan->request = std::move(request).value();
+  plan->principal = exchange.principal();
 
   const auto cancel = std::make_shared<std::atomic<bool>>(false);
   net::Waiting<Outcome> waiting;
@@ -126,7 +130,8 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
   const std::function<void()> on_gone = [cancel] { cancel->store(true); };
   auto outcome = co_await exchange.WaitWhileConnected(waiting, on_gone);
   if (!outcome.ok()) {
-    exchange.ReplyError(outcome.error());
+    exchange.ReplyError(outcome.error(),
+                        outcome.error().sqlstate() == kInsufficientPrivilege ? 403 : 0);
     co_return;
   }
   exchange.AddHeader("Vary", "Accept");
@@ -146,7 +151,8 @@ void AddSqlRoute(ServiceContext& context, Router& router) {
   router.Add({"/v1/sql",
               "POST",
               [&context](Exchange& exchange) { return Handle(context, exchange); },
-              {}});
+              {},
+              auth::Permission::kSql});
 }
 
 }  // namespace millrace::http

@@ -7,14 +7,16 @@ namespace {
 
 using Answer = std::function<void(Exchange&)>;
 
-Route AtOnce(std::string pattern, Answer answer) {
+Route AtOnce(std::string pattern, Answer answer, bool open = false) {
   return {std::move(pattern),
           "GET",
           [answer](Exchange& exchange) -> asio::awaitable<void> {
             answer(exchange);
             co_return;
           },
-          {}};
+          {},
+          std::nullopt,
+          open};
 }
 
 // On a pool thread, because it may wait for locks of the engine; the answer's content type and
@@ -40,7 +42,8 @@ Route OnPool(ServiceContext& context, std::string pattern, std::string content_t
               exchange.ReplyError(body.error());
             }
           },
-          {}};
+          {},
+          auth::Permission::kMetrics};
 }
 
 std::string LedgerText(Backend& backend) {
@@ -124,8 +127,10 @@ void AddSystemRoutes(ServiceContext& context, Router& router) {
   router.Add(AtOnce("/", [&](Exchange& exchange) {
     exchange.Reply(200, "application/json", IndexText(context, router));
   }));
-  router.Add(AtOnce("/healthz", [&](Exchange& exchange) { Healthz(context, exchange); }));
-  router.Add(AtOnce("/readyz", [&](Exchange& exchange) { Readyz(context, exchange); }));
+  router.Add(AtOnce(
+      "/healthz", [&](Exchange& exchange) { Healthz(context, exchange); }, true));
+  router.Add(AtOnce(
+      "/readyz", [&](Exchange& exchange) { Readyz(context, exchange); }, true));
   router.Add(OnPool(
       context, "/metrics", "text/plain; version=0.0.4; charset=utf-8", [&](Backend& backend) {
         const Server* server = context.server.load();

@@ -161,7 +161,8 @@ void AddTraceRoute(ServiceContext& context, Router& router) {
   router.Add({"/v1/trace/{stream}/{partition}/{offset}",
               "GET",
               [&context](Exchange& exchange) { return Handle(context, exchange); },
-              {}});
+              {},
+              auth::Permission::kConsume});
 }
 
 }  // namespace millrace::http

@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "net/asio.h"
+
 namespace millrace::net {
 
 Result<Address> ParseAddress(std::string_view text) {
@@ -37,6 +39,12 @@ std::string ToString(const Address& address) {
     return fmt::format("[{}]:{}", address.host, address.port);
   }
   return fmt::format("{}:{}", address.host, address.port);
+}
+
+bool IsLoopback(const Address& address) {
+  ErrorCode error;
+  const auto parsed = asio::ip::make_address(address.host, error);
+  return error ? address.host == "localhost" : parsed.is_loopback();
 }
 
 }  // namespace millrace::net

@@ -19,5 +19,8 @@ struct Address {
 Result<Address> ParseAddress(std::string_view text);
 // The inverse; an IPv6 address gets its brackets.
 std::string ToString(const Address& address);
+// Only programs of this machine can reach it: 127.0.0.0/8, ::1, localhost. Other names count as
+// open to all, wherever they lead.
+bool IsLoopback(const Address& address);
 
 }  // namespace millrace::net

@@ -28,5 +28,12 @@ TEST(Address, ComesBackFromItsText) {
   }
 }
 
+TEST(Address, KnowsWhatOnlyThisMachineReaches) {
+  for (const char* text : {"127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1"})
+    EXPECT_TRUE(IsLoopback(*ParseAddress(text))) << text;
+  for (const char* text : {"0.0.0.0:1", "[::]:1", "10.0.0.1:1", "example.org:1", "localhost.x:1"})
+    EXPECT_FALSE(IsLoopback(*ParseAddress(text))) << text;
+}
+
 }  // namespace
 }  // namespace millrace::net

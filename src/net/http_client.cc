@@ -313,6 +313,7 @@ Result<ClientAnswer> HttpClient::Send(const ClientRequest& request,
   TRY(Connect());
   std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", request.method, request.target,
                                  ToString(address_));
+  for (const auto& [name, value] : options_.headers) head += fmt::format("{}: {}\r\n", name, value);
   for (const auto& [name, value] : request.headers) head += fmt::format("{}: {}\r\n", name, value);
   const bool streams = static_cast<bool>(request.body_source);
   if (streams) {

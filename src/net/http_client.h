@@ -42,6 +42,7 @@ struct ClientOptions {
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds idle_timeout{60'000};  // without a byte in either direction
   size_t body_bytes_max = size_t{256} << 20;       // of an answer that is collected
+  Headers headers;                                 // of every request
 };
 
 class HttpClient {

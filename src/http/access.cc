@@ -1,0 +1,116 @@
+#include "http/access.h"
+
+#include <algorithm>
+#include <array>
+
+namespace millrace::http {
+
+namespace {
+
+using auth::Permission;
+
+constexpr std::string_view kBearer = "bearer ";
+// The first word of statements that read, or change rows. Any other word: `admin`.
+constexpr std::array<std::string_view, 17> kOfRows = {
+    "CLOSE",     "DECLARE", "DELETE", "DESC",   "DESCRIBE", "EXPLAIN",
+    "FETCH",     "FROM",    "INSERT", "SELECT", "SHOW",     "SUMMARIZE",
+    "SUBSCRIBE", "TABLE",   "UPDATE", "VALUES", "WITH"};
+
+bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+char Upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
+
+// In upper letters; empty where the statement begins with something else.
+std::string FirstWord(std::string_view text) {
+  size_t at = 0;
+  while (at < text.size()) {
+    if (text.substr(at, 2) == "--") {
+      at = std::min(text.find('\n', at), text.size());
+    } else if (text.substr(at, 2) == "/*") {
+      const size_t end = text.find("*/", at + 2);
+      at = end == std::string_view::npos ? text.size() : end + 2;
+    } else if (text[at] == ' ' || text[at] == '\n' || text[at] == '\t' || text[at] == '\r' ||
+               text[at] == '(') {
+      ++at;
+    } else {
+      break;
+    }
+  }
+  std::string word;
+  while (at < text.size() && IsLetter(text[at])) word += Upper(text[at++]);
+  return word;
+}
+
+// The token of "Authorization: Bearer TOKEN"; nullopt: there is none.
+std::optional<std::string_view> TokenOf(const RequestHead& head) {
+  const auto value = head.Get("authorization");
+  if (!value || value->size() < kBearer.size()) return std::nullopt;
+  const bool bearer = std::equal(kBearer.begin(), kBearer.end(), value->begin(),
+                                 [](char a, char b) { return Upper(a) == Upper(b); });
+  if (!bearer) return std::nullopt;
+  return value->substr(value->find_last_of(' ') + 1);
+}
+
+void Unauthenticated(Exchange& exchange, bool had_token) {
+  exchange.AddHeader("WWW-Authenticate", had_token
+                                             ? R"(Bearer realm="millrace", error="invalid_token")"
+                                             : R"(Bearer realm="millrace")");
+  const Error error =
+      had_token ? Error(Code::kInvalidArgument, "the token is unknown, wrong, revoked or expired")
+                      .Hint("millrace token list shows which there are")
+                : Error(Code::kInvalidArgument, "this needs a token")
+                      .Hint("send Authorization: Bearer TOKEN; millrace token create makes one");
+  exchange.ReplyError(error, 401);
+}
+
+// What the route's permission is about: its first brace, or of an endpoint its name.
+std::string ObjectOf(const Backend& backend, const Exchange& exchange, Permission needed) {
+  if (needed == Permission::kIngest || needed == Permission::kConsume)
+    return exchange.segments().empty() ? std::string() : exchange.segments().front();
+  if (needed != Permission::kRead) return "";
+  const std::string_view method =
+      exchange.head().method == "HEAD" ? std::string_view("GET") : exchange.head().method;
+  const auto match = backend.MatchEndpoint(method, exchange.head().path);
+  return match ? match->endpoint->name() : "";
+}
+
+}  // namespace
+
+bool Admit(ServiceContext& context, Exchange& exchange, const Route& route) {
+  const auth::Access* access = context.options.access;
+  if (access == nullptr || !access->required() || route.open) return true;
+  const auto token = TokenOf(exchange.head());
+  if (!token) {
+    Unauthenticated(exchange, false);
+    return false;
+  }
+  auto principal = access->CheckToken(*token);
+  if (!principal.ok()) {
+    Unauthenticated(exchange, true);
+    return false;
+  }
+  exchange.set_principal(*principal);
+  if (!route.needs) return true;
+  const Backend* backend = context.ReadyBackend(exchange);
+  if (backend == nullptr) return false;
+  const std::string object = ObjectOf(*backend, exchange, *route.needs);
+  if ((*principal)->scopes.Allow(*route.needs, object)) return true;
+  const std::string scope =
+      auth::ToString(auth::Scope{*route.needs, object.empty() ? "*" : object});
+  exchange.ReplyError(
+      Error(Code::kInvalidArgument, "{} has no scope {}", (*principal)->ToString(), scope)
+          .Hint(fmt::format("make one that has: millrace token create --scope {}", scope)),
+      403);
+  return false;
+}
+
+Status CheckStatement(const auth::PrincipalPtr& principal, std::string_view statement) {
+  if (principal == nullptr || principal->scopes.Allow(Permission::kAdmin, "")) return Ok();
+  const std::string word = FirstWord(statement);
+  if (std::find(kOfRows.begin(), kOfRows.end(), word) != kOfRows.end()) return Ok();
+  return Error(Code::kInvalidArgument, "{} has no scope admin, which {} needs",
+               principal->ToString(), word.empty() ? "this statement" : word)
+      .Hint("with scope sql a token reads, and changes rows; definitions are for admin")
+      .SqlState(kInsufficientPrivilege);
+}
+
+}  // namespace millrace::http
