@@ -37,6 +37,7 @@ Connection::Connection(asio::ip::tcp::socket socket, net::ConnectionSlot slot,
       slot_(std::move(slot)),
       shared_(shared),
       peer_(PeerOf(socket_)),
+      session_(shared_.service.options().access, shared_.service.pool()),
       done_(loop.context),
       room_(loop.context) {
   millrace::ErrorCode ignored;  // without it replies are only later
@@ -68,26 +69,57 @@ asio::awaitable<void> Connection::ReadRequests() {
     const auto bytes = std::make_shared<const std::string>(std::move(received));
     shared_.counters.requests.fetch_add(1);
     shared_.counters.bytes_in.fetch_add(static_cast<int64_t>(bytes->size()));
-    Result<Request> request = ParseRequest(*bytes);
-    if (!request.ok()) {
-      Complain(request.error());
-      break;
-    }
-    request->client_host = peer_;
-    auto reply = std::make_shared<Reply>();
-    replies_.push_back({reply, bytes->size()});
-    waiting_bytes_ += bytes->size();
-    const Service::Done done = WhenDone(bytes);
-    const Status handled = co_await shared_.service.Handle(*request, reply, done);
+    const bool bare = session_.expects_bare_token();
+    auto handling = bare ? HandleBareToken(bytes) : HandleRequest(bytes);
+    const Status handled = co_await std::move(handling);
     if (!handled.ok()) {
       Complain(handled.error());
-      broken_ = true;
-      break;
+      break;  // what was asked before is still answered
     }
+    if (session_.failed()) break;
     co_await WaitForRoom();
   }
   reading_ended_ = true;
   done_.cancel();
+}
+
+std::shared_ptr<Reply> Connection::OweReply(size_t request_bytes) {
+  auto reply = std::make_shared<Reply>();
+  replies_.push_back({reply, request_bytes});
+  waiting_bytes_ += request_bytes;
+  return reply;
+}
+
+void Connection::ForgetLastReply() {
+  waiting_bytes_ -= replies_.back().request_bytes;
+  replies_.pop_back();
+}
+
+asio::awaitable<Status> Connection::HandleRequest(std::shared_ptr<const std::string> bytes) {
+  Result<Request> request = ParseRequest(*bytes);
+  if (!request.ok()) co_return request.error();
+  request->client_host = peer_;
+  request->session = &session_;
+  const Status admitted = session_.Admit(*request);
+  if (!admitted.ok()) co_return admitted.error();
+  const std::shared_ptr<Reply> reply = OweReply(bytes->size());
+  const Service::Done done = WhenDone(bytes);
+  const Status handled = co_await shared_.service.Handle(*request, reply, done);
+  if (!handled.ok()) ForgetLastReply();
+  co_return handled;
+}
+
+asio::awaitable<Status> Connection::HandleBareToken(std::shared_ptr<const std::string> bytes) {
+  const std::shared_ptr<Reply> reply = OweReply(bytes->size());
+  const SaslAuthenticateResponse answer = co_await session_.Authenticate(*bytes);
+  if (answer.error_code != ErrorCode::kNone) {
+    ForgetLastReply();
+    co_return Error(Code::kInvalidArgument, "{}", answer.error_message.value_or(""));
+  }
+  PutBig(reply->bytes, static_cast<int32_t>(answer.auth_bytes.value.size()));
+  reply->bytes += answer.auth_bytes.value;
+  OnDone(reply);
+  co_return Ok();
 }
 
 Service::Done Connection::WhenDone(std::shared_ptr<const std::string> request) {
@@ -114,14 +146,16 @@ asio::awaitable<std::string> Connection::ReadRequest() {
   std::string bytes;
   char size_bytes[kSizeBytes];
   idle_ = replies_.empty();
-  read_deadline_ = loop_.now + shared_.options.idle_timeout;
+  const bool stranger = session_.is_stranger();
+  read_deadline_ =
+      loop_.now + (stranger ? shared_.options.request_timeout : shared_.options.idle_timeout);
   const bool has_size = co_await ReadFully(size_bytes, kSizeBytes);
   idle_ = false;
   if (!has_size) co_return bytes;
   const auto size = GetBig<int32_t>(size_bytes);
-  if (size <= 0 || static_cast<size_t>(size) > shared_.options.request_bytes_max) {
-    Complain(Error(Code::kTooLarge, "a request of {} bytes, more than {}", size,
-                   shared_.options.request_bytes_max));
+  const size_t bytes_max = stranger ? kStrangerBytesMax : shared_.options.request_bytes_max;
+  if (size <= 0 || static_cast<size_t>(size) > bytes_max) {
+    Complain(Error(Code::kTooLarge, "a request of {} bytes, more than {}", size, bytes_max));
     co_return bytes;
   }
   read_deadline_ = loop_.now + shared_.options.request_timeout;

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "kafka/request.h"
+#include "kafka/sasl.h"
 #include "kafka/server.h"
 #include "net/connection_server.h"
 
@@ -54,6 +55,11 @@ class Connection final : public net::ServedConnection,
   asio::awaitable<bool> ReadFully(char* to, size_t size);
   asio::awaitable<bool> Send(const std::string& bytes);
   asio::awaitable<void> WaitForRoom();
+  // One request, up to its reply or queueing. An error: the connection ends.
+  asio::awaitable<Status> HandleRequest(std::shared_ptr<const std::string> bytes);
+  asio::awaitable<Status> HandleBareToken(std::shared_ptr<const std::string> bytes);
+  std::shared_ptr<Reply> OweReply(size_t request_bytes);
+  void ForgetLastReply();
   // Comes back to this connection's loop, from any thread; keeps the request's bytes until then.
   // (Functions like this one are made outside of coroutines: README.md of net.)
   Service::Done WhenDone(std::shared_ptr<const std::string> request);
@@ -64,6 +70,7 @@ class Connection final : public net::ServedConnection,
   net::ConnectionSlot slot_;
   ServerShared& shared_;
   std::string peer_;
+  SaslSession session_;
 
   std::deque<Waiting> replies_;  // in the order of their requests
   size_t waiting_bytes_ = 0;     // of their requests, and of those that are done

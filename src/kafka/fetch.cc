@@ -89,6 +89,11 @@ Fetched Read(Service& service, const Request& request, const FetchRequest& messa
       data.partition_index = partition.partition;
       data.high_watermark = -1;
       data.records.null = false;
+      if (topic && !request.May(auth::Permission::kConsume, topic->name)) {
+        data.error_code = ErrorCode::kTopicAuthorizationFailed;
+        out.failed = true;
+        continue;
+      }
       if (!topic || partition.partition < 0 || partition.partition >= topic->partitions) {
         data.error_code =
             !topic && by_id ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition;
@@ -123,7 +128,7 @@ bool HasNews(const Backend& backend, const Request& request, const FetchRequest&
   const auto cut = backend.log().DurableCut();
   for (const FetchRequest::FetchTopic& wanted : message.topics) {
     const std::optional<Topic> topic = FindTopic(backend, wanted, by_id);
-    if (!topic) return true;
+    if (!topic || !request.May(auth::Permission::kConsume, topic->name)) return true;
     for (const auto& partition : wanted.partitions) {
       const log::Cut::End* end = cut->Find({topic->id, partition.partition});
       if (end == nullptr) return true;

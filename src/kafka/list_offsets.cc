@@ -70,7 +70,8 @@ Result<Found> Find(const log::Log& log, log::PartitionId partition, int64_t time
 
 }  // namespace
 
-ListOffsetsResponse ListOffsets(Backend& backend, const ListOffsetsRequest& message) {
+ListOffsetsResponse ListOffsets(Backend& backend, const Request& request,
+                                const ListOffsetsRequest& message) {
   ListOffsetsResponse response;
   for (const auto& wanted : message.topics) {
     const std::optional<Topic> topic = backend.FindTopic(wanted.name);
@@ -79,6 +80,10 @@ ListOffsetsResponse ListOffsets(Backend& backend, const ListOffsetsRequest& mess
     for (const auto& partition : wanted.partitions) {
       auto& out = topic_out.partitions.emplace_back();
       out.partition_index = partition.partition_index;
+      if (!request.May(auth::Permission::kConsume, wanted.name)) {
+        out.error_code = ErrorCode::kTopicAuthorizationFailed;
+        continue;
+      }
       const bool known =
           topic && partition.partition_index >= 0 && partition.partition_index < topic->partitions;
       const auto found = known
@@ -96,7 +101,7 @@ ListOffsetsResponse ListOffsets(Backend& backend, const ListOffsetsRequest& mess
   return response;
 }
 
-OffsetForLeaderEpochResponse EndOfEpochs(Backend& backend,
+OffsetForLeaderEpochResponse EndOfEpochs(Backend& backend, const Request& request,
                                          const OffsetForLeaderEpochRequest& message) {
   OffsetForLeaderEpochResponse response;
   const auto cut = backend.log().DurableCut();
@@ -107,6 +112,10 @@ OffsetForLeaderEpochResponse EndOfEpochs(Backend& backend,
     for (const auto& partition : wanted.partitions) {
       auto& out = topic_out.partitions.emplace_back();
       out.partition = partition.partition;
+      if (!request.May(auth::Permission::kConsume, wanted.topic)) {
+        out.error_code = ErrorCode::kTopicAuthorizationFailed;
+        continue;
+      }
       const log::Cut::End* end = topic ? cut->Find({topic->id, partition.partition}) : nullptr;
       if (end == nullptr) {
         out.error_code = ErrorCode::kUnknownTopicOrPartition;

@@ -9,6 +9,7 @@
 #include "kafka/metadata_messages.h"
 #include "kafka/offset_messages.h"
 #include "kafka/produce_messages.h"
+#include "kafka/sasl_messages.h"
 #include "kafka/topic_messages.h"
 #include "kafka/transaction_messages.h"
 
@@ -44,7 +45,9 @@
   X(DeleteTopics)                        \
   X(DescribeConfigs)                     \
   X(AlterConfigs)                        \
-  X(IncrementalAlterConfigs)
+  X(IncrementalAlterConfigs)             \
+  X(SaslHandshake)                       \
+  X(SaslAuthenticate)
 
 #define MILLRACE_KAFKA_MESSAGES(X) \
   MILLRACE_KAFKA_DATA_MESSAGES(X)  \

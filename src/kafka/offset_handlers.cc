@@ -19,6 +19,20 @@ std::vector<kafka_groups::TopicPartition> Wanted(const Topics& topics) {
   return wanted;
 }
 
+// Of topics that the client may not consume nothing is told: those that it named are refused.
+void HideOffsets(const Request& request, bool named, kafka_groups::FetchOffsetsAnswer& answer) {
+  const auto hidden = [&](const kafka_groups::FetchedOffset& offset) {
+    return !request.May(auth::Permission::kConsume, offset.partition.topic);
+  };
+  if (!named) std::erase_if(answer.offsets, hidden);
+  for (kafka_groups::FetchedOffset& offset : answer.offsets) {
+    if (!hidden(offset)) continue;
+    offset.committed = {};
+    offset.committed.offset = -1;
+    offset.error = ErrorCode::kTopicAuthorizationFailed;
+  }
+}
+
 // The coordinator's answer, grouped by topic; the partitions of a topic stand together in it.
 template <typename Topic>
 std::vector<Topic> ByTopic(const kafka_groups::FetchOffsetsAnswer& answer) {
@@ -38,9 +52,9 @@ std::vector<Topic> ByTopic(const kafka_groups::FetchOffsetsAnswer& answer) {
 
 }  // namespace
 
-asio::awaitable<OffsetCommitResponse> CommitOffsets(Service& service, const Request&,
+asio::awaitable<OffsetCommitResponse> CommitOffsets(Service& service, const Request& request,
                                                     OffsetCommitRequest& message) {
-  const OffsetsToCommit offsets = OffsetsOf(service.backend(), message.topics);
+  const OffsetsToCommit offsets = OffsetsOf(service.backend(), request, message.topics);
   kafka_groups::CommitRequest commit{
       {std::move(message.group_id), message.generation_id_or_member_epoch,
        std::move(message.member_id), std::move(message.group_instance_id)},
@@ -58,10 +72,15 @@ asio::awaitable<OffsetCommitResponse> CommitOffsets(Service& service, const Requ
   co_return response;
 }
 
-asio::awaitable<OffsetDeleteResponse> DeleteOffsets(Service& service, const Request&,
+asio::awaitable<OffsetDeleteResponse> DeleteOffsets(Service& service, const Request& request,
                                                     OffsetDeleteRequest& message) {
   std::vector<kafka_groups::TopicPartition> wanted;
   for (const auto& topic : message.topics) {
+    if (!request.May(auth::Permission::kConsume, topic.name)) {
+      OffsetDeleteResponse denied;
+      denied.error_code = ErrorCode::kTopicAuthorizationFailed;
+      co_return denied;
+    }
     for (const auto& partition : topic.partitions)
       wanted.push_back({topic.name, partition.partition_index});
   }
@@ -89,7 +108,8 @@ OffsetFetchResponse FetchOffsets(Service& service, const Request& request,
     for (const auto& group : message.groups) {
       std::optional<std::vector<kafka_groups::TopicPartition>> wanted;
       if (group.topics) wanted = Wanted(*group.topics);
-      const auto answer = groups.Fetch(group.group_id, wanted, message.require_stable);
+      auto answer = groups.Fetch(group.group_id, wanted, message.require_stable);
+      HideOffsets(request, wanted.has_value(), answer);
       auto& out = response.groups.emplace_back();
       out.group_id = group.group_id;
       out.error_code = answer.error;
@@ -100,7 +120,8 @@ OffsetFetchResponse FetchOffsets(Service& service, const Request& request,
   }
   std::optional<std::vector<kafka_groups::TopicPartition>> wanted;
   if (message.topics) wanted = Wanted(*message.topics);
-  const auto answer = groups.Fetch(message.group_id, wanted, message.require_stable);
+  auto answer = groups.Fetch(message.group_id, wanted, message.require_stable);
+  HideOffsets(request, wanted.has_value(), answer);
   response.topics = ByTopic<OffsetFetchResponse::OffsetFetchResponseTopic>(answer);
   if (request.version >= kFetchWithError) response.error_code = answer.error;
   return response;

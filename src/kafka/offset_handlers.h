@@ -17,23 +17,27 @@ asio::awaitable<OffsetDeleteResponse> DeleteOffsets(Service& service, const Requ
 OffsetFetchResponse FetchOffsets(Service& service, const Request& request,
                                  const OffsetFetchRequest& message);
 
-// The partitions of a commit as the coordinator takes them. `known`: by position in the request,
-// whether the topic has such a partition.
+// The partitions of a commit as the coordinator takes them: those that are there, and that the
+// client may consume.
 struct OffsetsToCommit {
   std::vector<kafka_groups::OffsetToCommit> known;
-  std::vector<std::vector<bool>> is_known;  // by topic, then partition
+  // By position in the request, topic, then partition; kNone: it is among `known`.
+  std::vector<std::vector<ErrorCode>> refusals;
 };
 template <typename Topics>
-OffsetsToCommit OffsetsOf(const Backend& backend, const Topics& topics) {
+OffsetsToCommit OffsetsOf(const Backend& backend, const Request& request, const Topics& topics) {
   OffsetsToCommit out;
   for (const auto& topic : topics) {
     const std::optional<Topic> found = backend.FindTopic(topic.name);
-    auto& is_known = out.is_known.emplace_back();
+    auto& refusals = out.refusals.emplace_back();
+    const bool allowed = request.May(auth::Permission::kConsume, topic.name);
     for (const auto& partition : topic.partitions) {
       const bool known =
           found && partition.partition_index >= 0 && partition.partition_index < found->partitions;
-      is_known.push_back(known);
-      if (!known) continue;
+      refusals.push_back(!allowed ? ErrorCode::kTopicAuthorizationFailed
+                         : known  ? ErrorCode::kNone
+                                  : ErrorCode::kUnknownTopicOrPartition);
+      if (refusals.back() != ErrorCode::kNone) continue;
       out.known.push_back({{topic.name, partition.partition_index},
                            partition.committed_offset,
                            partition.committed_leader_epoch,
@@ -53,9 +57,9 @@ std::vector<TopicOut> CommitAnswer(const Topics& topics, const OffsetsToCommit& 
     TopicOut& topic = out.emplace_back();
     topic.name = topics[i].name;
     for (size_t j = 0; j < topics[i].partitions.size(); ++j) {
-      topic.partitions.push_back(
-          {topics[i].partitions[j].partition_index,
-           offsets.is_known[i][j] ? errors[next++] : ErrorCode::kUnknownTopicOrPartition});
+      const ErrorCode refusal = offsets.refusals[i][j];
+      topic.partitions.push_back({topics[i].partitions[j].partition_index,
+                                  refusal == ErrorCode::kNone ? errors[next++] : refusal});
     }
   }
   return out;

@@ -116,6 +116,12 @@ asio::awaitable<void> Produce(Service& service, const Request& request,
         out.error_code = ErrorCode::kUnsupportedForMessageFormat;
         continue;
       }
+      if (!request.May(auth::Permission::kIngest, topic_data.name)) {
+        Refuse(out, Error(Code::kInvalidArgument, "{} has no scope ingest:{}",
+                          request.principal->ToString(), topic_data.name));
+        out.error_code = ErrorCode::kTopicAuthorizationFailed;
+        continue;
+      }
       if (!acks_known) {
         Refuse(out, Error(Code::kInvalidArgument, "acks is 0, 1 or -1"));
         out.error_code = ErrorCode::kInvalidRequiredAcks;

@@ -7,10 +7,13 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/principals.h"
 #include "kafka/apis.h"
 #include "kafka/codec.h"
 
 namespace millrace::kafka {
+
+class SaslSession;
 
 // Borrows from its bytes.
 struct Request {
@@ -20,6 +23,15 @@ struct Request {
   std::string client_id;    // as the client calls itself; may be empty
   std::string client_host;  // its address
   std::string_view body;
+  SaslSession* session = nullptr;  // of its connection
+  auth::PrincipalPtr principal;    // who asks; nullptr where nobody has to sign in
+
+  bool May(auth::Permission permission, std::string_view object) const {
+    return principal == nullptr || principal->scopes.Allow(permission, object);
+  }
+  bool MaySome(auth::Permission permission) const {
+    return principal == nullptr || principal->scopes.AllowSome(permission);
+  }
 };
 
 // What goes back, in the order of the requests. Filled in once, by whoever answers; handed to the

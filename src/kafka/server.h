@@ -18,6 +18,8 @@ namespace millrace::kafka {
 // Of one connection: requests whose replies the client has not taken yet, and the bytes of both.
 inline constexpr size_t kRequestsMax = 256;
 inline constexpr size_t kWaitingBytesMax = 64u << 20;
+// Of a request of a client that has to sign in first.
+inline constexpr size_t kStrangerBytesMax = 64u << 10;
 
 struct ServerOptions {
   net::ListenOptions listen;

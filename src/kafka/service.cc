@@ -1,12 +1,14 @@
 #include "kafka/service.h"
 
 #include "base/logging.h"
+#include "kafka/authorization.h"
 #include "kafka/fetch.h"
 #include "kafka/group_handlers.h"
 #include "kafka/list_offsets.h"
 #include "kafka/metadata.h"
 #include "kafka/offset_handlers.h"
 #include "kafka/produce.h"
+#include "kafka/sasl.h"
 #include "kafka/topic_handlers.h"
 #include "kafka/transaction_handlers.h"
 
@@ -68,7 +70,8 @@ asio::awaitable<Status> Service::Awaited(const Request& request, Reply& reply, F
 asio::awaitable<Status> Service::Metadata(const Request& request, Reply& reply) {
   Result<MetadataRequest> message = Decode<MetadataRequest>(request.body, request.version);
   if (!message.ok()) co_return message.error();
-  const std::vector<std::string> missing = MissingTopics(*this, request, *message);
+  std::vector<std::string> missing;
+  if (request.May(auth::Permission::kAdmin, "")) missing = MissingTopics(*this, request, *message);
   if (!missing.empty()) {
     const std::function<Result<bool>()> work = [&]() -> Result<bool> {
       for (const std::string& name : missing) {
@@ -83,16 +86,50 @@ asio::awaitable<Status> Service::Metadata(const Request& request, Reply& reply) 
     const Result<bool> made = co_await RunOn<bool>(pool_, work);
     if (!made.ok()) co_return made.error();
   }
-  Answer(request, reply, DescribeTopics(*this, request, *message));
+  MetadataResponse response = DescribeTopics(*this, request, *message);
+  HideTopics(request, *message, response);
+  Answer(request, reply, response);
   co_return Ok();
+}
+
+asio::awaitable<Status> Service::HandleSasl(const Request& request, Reply& reply) {
+  Status status;
+  if (request.api->key == ApiKey::kSaslHandshake) {
+    status = AtOnce<SaslHandshakeRequest>(request, reply, [&](const auto& message) {
+      return request.session->Handshake(request, message);
+    });
+  } else {
+    status = co_await Awaited<SaslAuthenticateRequest>(
+        request, reply, [&](SaslAuthenticateRequest& message) {
+          return request.session->Authenticate(std::move(message.auth_bytes.value));
+        });
+  }
+  co_return status;
 }
 
 asio::awaitable<Status> Service::Handle(const Request& request, const std::shared_ptr<Reply>& reply,
                                         const Done& done) {
+  const Result<bool> denied = AnswerIfDenied(request, *reply);
+  if (!denied.ok()) co_return denied.error();
+  if (*denied) {
+    done(reply);
+    co_return Ok();
+  }
+  const Status status = co_await HandleAdmitted(request, reply, done);
+  co_return status;
+}
+
+asio::awaitable<Status> Service::HandleAdmitted(const Request& request,
+                                                const std::shared_ptr<Reply>& reply,
+                                                const Done& done) {
   Status status;
   switch (request.api->key) {
     case ApiKey::kApiVersions:
       AnswerApiVersions(request, *reply);
+      break;
+    case ApiKey::kSaslHandshake:
+    case ApiKey::kSaslAuthenticate:
+      status = co_await HandleSasl(request, *reply);
       break;
     case ApiKey::kProduce: {
       Result<ProduceRequest> message = Decode<ProduceRequest>(request.body, request.version);
@@ -119,12 +156,14 @@ asio::awaitable<Status> Service::Handle(const Request& request, const std::share
       });
       break;
     case ApiKey::kListOffsets:
-      status = co_await OnPool<ListOffsetsRequest>(
-          request, *reply, [&](const auto& message) { return ListOffsets(backend_, message); });
+      status = co_await OnPool<ListOffsetsRequest>(request, *reply, [&](const auto& message) {
+        return ListOffsets(backend_, request, message);
+      });
       break;
     case ApiKey::kOffsetForLeaderEpoch:
-      status = AtOnce<OffsetForLeaderEpochRequest>(
-          request, *reply, [&](const auto& message) { return EndOfEpochs(backend_, message); });
+      status = AtOnce<OffsetForLeaderEpochRequest>(request, *reply, [&](const auto& message) {
+        return EndOfEpochs(backend_, request, message);
+      });
       break;
     case ApiKey::kCreateTopics:
       status = co_await OnPool<CreateTopicsRequest>(

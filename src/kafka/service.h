@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "auth/access.h"
 #include "base/clock.h"
 #include "kafka/backend.h"
 #include "kafka/coordinators.h"
@@ -30,7 +31,8 @@ struct ServiceOptions {
   size_t fetch_bytes_max = 16u << 20;
   // A Produce whose batches find the log's queue full waits this long before it is refused.
   std::chrono::milliseconds overload_wait{2000};
-  bool auto_create_topics = true;  // where the client asks for it too
+  bool auto_create_topics = true;        // where the client asks for it too
+  const auth::Access* access = nullptr;  // outlives the service; null: open to all
 };
 
 inline constexpr int32_t kNodeId = 1;                  // there is one node
@@ -80,6 +82,9 @@ class Service {
   asio::awaitable<Status> Awaited(const Request& request, Reply& reply, F handler);
 
   asio::awaitable<Status> Metadata(const Request& request, Reply& reply);
+  asio::awaitable<Status> HandleSasl(const Request& request, Reply& reply);
+  asio::awaitable<Status> HandleAdmitted(const Request& request,
+                                         const std::shared_ptr<Reply>& reply, const Done& done);
   asio::awaitable<Status> HandleGroups(const Request& request, Reply& reply);
   asio::awaitable<Status> HandleTransactions(const Request& request, Reply& reply);
 

@@ -181,7 +181,9 @@ class KafkaServerTest : public testing::Test {
     auto coordinators = Coordinators::Open(*backend_);
     ASSERT_TRUE(coordinators.ok()) << coordinators.error().ToString();
     coordinators_ = std::move(*coordinators);
-    service_ = std::make_unique<Service>(ServiceOptions{}, *backend_, *coordinators_);
+    ServiceOptions service_options;
+    service_options.access = access_.get();
+    service_ = std::make_unique<Service>(service_options, *backend_, *coordinators_);
     ServerOptions options;
     options.listen.address = {"127.0.0.1", 0};
     auto server = Server::Start(options, *service_);
@@ -202,6 +204,7 @@ class KafkaServerTest : public testing::Test {
   TestClient Connect() const { return TestClient(server_->address()); }
 
   std::filesystem::path folder_;
+  std::unique_ptr<auth::Access> access_;  // null: nobody has to sign in
   std::unique_ptr<LogBackend> backend_;
   std::unique_ptr<Coordinators> coordinators_;
   std::unique_ptr<Service> service_;

@@ -46,11 +46,14 @@ asio::awaitable<AddPartitionsToTxnResponse> AddPartitionsToTxn(
     auto& out = response.results_by_topic_v3_and_below.emplace_back();
     out.name = topic.name;
     for (const int32_t partition : topic.partitions) {
-      const bool known = found && partition >= 0 && partition < found->partitions;
+      const bool allowed = request.May(auth::Permission::kIngest, topic.name);
+      const bool known = allowed && found && partition >= 0 && partition < found->partitions;
       all_known = all_known && known;
       // Where one is not there none is added.
-      out.results_by_partition.push_back({partition, known ? ErrorCode::kOperationNotAttempted
-                                                           : ErrorCode::kUnknownTopicOrPartition});
+      out.results_by_partition.push_back({partition, !allowed ? ErrorCode::kTopicAuthorizationFailed
+                                                     : known
+                                                         ? ErrorCode::kOperationNotAttempted
+                                                         : ErrorCode::kUnknownTopicOrPartition});
       partitions.push_back({topic.name, partition});
     }
   }
@@ -92,9 +95,9 @@ asio::awaitable<EndTxnResponse> EndTxn(Service& service, const Request& request,
   co_return response;
 }
 
-asio::awaitable<TxnOffsetCommitResponse> TxnOffsetCommit(Service& service, const Request&,
+asio::awaitable<TxnOffsetCommitResponse> TxnOffsetCommit(Service& service, const Request& request,
                                                          const TxnOffsetCommitRequest& message) {
-  const OffsetsToCommit offsets = OffsetsOf(service.backend(), message.topics);
+  const OffsetsToCommit offsets = OffsetsOf(service.backend(), request, message.topics);
   kafka_groups::PartitionErrors errors;
   if (!offsets.known.empty()) {
     const kafka_groups::CommitRequest commit{
