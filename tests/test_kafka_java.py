@@ -1,4 +1,5 @@
 """Apache Kafka's Java client, of two versions, against the Kafka listener: producers, groups, admin (tests/clients/KafkaClient.java)."""
+import os
 import subprocess
 
 import pytest
@@ -11,9 +12,9 @@ from test_kafka import SQL, wait_for
 VERSIONS = ["3.9.1", "4.1.1"]
 
 
-def java(version, node, step):
+def java(version, node, step, env=None):
     done = subprocess.run(["java", "-Xmx256m", "-cp", f"{DEPS}/kafka-clients-{version}/*", ROOT / "tests" / "clients" / "KafkaClient.java", node.kafka, step],
-                          capture_output=True, text=True, timeout=180)
+                          capture_output=True, text=True, timeout=180, env={**os.environ, **(env or {})})
     assert done.returncode == 0 and done.stdout.strip() == "done", done.stdout + done.stderr
 
 

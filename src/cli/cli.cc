@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/logging.h"
+#include "cli/access_commands.h"
 #include "cli/backup.h"
 #include "cli/config.h"
 #include "cli/load.h"
@@ -47,7 +48,8 @@ struct SettingFlags {
                                             {"kafka_auto_create", ""},
                                             {"workers", ""},
                                             {"memory", ""},
-                                            {"view_step_seconds", ""}};
+                                            {"view_step_seconds", ""},
+                                            {"auth", ""}};
 
   void AddTo(CLI::App& command) {
     command.add_option("--data", values["data"], "Data directory (default PROJECT/.millrace)");
@@ -67,6 +69,10 @@ struct SettingFlags {
     command.add_option("--view-step-seconds", values["view_step_seconds"],
                        "CPU seconds that an operator of a view may take in a step before the view "
                        "fails (default 10)");
+    command.add_option(
+        "--auth", values["auth"],
+        "Whether clients must sign in: on, off, or auto: where a listener is open to "
+        "other machines, or a user or token exists (default auto)");
   }
   std::map<std::string, std::string> Given() const {
     std::map<std::string, std::string> given;
@@ -102,6 +108,7 @@ class Commands {
     AddRestore();
     AddVerify();
     AddSql();
+    access_.AddTo(app_);
     Add("version", "Print the versions", "  millrace version",
         [] { return std::printf("%s\n", VersionText().c_str()) < 0 ? 1 : 0; });
   }
@@ -118,6 +125,7 @@ class Commands {
     for (const auto& [command, action] : actions_) {
       if (command->parsed()) return action();
     }
+    if (access_.parsed() != nullptr) return Report(access_.Run());
     std::fputs("error: a command is needed\n  millrace --help lists what there is\n", stderr);
     return kWrongCommandLine;
   }
@@ -274,9 +282,12 @@ class Commands {
 
   // Names the first argument that nobody takes, and the nearest that there is.
   int ReportUnknown() {
-    const CLI::App* command = &app_;
+    const CLI::App* command = access_.parsed() != nullptr ? access_.parsed() : &app_;
     for (const auto& [each, action] : actions_) {
       if (each->parsed()) command = each;
+    }
+    for (const CLI::App* each : command->get_subcommands()) {
+      if (command != &app_) command = each;
     }
     std::string unknown;
     for (const CLI::App* each : {command, static_cast<const CLI::App*>(&app_)}) {
@@ -293,6 +304,9 @@ class Commands {
       }
     } else if (command == &app_) {
       for (const auto& [each, action] : actions_) known.push_back(each->get_name());
+      for (const CLI::App* each : access_.groups()) known.push_back(each->get_name());
+    } else {
+      for (const CLI::App* each : command->get_subcommands({})) known.push_back(each->get_name());
     }
     const char* what = flag ? "flag" : command == &app_ ? "command" : "argument";
     std::fprintf(stderr, "error: unknown %s %s\n", what, Quoted(unknown).c_str());
@@ -317,6 +331,7 @@ class Commands {
   VerifyOptions verify_;
   TraceOptions trace_;
   SqlOptions sql_;
+  AccessCommands access_;
 };
 
 }  // namespace

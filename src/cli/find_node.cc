@@ -8,14 +8,26 @@
 
 namespace millrace::cli {
 
+Result<net::HttpClient> NodeAt(const std::string& url) {
+  net::ClientOptions options;
+  if (const char* token = std::getenv(kTokenVariable); token != nullptr && *token != '\0') {
+    const std::string_view text(token);
+    // Else it could end the header, and begin another one.
+    if (text.find_first_of(" \r\n") != std::string_view::npos)
+      return Error(Code::kInvalidArgument, "{} holds no token", kTokenVariable);
+    options.headers.emplace_back("Authorization", "Bearer " + std::string(text));
+  }
+  return net::HttpClient::ForUrl(url, std::move(options));
+}
+
 Result<net::HttpClient> FindNode(const std::string& url) {
-  if (!url.empty()) return net::HttpClient::ForUrl(url);
+  if (!url.empty()) return NodeAt(url);
   if (const char* environment = std::getenv("MILLRACE_URL");
       environment != nullptr && *environment != '\0') {
-    return net::HttpClient::ForUrl(environment);
+    return NodeAt(environment);
   }
   const auto noted = Files::System().ReadAll(std::string(".millrace/") + kAddressFile);
-  return net::HttpClient::ForUrl(noted.ok() ? "http://" + *noted : "http://127.0.0.1:8080");
+  return NodeAt(noted.ok() ? "http://" + *noted : "http://127.0.0.1:8080");
 }
 
 Error ErrorOfAnswer(const net::ClientAnswer& answer) {

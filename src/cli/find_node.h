@@ -12,6 +12,9 @@ namespace millrace::cli {
 
 // `url` empty: not given. The client connects when it is used.
 Result<net::HttpClient> FindNode(const std::string& url);
+// The same for a URL that is known. Both send the token of MILLRACE_TOKEN, where it is set.
+Result<net::HttpClient> NodeAt(const std::string& url);
+inline constexpr char kTokenVariable[] = "MILLRACE_TOKEN";
 // What a node notes in its data directory for commands to find it.
 inline constexpr char kAddressFile[] = "address";
 

@@ -31,7 +31,8 @@ Result<std::string> ClusterId(const std::string& data_directory) {
 
 Result<std::unique_ptr<KafkaListener>> KafkaListener::Start(const Settings& settings,
                                                             const std::string& data_directory,
-                                                            runtime::Node& node) {
+                                                            runtime::Node& node,
+                                                            const auth::Access& access) {
   const Setting& listen = settings.at("kafka");
   if (listen.value == "off") return std::unique_ptr<KafkaListener>();
   std::unique_ptr<KafkaListener> made(new KafkaListener);
@@ -42,6 +43,7 @@ Result<std::unique_ptr<KafkaListener>> KafkaListener::Start(const Settings& sett
   made->coordinators_->groups().DropOffsets(
       [&](const std::string& topic) { return !made->backend_->FindTopic(topic); });
   kafka::ServiceOptions service_options;
+  service_options.access = &access;
   service_options.auto_create_topics = settings.at("kafka_auto_create").value == "on";
   made->service_ =
       std::make_unique<kafka::Service>(service_options, *made->backend_, *made->coordinators_);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "auth/access.h"
 #include "base/result.h"
 #include "cli/kafka_backend.h"
 #include "cli/settings.h"
@@ -15,10 +16,12 @@ namespace millrace::cli {
 class KafkaListener {
  public:
   // Listens from now on; nullptr where the setting is "off". `data_directory` keeps the cluster's
-  // id. The node must outlive it.
+  // id. The node and
+  // `access` must outlive it.
   static Result<std::unique_ptr<KafkaListener>> Start(const Settings& settings,
                                                       const std::string& data_directory,
-                                                      runtime::Node& node);
+                                                      runtime::Node& node,
+                                                      const auth::Access& access);
   ~KafkaListener() { Stop(); }
 
   const net::Address& address() const { return server_->address(); }

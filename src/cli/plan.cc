@@ -29,7 +29,7 @@ Result<runtime::ProjectPlan> AskHolder(const std::string& directory, const Proje
     return Error(Code::kUnavailable, "{}, which has noted no HTTP address", holder)
         .Hint("it is just starting, or runs with --http off: stop it, then plan again");
   }
-  TRY(net::HttpClient client, net::HttpClient::ForUrl("http://" + *address));
+  TRY(net::HttpClient client, NodeAt("http://" + *address));
   auto answer =
       client.Post("/v1/project/plan", "application/json", http::ProjectFilesBody(project.files));
   if (!answer.ok()) return std::move(answer).error().With(holder + ", which was asked");

@@ -65,7 +65,7 @@ TEST_F(ProjectTest, AnUnknownSettingHasItsPlaceAndTheNearestName) {
   EXPECT_EQ(error.position()->line_text, "  wrokers = 2");
   Write("millrace.toml", "completely_else = 1");
   EXPECT_EQ(ReadSettings(folder_).error().hint(),
-            "there are data, http, kafka, kafka_advertised, kafka_auto_create, memory, name, "
+            "there are auth, data, http, kafka, kafka_advertised, kafka_auto_create, memory, name, "
             "view_step_seconds, workers");
 }
 

@@ -3,8 +3,10 @@
 #include <csignal>
 #include <cstdio>
 
+#include "auth/access.h"
 #include "base/files.h"
 #include "base/logging.h"
+#include "cli/access_policy.h"
 #include "cli/find_node.h"
 #include "cli/kafka_listener.h"
 #include "cli/node_options.h"
@@ -29,12 +31,13 @@ Status ForgetAddress(const std::string& file) {
 }
 
 // Waits for SIGINT or SIGTERM, or for the node to fail.
-Status WaitForEnd(const sigset_t& signals, const runtime::Node& node) {
+Status WaitForEnd(const sigset_t& signals, const runtime::Node& node, auth::Access& access) {
   while (true) {
     const timespec tick{0, 200'000'000};
     const int signal = sigtimedwait(&signals, nullptr, &tick);
     if (signal == SIGINT || signal == SIGTERM) return Ok();
     TRY(node.health());
+    access.Refresh();
   }
 }
 
@@ -56,7 +59,10 @@ Status Run(const RunOptions& options) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
+  TRY(const auto access, auth::Access::Open(Files::System(), node_options.data_directory));
+  TRY(ApplyAccessPolicy(settings, *access));
   http::ServiceOptions service_options;
+  service_options.access = access.get();
   service_options.version = kVersion;
   http::Service service(service_options);
   std::unique_ptr<http::Server> server;
@@ -86,15 +92,17 @@ Status Run(const RunOptions& options) {
     TRY(const runtime::ProjectPlan plan, node->ApplyProject(project.files, options.allow_drop));
     std::fputs(PlanText(plan, project.folder, /*done=*/true).c_str(), stdout);
     std::fflush(stdout);
-    TRY(kafka, KafkaListener::Start(settings, node_options.data_directory, *node));
-    if (kafka != nullptr) backend.SetOtherMetrics([&kafka] { return kafka->Metrics(); });
+    TRY(kafka, KafkaListener::Start(settings, node_options.data_directory, *node, *access));
+    backend.SetOtherMetrics([&kafka, &access] {
+      return access->Metrics() + (kafka == nullptr ? std::string() : kafka->Metrics());
+    });
     service.SetBackend(&backend);
     const std::string address = server == nullptr ? "" : net::ToString(server->address());
     if (!address.empty()) TRY(Files::System().Replace(address_file, address));
     const std::string kafka_address = kafka == nullptr ? "" : net::ToString(kafka->address());
     std::fprintf(stderr, "ready%s%s%s%s\n", address.empty() ? "" : " http=", address.c_str(),
                  kafka_address.empty() ? "" : " kafka=", kafka_address.c_str());
-    return WaitForEnd(signals, *node);
+    return WaitForEnd(signals, *node, *access);
   };
   const Status served = serve();
   if (kafka != nullptr) kafka->Stop();

@@ -45,7 +45,8 @@ Error Wrong(const char* name, const Setting& setting, std::string_view what) {
 }  // namespace
 
 const std::vector<std::string>& SettingNames() {
-  static const std::vector<std::string> names = {"data",
+  static const std::vector<std::string> names = {"auth",
+                                                 "data",
                                                  "http",
                                                  "kafka",
                                                  "kafka_advertised",
@@ -69,7 +70,8 @@ Settings ResolveSettings(const std::map<std::string, std::string>& flags,
       {"workers",
        std::to_string(std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kWorkersMax))},
       {"memory", DefaultMemory()},
-      {"view_step_seconds", "10"}};
+      {"view_step_seconds", "10"},
+      {"auth", "auto"}};
   Settings settings;
   for (const auto& [name, value] : defaults) {
     const std::string variable = VariableOf(name);
@@ -126,6 +128,9 @@ Status CheckSettings(const Settings& settings) {
   const Setting& auto_create = settings.at("kafka_auto_create");
   if (auto_create.value != "on" && auto_create.value != "off")
     return Wrong("kafka_auto_create", auto_create, "on or off is expected");
+  const Setting& auth = settings.at("auth");
+  if (auth.value != "auto" && auth.value != "on" && auth.value != "off")
+    return Wrong("auth", auth, "it is auto, on or off");
   for (const char* name : {"http", "kafka", "kafka_advertised"}) {
     const Setting& setting = settings.at(name);
     // "auto", of kafka_advertised: where it listens.

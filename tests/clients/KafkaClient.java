@@ -20,6 +20,9 @@ public class KafkaClient {
 
   static Map<String, Object> settings(Object... more) {
     Map<String, Object> all = new HashMap<>(Map.of("bootstrap.servers", bootstrap));
+    if (System.getenv("KAFKA_JAAS") != null) {
+      all.putAll(Map.of("security.protocol", "SASL_PLAINTEXT", "sasl.mechanism", System.getenv("KAFKA_MECHANISM"), "sasl.jaas.config", System.getenv("KAFKA_JAAS")));
+    }
     for (int i = 0; i < more.length; i += 2) all.put((String) more[i], more[i + 1]);
     return all;
   }

@@ -1,0 +1,56 @@
+#include "cli/access_policy.h"
+
+#include "base/logging.h"
+#include "net/address.h"
+
+namespace millrace::cli {
+
+namespace {
+
+// The first listener that other machines can reach: its setting's name; empty where there is none.
+Result<std::string> OpenListener(const Settings& settings) {
+  for (const char* name : {"http", "kafka"}) {
+    const std::string& value = settings.at(name).value;
+    if (value == "off") continue;
+    TRY(const net::Address address, net::ParseAddress(value));
+    if (!net::IsLoopback(address)) return std::string(name);
+  }
+  return std::string();
+}
+
+}  // namespace
+
+Status ApplyAccessPolicy(const Settings& settings, auth::Access& access) {
+  const Setting& wanted = settings.at("auth");
+  TRY(const std::string listener, OpenListener(settings));
+  if (wanted.value == "off") {
+    access.SwitchOff();
+    if (!listener.empty() || access.has_principals()) {
+      LOG_WARNING("nobody has to sign in: whoever reaches the listeners may do everything",
+                  "auth=off ({})", wanted.origin);
+    }
+    return Ok();
+  }
+  if (wanted.value == "on" || !listener.empty()) access.Require();
+  if (access.required() && !access.has_principals()) {
+    const std::string why =
+        wanted.value == "on"
+            ? fmt::format("auth = on ({})", wanted.origin)
+            : fmt::format("{} = {} ({}) can be reached from other machines", listener,
+                          Quoted(settings.at(listener).value), settings.at(listener).origin);
+    return Error(Code::kInvalidArgument,
+                 "{}, so clients must sign in, and there is no user and no token", why)
+        .Hint(
+            "make one first: millrace user create NAME --scope admin, or millrace token create "
+            "--scope admin; or leave the node open to all with --auth off");
+  }
+  if (!listener.empty()) {
+    LOG_WARNING(
+        "tokens, and passwords of SASL/PLAIN, cross the network in clear: put a proxy with "
+        "TLS before it",
+        "{}={}", listener, settings.at(listener).value);
+  }
+  return Ok();
+}
+
+}  // namespace millrace::cli
