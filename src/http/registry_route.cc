@@ -47,10 +47,13 @@ asio::awaitable<void> Handle(ServiceContext& context, const RegistryCall& call,
 
 void AddRegistryRoutes(ServiceContext& context, Router& router) {
   for (const RegistryCall& call : RegistryCalls()) {
-    router.Add({std::string(call.pattern),
+    Route route{std::string(call.pattern),
                 std::string(call.method),
                 [&context, &call](Exchange& exchange) { return Handle(context, call, exchange); },
-                {}});
+                {}};
+    // Reading is for whoever signed in: consumers need the schemas of what they read.
+    if (call.reads) route.needs.reset();
+    router.Add(std::move(route));
   }
 }
 

@@ -149,6 +149,21 @@ Result<bool> RefuseDeleteTopics(const Request& request, Reply& reply) {
   return true;
 }
 
+template <typename Q, typename R>
+Result<bool> RefuseAlterConfigs(const Request& request, Reply& reply) {
+  TRY(const auto message, Decode<Q>(request.body, request.version));
+  R response;
+  for (const auto& resource : message.resources) {
+    auto& out = response.responses.emplace_back();
+    out.resource_type = resource.resource_type;
+    out.resource_name = resource.resource_name;
+    out.error_code = ErrorCode::kTopicAuthorizationFailed;
+    out.error_message = "settings are changed by who has scope admin";
+  }
+  Answer(request, reply, response);
+  return true;
+}
+
 Result<bool> RefuseDescribeConfigs(const Request& request, Reply& reply) {
   TRY(const auto message, Decode<DescribeConfigsRequest>(request.body, request.version));
   constexpr int8_t kOfTopic = 2;
@@ -248,6 +263,11 @@ Result<bool> AnswerIfDenied(const Request& request, Reply& reply) {
       return RefuseDeleteTopics(request, reply);
     case ApiKey::kDescribeConfigs:
       return RefuseDescribeConfigs(request, reply);
+    case ApiKey::kAlterConfigs:
+      return RefuseAlterConfigs<AlterConfigsRequest, AlterConfigsResponse>(request, reply);
+    case ApiKey::kIncrementalAlterConfigs:
+      return RefuseAlterConfigs<IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse>(
+          request, reply);
     default:
       return Error(Code::kNotSupported, "{} is for who has scope admin, which {} has not",
                    request.api->name, request.principal->ToString());
