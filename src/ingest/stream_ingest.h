@@ -8,6 +8,7 @@
 #include "catalog/catalog.h"
 #include "ingest/door_counters.h"
 #include "ingest/ingest.h"
+#include "schemas/registry.h"
 #include "log/log.h"
 #include "sql/database.h"
 
