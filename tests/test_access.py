@@ -154,7 +154,8 @@ def test_the_command_line_says_what_is_wrong(node):
     assert "needs a command" in millrace("token").stderr
     unknown = millrace("token", "creat").stderr
     assert 'unknown argument "creat"' in unknown and '"create"' in unknown
-    assert "--expires" in millrace("token", "create", "--scope", "sql", "--expire", "1d").stderr
+    unknown = millrace("token", "create", "--scope", "sql", "--expire", "1d").stderr
+    assert "--expires" in unknown and "millrace token create --help" in unknown
     assert "is no time" in refused("token", "create", "--scope", "sql", "--expires", "soon")
     assert "there is no token" in refused("token", "revoke", "000000000000")
     assert "there is no user" in refused("user", "drop", "alice")

@@ -312,7 +312,9 @@ class Commands {
     std::fprintf(stderr, "error: unknown %s %s\n", what, Quoted(unknown).c_str());
     std::string hint = DidYouMean(unknown, known);
     if (!hint.empty()) std::fprintf(stderr, "  %s\n", hint.c_str());
-    const std::string name = command == &app_ ? "" : " " + command->get_name();
+    std::string name = command == &app_ ? "" : " " + command->get_name();
+    if (access_.parsed() != nullptr && command != access_.parsed())
+      name = " " + access_.parsed()->get_name() + name;
     std::fprintf(stderr, "  millrace%s --help lists what there is\n", name.c_str());
     return kWrongCommandLine;
   }
