@@ -350,3 +350,32 @@ def test_topics_that_clients_make_are_raw_streams(node):
     with pytest.raises(Exception, match="POLICY_VIOLATION"):
         admin.delete_topics(["made_by_name"])["made_by_name"].result(30)
     assert [row for row in node.sql("SELECT name, format FROM millrace.streams ORDER BY name") if row[1] == "raw"] == [["made_by_name", "raw"], ["my.events-1", "raw"]]
+
+
+def test_records_that_clients_delete_stay_in_views(node):
+    from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+    from confluent_kafka.admin import AdminClient
+    producer = Producer({"bootstrap.servers": node.kafka})
+    for i in range(100):
+        producer.produce("lines", json.dumps({"text": f"t{i}"}))
+    assert producer.flush(30) == 0
+    node.sql("CREATE MATERIALIZED VIEW n AS SELECT count(*) AS n FROM lines")
+    admin = AdminClient({"bootstrap.servers": node.kafka})
+    deleted = admin.delete_records([TopicPartition("lines", 0, 60)])
+    assert [future.result(30).low_watermark for future in deleted.values()] == [60]
+    with pytest.raises(Exception) as beyond:
+        next(iter(admin.delete_records([TopicPartition("lines", 0, 101)]).values())).result(30)
+    assert beyond.value.args[0].code() == KafkaError.OFFSET_OUT_OF_RANGE
+    assert node.sql("SELECT n FROM n") == [[100]] and node.sql("SELECT count(*), min(text) FROM lines") == [[40, "t60"]]
+    node.kill()
+    node.start()
+    assert node.sql("SELECT n FROM n") == [[100]] and node.sql("SELECT count(*) FROM lines") == [[40]]
+    consumer = Consumer({"bootstrap.servers": node.kafka, "group.id": "g", "auto.offset.reset": "earliest"})
+    assert consumer.get_watermark_offsets(TopicPartition("lines", 0), timeout=30) == (60, 100)
+    consumer.close()
+    # What is gone cannot be built from.
+    with pytest.raises(Exception, match="first records are gone"):
+        node.sql("CREATE MATERIALIZED VIEW m AS SELECT count(*) AS n FROM lines")
+    admin = AdminClient({"bootstrap.servers": node.kafka})
+    assert next(iter(admin.delete_records([TopicPartition("lines", 0, -1)]).values())).result(30).low_watermark == 100
+    assert node.get("/v1/ledger")["balanced"]

@@ -27,6 +27,11 @@ class KafkaBackend final : public kafka::Backend {
                      const kafka::TopicSettings& settings, bool validate_only) override;
   Status AlterTopic(const std::string& name, const kafka::TopicSettings& settings,
                     const std::vector<std::string>& reset, bool validate_only) override;
+  Result<int64_t> DeleteRecords(const kafka::Topic& topic, int32_t partition,
+                                std::optional<int64_t> before,
+                                std::chrono::milliseconds timeout) override {
+    return node_.DeleteRecords(topic.name, partition, before, timeout);
+  }
   Status DeleteTopic(const std::string& name) override;
 
  private:

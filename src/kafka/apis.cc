@@ -32,6 +32,7 @@ constexpr Api kApis[] = {
     MILLRACE_KAFKA_API(ApiVersions, 0, 4),
     MILLRACE_KAFKA_API(CreateTopics, 2, 7),
     MILLRACE_KAFKA_API(DeleteTopics, 1, 6),
+    MILLRACE_KAFKA_API(DeleteRecords, 0, 2),
     MILLRACE_KAFKA_API(InitProducerId, 0, 5),
     MILLRACE_KAFKA_API(OffsetForLeaderEpoch, 2, 4),
     MILLRACE_KAFKA_API(AddPartitionsToTxn, 0, 3),

@@ -149,6 +149,20 @@ Result<bool> RefuseDeleteTopics(const Request& request, Reply& reply) {
   return true;
 }
 
+Result<bool> RefuseDeleteRecords(const Request& request, Reply& reply) {
+  TRY(const auto message, Decode<DeleteRecordsRequest>(request.body, request.version));
+  DeleteRecordsResponse response;
+  for (const auto& topic : message.topics) {
+    auto& out = response.topics.emplace_back();
+    out.name = topic.name;
+    for (const auto& partition : topic.partitions)
+      out.partitions.push_back(
+          {partition.partition_index, -1, ErrorCode::kTopicAuthorizationFailed});
+  }
+  Answer(request, reply, response);
+  return true;
+}
+
 template <typename Q, typename R>
 Result<bool> RefuseAlterConfigs(const Request& request, Reply& reply) {
   TRY(const auto message, Decode<Q>(request.body, request.version));
@@ -261,6 +275,8 @@ Result<bool> AnswerIfDenied(const Request& request, Reply& reply) {
       return RefuseCreateTopics(request, reply);
     case ApiKey::kDeleteTopics:
       return RefuseDeleteTopics(request, reply);
+    case ApiKey::kDeleteRecords:
+      return RefuseDeleteRecords(request, reply);
     case ApiKey::kDescribeConfigs:
       return RefuseDescribeConfigs(request, reply);
     case ApiKey::kAlterConfigs:

@@ -4,6 +4,7 @@
 // Thread-safe. What says "may take long" belongs on a pool thread.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <optional>
@@ -54,6 +55,11 @@ class Backend {
   // (unknown, or cannot be changed).
   virtual Status AlterTopic(const std::string& name, const TopicSettings& settings,
                             const std::vector<std::string>& reset, bool validate_only) = 0;
+  // The records below `before` (nullopt: all) of one partition go; gives the first offset that is
+  // left. May take long. kNotFound, kInvalidArgument (beyond the end), kTimeout, kConflict.
+  virtual Result<int64_t> DeleteRecords(const Topic& topic, int32_t partition,
+                                        std::optional<int64_t> before,
+                                        std::chrono::milliseconds timeout) = 0;
   // May take long. kNotFound, kConflict (something reads it).
   virtual Status DeleteTopic(const std::string& name) = 0;
 };

@@ -46,6 +46,7 @@
   X(DescribeConfigs)                     \
   X(AlterConfigs)                        \
   X(IncrementalAlterConfigs)             \
+  X(DeleteRecords)                       \
   X(SaslHandshake)                       \
   X(SaslAuthenticate)
 

@@ -174,6 +174,10 @@ asio::awaitable<Status> Service::HandleAdmitted(const Request& request,
         return DeleteTopics(*this, request, message);
       });
       break;
+    case ApiKey::kDeleteRecords:
+      status = co_await OnPool<DeleteRecordsRequest>(
+          request, *reply, [&](const auto& message) { return DeleteRecords(*this, message); });
+      break;
     case ApiKey::kAlterConfigs:
       status = co_await OnPool<AlterConfigsRequest>(
           request, *reply, [&](const auto& message) { return AlterConfigs(*this, message); });

@@ -77,6 +77,15 @@ class LogBackend final : public Backend {
     if (settings.empty()) return Ok();
     return Error(Code::kInvalidArgument, "{} cannot be set", settings.begin()->first);
   }
+  Result<int64_t> DeleteRecords(const Topic& topic, int32_t partition,
+                                std::optional<int64_t> before, std::chrono::milliseconds) override {
+    const log::PartitionId id{topic.id, partition};
+    const auto cut = log_->DurableCut();
+    const log::Cut::End* end = cut->Find(id);
+    if (end == nullptr) return Error(Code::kNotFound, "no such partition");
+    TRY(const log::Offset first, log_->DeleteRecords(id, before ? log::Offset{*before} : end->end));
+    return first.value;
+  }
   Status DeleteTopic(const std::string& name) override {
     const auto topic = FindTopic(name);
     if (!topic) return Error(Code::kNotFound, "no such topic");

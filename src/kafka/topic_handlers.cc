@@ -175,6 +175,40 @@ DeleteTopicsResponse DeleteTopics(Service& service, const Request& request,
   return response;
 }
 
+DeleteRecordsResponse DeleteRecords(Service& service, const DeleteRecordsRequest& message) {
+  constexpr int64_t kAll = -1;
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(std::max(message.timeout_ms, 0));
+  DeleteRecordsResponse response;
+  for (const auto& wanted : message.topics) {
+    auto& out = response.topics.emplace_back();
+    out.name = wanted.name;
+    const std::optional<Topic> topic = service.backend().FindTopic(wanted.name);
+    for (const auto& partition : wanted.partitions) {
+      auto& result = out.partitions.emplace_back();
+      result.partition_index = partition.partition_index;
+      result.low_watermark = -1;
+      if (!topic) {
+        result.error_code = ErrorCode::kUnknownTopicOrPartition;
+        continue;
+      }
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+          deadline - std::chrono::steady_clock::now());
+      const auto deleted = service.backend().DeleteRecords(
+          *topic, partition.partition_index,
+          partition.offset == kAll ? std::nullopt : std::optional<int64_t>(partition.offset), left);
+      if (deleted.ok()) {
+        result.low_watermark = *deleted;
+      } else {
+        result.error_code = deleted.error().code() == Code::kInvalidArgument
+                                ? ErrorCode::kOffsetOutOfRange
+                                : TopicErrorCode(deleted.error());
+      }
+    }
+  }
+  return response;
+}
+
 // Sets what is named, and puts back everything else.
 AlterConfigsResponse AlterConfigs(Service& service, const AlterConfigsRequest& message) {
   AlterConfigsResponse response;

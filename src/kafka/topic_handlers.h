@@ -12,6 +12,8 @@ CreateTopicsResponse CreateTopics(Service& service, const CreateTopicsRequest& m
 DeleteTopicsResponse DeleteTopics(Service& service, const Request& request,
                                   const DeleteTopicsRequest& message);
 
+DeleteRecordsResponse DeleteRecords(Service& service, const DeleteRecordsRequest& message);
+
 AlterConfigsResponse AlterConfigs(Service& service, const AlterConfigsRequest& message);
 IncrementalAlterConfigsResponse IncrementalAlterConfigs(
     Service& service, const IncrementalAlterConfigsRequest& message);

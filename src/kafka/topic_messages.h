@@ -1,4 +1,4 @@
-// Messages that create and delete topics.
+// Messages that create and delete topics, and their records.
 //
 // One description for both directions; message.h says how to read it. Field names and versions are
 // those of the Kafka protocol: https://kafka.apache.org/protocol.
@@ -161,6 +161,72 @@ struct DeleteTopicsResponse {
     v("Responses", responses, Since(0));
   }
   bool operator==(const DeleteTopicsResponse&) const = default;
+};
+
+struct DeleteRecordsRequest {
+  static constexpr MessageInfo kInfo{"DeleteRecordsRequest", ApiKey::kDeleteRecords, 2};
+  struct DeleteRecordsTopic {
+    struct DeleteRecordsPartition {
+      int32_t partition_index = 0;
+      int64_t offset = 0;
+      template <typename V>
+      void Fields(V& v) {
+        v("PartitionIndex", partition_index, Since(0));
+        v("Offset", offset, Since(0));
+      }
+      bool operator==(const DeleteRecordsPartition&) const = default;
+    };
+    std::string name;
+    std::vector<DeleteRecordsPartition> partitions;
+    template <typename V>
+    void Fields(V& v) {
+      v("Name", name, Since(0));
+      v("Partitions", partitions, Since(0));
+    }
+    bool operator==(const DeleteRecordsTopic&) const = default;
+  };
+  std::vector<DeleteRecordsTopic> topics;
+  int32_t timeout_ms = 0;
+  template <typename V>
+  void Fields(V& v) {
+    v("Topics", topics, Since(0));
+    v("TimeoutMs", timeout_ms, Since(0));
+  }
+  bool operator==(const DeleteRecordsRequest&) const = default;
+};
+
+struct DeleteRecordsResponse {
+  static constexpr MessageInfo kInfo{"DeleteRecordsResponse", ApiKey::kDeleteRecords, 2};
+  struct DeleteRecordsTopicResult {
+    struct DeleteRecordsPartitionResult {
+      int32_t partition_index = 0;
+      int64_t low_watermark = 0;
+      ErrorCode error_code = ErrorCode::kNone;
+      template <typename V>
+      void Fields(V& v) {
+        v("PartitionIndex", partition_index, Since(0));
+        v("LowWatermark", low_watermark, Since(0));
+        v("ErrorCode", error_code, Since(0));
+      }
+      bool operator==(const DeleteRecordsPartitionResult&) const = default;
+    };
+    std::string name;
+    std::vector<DeleteRecordsPartitionResult> partitions;
+    template <typename V>
+    void Fields(V& v) {
+      v("Name", name, Since(0));
+      v("Partitions", partitions, Since(0));
+    }
+    bool operator==(const DeleteRecordsTopicResult&) const = default;
+  };
+  int32_t throttle_time_ms = 0;
+  std::vector<DeleteRecordsTopicResult> topics;
+  template <typename V>
+  void Fields(V& v) {
+    v("ThrottleTimeMs", throttle_time_ms, Since(0));
+    v("Topics", topics, Since(0));
+  }
+  bool operator==(const DeleteRecordsResponse&) const = default;
 };
 
 }  // namespace millrace::kafka

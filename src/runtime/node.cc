@@ -1,4 +1,5 @@
 #include "runtime/node.h"
+#include "runtime/delete_records.h"
 
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -313,6 +314,11 @@ Result<RecordTrace> Node::Trace(std::string_view stream, int32_t partition, int6
 Result<Node::BackupSource> Node::BeginBackup() {
   const std::lock_guard lock(impl_->definition_mutex);
   return runtime::BeginBackup(*impl_);
+}
+Result<int64_t> Node::DeleteRecords(std::string_view stream, int32_t partition,
+                                    std::optional<int64_t> before,
+                                    std::chrono::milliseconds timeout) {
+  return runtime::DeleteRecords(*impl_, stream, partition, before, timeout);
 }
 Status Node::EndBackup() { return runtime::EndBackup(impl_->options.data_directory); }
 
