@@ -8,8 +8,8 @@
 #include "catalog/catalog.h"
 #include "ingest/door_counters.h"
 #include "ingest/ingest.h"
-#include "schemas/registry.h"
 #include "log/log.h"
+#include "schemas/registry.h"
 #include "sql/database.h"
 
 namespace millrace::ingest {
