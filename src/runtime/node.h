@@ -182,10 +182,10 @@ class Node {
   Result<BackupSource> BeginBackup();
   Status EndBackup();
 
-  // Deletes the records of a stream's partition below `before` (nullopt: all that there are now), once
-  // steps have taken them, and gives the first offset that is left. Views keep what they have of
-  // them; later ones are built without. kNotFound, kInvalidArgument with SQLSTATE 22003 (beyond the
-  // end), kTimeout, kConflict (a view is being built from them).
+  // Deletes the records of a stream's partition below `before` (nullopt: all that there are now),
+  // once steps have taken them, and gives the first offset that is left. Views keep what they have
+  // of them; later ones are built without. kNotFound, kInvalidArgument with SQLSTATE 22003 (beyond
+  // the end), kTimeout, kConflict (a view is being built from them).
   Result<int64_t> DeleteRecords(std::string_view stream, int32_t partition,
                                 std::optional<int64_t> before, std::chrono::milliseconds timeout);
 
