@@ -63,6 +63,17 @@ TEST(Statement, OfAStreamHoldsAllThatWasDeclared) {
   EXPECT_EQ(*stream.retention, std::chrono::hours(7 * 24));
 }
 
+TEST(Statement, OfARawStreamHasTheColumnsOfARecord) {
+  const auto parsed = Parse("CREATE STREAM \"my.events\" INTO 3 PARTITIONS WITH (format = 'raw')");
+  ASSERT_TRUE(parsed.ok()) << parsed.error().ToString();
+  const auto& stream = std::get<catalog::StreamDefinition>(
+      std::get<CreateStatement>((*parsed)[0].statement).definition);
+  EXPECT_EQ(stream.format, catalog::StreamDefinition::Format::kRaw);
+  EXPECT_EQ(stream.partitions, 3);
+  ASSERT_EQ(stream.schema.columns.size(), 4u);
+  EXPECT_EQ(stream.schema.columns[2].type.ToString(), "STRUCT(\"key\" VARCHAR, \"value\" BLOB)[]");
+}
+
 TEST(Statement, OfAStreamTakesEveryOption) {
   const auto stream = Created<catalog::StreamDefinition>(
       "CREATE STREAM s (a TIMESTAMP, WATERMARK FOR a AS a) INTO 3 PARTITIONS WITH (on_invalid = "
