@@ -81,6 +81,7 @@ class Maker {
       for (const RelationSpec& relation : relations_)
         readable_.push_back({relation.name, relation.columns, false});
     }
+    if (views_ > 0 && random_.OneIn(5)) return AddTwin();
     Query query = MakeQuery();
     const std::string name = "v" + std::to_string(views_++);
     Add({.kind = Step::Kind::kCreateView,
@@ -90,6 +91,24 @@ class Maker {
          .constructs = expressions_.TakeUsed()});
     if (!query.columns.empty() && random_.OneIn(6))
       readable_.push_back({name, query.columns, true});
+  }
+
+  // What an earlier view asks for, whole or counted: operators are shared though the views came at
+  // different times.
+  void AddTwin() {
+    std::vector<const Step*> earlier;
+    for (const Step& step : made_.steps) {
+      if (step.kind == Step::Kind::kCreateView) earlier.push_back(&step);
+    }
+    Step twin = *earlier[random_.Below(earlier.size())];
+    twin.view = "v" + std::to_string(views_++);
+    twin.replaces = false;
+    twin.constructs = {kTwin};
+    if (twin.answer.empty() && random_.OneIn(2)) {
+      twin.query = fmt::format("SELECT count(*) AS c0 FROM ({}) AS q", twin.query);
+      twin.constructs = {kOverTwin};
+    }
+    Add(std::move(twin));
   }
 
   // Views on it follow, where its columns stay; else it is refused.

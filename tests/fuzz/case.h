@@ -31,6 +31,10 @@ struct Step {
   std::string Sql() const;
 };
 
+// Constructs of views that share operators with views of other times.
+inline constexpr const char* kTwin = "the same as an earlier view";
+inline constexpr const char* kOverTwin = "over what an earlier view asks for";
+
 // What a node is started with. The cases of one block share a node.
 struct Regime {
   int workers = 1;

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "base/check.h"
+#include "fuzz/case.h"
 #include "fuzz/queries.h"
 #include "fuzz/rules.h"
 
@@ -14,6 +15,7 @@ Coverage::Coverage() {
     for (const Rule& rule : *rules) views_[std::string(rule.text)];
   }
   for (const std::string& construct : QueryConstructs()) views_[construct];
+  for (const char* construct : {kTwin, kOverTwin}) views_[construct];
   for (const Type& type : Types()) {
     if (type.column) views_["column of type " + type.name];
   }
