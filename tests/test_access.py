@@ -288,7 +288,7 @@ def test_kafka_python_signs_in(node, mechanism):
     consumer.close()
     producer.close()
     with pytest.raises(KafkaError):
-        KafkaProducer(**options, sasl_plain_password="wrong password", max_block_ms=2000)
+        KafkaProducer(**options, sasl_plain_password="wrong password", bootstrap_timeout_ms=2000)
     node.stop()
 
 
