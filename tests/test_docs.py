@@ -2,6 +2,7 @@
 import os
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -68,8 +69,18 @@ def test_the_commands_of_the_http_manual(make_node):
 def test_the_commands_of_the_kafka_manual(make_node):
     node = make_node(SHOP)
     node.start()
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "kafka.md").read_text(), re.S)
-    assert blocks
+    manual = (ROOT / "docs" / "kafka.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", manual, re.S)
+    statements = re.findall(r"```sql\n(.*?)```", manual, re.S)
+    assert blocks and statements
+    for text in statements:
+        node.sql(text)
+    produced = subprocess.run(["kcat", "-b", node.kafka, "-P", "-t", "my.events"], input='{"kind": "click"}\n', capture_output=True, text=True, timeout=60)
+    assert produced.returncode == 0, produced.stderr
+    deadline = time.monotonic() + 30
+    while node.sql("SELECT kind, events FROM by_kind") != [["click", 1]]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     for block in blocks:
         done = subprocess.run(["bash", "-eo", "pipefail", "-c", block.replace("127.0.0.1:9092", node.kafka)], cwd=ROOT, capture_output=True,
                               text=True, timeout=120)
