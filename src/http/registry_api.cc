@@ -370,7 +370,11 @@ RegistryReply GetLevel(Registry& registry, const RegistryRequest& request) {
 RegistryReply PutLevel(Registry& registry, const RegistryRequest& request) {
   const auto name = ParseTextBody(request.body, "compatibility");
   if (!name.ok()) return Failed(name.error());
-  const auto level = schemas::CompatibilityOf(*name);
+  std::string upper = *name;
+  for (char& c : upper) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  const auto level = schemas::CompatibilityOf(upper);
   if (!level)
     return RegistryFailure(42203,
                            "Invalid compatibility level. Valid values are none, backward, "
@@ -378,7 +382,7 @@ RegistryReply PutLevel(Registry& registry, const RegistryRequest& request) {
                            "full_transitive");
   const Status done = registry.SetCompatibility(SubjectOf(request), *level);
   if (!done.ok()) return Failed(done.error());
-  return {200, fmt::format("{{\"compatibility\":\"{}\"}}", *name)};
+  return {200, fmt::format("{{\"compatibility\":\"{}\"}}", upper)};
 }
 
 RegistryReply DeleteLevel(Registry& registry, const RegistryRequest& request) {

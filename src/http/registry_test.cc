@@ -107,7 +107,7 @@ TEST_F(RegistryApiTest, KeepsSettingsAndHoldsThem) {
             R"(200 {"compatibilityLevel":"BACKWARD"})");
   EXPECT_EQ(Ask("PUT", "/config/s", R"({"compatibility": "LOUD"})").substr(0, 23),
             R"(422 {"error_code":42203)");
-  EXPECT_EQ(Ask("PUT", "/config/s", R"({"compatibility": "FORWARD"})"),
+  EXPECT_EQ(Ask("PUT", "/config/s", R"({"compatibility": "forward"})"),
             R"(200 {"compatibility":"FORWARD"})");
   ASSERT_EQ(Ask("POST", "/subjects/s/versions", Avro("long")).substr(0, 3), "200");
   EXPECT_EQ(Ask("POST", "/compatibility/subjects/s/versions/latest?verbose=true", Avro("int")),

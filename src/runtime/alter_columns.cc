@@ -386,6 +386,9 @@ bool Ends(const std::vector<catalog::Change>& changes, const catalog::Object& re
 Result<bool> ChangeColumns(sql::Database& database, const catalog::Catalog& catalog,
                            const sql::AlterStatement& alter, catalog::Object& object) {
   auto& stream = std::get<StreamDefinition>(object.definition);
+  if (stream.format == StreamDefinition::Format::kRaw)
+    return Error(Code::kNotSupported, "the columns of a raw stream are those of its records")
+        .Hint("a view over it can have others");
   const StreamDefinition before = stream;
   TRY(const bool changed,
       std::visit(Changer(stream, object.comments), std::get<sql::ColumnChange>(alter.action)));
