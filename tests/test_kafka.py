@@ -379,3 +379,10 @@ def test_records_that_clients_delete_stay_in_views(node):
     admin = AdminClient({"bootstrap.servers": node.kafka})
     assert next(iter(admin.delete_records([TopicPartition("lines", 0, -1)]).values())).result(30).low_watermark == 100
     assert node.get("/v1/ledger")["balanced"]
+
+
+def test_the_topics_are_listed_to_an_admin_client(node):
+    from confluent_kafka.admin import AdminClient
+    admin = AdminClient({"bootstrap.servers": node.kafka})
+    assert {"clicks", "strict", "lines"} <= set(admin.list_topics(timeout=10).topics)
+    assert len(admin.list_topics("clicks", timeout=10).topics["clicks"].partitions) == 3
