@@ -35,21 +35,9 @@ constexpr UInt128 kJsonIntegerMax = (UInt128{1} << 63) - 1;
 
 std::string_view View(const string_t& text) { return {text.GetData(), text.GetSize()}; }
 
-// The shortest text that reads back as the same value.
 template <typename T>
-Form AppendFloat(T value, std::string& out) {
-  if (std::isnan(value)) {
-    out += "NaN";
-    return Form::kQuoted;
-  }
-  if (std::isinf(value)) {
-    out += value < 0 ? "-Infinity" : "Infinity";
-    return Form::kQuoted;
-  }
-  std::array<char, 48> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-  out.append(digits.data(), end);
-  return Form::kBare;
+Form Float(T value, std::string& out) {
+  return AppendFloat(value, out) ? Form::kBare : Form::kQuoted;
 }
 
 // A column, or a part of a nested one. `vector` is for the types that only DuckDB can write.
@@ -303,9 +291,9 @@ Form Writer::Scalar(const Source& source, idx_t row, BlobText blob, std::string&
     case LogicalTypeId::DECIMAL:
       return Decimal(source, row, out);
     case LogicalTypeId::FLOAT:
-      return AppendFloat(source.At<float>(row), out);
+      return Float(source.At<float>(row), out);
     case LogicalTypeId::DOUBLE:
-      return AppendFloat(source.At<double>(row), out);
+      return Float(source.At<double>(row), out);
     case LogicalTypeId::VARCHAR:
       out += View(source.At<string_t>(row));
       return Form::kText;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,32 @@ void AppendInteger(T value, std::string& out) {
   std::array<char, 24> digits;
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
   out.append(digits.data(), end);
+}
+
+// The shortest text that reads back as the same value. False: it is a word ("NaN", "-Infinity"),
+// which JSON has as a string only.
+template <typename T>
+bool AppendFloat(T value, std::string& out) {
+  if (std::isnan(value)) {
+    out += "NaN";
+    return false;
+  }
+  if (std::isinf(value)) {
+    out += value < 0 ? "-Infinity" : "Infinity";
+    return false;
+  }
+  std::array<char, 48> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  out.append(digits.data(), end);
+  return true;
+}
+// As JSON has it.
+template <typename T>
+void AppendJsonFloat(T value, std::string& out) {
+  const size_t begin = out.size();
+  if (AppendFloat(value, out)) return;
+  out.insert(begin, 1, '"');
+  out += '"';
 }
 
 UInt128 Narrow(duckdb::uhugeint_t value);

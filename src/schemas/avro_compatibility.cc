@@ -36,11 +36,17 @@ bool Promotes(AvroKind from, AvroKind to) {
   }
 }
 
+// Aliases and unions can make a comparison as large as one likes.
+constexpr int kComparisonsMax = 1'000'000;
+
 class Comparison {
  public:
+  explicit Comparison(int& left) : left_(left) {}
+
   // Appends what stands in the way.
   void Compare(const AvroType& reader, const AvroType& writer, const std::string& place) {
     if (problems.size() >= kProblemsMax) return;
+    if (--left_ < 0) return Add(place, "the schemas are too complex to compare");
     if (!seen_.insert({&reader, &writer}).second) return;  // a type within itself
     if (writer.kind == AvroKind::kUnion) {
       // Every value that may have been written must be readable.
@@ -98,7 +104,7 @@ class Comparison {
 
   void CompareToUnion(const AvroType& reader, const AvroType& writer, const std::string& place) {
     for (const AvroType* branch : reader.branches) {
-      Comparison alone;
+      Comparison alone(left_);
       alone.seen_ = seen_;
       alone.Compare(*branch, writer, place);
       if (alone.problems.empty()) return;
@@ -133,13 +139,15 @@ class Comparison {
     }
   }
 
+  int& left_;  // comparisons that may still be made
   std::set<std::pair<const AvroType*, const AvroType*>> seen_;
 };
 
 }  // namespace
 
 std::vector<std::string> AvroReadProblems(const AvroSchema& reader, const AvroSchema& writer) {
-  Comparison comparison;
+  int left = kComparisonsMax;
+  Comparison comparison(left);
   comparison.Compare(reader.root(), writer.root(), "$");
   return std::move(comparison.problems);
 }

@@ -2,13 +2,15 @@
 
 #include <simdjson.h>
 
-#include <cmath>
+#include <algorithm>
 
 #include "base/coding.h"
 #include "duckdb.hpp"
 #include "rows/json_text.h"
 #include "rows/temporal_text.h"
 #include "rows/value_text.h"
+#include "schemas/json_limit.h"
+#include "schemas/wire_format.h"
 
 namespace millrace::schemas {
 
@@ -24,14 +26,14 @@ constexpr rows::UInt128 kDecimalEnd =
 class Writer {
  public:
   Writer(std::string_view bytes, std::string& out)
-      : reader_(bytes), out_(out), out_bytes_max_(out.size() + kJsonBytesMax) {}
+      : reader_(bytes), out_(out), out_bytes_max_(out.size() + JsonBytesMax(bytes.size())) {}
 
   size_t remaining() const { return reader_.remaining(); }
 
   Status Value(const AvroType& type, int depth) {
     if (depth > kDepthMax) return Error(Code::kTooLarge, "nested deeper than {}", kDepthMax);
     if (out_.size() > out_bytes_max_)
-      return Error(Code::kTooLarge, "the value has more than {} MiB as JSON", kJsonBytesMax >> 20);
+      return Error(Code::kTooLarge, "the value is too long as JSON for its size");
     switch (type.kind) {
       case AvroKind::kNull:
         out_ += "null";
@@ -141,13 +143,7 @@ class Writer {
   template <typename T>
   Status Float() {
     TRY(const auto value, reader_.Fixed<T>());
-    if (std::isnan(value)) {
-      out_ += "\"NaN\"";
-    } else if (std::isinf(value)) {
-      out_ += value < 0 ? "\"-Infinity\"" : "\"Infinity\"";
-    } else {
-      fmt::format_to(std::back_inserter(out_), "{}", value);
-    }
+    rows::AppendJsonFloat(value, out_);
     return Ok();
   }
 
@@ -169,10 +165,9 @@ class Writer {
     if (type.logical == AvroLogical::kDecimal) return Decimal(type, bytes);
     out_ += '"';
     if (type.logical == AvroLogical::kUuid) {
-      for (size_t i = 0; i < bytes.size(); ++i) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) out_ += '-';
-        fmt::format_to(std::back_inserter(out_), "{:02x}", static_cast<uint8_t>(bytes[i]));
-      }
+      Guid guid;
+      std::copy(bytes.begin(), bytes.end(), reinterpret_cast<char*>(guid.data()));
+      out_ += GuidText(guid);
     } else if (type.logical == AvroLogical::kDuration) {
       fmt::format_to(std::back_inserter(out_), "{} months {} days {} milliseconds",
                      GetFixed<uint32_t>(bytes.data()), GetFixed<uint32_t>(bytes.data() + 4),

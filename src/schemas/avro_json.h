@@ -10,11 +10,8 @@
 
 namespace millrace::schemas {
 
-// What one value may become; beyond it, it is refused.
-inline constexpr size_t kJsonBytesMax = size_t{64} << 20;
-
 // Appends the JSON of the value that `bytes` hold; nothing may be left over. kCorruption: they hold
-// no value of the type. kTooLarge: see above. `out` then holds a part of it.
+// no value of the type. kTooLarge: JsonBytesMax. `out` then holds a part of it.
 Status AvroToJson(const AvroSchema& schema, std::string_view bytes, std::string& out);
 
 }  // namespace millrace::schemas

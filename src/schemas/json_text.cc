@@ -4,6 +4,8 @@
 
 #include <map>
 
+#include "rows/json_text.h"
+
 namespace millrace::schemas {
 
 namespace {
@@ -31,12 +33,8 @@ std::string Ordered(const element& json, bool avro) {
   std::string out = "{";
   for (const auto& [key, value] : ordered) {
     if (out.size() > 1) out += ',';
-    std::string name = "\"";
-    for (const char c : key) {
-      if (c == '"' || c == '\\') name += '\\';
-      name += c;
-    }
-    out += name + "\":" + Ordered(value, avro);
+    rows::AppendJsonString(key, out);
+    out += ':' + Ordered(value, avro);
   }
   return out + "}";
 }

@@ -5,8 +5,6 @@
 #include <google/protobuf/util/json_util.h>
 #include <simdjson.h>
 
-#include <cmath>
-
 #include "rows/json_text.h"
 #include "rows/value_text.h"
 
@@ -20,16 +18,10 @@ using Field = pb::FieldDescriptor;
 template <typename T>
 void Number(T value, std::string& out) {
   if constexpr (std::is_floating_point_v<T>) {
-    if (std::isnan(value)) {
-      out += "\"NaN\"";
-      return;
-    }
-    if (std::isinf(value)) {
-      out += value < 0 ? "\"-Infinity\"" : "\"Infinity\"";
-      return;
-    }
+    rows::AppendJsonFloat(value, out);
+  } else {
+    fmt::format_to(std::back_inserter(out), "{}", value);
   }
-  fmt::format_to(std::back_inserter(out), "{}", value);
 }
 
 Status Text(const Field& field, const std::string& text, std::string& out) {
@@ -53,7 +45,7 @@ void Enum(const Field& field, int value, std::string& out) {
 
 // What a field holds; `index`: of a repeated one.
 Status Value(const pb::Message& message, const Field& field, std::optional<int> index,
-             std::string& out) {
+             size_t bytes_max, std::string& out) {
   const pb::Reflection& of = *message.GetReflection();
   const auto number = [&](auto single, auto repeated) {
     Number(index ? (of.*repeated)(message, &field, *index) : (of.*single)(message, &field), out);
@@ -91,13 +83,13 @@ Status Value(const pb::Message& message, const Field& field, std::optional<int> 
     case Field::CPPTYPE_MESSAGE:
       return AppendMessage(
           index ? of.GetRepeatedMessage(message, &field, *index) : of.GetMessage(message, &field),
-          out);
+          bytes_max, out);
   }
   return Error(Code::kInternal, "a field of no type");
 }
 
 // A map is a repeated message of key and value. Keys that are no text are written as one.
-Status Map(const pb::Message& message, const Field& field, std::string& out) {
+Status Map(const pb::Message& message, const Field& field, size_t bytes_max, std::string& out) {
   const pb::Reflection& of = *message.GetReflection();
   out += '{';
   for (int i = 0; i < of.FieldSize(message, &field); ++i) {
@@ -105,21 +97,22 @@ Status Map(const pb::Message& message, const Field& field, std::string& out) {
     const Field& key = *field.message_type()->map_key();
     if (i > 0) out += ',';
     std::string text;
-    TRY(Value(entry, key, std::nullopt, text));
+    TRY(Value(entry, key, std::nullopt, bytes_max, text));
     out += text.starts_with('"') ? text : "\"" + text + "\"";
     out += ':';
-    TRY(Value(entry, *field.message_type()->map_value(), std::nullopt, out));
+    TRY(Value(entry, *field.message_type()->map_value(), std::nullopt, bytes_max, out));
   }
   out += '}';
   return Ok();
 }
 
-Status Repeated(const pb::Message& message, const Field& field, std::string& out) {
-  if (field.is_map()) return Map(message, field, out);
+Status Repeated(const pb::Message& message, const Field& field, size_t bytes_max,
+                std::string& out) {
+  if (field.is_map()) return Map(message, field, bytes_max, out);
   out += '[';
   for (int i = 0; i < message.GetReflection()->FieldSize(message, &field); ++i) {
     if (i > 0) out += ',';
-    TRY(Value(message, field, i, out));
+    TRY(Value(message, field, i, bytes_max, out));
   }
   out += ']';
   return Ok();
@@ -127,7 +120,9 @@ Status Repeated(const pb::Message& message, const Field& field, std::string& out
 
 }  // namespace
 
-Status AppendMessage(const pb::Message& message, std::string& out) {
+Status AppendMessage(const pb::Message& message, size_t bytes_max, std::string& out) {
+  if (out.size() > bytes_max)
+    return Error(Code::kTooLarge, "the value is too long as JSON for its size");
   const pb::Descriptor& type = *message.GetDescriptor();
   if (type.file()->package() == "google.protobuf") {
     std::string json;
@@ -148,8 +143,8 @@ Status AppendMessage(const pb::Message& message, std::string& out) {
     first = false;
     rows::AppendJsonString(field.name(), out);
     out += ':';
-    TRY(field.is_repeated() ? Repeated(message, field, out)
-                            : Value(message, field, std::nullopt, out));
+    TRY(field.is_repeated() ? Repeated(message, field, bytes_max, out)
+                            : Value(message, field, std::nullopt, bytes_max, out));
   }
   out += '}';
   return Ok();

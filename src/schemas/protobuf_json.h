@@ -13,7 +13,7 @@ class Message;
 
 namespace millrace::schemas {
 
-// Errors: kCorruption (text that is not UTF-8), kTooLarge.
-Status AppendMessage(const google::protobuf::Message& message, std::string& out);
+// Errors: kCorruption (text that is not UTF-8), kTooLarge: `out` would have more than `bytes_max`.
+Status AppendMessage(const google::protobuf::Message& message, size_t bytes_max, std::string& out);
 
 }  // namespace millrace::schemas

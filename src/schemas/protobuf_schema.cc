@@ -8,6 +8,7 @@
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include "schemas/json_limit.h"
 #include "schemas/protobuf_json.h"
 
 namespace millrace::schemas {
@@ -110,7 +111,7 @@ Status ProtobufSchema::ToJson(const std::vector<int32_t>& message, std::string_v
   const std::unique_ptr<pb::Message> parsed(impl_->messages.GetPrototype(type)->New());
   if (!parsed->ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return Error(Code::kCorruption, "the bytes are no message {}", type->full_name());
-  return AppendMessage(*parsed, out);
+  return AppendMessage(*parsed, out.size() + JsonBytesMax(bytes.size()), out);
 }
 
 }  // namespace millrace::schemas

@@ -36,6 +36,22 @@ TEST(ProtobufSchema, WritesMessagesAsJson) {
   EXPECT_EQ(Json({}, "\x12\x01\xff"), "error: the bytes are no message shop.Order");
 }
 
+// Two bytes a message, and all of its defaults in the JSON.
+TEST(ProtobufSchema, IsBoundedWhateverTheBytesSay) {
+  std::string fields;
+  for (int i = 1; i < 500; ++i)
+    fields += fmt::format("int64 a_field_with_a_long_name_{0} = {0};", i);
+  const auto schema = Parsed(fmt::format(
+      "syntax = \"proto3\"; message A {{ repeated B b = 1; }} message B {{ {} }}", fields));
+  std::string bytes;
+  for (int i = 0; i < 1000; ++i) bytes += std::string("\x0a\x00", 2);
+  std::string out;
+  const Status done = schema->ToJson({}, bytes, out);
+  ASSERT_FALSE(done.ok());
+  EXPECT_EQ(done.error().code(), Code::kTooLarge);
+  EXPECT_LT(out.size(), size_t{2} << 20);
+}
+
 TEST(ProtobufSchema, SaysWhereItIsWrong) {
   const auto why = [](std::string_view text) {
     const auto schema = ProtobufSchema::Parse(text);

@@ -125,6 +125,9 @@ Result<Registered> Registry::Register(const std::string& subject, const GivenSch
     if (before->schemas().size() >= limits_.schemas_max)
       return Error(Code::kTooLarge, "the registry holds {} schemas, as many as it may",
                    limits_.schemas_max);
+    if (before->text_bytes() + given.text.size() > limits_.text_bytes_max)
+      return Error(Code::kTooLarge, "the registry's schemas have {} bytes, and may have {}",
+                   before->text_bytes(), limits_.text_bytes_max);
     records.push_back(SchemaRecord{given_id, given.type, given.text, given.references});
   }
   const auto found = before->subjects().find(subject);

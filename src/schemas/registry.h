@@ -21,6 +21,7 @@ inline constexpr char kSchemasTopic[] = "__schemas";
 
 struct RegistryLimits {
   size_t schemas_max = 100'000;
+  size_t text_bytes_max = size_t{64} << 20;  // of all schemas: all are kept parsed
   size_t subject_bytes_max = 1024;
 };
 

@@ -82,6 +82,7 @@ Status RegistryState::Put(const SchemaRecord& record, log::FrameSequence frame) 
   stored->frame = frame;
   if (!schemas_.emplace(record.id, stored).second)
     return Error(Code::kCorruption, "schema {} stands twice", record.id);
+  text_bytes_ += record.text.size();
   by_guid_.emplace(stored->guid, stored);
   by_identity_.emplace(stored->identity, stored);
   next_id_ = std::max(next_id_, record.id + 1);

@@ -67,6 +67,7 @@ class RegistryState {
   StoredSchemaPtr FindSame(const std::string& identity) const;
   const std::map<int32_t, StoredSchemaPtr>& schemas() const { return schemas_; }
   int32_t next_id() const { return next_id_; }
+  size_t text_bytes() const { return text_bytes_; }  // of all schemas
 
   // What was set for the subject, or for all ("").
   std::optional<Compatibility> CompatibilitySet(std::string_view subject) const;
@@ -100,6 +101,7 @@ class RegistryState {
   std::map<std::string, Compatibility, std::less<>> levels_;
   std::map<std::string, Mode, std::less<>> modes_;
   int32_t next_id_ = 1;
+  size_t text_bytes_ = 0;
 };
 
 }  // namespace millrace::schemas

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "base/faulty_files.h"
 #include "base/random.h"
-#include "schemas/testing.h"
+#include "log/testing.h"
 
 namespace millrace::schemas {
 namespace {
@@ -142,13 +144,36 @@ TEST_F(RegistryTest, HoldsItsLimits) {
   Open({.schemas_max = 1});
   EXPECT_EQ(Register("s", Avro(kOne)), "1/1");
   EXPECT_EQ(Register("s", Avro(kTwo)), "too_large");
+  Open({.text_bytes_max = 200});
+  EXPECT_EQ(Register("t", {SchemaType::kJson, "{}", {}}), "1/2");
+  EXPECT_EQ(
+      Register("t2", {SchemaType::kJson, R"({"title": ")" + std::string(200, 'x') + "\"}", {}}),
+      "too_large");
   EXPECT_EQ(Register(std::string(2000, 's'), Avro(kOne)), "invalid_argument");
   const std::string long_text = "\"" + std::string(kSchemaBytesMax, 'x') + "\"";
   EXPECT_EQ(Register("s", {SchemaType::kJson, long_text, {}}), "too_large");
 }
 
+TEST_F(RegistryTest, GoesOnWithWhatDamageHasLeftAndGivesNoIdTwice) {
+  ASSERT_EQ(Register("s", Avro(kOne)), "1/1");
+  ASSERT_EQ(Register("t", Avro(kTwo)), "1/2");
+  registry_.reset();
+  ASSERT_TRUE(log_->Close().ok());
+  log_.reset();
+  // Within the batch of schema 1 and its version.
+  ASSERT_TRUE(files_->FlipByte("data/log/__schemas/0/00000000000000000000.log", 100));
+  Open();
+  ASSERT_FALSE(registry_->damage().empty());
+  EXPECT_EQ(registry_->state()->FindSchema(1), nullptr);
+  ASSERT_NE(registry_->state()->FindSchema(2), nullptr);
+  EXPECT_EQ(registry_->state()->FindSubject("s"), nullptr);
+  const auto again = registry_->Register("s", Avro(kOne));
+  ASSERT_TRUE(again.ok()) << again.error().ToString();
+  EXPECT_GT(again->schema->id, 2);
+}
+
 TEST_F(RegistryTest, SurvivesPowerLossAtAnyMoment) {
-  const uint64_t seed = TestSeed();
+  const uint64_t seed = log::SeedFromEnvironment(std::random_device{}());
   Random random(seed);
   std::map<std::string, std::string> acknowledged;  // by subject: "version/id"
   for (int round = 0; round < 20; ++round) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/coding.h"
 
@@ -11,13 +12,6 @@ namespace millrace::schemas {
 namespace {
 // Messages nest no deeper in any sensible file.
 constexpr int64_t kPathMax = 64;
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 }  // namespace
 
 std::string GuidText(const Guid& guid) {
@@ -37,10 +31,8 @@ std::optional<Guid> GuidOf(std::string_view text) {
     if (at == 8 || at == 13 || at == 18 || at == 23) {
       if (text[at++] != '-') return std::nullopt;
     }
-    const int high = HexDigit(text[at]);
-    const int low = HexDigit(text[at + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    byte = static_cast<uint8_t>(high * 16 + low);
+    const char* digits = text.data() + at;
+    if (std::from_chars(digits, digits + 2, byte, 16).ptr != digits + 2) return std::nullopt;
     at += 2;
   }
   return guid;
