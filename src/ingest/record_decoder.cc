@@ -11,6 +11,9 @@ namespace {
 using duckdb::LogicalType;
 using duckdb::Value;
 
+// Values become JSON in portions of about this size.
+constexpr size_t kTextBytesMax = size_t{8} << 20;
+
 bool NamesASchema(std::string_view value) {
   return !value.empty() && (value.front() == '\0' || value.front() == '\1');
 }
@@ -51,27 +54,59 @@ RecordDecoder::RecordDecoder(RecordFormat format, const rows::Schema& schema,
                              std::vector<size_t> wanted)
     : format_(format), schema_(schema), wanted_(wanted), json_(schema, std::move(wanted)) {}
 
+rows::Decoded RecordDecoder::Decode(std::span<const std::string_view> values) {
+  const bool rows = format_.format == catalog::StreamDefinition::Format::kRows;
+  if (rows && std::none_of(values.begin(), values.end(), NamesASchema)) return json_.Decode(values);
+  const std::vector<Record> records(values.begin(), values.end());
+  return Decode(records);
+}
+
 rows::Decoded RecordDecoder::Decode(std::span<const Record> records) {
   if (format_.format == catalog::StreamDefinition::Format::kRaw) return DecodeRaw(records);
+  registry_.reset();
+  rows::Decoded decoded;
+  for (size_t first = 0; first < records.size();)
+    first += DecodeSome(records.subspan(first), first, decoded);
+  return decoded;
+}
+
+size_t RecordDecoder::DecodeSome(std::span<const Record> records, size_t first,
+                                 rows::Decoded& decoded) {
   texts_.clear();
   problems_.clear();
-  registry_.reset();
   std::vector<std::string_view> values;
   values.reserve(records.size());
-  for (size_t i = 0; i < records.size(); ++i) {
+  size_t text_bytes = 0;
+  for (size_t i = 0; i < records.size() && text_bytes < kTextBytesMax; ++i) {
     const std::string_view value = records[i].value.value_or(std::string_view());
-    values.push_back(format_.registry != nullptr && NamesASchema(value) ? TextOf(records[i], i)
-                                                                        : value);
+    if (format_.registry == nullptr || !NamesASchema(value)) {
+      values.push_back(value);
+      continue;
+    }
+    values.push_back(TextOf(records[i], i));
+    text_bytes += values.back().size();
   }
-  rows::Decoded decoded = json_.Decode(values);
+  rows::Decoded part = json_.Decode(values);
   // What became no JSON has failed as such; the reason is another.
-  for (rows::RowError& error : decoded.errors) {
+  for (rows::RowError& error : part.errors) {
     const auto problem =
         std::lower_bound(problems_.begin(), problems_.end(), error.row,
                          [](const rows::RowError& known, size_t row) { return known.row < row; });
     if (problem != problems_.end() && problem->row == error.row) error = *problem;
   }
-  return decoded;
+  if (first == 0) {
+    decoded = std::move(part);
+    return values.size();
+  }
+  for (uint32_t& input : part.inputs) input += static_cast<uint32_t>(first);
+  for (rows::RowError& error : part.errors) error.row += first;
+  std::move(part.chunks.begin(), part.chunks.end(), std::back_inserter(decoded.chunks));
+  decoded.inputs.insert(decoded.inputs.end(), part.inputs.begin(), part.inputs.end());
+  std::move(part.errors.begin(), part.errors.end(), std::back_inserter(decoded.errors));
+  decoded.unknown_fields += part.unknown_fields;
+  if (decoded.first_unknown_field.empty())
+    decoded.first_unknown_field = std::move(part.first_unknown_field);
+  return values.size();
 }
 
 std::string_view RecordDecoder::TextOf(const Record& record, size_t row) {

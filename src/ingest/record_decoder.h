@@ -53,9 +53,14 @@ class RecordDecoder {
   // As JsonDecoder: `wanted` are indexes of schema columns, ascending.
   RecordDecoder(RecordFormat format, const rows::Schema& schema, std::vector<size_t> wanted);
   rows::Decoded Decode(std::span<const Record> records);
+  // The same for values that are no records yet.
+  rows::Decoded Decode(std::span<const std::string_view> values);
 
  private:
   rows::Decoded DecodeRaw(std::span<const Record> records);
+  // Decodes records from the first on, until what they become is large; adds to `decoded`, and
+  // gives how many it were. `first`: the number of the first.
+  size_t DecodeSome(std::span<const Record> records, size_t first, rows::Decoded& decoded);
   // The JSON of the value of record `row`. An error is noted in problems_.
   std::string_view TextOf(const Record& record, size_t row);
 

@@ -31,12 +31,14 @@ Result<std::unique_ptr<RowChecker>> RowChecker::Make(const catalog::Catalog& cat
 }
 
 rows::Decoded RowChecker::Decode(std::span<const std::string_view> values) {
-  const std::vector<Record> records(values.begin(), values.end());
-  return Decode(records);
+  return Checked(decoder_.Decode(values));
 }
 
 rows::Decoded RowChecker::Decode(std::span<const Record> records) {
-  rows::Decoded decoded = decoder_.Decode(records);
+  return Checked(decoder_.Decode(records));
+}
+
+rows::Decoded RowChecker::Checked(rows::Decoded decoded) {
   if (conditions_.empty()) return decoded;
 
   std::vector<uint8_t> passes;

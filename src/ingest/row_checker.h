@@ -33,6 +33,7 @@ class RowChecker {
 
  private:
   RowChecker(RecordFormat format, const rows::Schema& schema);
+  rows::Decoded Checked(rows::Decoded decoded);
 
   rows::Schema schema_;  // the decoder refers to it
   RecordDecoder decoder_;
