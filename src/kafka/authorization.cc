@@ -78,19 +78,11 @@ Result<bool> RefuseOffsetFetch(const Request& request, Reply& reply) {
   return true;
 }
 
-Result<bool> RefuseOffsetCommit(const Request& request, Reply& reply) {
-  TRY(const auto message, Decode<OffsetCommitRequest>(request.body, request.version));
-  OffsetCommitResponse response;
-  response.topics = RefuseAll<OffsetCommitResponse::OffsetCommitResponseTopic>(
-      message.topics, ErrorCode::kGroupAuthorizationFailed);
-  Answer(request, reply, response);
-  return true;
-}
-
-Result<bool> RefuseTxnOffsetCommit(const Request& request, Reply& reply) {
-  TRY(const auto message, Decode<TxnOffsetCommitRequest>(request.body, request.version));
-  TxnOffsetCommitResponse response;
-  response.topics = RefuseAll<TxnOffsetCommitResponse::TxnOffsetCommitResponseTopic>(
+template <typename Q, typename Response>
+Result<bool> RefuseCommit(const Request& request, Reply& reply) {
+  TRY(const auto message, Decode<Q>(request.body, request.version));
+  Response response;
+  response.topics = RefuseAll<typename decltype(response.topics)::value_type>(
       message.topics, ErrorCode::kGroupAuthorizationFailed);
   Answer(request, reply, response);
   return true;
@@ -213,9 +205,9 @@ Result<bool> RefuseGroups(const Request& request, Reply& reply) {
     case ApiKey::kOffsetFetch:
       return RefuseOffsetFetch(request, reply);
     case ApiKey::kOffsetCommit:
-      return RefuseOffsetCommit(request, reply);
+      return RefuseCommit<OffsetCommitRequest, OffsetCommitResponse>(request, reply);
     default:
-      return RefuseTxnOffsetCommit(request, reply);
+      return RefuseCommit<TxnOffsetCommitRequest, TxnOffsetCommitResponse>(request, reply);
   }
 }
 

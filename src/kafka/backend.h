@@ -4,6 +4,7 @@
 // Thread-safe. What says "may take long" belongs on a pool thread.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -28,6 +29,10 @@ struct Topic {
 
 // A topic's setting: its name is Kafka's ("retention.ms").
 using TopicSettings = std::map<std::string, std::string, std::less<>>;
+
+// Those that can be changed.
+inline constexpr std::array<std::string_view, 2> kChangeableSettings = {"retention.bytes",
+                                                                        "retention.ms"};
 
 class Backend {
  public:

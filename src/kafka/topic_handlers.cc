@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kafka/errors.h"
+#include "log/topic_name.h"
 
 namespace millrace::kafka {
 
@@ -47,18 +48,10 @@ std::vector<Setting> BrokerSettings(const Service& service) {
           {"num.partitions", "1", kInt}};
 }
 
-// Kafka's rule.
-bool IsTopicName(std::string_view name) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  };
-  return !name.empty() && name.size() <= 249 && name != "." && name != ".." &&
-         std::all_of(name.begin(), name.end(), allowed);
-}
-
 bool IsChangeable(int8_t resource_type, std::string_view name) {
-  return resource_type == kTopicResource && name.starts_with("retention.");
+  const auto& changeable = kChangeableSettings;
+  return resource_type == kTopicResource &&
+         std::find(changeable.begin(), changeable.end(), name) != changeable.end();
 }
 
 // What AlterConfigs and IncrementalAlterConfigs ask of one resource.
@@ -101,9 +94,9 @@ CreateTopicsResponse CreateTopics(Service& service, const CreateTopicsRequest& m
     TopicSettings settings;
     for (const auto& config : wanted.configs) settings[config.name] = config.value.value_or("");
     // A list of replicas says how many partitions there are; where they are is not for choosing.
-    if (!IsTopicName(wanted.name)) {
+    if (const Status named = log::CheckTopicName(wanted.name); !named.ok()) {
       out.error_code = ErrorCode::kInvalidTopicException;
-      out.error_message = "a topic's name is 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'";
+      out.error_message = named.error().message();
       continue;
     }
     const int32_t partitions = !wanted.assignments.empty()
@@ -177,8 +170,10 @@ DeleteTopicsResponse DeleteTopics(Service& service, const Request& request,
 
 DeleteRecordsResponse DeleteRecords(Service& service, const DeleteRecordsRequest& message) {
   constexpr int64_t kAll = -1;
-  const auto deadline =
-      std::chrono::steady_clock::now() + std::chrono::milliseconds(std::max(message.timeout_ms, 0));
+  // It waits on a thread of the pool, of which there are few.
+  constexpr int32_t kWaitMax = 10'000;
+  const auto deadline = std::chrono::steady_clock::now() +
+                        std::chrono::milliseconds(std::clamp(message.timeout_ms, 0, kWaitMax));
   DeleteRecordsResponse response;
   for (const auto& wanted : message.topics) {
     auto& out = response.topics.emplace_back();
@@ -214,7 +209,7 @@ AlterConfigsResponse AlterConfigs(Service& service, const AlterConfigsRequest& m
   AlterConfigsResponse response;
   for (const auto& resource : message.resources) {
     Alteration alteration;
-    for (const char* name : {"retention.bytes", "retention.ms"}) alteration.reset.push_back(name);
+    alteration.reset.assign(kChangeableSettings.begin(), kChangeableSettings.end());
     for (const auto& config : resource.configs) {
       std::erase(alteration.reset, config.name);
       if (config.value) {

@@ -5,11 +5,11 @@
 
 #include "base/coding.h"
 #include "log/log_impl.h"
+#include "log/topic_name.h"
 
 namespace millrace::log {
 namespace {
 
-constexpr size_t kNameMax = 249;
 constexpr int32_t kPartitionsMax = 100'000;
 constexpr std::string_view kTopicFile = "/topic";
 // '#' is no letter of a topic's name. Folders of this kind are removed at every start.
@@ -21,18 +21,6 @@ std::string LowerCase(std::string_view name) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   return out;
-}
-
-Status CheckName(std::string_view name) {
-  const bool letters = std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  });
-  if (letters && !name.empty() && name.size() <= kNameMax && name != "." && name != "..")
-    return Ok();
-  return Error(Code::kInvalidArgument,
-               "topic name {}: 1 to {} characters of [a-zA-Z0-9._-] are allowed, but not . or ..",
-               Quoted(name.substr(0, kNameMax)), kNameMax);
 }
 
 Status CheckConfig(std::string_view name, const TopicConfig& config) {
@@ -101,7 +89,7 @@ Result<Appended> Log::Impl::Submit(Control control) {
 }
 
 Result<TopicInfo> Log::Impl::CreateTopic(std::string_view name, const TopicConfig& config) {
-  TRY(CheckName(name));
+  TRY(CheckTopicName(name));
   TRY(CheckConfig(name, config));
   std::lock_guard lock(admin_mutex_);
   {

@@ -1,5 +1,4 @@
 #include "runtime/node.h"
-#include "runtime/delete_records.h"
 
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "base/logging.h"
 #include "ingest/token.h"
 #include "runtime/backup_source.h"
+#include "runtime/delete_records.h"
 #include "runtime/node_impl.h"
 #include "runtime/node_metrics.h"
 #include "runtime/recovery.h"
@@ -315,12 +315,13 @@ Result<Node::BackupSource> Node::BeginBackup() {
   const std::lock_guard lock(impl_->definition_mutex);
   return runtime::BeginBackup(*impl_);
 }
+Status Node::EndBackup() { return runtime::EndBackup(impl_->options.data_directory); }
+
 Result<int64_t> Node::DeleteRecords(std::string_view stream, int32_t partition,
                                     std::optional<int64_t> before,
                                     std::chrono::milliseconds timeout) {
   return runtime::DeleteRecords(*impl_, stream, partition, before, timeout);
 }
-Status Node::EndBackup() { return runtime::EndBackup(impl_->options.data_directory); }
 
 std::vector<LedgerLine> Node::Ledger() const { return LedgerOf(*impl_->publisher.newest()); }
 Status Node::CheckBooks() const { return runtime::CheckBooks(*impl_->publisher.newest()); }
