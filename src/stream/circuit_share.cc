@@ -43,15 +43,19 @@ std::map<std::string, Sharing::Generations> Circuit::ShareEqual() {
       generations[name][FingerprintOf(gone->text, own)] = other->generation;
     }
   }
+  std::set<const CircuitNode*> moved;  // read others than before, or stand above such
   for (const auto& node : nodes_) {
     for (CircuitNode*& input : node->inputs) {
-      if (const auto other = stands_for.find(input); other != stands_for.end())
-        input = other->second;
+      const auto other = stands_for.find(input);
+      if (other != stands_for.end()) input = other->second;
+      if (other != stands_for.end() || moved.contains(input)) moved.insert(node.get());
     }
   }
   for (const auto& [gone, other] : stands_for) DropState(*gone);
   std::erase_if(nodes_, [&](const auto& node) { return stands_for.contains(node.get()); });
-  for (const auto& node : nodes_) ConnectInputs(*node);
+  for (const auto& node : nodes_) {
+    if (moved.contains(node.get())) ConnectInputs(*node);
+  }
   Rewire();
   return generations;
 }
