@@ -1,16 +1,18 @@
 """Backups of a running node: whole at one step, small the second time, usable after any kill, and checked."""
 import json
 import os
+import pathlib
 import random
 import shutil
 import signal
+import stat
 import subprocess
 import threading
 import time
 
 import pytest
 
-from node import BINARY, Node, millrace
+from node import BINARY, Node, Refused, millrace
 
 SQL = """
 CREATE STREAM events (id BIGINT NOT NULL, k BIGINT NOT NULL, v BIGINT) PARTITION BY (k) INTO 3 PARTITIONS;
@@ -273,6 +275,41 @@ def test_groups_and_transactions_are_those_of_the_backup(node, tmp_path):
     assert copy.sql("SELECT count(*) FROM events WHERE id = 1000") == [[1]]
     assert copy.books("events")["aborted"] == 1 and copy.books("events")["in flight"] == 0
     copy.stop()
+
+
+def test_who_may_do_what_and_the_schemas_are_in_a_backup(node, tmp_path):
+    node.request("POST", "/subjects/events-value/versions", b'{"schema": "\\"int\\""}')
+    made = millrace("token", "create", "--data", node.data, "--scope", "admin")
+    assert made.returncode == 0, made.stderr
+    token = made.stdout.strip()
+    access = pathlib.Path(node.data) / "access"
+    assert stat.S_IMODE(access.stat().st_mode) == 0o700
+    wait_until(lambda: refused(node))  # the node has taken the token up
+    assert node.cli("backup", tmp_path / "backups", "--quiet").returncode != 0
+    assert node.cli("backup", tmp_path / "backups", "--quiet", env={"MILLRACE_TOKEN": token}).returncode == 0
+    assert stat.S_IMODE((tmp_path / "backups" / "1" / "access").stat().st_mode) == 0o700
+    restore(tmp_path / "backups", tmp_path / "again")
+    assert stat.S_IMODE((tmp_path / "again" / "access").stat().st_mode) == 0o700
+    again = Node(node.project, tmp_path / "again")
+    again.start()
+    assert refused(again)
+    assert json.loads(again.request("GET", "/subjects", headers={"Authorization": f"Bearer {token}"})[2]) == ["events-value"]
+    again.stop()
+
+
+def refused(node):
+    try:
+        node.request("GET", "/subjects")
+    except Refused as answer:
+        return answer.status == 401
+    return False
+
+
+def wait_until(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")

@@ -38,7 +38,6 @@ void AccessCommands::AddTo(CLI::App& app) {
 
   user_ = app.add_subcommand("user", "Create, list and drop users, who sign in by password");
   user_->require_subcommand(0, 1);
-  user_->require_subcommand(0, 1);
   CLI::App& user =
       Add(*user_, "create",
           "Make a user. The password is asked for, or taken from MILLRACE_PASSWORD or standard "

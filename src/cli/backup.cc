@@ -200,12 +200,9 @@ Result<Made> CopyFiles(const BackupOptions& options, const Source& source, const
   Progress progress("backup", made.new_bytes, !options.quiet);
   for (BackupFile& file : files) {
     const fs::path path = fs::path(to) / file.path;
-    std::error_code error;
-    fs::create_directories(path.parent_path(), error);
-    if (error) {
-      return Error(Code::kIo, "make folder {}: {}", path.parent_path().string(), error.message());
-    }
+    TRY(MakeFoldersLike(source.directory(), to, file.path));
     if (const BackupFile* same = former.Find(file); same != nullptr) {
+      std::error_code error;
       fs::create_hard_link(fs::path(former.path) / file.path, path, error);
       if (!error) {
         file.crc = same->crc;

@@ -99,6 +99,21 @@ Result<uint32_t> ChecksumOf(const std::string& path, uint64_t bytes, Progress& p
   return crc;
 }
 
+Status MakeFoldersLike(const std::string& from, const std::string& to, const std::string& path) {
+  namespace fs = std::filesystem;
+  TRY(Files::System().CreateDirectories(to));
+  fs::path below;
+  for (const fs::path& part : fs::path(path).parent_path()) {
+    below /= part;
+    const fs::path folder = fs::path(to) / below;
+    std::error_code error;
+    // With its permissions from the start.
+    fs::create_directory(folder, fs::path(from) / below, error);
+    if (error) return Error(Code::kIo, "make folder {}: {}", folder.string(), error.message());
+  }
+  return Ok();
+}
+
 Status SyncFolders(const std::string& root) {
   TRY(Files::System().SyncDirectory(root));
   std::error_code error;

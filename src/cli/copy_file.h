@@ -43,6 +43,10 @@ Result<uint32_t> CopyFile(const std::string& from, const std::string& to, uint64
 // CRC32C of a whole file; kCorruption where it has not `bytes` bytes.
 Result<uint32_t> ChecksumOf(const std::string& path, uint64_t bytes, Progress& progress);
 
+// Makes the folders of the file `path` below `to`, each with the permissions that it has below
+// `from`: one that is closed to other users stays so.
+Status MakeFoldersLike(const std::string& from, const std::string& to, const std::string& path);
+
 // Syncs every folder at and below `root`.
 Status SyncFolders(const std::string& root);
 

@@ -49,10 +49,7 @@ Status CopyChecked(const std::string& backup, const BackupManifest& manifest, co
   Progress progress("restore", total, !quiet);
   for (const BackupFile& file : manifest.files) {
     const fs::path path = fs::path(to) / file.path;
-    std::error_code error;
-    fs::create_directories(path.parent_path(), error);
-    if (error)
-      return Error(Code::kIo, "make folder {}: {}", path.parent_path().string(), error.message());
+    TRY(MakeFoldersLike(backup, to, file.path));
     const std::string from = backup + "/" + file.path;
     TRY(const uint32_t crc, CopyFile(from, path.string(), file.bytes, throttle, progress));
     if (crc == file.crc) continue;
