@@ -65,7 +65,7 @@ class Queries {
   // A condition with a subquery in it, correlated or not.
   std::string SubqueryCondition(const Source& source);
   std::string ScalarSubquery(const Source& source, const Type*& type);
-  std::string InnerWhere(const Source& outer, const Columns& inner);
+  std::string InnerWhere(const Columns& outer, const Columns& inner);
   void Select(Query& query, const std::string& text, const Type& type);
 
   Expressions& expressions_;

@@ -170,7 +170,7 @@ void Queries::AddLateral(Source& source) {
   const std::string inner = Alias();
   const Columns columns = Prefixed(inner, right.columns);
   const Column& value = expressions_.Pick(columns);
-  const std::string where = InnerWhere(source, columns);
+  const std::string where = InnerWhere(source.columns, columns);
   const std::string kind = expressions_.Choose(
       {"LATERAL (SELECT column", "LATERAL (SELECT aggregate", "LATERAL … ORDER BY LIMIT"});
   if (kind == "LATERAL (SELECT column") {
@@ -188,10 +188,10 @@ void Queries::AddLateral(Source& source) {
 }
 
 // Correlated by an equality or another comparison, or not at all.
-std::string Queries::InnerWhere(const Source& outer, const Columns& inner) {
+std::string Queries::InnerWhere(const Columns& outer, const Columns& inner) {
   std::string where = random_.OneIn(3) ? " WHERE " + expressions_.Condition(inner, 0) : "";
   if (random_.OneIn(4)) return where;
-  for (const Column& a : outer.columns) {
+  for (const Column& a : outer) {
     for (const Column& b : inner) {
       if (a.type != b.type || random_.OneIn(3)) continue;
       expressions_.Use("correlated subquery");

@@ -18,15 +18,19 @@ std::string Queries::SubqueryCondition(const Source& source) {
   const std::string alias = Alias();
   const Columns inner = Prefixed(alias, other.columns);
   const Column& column = expressions_.Pick(source.columns);
-  const std::string from =
-      fmt::format(" FROM {} AS {}{}", other.name, alias, InnerWhere(source, inner));
   std::vector<std::string> kinds = {"EXISTS",         "NOT EXISTS",    "IN (SELECT",
                                     "NOT IN (SELECT", "= ANY (SELECT", "<> ALL (SELECT"};
   // DuckDB 1.5.6 compares nested values with NULLs within by other rules as soon as one of the rows
   // is NULL: [1, NULL] < ANY (SELECT [NULL]) is true alone, and false beside a NULL.
   if (!column.type->nested()) kinds.insert(kinds.end(), {"< ANY (SELECT", ">= ALL (SELECT"});
   const std::string kind = expressions_.Choose(kinds);
-  if (kind.ends_with("EXISTS")) return fmt::format("{} (SELECT 1{})", kind, from);
+  const bool exists = kind.ends_with("EXISTS");
+  // In correlated subqueries also by equality: MAP {'b': NULL} IN (SELECT MAP {'b': NULL} WHERE
+  // inner.x = outer.x) loses rows beside a NULL there. The view has them.
+  const bool correlated = exists || !column.type->nested();
+  const std::string from = fmt::format(" FROM {} AS {}{}", other.name, alias,
+                                       InnerWhere(correlated ? source.columns : Columns(), inner));
+  if (exists) return fmt::format("{} (SELECT 1{})", kind, from);
   return fmt::format("{} {} {}{})", column.name, kind, expressions_.Of(*column.type, inner, 0),
                      from);
 }
@@ -39,7 +43,7 @@ std::string Queries::ScalarSubquery(const Source& source, const Type*& type) {
   const Expression call = expressions_.Aggregate(inner);
   type = call.type;
   return fmt::format("(SELECT {} FROM {} AS {}{})", call.text, other.name, alias,
-                     InnerWhere(source, inner));
+                     InnerWhere(source.columns, inner));
 }
 
 Query Queries::Subquery(const Source& source) {
