@@ -30,7 +30,7 @@ const std::vector<Rule>& AggregateRules() {
       {"ROUGH", "mean($SMALL)"},
       {"TS", "avg($TS)"},
       {"TIME", "avg($TIME)"},
-      {"ROUGH", "round(product($INT::DOUBLE % 3 + 0.5) * 0.739085133, 5) + 0.0"},
+      {"ROUGH", "round(ln(1 + abs(product($INT::DOUBLE % 3 + 0.5))) * 0.739085133, 5) + 0.0"},
       {"A", "min($A)"},
       {"A", "max($A)"},
       {"INTS", "min($INT, $N)"},
