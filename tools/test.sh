@@ -37,13 +37,12 @@ suite build-dev tools/build.sh dev all
 if [ -e build/dev/CTestTestfile.cmake ]; then
   # Leaks of DuckDB's and RocksDB's own singletons at exit are none of ours; everything else of the sanitizers is on.
   export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
-  mapfile -t unit < <(cd build/dev && ctest -N | sed -n 's/^ *Test *#[0-9]*: //p')
-  for name in "${unit[@]}"; do
-    suite "unit-$name" ctest --test-dir build/dev -R "^$name\$" --output-on-failure
-  done
+  suite unit ctest --test-dir build/dev -j2 --output-on-failure
+  grep -E '^ *[0-9]+/[0-9]+ Test' build/test-logs/unit.log
 fi
 if [ "${1:-}" = --all ]; then
-  suite log-histories env MILLRACE_HISTORIES=100000 build/dev/src/log/log_test --gtest_filter='LogModel.*'
+  suite build-log-histories tools/build.sh release log_test
+  suite log-histories env MILLRACE_HISTORIES=100000 build/release/src/log/log_test --gtest_filter='LogModel.*'
 fi
 # Races: the modules whose threads meet, without the long tests that run again and again on one thread.
 suite build-tsan tools/build.sh tsan log_test state_test stream_engine_test kafka_groups_test
