@@ -12,6 +12,7 @@ if [ "${1:-}" = --test ]; then
   packages+=(libgtest-dev libgmock-dev python3-pytest clang-format-14 clang-tidy-14 wrk kcat)
   command -v javac >/dev/null || packages+=(openjdk-17-jdk-headless)
   command -v mvn >/dev/null || packages+=(maven)
+  command -v go >/dev/null || packages+=(golang-go)
 fi
 command -v npm >/dev/null || packages+=(npm)
 
@@ -58,7 +59,31 @@ if [ ! -e "$target/complete" ]; then
   mv "$work/out" "$target"
 fi
 
-# Kafka's clients, for the tests that talk to the Kafka listener.
+# Kafka's clients, for the tests that talk to the Kafka listener. Go's come with the first build of the test's program.
+# get_jars FOLDER ARTIFACT…: those of org.apache.kafka, in the version that the folder's name ends with, and what they need.
+get_jars() {
+  local jars="$deps/$1" version="${1##*-}" dependencies="" artifact
+  [ -e "$jars/complete" ] && return
+  echo "setup: getting $1" >&2
+  rm -rf "$jars"
+  mkdir -p "$jars"
+  shift
+  for artifact in "$@"; do
+    dependencies+="<dependency><groupId>org.apache.kafka</groupId><artifactId>$artifact</artifactId><version>$version</version>
+      <exclusions><exclusion><groupId>org.slf4j</groupId><artifactId>slf4j-reload4j</artifactId></exclusion></exclusions></dependency>"
+  done
+  cat >"$jars/pom.xml" <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+ <modelVersion>4.0.0</modelVersion><groupId>millrace</groupId><artifactId>clients</artifactId><version>1</version>
+ <dependencies>
+  $dependencies
+  <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-nop</artifactId><version>1.7.36</version></dependency>
+ </dependencies>
+</project>
+POM
+  mvn -q -f "$jars/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars" >&2
+  touch "$jars/complete"
+}
 if [ "${1:-}" = --test ]; then
   clients="$deps/python-clients-2"
   if [ ! -e "$clients/complete" ]; then
@@ -68,22 +93,15 @@ if [ "${1:-}" = --test ]; then
       --no-deps -r "$(dirname "$0")/python_clients.txt"
     touch "$clients/complete"
   fi
-  for version in 3.9.1 4.1.1; do
-    jars="$deps/kafka-clients-$version"
-    [ -e "$jars/complete" ] && continue
-    echo "setup: getting the Java client of Kafka $version" >&2
-    rm -rf "$jars"
-    mkdir -p "$jars"
-    cat >"$jars/pom.xml" <<POM
-<project xmlns="http://maven.apache.org/POM/4.0.0">
- <modelVersion>4.0.0</modelVersion><groupId>millrace</groupId><artifactId>clients</artifactId><version>1</version>
- <dependencies>
-  <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-clients</artifactId><version>$version</version></dependency>
-  <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-nop</artifactId><version>1.7.36</version></dependency>
- </dependencies>
-</project>
-POM
-    mvn -q -f "$jars/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars" >&2
-    touch "$jars/complete"
-  done
+  kafkajs="$deps/kafkajs-2.2.4"
+  if [ ! -e "$kafkajs/complete" ]; then
+    echo "setup: getting kafkajs" >&2
+    mkdir -p "$kafkajs"
+    npm install --silent --no-audit --no-fund --prefix "$kafkajs" kafkajs@2.2.4 >/dev/null
+    touch "$kafkajs/complete"
+  fi
+  get_jars kafka-clients-3.9.1 kafka-clients
+  get_jars kafka-clients-4.1.1 kafka-clients
+  # The command line tools, and Kafka Connect with its connectors for files.
+  get_jars kafka-tools-3.9.1 kafka_2.13 kafka-tools connect-runtime connect-file
 fi

@@ -68,9 +68,7 @@ Comparison Of(const StreamDefinition& a, const StreamDefinition& b) {
   if (a.format != b.format) return Incompatible("its format changed");
   Comparison columns = Columns(a, b);
   if (columns.what == What::kIncompatible) return columns;
-  if (!SameNames(a.partition_by, b.partition_by) || a.partitions != b.partitions) {
-    return Incompatible("its partitioning changed");
-  }
+  if (!SameNames(a.partition_by, b.partition_by)) return Incompatible("its PARTITION BY changed");
   const bool same_watermark =
       a.watermark.has_value() == b.watermark.has_value() &&
       (!a.watermark || (rows::EqualNames(a.watermark->column, b.watermark->column) &&
@@ -83,6 +81,8 @@ Comparison Of(const StreamDefinition& a, const StreamDefinition& b) {
   if (!same_keys) return Incompatible("its DEDUPLICATE ON changed");
   if (a.late != b.late) return Incompatible("its option late changed");
   if (columns.what == What::kInPlace) return columns;
+  // They only become more: where there are more already, somebody asked for them meanwhile.
+  if (a.partitions < b.partitions) return InPlace("it has more partitions");
   if (a.on_invalid != b.on_invalid || a.retention != b.retention ||
       a.retention_bytes != b.retention_bytes || a.idle_after != b.idle_after ||
       a.future_max != b.future_max) {

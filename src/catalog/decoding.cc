@@ -165,10 +165,10 @@ Result<Definition> GetStream(Reader& in, uint8_t version) {
   TRY(GetAliases(in, d.schema));
   TRY(d.earlier, GetList<StreamVersion>(in, GetVersion));
   const auto counted = [&](const StreamVersion& earlier) {
-    return earlier.ends.size() == static_cast<size_t>(d.partitions);
+    return earlier.ends.size() <= static_cast<size_t>(d.partitions);
   };
   if (!std::all_of(d.earlier.begin(), d.earlier.end(), counted))
-    return Damaged("a version's ends are not one per partition");
+    return Damaged("a version ends in more partitions than there are");
   if (version < 4) return Definition(std::move(d));
   TRY(d.format, GetEnum(in, StreamDefinition::Format::kRaw));
   return Definition(std::move(d));

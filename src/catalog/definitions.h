@@ -25,7 +25,8 @@ struct StreamVersion {
   std::vector<Check> checks;
   // Objects of this generation and later ones are bound to a later version.
   uint64_t until = 0;
-  // By partition, the first offset that a later version reads; empty: not known yet.
+  // By partition, the first offset that a later version reads; empty: not known yet. Those that
+  // came later are not in it.
   std::vector<int64_t> ends;
 };
 

@@ -249,6 +249,7 @@ class Differ {
   static std::string KeepVersions(const StreamDefinition& before, const Object& present,
                                   Object& altered) {
     auto& after = std::get<StreamDefinition>(altered.definition);
+    after.partitions = std::max(after.partitions, before.partitions);
     if (!ReadsAsBefore(before, after)) {
       after = Evolve(before, after).value();  // Compare has found it to be possible
     } else {

@@ -77,7 +77,9 @@ std::vector<std::string> KeyColumns(const StreamDefinition& stream) {
 
 VersionRange VersionAt(const StreamDefinition& stream, int32_t partition, int64_t offset) {
   for (const StreamVersion& version : stream.earlier) {
-    const int64_t end = version.ends.at(static_cast<size_t>(partition));
+    // A partition that came later has no records of this version.
+    if (static_cast<size_t>(partition) >= version.ends.size()) continue;
+    const int64_t end = version.ends[static_cast<size_t>(partition)];
     if (offset < end) return {&version.schema, &version.checks, end};
   }
   return {&stream.schema, &stream.checks, std::nullopt};

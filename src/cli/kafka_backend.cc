@@ -135,6 +135,19 @@ Status KafkaBackend::CreateTopic(const std::string& name, int32_t partitions,
   return Ok();
 }
 
+Status KafkaBackend::GrowTopic(const std::string& name, int32_t partitions, bool validate_only) {
+  const std::string grow =
+      fmt::format("ALTER STREAM {} INTO {} PARTITIONS", Quoted(name), partitions);
+  TRY(sql::Parse(grow));  // how many there may be
+  if (!validate_only) TRY(node_.Execute(grow, {}));
+  return Ok();
+}
+
+Result<kafka::LogDirectory> KafkaBackend::Directory() const {
+  TRY(const DiskSpace space, Files::System().Space(log_directory_));
+  return kafka::LogDirectory{log_directory_, space};
+}
+
 Status KafkaBackend::AlterTopic(const std::string& name, const TopicSettings& settings,
                                 const std::vector<std::string>& reset, bool validate_only) {
   if (!FindTopic(name)) return Error(Code::kNotFound, "there is no topic {}", Quoted(name));

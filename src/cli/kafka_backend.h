@@ -13,8 +13,8 @@ namespace millrace::cli {
 // Thread-safe, as the node is. The node must outlive it.
 class KafkaBackend final : public kafka::Backend {
  public:
-  KafkaBackend(runtime::Node& node, std::string cluster_id)
-      : node_(node), cluster_id_(std::move(cluster_id)) {}
+  KafkaBackend(runtime::Node& node, std::string cluster_id, std::string log_directory)
+      : node_(node), cluster_id_(std::move(cluster_id)), log_directory_(std::move(log_directory)) {}
 
   std::string cluster_id() const override { return cluster_id_; }
   std::vector<kafka::Topic> Topics() const override;
@@ -25,6 +25,8 @@ class KafkaBackend final : public kafka::Backend {
                 log::AppendDone done) override;
   Status CreateTopic(const std::string& name, int32_t partitions,
                      const kafka::TopicSettings& settings, bool validate_only) override;
+  Status GrowTopic(const std::string& name, int32_t partitions, bool validate_only) override;
+  Result<kafka::LogDirectory> Directory() const override;
   Status AlterTopic(const std::string& name, const kafka::TopicSettings& settings,
                     const std::vector<std::string>& reset, bool validate_only) override;
   Result<int64_t> DeleteRecords(const kafka::Topic& topic, int32_t partition,
@@ -41,6 +43,7 @@ class KafkaBackend final : public kafka::Backend {
 
   runtime::Node& node_;
   const std::string cluster_id_;
+  const std::string log_directory_;
   mutable std::atomic<std::shared_ptr<const Index>> index_;
 };
 

@@ -37,7 +37,7 @@ Result<std::unique_ptr<KafkaListener>> KafkaListener::Start(const Settings& sett
   if (listen.value == "off") return std::unique_ptr<KafkaListener>();
   std::unique_ptr<KafkaListener> made(new KafkaListener);
   TRY(const std::string cluster_id, ClusterId(data_directory));
-  made->backend_ = std::make_unique<KafkaBackend>(node, cluster_id);
+  made->backend_ = std::make_unique<KafkaBackend>(node, cluster_id, data_directory + "/log");
   TRY(made->coordinators_, kafka::Coordinators::Open(*made->backend_));
   // Topics that went while the listener was off.
   made->coordinators_->groups().DropOffsets(

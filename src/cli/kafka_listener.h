@@ -16,8 +16,7 @@ namespace millrace::cli {
 class KafkaListener {
  public:
   // Listens from now on; nullptr where the setting is "off". `data_directory` keeps the cluster's
-  // id. The node and
-  // `access` must outlive it.
+  // id. The node and `access` must outlive it.
   static Result<std::unique_ptr<KafkaListener>> Start(const Settings& settings,
                                                       const std::string& data_directory,
                                                       runtime::Node& node,

@@ -155,6 +155,24 @@ Result<bool> RefuseDeleteRecords(const Request& request, Reply& reply) {
   return true;
 }
 
+Result<bool> RefuseCreatePartitions(const Request& request, Reply& reply) {
+  TRY(const auto message, Decode<CreatePartitionsRequest>(request.body, request.version));
+  CreatePartitionsResponse response;
+  for (const auto& topic : message.topics)
+    response.results.push_back({topic.name, ErrorCode::kTopicAuthorizationFailed,
+                                "topics are changed by who has scope admin"});
+  Answer(request, reply, response);
+  return true;
+}
+
+// As Apache Kafka does it: nothing is listed, and only version 3 and later can say why.
+Result<bool> RefuseDescribeLogDirs(const Request& request, Reply& reply) {
+  DescribeLogDirsResponse response;
+  response.error_code = ErrorCode::kClusterAuthorizationFailed;
+  Answer(request, reply, response);
+  return true;
+}
+
 template <typename Q, typename R>
 Result<bool> RefuseAlterConfigs(const Request& request, Reply& reply) {
   TRY(const auto message, Decode<Q>(request.body, request.version));
@@ -269,6 +287,10 @@ Result<bool> AnswerIfDenied(const Request& request, Reply& reply) {
       return RefuseDeleteTopics(request, reply);
     case ApiKey::kDeleteRecords:
       return RefuseDeleteRecords(request, reply);
+    case ApiKey::kCreatePartitions:
+      return RefuseCreatePartitions(request, reply);
+    case ApiKey::kDescribeLogDirs:
+      return RefuseDescribeLogDirs(request, reply);
     case ApiKey::kDescribeConfigs:
       return RefuseDescribeConfigs(request, reply);
     case ApiKey::kAlterConfigs:

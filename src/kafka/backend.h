@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/files.h"
 #include "base/result.h"
 #include "kafka/message.h"
 #include "log/log.h"
@@ -34,6 +35,12 @@ using TopicSettings = std::map<std::string, std::string, std::less<>>;
 inline constexpr std::array<std::string_view, 2> kChangeableSettings = {"retention.bytes",
                                                                         "retention.ms"};
 
+// Where the log lies.
+struct LogDirectory {
+  std::string path;
+  DiskSpace space;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -44,6 +51,8 @@ class Backend {
   virtual std::vector<Topic> Topics() const = 0;  // ordered by name
   virtual std::optional<Topic> FindTopic(std::string_view name) const = 0;
   virtual std::optional<Topic> FindTopic(log::TopicId id) const = 0;
+
+  virtual Result<LogDirectory> Directory() const = 0;
 
   // For reading, and for the coordinators' own topics.
   virtual log::Log& log() const = 0;
@@ -56,6 +65,8 @@ class Backend {
   // May take long. kAlreadyExists, kInvalidArgument (name, settings), kNotSupported.
   virtual Status CreateTopic(const std::string& name, int32_t partitions,
                              const TopicSettings& settings, bool validate_only) = 0;
+  // Gives it `partitions`, which are more than it has. May take long. kNotFound, kInvalidArgument.
+  virtual Status GrowTopic(const std::string& name, int32_t partitions, bool validate_only) = 0;
   // `settings` and those that go back to their default. May take long. kNotFound, kInvalidArgument
   // (unknown, or cannot be changed).
   virtual Status AlterTopic(const std::string& name, const TopicSettings& settings,

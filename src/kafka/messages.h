@@ -47,6 +47,8 @@
   X(AlterConfigs)                        \
   X(IncrementalAlterConfigs)             \
   X(DeleteRecords)                       \
+  X(CreatePartitions)                    \
+  X(DescribeLogDirs)                     \
   X(SaslHandshake)                       \
   X(SaslAuthenticate)
 

@@ -178,6 +178,14 @@ asio::awaitable<Status> Service::HandleAdmitted(const Request& request,
       status = co_await OnPool<DeleteRecordsRequest>(
           request, *reply, [&](const auto& message) { return DeleteRecords(*this, message); });
       break;
+    case ApiKey::kCreatePartitions:
+      status = co_await OnPool<CreatePartitionsRequest>(
+          request, *reply, [&](const auto& message) { return CreatePartitions(*this, message); });
+      break;
+    case ApiKey::kDescribeLogDirs:
+      status = co_await OnPool<DescribeLogDirsRequest>(
+          request, *reply, [&](const auto& message) { return DescribeLogDirs(*this, message); });
+      break;
     case ApiKey::kAlterConfigs:
       status = co_await OnPool<AlterConfigsRequest>(
           request, *reply, [&](const auto& message) { return AlterConfigs(*this, message); });

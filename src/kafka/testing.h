@@ -71,6 +71,16 @@ class LogBackend final : public Backend {
     TRY(log_->CreateTopic(name, config));
     return Ok();
   }
+  Status GrowTopic(const std::string& name, int32_t partitions, bool validate_only) override {
+    const auto topic = FindTopic(name);
+    if (!topic) return Error(Code::kNotFound, "no such topic");
+    if (validate_only) return Ok();
+    log::TopicConfig config;
+    config.partitions = partitions;
+    TRY(log_->AlterTopic(topic->id, config));
+    return Ok();
+  }
+  Result<LogDirectory> Directory() const override { return LogDirectory{"/log", {1000, 400}}; }
   Status AlterTopic(const std::string& name, const TopicSettings& settings,
                     const std::vector<std::string>&, bool) override {
     if (!FindTopic(name)) return Error(Code::kNotFound, "no such topic");

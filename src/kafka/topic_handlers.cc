@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "kafka/errors.h"
 #include "log/topic_name.h"
 
@@ -200,6 +202,64 @@ DeleteRecordsResponse DeleteRecords(Service& service, const DeleteRecordsRequest
                                 : TopicErrorCode(deleted.error());
       }
     }
+  }
+  return response;
+}
+
+CreatePartitionsResponse CreatePartitions(Service& service,
+                                          const CreatePartitionsRequest& message) {
+  CreatePartitionsResponse response;
+  for (const auto& wanted : message.topics) {
+    auto& out = response.results.emplace_back();
+    out.name = wanted.name;
+    const std::optional<Topic> topic = service.backend().FindTopic(wanted.name);
+    if (!topic) {
+      out.error_code = ErrorCode::kUnknownTopicOrPartition;
+    } else if (wanted.count <= topic->partitions) {
+      out.error_code = ErrorCode::kInvalidPartitions;
+      out.error_message = fmt::format("topic {} has {} partitions, and can only get more",
+                                      wanted.name, topic->partitions);
+    } else {
+      const Status grown =
+          service.backend().GrowTopic(wanted.name, wanted.count, message.validate_only);
+      if (grown.ok()) continue;
+      out.error_code = grown.error().code() == Code::kInvalidArgument
+                           ? ErrorCode::kInvalidPartitions
+                           : TopicErrorCode(grown.error());
+      out.error_message = grown.error().message();
+    }
+  }
+  return response;
+}
+
+DescribeLogDirsResponse DescribeLogDirs(Service& service, const DescribeLogDirsRequest& message) {
+  DescribeLogDirsResponse response;
+  const Result<LogDirectory> directory = service.backend().Directory();
+  if (!directory.ok()) {
+    response.error_code = TopicErrorCode(directory.error());
+    return response;
+  }
+  auto& out = response.results.emplace_back();
+  out.log_dir = directory->path;
+  out.total_bytes = static_cast<int64_t>(directory->space.total_bytes);
+  out.usable_bytes = static_cast<int64_t>(directory->space.free_bytes);
+  const auto describe = [&](const Topic& topic, const std::vector<int32_t>* wanted) {
+    auto& shown = out.topics.emplace_back();
+    shown.name = topic.name;
+    for (int32_t i = 0; i < topic.partitions; ++i) {
+      if (wanted != nullptr && std::find(wanted->begin(), wanted->end(), i) == wanted->end())
+        continue;
+      const auto bytes = service.backend().log().PartitionBytes({topic.id, i});
+      if (bytes.ok()) shown.partitions.push_back({i, static_cast<int64_t>(*bytes), 0, false});
+    }
+  };
+  if (!message.topics) {
+    for (const Topic& topic : service.backend().Topics()) describe(topic, nullptr);
+    return response;
+  }
+  for (const auto& wanted : *message.topics) {
+    if (const auto topic = service.backend().FindTopic(wanted.topic))
+      describe(*topic, &wanted.partitions);
   }
   return response;
 }

@@ -14,6 +14,9 @@ DeleteTopicsResponse DeleteTopics(Service& service, const Request& request,
 
 DeleteRecordsResponse DeleteRecords(Service& service, const DeleteRecordsRequest& message);
 
+CreatePartitionsResponse CreatePartitions(Service& service, const CreatePartitionsRequest& message);
+DescribeLogDirsResponse DescribeLogDirs(Service& service, const DescribeLogDirsRequest& message);
+
 AlterConfigsResponse AlterConfigs(Service& service, const AlterConfigsRequest& message);
 IncrementalAlterConfigsResponse IncrementalAlterConfigs(
     Service& service, const IncrementalAlterConfigsRequest& message);

@@ -229,4 +229,136 @@ struct DeleteRecordsResponse {
   bool operator==(const DeleteRecordsResponse&) const = default;
 };
 
+struct CreatePartitionsRequest {
+  static constexpr MessageInfo kInfo{"CreatePartitionsRequest", ApiKey::kCreatePartitions, 2};
+  struct CreatePartitionsTopic {
+    struct CreatePartitionsAssignment {
+      std::vector<int32_t> broker_ids;
+      template <typename V>
+      void Fields(V& v) {
+        v("BrokerIds", broker_ids, Since(0));
+      }
+      bool operator==(const CreatePartitionsAssignment&) const = default;
+    };
+    std::string name;
+    int32_t count = 0;
+    std::optional<std::vector<CreatePartitionsAssignment>> assignments;
+    template <typename V>
+    void Fields(V& v) {
+      v("Name", name, Since(0));
+      v("Count", count, Since(0));
+      v("Assignments", assignments, Since(0).NullSince(0));
+    }
+    bool operator==(const CreatePartitionsTopic&) const = default;
+  };
+  std::vector<CreatePartitionsTopic> topics;
+  int32_t timeout_ms = 0;
+  bool validate_only = false;
+  template <typename V>
+  void Fields(V& v) {
+    v("Topics", topics, Since(0));
+    v("TimeoutMs", timeout_ms, Since(0));
+    v("ValidateOnly", validate_only, Since(0));
+  }
+  bool operator==(const CreatePartitionsRequest&) const = default;
+};
+
+struct CreatePartitionsResponse {
+  static constexpr MessageInfo kInfo{"CreatePartitionsResponse", ApiKey::kCreatePartitions, 2};
+  struct CreatePartitionsTopicResult {
+    std::string name;
+    ErrorCode error_code = ErrorCode::kNone;
+    std::optional<std::string> error_message;
+    template <typename V>
+    void Fields(V& v) {
+      v("Name", name, Since(0));
+      v("ErrorCode", error_code, Since(0));
+      v("ErrorMessage", error_message, Since(0).NullSince(0));
+    }
+    bool operator==(const CreatePartitionsTopicResult&) const = default;
+  };
+  int32_t throttle_time_ms = 0;
+  std::vector<CreatePartitionsTopicResult> results;
+  template <typename V>
+  void Fields(V& v) {
+    v("ThrottleTimeMs", throttle_time_ms, Since(0));
+    v("Results", results, Since(0));
+  }
+  bool operator==(const CreatePartitionsResponse&) const = default;
+};
+
+struct DescribeLogDirsRequest {
+  static constexpr MessageInfo kInfo{"DescribeLogDirsRequest", ApiKey::kDescribeLogDirs, 2};
+  struct DescribableLogDirTopic {
+    std::string topic;
+    std::vector<int32_t> partitions;
+    template <typename V>
+    void Fields(V& v) {
+      v("Topic", topic, Since(0));
+      v("Partitions", partitions, Since(0));
+    }
+    bool operator==(const DescribableLogDirTopic&) const = default;
+  };
+  std::optional<std::vector<DescribableLogDirTopic>> topics;
+  template <typename V>
+  void Fields(V& v) {
+    v("Topics", topics, Since(0).NullSince(0));
+  }
+  bool operator==(const DescribeLogDirsRequest&) const = default;
+};
+
+struct DescribeLogDirsResponse {
+  static constexpr MessageInfo kInfo{"DescribeLogDirsResponse", ApiKey::kDescribeLogDirs, 2};
+  struct DescribeLogDirsResult {
+    struct DescribeLogDirsTopic {
+      struct DescribeLogDirsPartition {
+        int32_t partition_index = 0;
+        int64_t partition_size = 0;
+        int64_t offset_lag = 0;
+        bool is_future_key = false;
+        template <typename V>
+        void Fields(V& v) {
+          v("PartitionIndex", partition_index, Since(0));
+          v("PartitionSize", partition_size, Since(0));
+          v("OffsetLag", offset_lag, Since(0));
+          v("IsFutureKey", is_future_key, Since(0));
+        }
+        bool operator==(const DescribeLogDirsPartition&) const = default;
+      };
+      std::string name;
+      std::vector<DescribeLogDirsPartition> partitions;
+      template <typename V>
+      void Fields(V& v) {
+        v("Name", name, Since(0));
+        v("Partitions", partitions, Since(0));
+      }
+      bool operator==(const DescribeLogDirsTopic&) const = default;
+    };
+    ErrorCode error_code = ErrorCode::kNone;
+    std::string log_dir;
+    std::vector<DescribeLogDirsTopic> topics;
+    int64_t total_bytes = -1;
+    int64_t usable_bytes = -1;
+    template <typename V>
+    void Fields(V& v) {
+      v("ErrorCode", error_code, Since(0));
+      v("LogDir", log_dir, Since(0));
+      v("Topics", topics, Since(0));
+      v("TotalBytes", total_bytes, Since(4));
+      v("UsableBytes", usable_bytes, Since(4));
+    }
+    bool operator==(const DescribeLogDirsResult&) const = default;
+  };
+  int32_t throttle_time_ms = 0;
+  ErrorCode error_code = ErrorCode::kNone;
+  std::vector<DescribeLogDirsResult> results;
+  template <typename V>
+  void Fields(V& v) {
+    v("ThrottleTimeMs", throttle_time_ms, Since(0));
+    v("ErrorCode", error_code, Since(3));
+    v("Results", results, Since(0));
+  }
+  bool operator==(const DescribeLogDirsResponse&) const = default;
+};
+
 }  // namespace millrace::kafka

@@ -145,6 +145,9 @@ Result<Offset> Log::DeleteRecords(PartitionId partition, Offset before) {
   return impl_->DeleteRecords(partition, before);
 }
 LogStats Log::Stats() const { return impl_->Stats(); }
+Result<uint64_t> Log::PartitionBytes(PartitionId partition) const {
+  return impl_->PartitionBytes(partition);
+}
 std::vector<Damage> Log::damage() const { return impl_->damage(); }
 bool Log::RunOnce(bool background) { return impl_->RunOnce(background); }
 

@@ -359,6 +359,9 @@ class Log {
   // ---- Watching ----
 
   LogStats Stats() const;
+  // Of the partition's segments. What was appended in the last moments may stand in the write-ahead
+  // file alone, and is not counted. kNotFound.
+  Result<uint64_t> PartitionBytes(PartitionId partition) const;
   // At most the first 1,000 ranges; LogStats::damaged_ranges counts all.
   std::vector<Damage> damage() const;
 

@@ -65,6 +65,7 @@ class Log::Impl {
   Result<ReadResult> Read(PartitionId id, const ReadOptions& options);
   Result<std::shared_ptr<Partition>> GetPartition(PartitionId id) const;
   LogStats Stats();
+  Result<uint64_t> PartitionBytes(PartitionId id) const;
   std::vector<Damage> damage();
   bool RunOnce(bool background);
   // files.cc

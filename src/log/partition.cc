@@ -294,6 +294,12 @@ PartitionState Partition::State() {
 
 // ---- Retention ----
 
+uint64_t Partition::bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& segment : SegmentsCopy()) bytes += segment->log_bytes();
+  return bytes;
+}
+
 Result<Offset> Partition::RetentionStart(std::optional<Micros> append_time_min,
                                          std::optional<uint64_t> bytes_max) const {
   Offset start, floor;

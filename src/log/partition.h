@@ -50,6 +50,7 @@ class Partition {
     Offset stable;
   };
   Range range() const;
+  uint64_t bytes() const;  // of its segments
 
   Result<ReadResult> Read(const ReadOptions& options) const;
   Result<Offset> OffsetForAppendTime(Micros time) const;

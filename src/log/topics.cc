@@ -54,6 +54,12 @@ std::shared_ptr<Partition> Log::Impl::FindPartition(PartitionId id) const {
   return topic->second->partitions[static_cast<size_t>(id.partition)];
 }
 
+Result<uint64_t> Log::Impl::PartitionBytes(PartitionId id) const {
+  const std::shared_ptr<Partition> partition = FindPartition(id);
+  if (partition == nullptr) return Error(Code::kNotFound, "there is no partition {}", id.partition);
+  return partition->bytes();
+}
+
 std::vector<TopicInfo> Log::Impl::Topics() const {
   std::vector<TopicInfo> topics;
   {

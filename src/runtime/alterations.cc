@@ -84,6 +84,19 @@ struct Alteration {
     return Ok();
   }
 
+  Status operator()(const sql::AlterStatement::SetPartitions& set) const {
+    auto& stream = std::get<catalog::StreamDefinition>(object.definition);
+    if (set.partitions < stream.partitions) {
+      return Error(Code::kInvalidArgument, "stream {} has {} partitions: they cannot become fewer",
+                   Quoted(object.name()), stream.partitions)
+          .SqlState("0A000");
+    }
+    if (set.partitions == stream.partitions) return Ok();
+    stream.partitions = set.partitions;
+    object.text += ";\n" + text;
+    return Ok();
+  }
+
   Status operator()(const sql::AlterStatement::Hold&) const {
     return Error(Code::kInternal, "PAUSE and RESUME are no change of one object");
   }

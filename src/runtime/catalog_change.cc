@@ -66,8 +66,23 @@ std::string TopicName(const std::string& name) {
 }
 }  // namespace
 
-Status CatalogChanger::CreateTopics(std::vector<catalog::Change>& changes, Undo& undo) {
+// A topic has more partitions before its stream has.
+Status CatalogChanger::GrowTopic(const catalog::Object& object) {
+  const auto* stream = std::get_if<catalog::StreamDefinition>(&object.definition);
+  if (stream == nullptr) return Ok();
+  for (const log::TopicInfo& topic : log_.Topics()) {
+    if (topic.id.value != object.topic_id || topic.config.partitions >= stream->partitions)
+      continue;
+    log::TopicConfig config = topic.config;
+    config.partitions = stream->partitions;
+    TRY(log_.AlterTopic(topic.id, config).With("topic " + Quoted(object.name())));
+  }
+  return Ok();
+}
+
+Status CatalogChanger::MakeTopics(std::vector<catalog::Change>& changes, Undo& undo) {
   for (catalog::Change& change : changes) {
+    if (const auto* alter = std::get_if<catalog::Alter>(&change)) TRY(GrowTopic(alter->object));
     auto* create = std::get_if<catalog::Create>(&change);
     if (create == nullptr) continue;
     catalog::Object& object = create->object;
@@ -240,7 +255,8 @@ Status CatalogChanger::HoldHistory() {
 }
 
 // The order, and why a crash between any two lines is harmless:
-// 1. Topics are made. Recovery deletes topics that no object owns.
+// 1. Topics are made, or get more partitions. Recovery deletes topics that no object owns; a
+// partition that no stream knows of stays empty.
 // 2. New relations are installed beside the old ones. Nothing of them is on disk yet.
 // 3. One frame holds the catalog's record and the journal's: now the change has happened. Recovery
 // repeats what follows.
@@ -292,7 +308,7 @@ Result<uint64_t> CatalogChanger::Apply(std::vector<catalog::Change> changes) {
     built.insert(i);
   }
   Undo undo{log_, pipeline_, {}, {}};
-  TRY(CreateTopics(changes, undo));
+  TRY(MakeTopics(changes, undo));
   if (!built.empty()) {
     const std::set<size_t> waiting = WaitingChanges(changes, *before, *outline, built);
     std::vector<catalog::Change> parted = WithBuild(changes, waiting);

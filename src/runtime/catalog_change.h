@@ -34,7 +34,8 @@ class CatalogChanger {
  private:
   struct Undo;
   uint64_t NextGeneration();
-  Status CreateTopics(std::vector<catalog::Change>& changes, Undo& undo);
+  Status GrowTopic(const catalog::Object& object);
+  Status MakeTopics(std::vector<catalog::Change>& changes, Undo& undo);
   Status HoldHistory();
 
   log::Log& log_;

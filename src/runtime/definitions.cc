@@ -128,7 +128,7 @@ Result<RelationSize> SizeOf(const Node::Impl& node, const Published& published,
   }
   const auto books = published.state.books.find(relation->internal_name);
   if (books != published.state.books.end()) size.rows = books->second.rows;
-  size.bytes = StreamBytes(node.files(), *node.log, node.options.data_directory, relation->topic());
+  size.bytes = StreamBytes(*node.log, relation->topic());
   return size;
 }
 

@@ -44,6 +44,12 @@ Status Exclusions::Load(const state::Store& store) {
   return Ok();
 }
 
+void Exclusions::Grow(int32_t partitions) {
+  const std::unique_lock lock(mutex_);
+  CHECK(static_cast<size_t>(partitions) >= partitions_.size()) << "partitions do not go away";
+  partitions_.resize(static_cast<size_t>(partitions));
+}
+
 void Exclusions::Add(int32_t partition, const std::vector<Item>& items) {
   if (items.empty()) return;
   const std::unique_lock lock(mutex_);

@@ -35,6 +35,8 @@ class Exclusions {
 
   // What the Store has. REQUIRES: nothing was added.
   Status Load(const state::Store& store);
+  // REQUIRES: not fewer than there are.
+  void Grow(int32_t partitions);
   // REQUIRES: items ascend and lie above all earlier ones of the partition.
   void Add(int32_t partition, const std::vector<Item>& items);
   void TakeDirty(std::vector<state::Mutation>& out);

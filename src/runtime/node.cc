@@ -125,8 +125,9 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
                           [node] { return node->Admit(); }, impl->schemas.get()}));
   impl->system_tables = MakeSystemTables(
       {[node] { return node->Operators(); }, [node] { return node->log->Topics(); },
-       [node] { return node->log->DurableCut(); }, impl->pipeline->failures(),
-       [node] { return node->log->damage(); }});
+       [node] { return node->log->DurableCut(); },
+       [node](log::PartitionId id) { return node->log->PartitionBytes(id); },
+       impl->pipeline->failures(), [node] { return node->log->damage(); }});
   impl->table_writer =
       std::make_unique<TableWriter>(*impl->log, impl->publisher, *impl->database, Clock::System(),
                                     [node] { return node->TakeSnapshot(); });

@@ -27,18 +27,17 @@ struct StillDirectory {
   catalog::CatalogPtr catalog;
   NodeState state;
 
-  Result<RelationSize> SizeOf(const std::string& directory, const catalog::Object& object) const;
+  Result<RelationSize> SizeOf(const catalog::Object& object) const;
   // Steps that the journal has and the state has not.
   int64_t StepsBehind() const;
 };
 
-Result<RelationSize> StillDirectory::SizeOf(const std::string& directory,
-                                            const catalog::Object& object) const {
+Result<RelationSize> StillDirectory::SizeOf(const catalog::Object& object) const {
   RelationSize size;
   if (object.kind() == catalog::Kind::kStream) {
     const auto books = state.books.find(InternalName(object));
     if (books != state.books.end()) size.rows = books->second.rows;
-    size.bytes = StreamBytes(Files::System(), *log, directory, {object.topic_id});
+    size.bytes = StreamBytes(*log, {object.topic_id});
     return size;
   }
   if (store == nullptr) return size;
@@ -99,9 +98,7 @@ Result<ProjectPlan> PlanOffline(const NodeOptions& options, const std::vector<Pr
       (std::filesystem::temp_directory_path() / "millrace-plan").string();
   database_options.allowed_files = options.allowed_files;
   TRY(const auto database, sql::Database::Open(database_options));
-  const auto size_of = [&](const catalog::Object& object) {
-    return still->SizeOf(options.data_directory, object);
-  };
+  const auto size_of = [&](const catalog::Object& object) { return still->SizeOf(object); };
   TRY(PlannedProject planned, PlanProject(*database, *still->catalog, size_of, files));
   if (still->log != nullptr && still->StepsBehind() > 0) {
     planned.plan.notices.push_back(

@@ -30,6 +30,7 @@ Status Pipeline::Install(const catalog::Object& object, const catalog::Catalog& 
 Status Pipeline::InstallStream(const std::shared_ptr<Relation>& relation,
                                const catalog::Catalog& catalog, Entry entry) {
   relation->exclusions = std::make_shared<Exclusions>(relation->topic(), relation->partitions());
+  relation->heat = std::make_shared<Heat>();
   if (entry == Entry::kRestart) TRY(relation->exclusions->Load(*context_.store));
   TRY(auto source, StreamSource::Make(relation, catalog, context_.workers, *context_.database));
   TRY(engine_->Add(StreamPlan(*relation), relation->object.generation));
@@ -194,6 +195,9 @@ Status Pipeline::Adopt(const catalog::Object& object, const catalog::Catalog& ca
   if (relation->stream() != nullptr) {
     if (relation->stream()->earlier.size() != present->stream()->earlier.size())
       TRY(engine_->Widen(StreamPlan(*relation)));
+    relation->exclusions->Grow(relation->partitions());
+    for (int32_t i = present->partitions(); i < relation->partitions(); ++i)
+      AddReader({relation->topic(), i});
     TRY(stream_sources_[name],
         StreamSource::Make(relation, catalog, context_.workers, *context_.database));
   } else if (relation->table() != nullptr) {

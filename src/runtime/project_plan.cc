@@ -156,32 +156,17 @@ class Cost {
   std::set<std::string> dropped_;
 };
 
-int64_t BytesOfFiles(Files& files, const std::string& directory) {
-  int64_t bytes = 0;
-  const auto names = files.List(directory);
-  if (!names.ok()) return 0;
-  for (const std::string& name : *names) {
-    const auto file = files.Open(directory + "/" + name, OpenMode::kRead);
-    if (!file.ok()) continue;
-    const auto size = (*file)->Size();
-    if (size.ok()) bytes += static_cast<int64_t>(*size);
-  }
-  return bytes;
-}
-
 }  // namespace
 
-int64_t StreamBytes(Files& files, const log::Log& log, const std::string& directory,
-                    log::TopicId topic) {
+int64_t StreamBytes(const log::Log& log, log::TopicId topic) {
+  int64_t bytes = 0;
   for (const log::TopicInfo& info : log.Topics()) {
-    if (info.id != topic) continue;
-    int64_t bytes = 0;
-    for (int32_t i = 0; i < info.config.partitions; ++i) {
-      bytes += BytesOfFiles(files, fmt::format("{}/log/{}/{}", directory, info.name, i));
+    for (int32_t i = 0; info.id == topic && i < info.config.partitions; ++i) {
+      const auto of_partition = log.PartitionBytes({topic, i});
+      if (of_partition.ok()) bytes += static_cast<int64_t>(*of_partition);
     }
-    return bytes;
   }
-  return 0;
+  return bytes;
 }
 
 Result<PlannedProject> PlanProject(sql::Database& database, const catalog::Catalog& catalog,

@@ -33,9 +33,7 @@ Result<PlannedProject> PlanProject(sql::Database& database, const catalog::Catal
                                    const SizeOfRelation& size_of,
                                    const std::vector<ProjectFile>& files);
 
-// Bytes of the topic's segments. Those of the last tenths of a second may still be on their way
-// there; a file that goes meanwhile counts nothing.
-int64_t StreamBytes(Files& files, const log::Log& log, const std::string& directory,
-                    log::TopicId topic);
+// As Log::PartitionBytes, of all partitions of the topic.
+int64_t StreamBytes(const log::Log& log, log::TopicId topic);
 
 }  // namespace millrace::runtime

@@ -107,10 +107,12 @@ Status DeleteOrphans(log::Log& log, const catalog::Catalog& catalog,
 Status AlignTopics(log::Log& log, const catalog::Catalog& catalog) {
   const std::vector<log::TopicInfo> topics = log.Topics();
   for (const catalog::Object* object : catalog.OfKind(catalog::Kind::kStream)) {
-    const log::TopicConfig config = TopicConfigOf(*object);
+    log::TopicConfig config = TopicConfigOf(*object);
     for (const log::TopicInfo& topic : topics) {
-      if (topic.id.value == object->topic_id && !(topic.config == config))
-        TRY(log.AlterTopic(topic.id, config));
+      if (topic.id.value != object->topic_id) continue;
+      // It grows before its stream does, which then may not have happened.
+      config.partitions = std::max(config.partitions, topic.config.partitions);
+      if (!(topic.config == config)) TRY(log.AlterTopic(topic.id, config));
     }
   }
   return Ok();

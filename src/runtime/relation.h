@@ -15,6 +15,7 @@
 #include "ingest/record_decoder.h"
 #include "log/types.h"
 #include "runtime/exclusions.h"
+#include "runtime/heat.h"
 #include "state/view_table.h"
 
 namespace millrace::runtime {
@@ -30,6 +31,7 @@ struct Relation {
 
   std::shared_ptr<state::ViewTable> content;    // tables and views
   std::shared_ptr<Exclusions> exclusions;       // streams
+  std::shared_ptr<Heat> heat;                   // streams
   const schemas::Registry* registry = nullptr;  // of the schemas that records may name
 
   const catalog::StreamDefinition* stream() const {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/logging.h"
+
 namespace millrace::runtime {
 
 namespace {
@@ -133,6 +135,7 @@ void StreamSource::Prepare(std::vector<PartitionSlice> slices, const NodeState& 
   future_limit_ = clock.value + stream.future_max.count();
   for (PartitionSlice& slice : slices)
     slices_[static_cast<size_t>(slice.partition.partition)] = std::move(slice);
+  NoteHeat();
   const auto watermark = state.watermarks.find(relation_->internal_name);
   for (size_t i = 0; i < partitions; ++i) {
     const Position* position = FindPosition(state, {relation_->topic(), static_cast<int32_t>(i)});
@@ -151,6 +154,26 @@ void StreamSource::Prepare(std::vector<PartitionSlice> slices, const NodeState& 
           std::max(late_below_[i], position->event_time_max - stream.watermark->delay.count());
     }
   }
+}
+
+void StreamSource::NoteHeat() const {
+  const Heat::Time now = std::chrono::steady_clock::now();
+  for (const PartitionSlice& slice : slices_) {
+    if (slice.batches.empty()) continue;
+    int64_t bytes = 0;
+    for (const log::ReadBatch& batch : slice.batches)
+      bytes += static_cast<int64_t>(batch.bytes.size());
+    relation_->heat->Add(slice.partition.partition, slice.records, bytes, now);
+  }
+  const int32_t hot = relation_->heat->TakeWarning(relation_->partitions(), now);
+  if (hot < 0) return;
+  const Heat::Partition seen = relation_->heat->Read(now).at(static_cast<size_t>(hot));
+  std::string keys;
+  for (const Heat::Key& key : seen.keys)
+    keys += fmt::format("{}{} ({:.0f} %)", keys.empty() ? "" : ", ", key.key, 100.0 * key.share);
+  LOG_WARNING("a partition has more than twice its share of its stream",
+              "stream={} partition={} share={:.0f}% keys={}", relation_->object.name(), hot,
+              100.0 * seen.share, Quoted(keys));
 }
 
 Result<rows::Batch> StreamSource::Read(int worker) {
@@ -251,6 +274,8 @@ void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSli
     log::RecordCursor records = batch.view().records();
     while (records.Next()) {
       const log::RecordView& record = records.record();
+      if (record.key && record.offset.value % Heat::kSample == 0)
+        relation_->heat->Count(slice.partition.partition, *record.key);
       values.emplace_back(record, batch.frame);
       places.push_back({record.offset, record.timestamp.value * 1000, batch.clock.value, order});
       if (values.size() >= kDecodeSlice) decode();

@@ -25,19 +25,55 @@ std::map<uint64_t, std::string> TopicNames(const catalog::Catalog& catalog) {
   return names;
 }
 
+LogicalType HottestKeysType() {
+  return LogicalType::LIST(
+      LogicalType::STRUCT({{"key", LogicalType::VARCHAR}, {"share", LogicalType::DOUBLE}}));
+}
+
+std::vector<Heat::Partition> HeatOf(const Published& published, const std::string& stream) {
+  const auto relation = published.relations->Find(stream);
+  if (relation == nullptr || relation->heat == nullptr) return {};
+  return relation->heat->Read(std::chrono::steady_clock::now());
+}
+
+// NULLs where nothing has come since the start.
+void AppendHeat(Row& row, const std::vector<Heat::Partition>& heat, int32_t partition) {
+  const auto number = static_cast<size_t>(partition);
+  if (number >= heat.size()) {
+    row.insert(row.end(), 3, Value(LogicalType::DOUBLE));
+    row.emplace_back(HottestKeysType());
+    return;
+  }
+  const Heat::Partition& seen = heat[number];
+  row.push_back(Value::DOUBLE(seen.records_per_s));
+  row.push_back(Value::DOUBLE(seen.bytes_per_s));
+  row.push_back(Value::DOUBLE(seen.share));
+  duckdb::vector<Value> keys;
+  for (const Heat::Key& key : seen.keys)
+    keys.push_back(Value::STRUCT({{"key", Text(key.key)}, {"share", Value::DOUBLE(key.share)}}));
+  row.push_back(Value::LIST(duckdb::ListType::GetChildType(HottestKeysType()), std::move(keys)));
+}
+
 SystemTable Partitions(const NodeWatch& watch) {
   return {MakeSchema({{"topic", LogicalType::VARCHAR},
                       {"partition", LogicalType::INTEGER},
                       {"start_offset", LogicalType::BIGINT},
                       {"end_offset", LogicalType::BIGINT},
                       {"step_offset", LogicalType::BIGINT},
-                      {"event_time_max", LogicalType::TIMESTAMP}}),
+                      {"event_time_max", LogicalType::TIMESTAMP},
+                      {"bytes", LogicalType::BIGINT},
+                      {"records_per_s", LogicalType::DOUBLE},
+                      {"bytes_per_s", LogicalType::DOUBLE},
+                      {"share", LogicalType::DOUBLE},
+                      {"hottest_keys", HottestKeysType()}}),
           [watch](const Published& published) {
             std::vector<Row> rows;
             const auto cut = watch.cut();
             const std::map<uint64_t, std::string> names = TopicNames(*published.catalog);
             for (const log::TopicInfo& topic : watch.topics()) {
               const auto named = names.find(topic.id.value);
+              std::vector<Heat::Partition> heat;
+              if (named != names.end()) heat = HeatOf(published, named->second);
               for (int32_t i = 0; i < topic.config.partitions; ++i) {
                 const log::Cut::End* end = cut->Find({topic.id, i});
                 if (end == nullptr) continue;
@@ -50,6 +86,10 @@ SystemTable Partitions(const NodeWatch& watch) {
                      known ? Number(position->second.next.value) : Value(LogicalType::BIGINT),
                      timed ? Value::TIMESTAMP(duckdb::timestamp_t(position->second.event_time_max))
                            : Value(LogicalType::TIMESTAMP)});
+                const auto bytes = watch.partition_bytes({topic.id, i});
+                rows.back().push_back(bytes.ok() ? Number(static_cast<int64_t>(*bytes))
+                                                 : Value(LogicalType::BIGINT));
+                AppendHeat(rows.back(), heat, i);
               }
             }
             return rows;

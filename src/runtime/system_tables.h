@@ -36,6 +36,7 @@ struct NodeWatch {
   std::function<std::vector<OperatorFigures>()> operators;
   std::function<std::vector<log::TopicInfo>()> topics;
   std::function<std::shared_ptr<const log::Cut>()> cut;
+  std::function<Result<uint64_t>(log::PartitionId)> partition_bytes;
   std::shared_ptr<state::ViewTable> failures;
   std::function<std::vector<log::Damage>()> damage;
 };

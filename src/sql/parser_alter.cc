@@ -182,6 +182,9 @@ Status ExpectAction(Cursor& cursor, AlterStatement& alter) {
     const bool reset = cursor.AtWord("RESET");
     cursor.Advance();
     TRY(alter.action, ExpectOptionsOf(cursor, reset));
+  } else if (stream && cursor.AtWord("INTO")) {
+    TRY(const int partitions, ExpectPartitions(cursor));
+    alter.action = AlterStatement::SetPartitions{partitions};
   } else if (stream && AtColumnChange(cursor)) {
     TRY(alter.action, ExpectColumnChange(cursor));
     for (const std::string& type : cursor.types_noted())
@@ -191,8 +194,8 @@ Status ExpectAction(Cursor& cursor, AlterStatement& alter) {
       if (cursor.AtWord(word)) return NotYet(cursor, alter);
     }
     if (stream) {
-      return cursor.Unexpected("ADD, DROP, ALTER, RENAME, SET or RESET",
-                               {"ADD", "DROP", "ALTER", "RENAME", "SET", "RESET"});
+      return cursor.Unexpected("ADD, DROP, ALTER, RENAME, SET, RESET or INTO",
+                               {"ADD", "DROP", "ALTER", "RENAME", "SET", "RESET", "INTO"});
     }
     if (alter.kind == catalog::Kind::kView)
       return cursor.Unexpected("RENAME TO, PAUSE or RESUME", {"RENAME", "PAUSE", "RESUME"});

@@ -16,7 +16,6 @@
 namespace millrace::sql {
 namespace {
 
-constexpr int64_t kPartitionsMax = 1024;
 constexpr size_t kNameBytesMax = 249;  // Kafka's limit for topics
 
 const std::vector<std::string>& LaterKinds() {
@@ -131,11 +130,8 @@ class CreateParser {
       TRY(stream.partition_by,
           ExpectColumnNames(cursor_, &stream.schema, "the columns that choose the partition"));
     }
-    if (cursor_.Accept({"INTO"})) {
-      TRY(const int64_t partitions,
-          cursor_.ExpectInteger("a number of partitions", 1, kPartitionsMax));
-      stream.partitions = static_cast<int>(partitions);
-      if (!cursor_.Accept({"PARTITION"})) TRY(cursor_.Expect({"PARTITIONS"}));
+    if (cursor_.AtWord("INTO")) {
+      TRY(stream.partitions, ExpectPartitions(cursor_));
     }
     if (cursor_.Accept({"WITH"})) TRY(ExpectStreamOptions(cursor_, stream, /*created=*/true));
     TRY(cursor_.ExpectEnd("PARTITION BY, INTO n PARTITIONS, WITH", {"PARTITION", "INTO", "WITH"}));

@@ -103,6 +103,14 @@ Result<std::set<std::string>> ExpectStreamOptions(Cursor& cursor, catalog::Strea
   return names;
 }
 
+Result<int> ExpectPartitions(Cursor& cursor) {
+  constexpr int64_t kPartitionsMax = 1024;
+  TRY(cursor.Expect({"INTO"}));
+  TRY(const int64_t partitions, cursor.ExpectInteger("a number of partitions", 1, kPartitionsMax));
+  if (!cursor.Accept({"PARTITION"})) TRY(cursor.Expect({"PARTITIONS"}));
+  return static_cast<int>(partitions);
+}
+
 Result<std::set<std::string>> ExpectStreamOptionNames(Cursor& cursor) {
   std::set<std::string> names;
   TRY(cursor.ExpectSymbol('(', "and names of options, such as (retention)"));

@@ -16,6 +16,9 @@ namespace millrace::sql {
 Result<std::set<std::string>> ExpectStreamOptions(Cursor& cursor, catalog::StreamDefinition& stream,
                                                   bool created);
 
+// INTO n PARTITIONS, where the cursor is at INTO.
+Result<int> ExpectPartitions(Cursor& cursor);
+
 // (name, …): names of options that can be set later.
 Result<std::set<std::string>> ExpectStreamOptionNames(Cursor& cursor);
 

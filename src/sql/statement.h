@@ -90,11 +90,15 @@ struct AlterStatement {
     std::set<std::string> names;
     catalog::StreamDefinition values;
   };
+  // INTO n PARTITIONS of a stream.
+  struct SetPartitions {
+    int partitions;
+  };
   // PAUSE and RESUME of a materialized view.
   struct Hold {
     bool pause;
   };
-  std::variant<Rename, SetOptions, Hold, ColumnChange> action;
+  std::variant<Rename, SetOptions, SetPartitions, Hold, ColumnChange> action;
   std::vector<catalog::Use> uses;  // the user's own types that it names
 };
 struct ShowStatement {

@@ -1,0 +1,148 @@
+#include "runtime/heat.h"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+namespace millrace::runtime {
+
+namespace {
+
+constexpr double kSeconds = 10.0;     // what a rate is over
+constexpr size_t kKeyBytesMax = 64;   // of a key that is shown
+constexpr double kShownMin = 0.01;    // of a partition's records
+constexpr double kWarnBytes = 100e3;  // a stream below this many bytes/s is nowhere hot
+constexpr double kFairShares = 2.0;   // as much is hot
+constexpr auto kWarnAgain = std::chrono::minutes(1);
+
+double Seconds(Heat::Time from, Heat::Time to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+// What is left of a counter after so many seconds.
+double Left(double seconds) { return std::exp(-seconds / kSeconds); }
+
+// Whole characters only, of a key that was cut.
+std::string_view WholeCharacters(std::string_view text) {
+  size_t end = text.size();
+  while (end > 0 && (static_cast<unsigned char>(text[end - 1]) & 0xc0) == 0x80) --end;
+  if (end > 0 && static_cast<unsigned char>(text[end - 1]) >= 0xc0) --end;
+  return simdjson::validate_utf8(text.data(), text.size()) ? text : text.substr(0, end);
+}
+
+std::string AsText(std::string_view key) {
+  const std::string_view shown = WholeCharacters(key.substr(0, kKeyBytesMax));
+  if (simdjson::validate_utf8(shown.data(), shown.size())) return std::string(shown);
+  std::string text;
+  for (const char byte : key.substr(0, kKeyBytesMax / 4)) {
+    if (byte >= ' ' && byte < 0x7f) {
+      text += byte;
+    } else {
+      text += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+Heat::Seen& Heat::Of(int32_t partition) {
+  const std::lock_guard lock(mutex_);
+  const auto number = static_cast<size_t>(partition);
+  while (partitions_.size() <= number) partitions_.push_back(std::make_unique<Seen>());
+  return *partitions_[number];
+}
+
+void Heat::Add(int32_t partition, int64_t records, int64_t bytes, Time now) {
+  Seen& seen = Of(partition);
+  {
+    const std::lock_guard lock(mutex_);
+    if (started_ == Time{}) started_ = now;
+  }
+  const std::lock_guard lock(seen.mutex);
+  if (!seen.any) seen.first = seen.last = now;
+  seen.any = true;
+  const double left = Left(Seconds(seen.last, now));
+  seen.last = now;
+  seen.records = seen.records * left + static_cast<double>(records);
+  seen.bytes = seen.bytes * left + static_cast<double>(bytes);
+  seen.sampled *= left;
+  for (Counter& counter : seen.counters) counter.count *= left;
+}
+
+void Heat::Count(int32_t partition, std::string_view key) {
+  Seen& seen = Of(partition);
+  const std::lock_guard lock(seen.mutex);
+  ++seen.sampled;
+  const size_t hash = std::hash<std::string_view>()(key);
+  for (Counter& counter : seen.counters) {
+    if (counter.hash != hash) continue;
+    ++counter.count;
+    return;
+  }
+  std::string shown = AsText(key);
+  if (seen.counters.size() < kCounters) {
+    seen.counters.push_back({hash, std::move(shown), 1.0});
+    return;
+  }
+  // The rarest gives its place, and its count, which the new one may have had.
+  Counter& rarest =
+      *std::min_element(seen.counters.begin(), seen.counters.end(),
+                        [](const Counter& a, const Counter& b) { return a.count < b.count; });
+  rarest = {hash, std::move(shown), rarest.count + 1.0};
+}
+
+std::vector<Heat::Partition> Heat::Read(Time now) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Partition> out;
+  double all = 0.0;
+  for (const auto& seen : partitions_) {
+    const std::lock_guard seen_lock(seen->mutex);
+    Partition& partition = out.emplace_back();
+    if (!seen->any) continue;
+    // Of what came in the first seconds, a shorter time is the measure.
+    const double age = std::max(Seconds(seen->first, now), 1.0);
+    const double per_second =
+        Left(Seconds(seen->last, now)) / (kSeconds * (1.0 - std::exp(-age / kSeconds)));
+    partition.records_per_s = seen->records * per_second;
+    partition.bytes_per_s = seen->bytes * per_second;
+    all += partition.bytes_per_s;
+    std::vector<Counter> counters = seen->counters;
+    std::sort(counters.begin(), counters.end(),
+              [](const Counter& a, const Counter& b) { return a.count > b.count; });
+    for (const Counter& counter : counters) {
+      const double share = counter.count / std::max(seen->sampled, 1.0);
+      if (partition.keys.size() == kKeysShown || share < kShownMin) break;
+      partition.keys.push_back({counter.key, std::min(share, 1.0)});
+    }
+  }
+  for (Partition& partition : out) {
+    if (all > 0.0) partition.share = partition.bytes_per_s / all;
+  }
+  return out;
+}
+
+int32_t Heat::TakeWarning(int32_t partitions, Time now) {
+  if (partitions < 2) return -1;
+  {
+    const std::lock_guard lock(mutex_);
+    if (started_ == Time{} || Seconds(started_, now) < kSeconds) return -1;
+    if (warned_ != Time{} && now - warned_ < kWarnAgain) return -1;
+  }
+  const std::vector<Partition> seen = Read(now);
+  double all = 0.0;
+  for (const Partition& partition : seen) all += partition.bytes_per_s;
+  if (all < kWarnBytes) return -1;
+  for (size_t i = 0; i < seen.size(); ++i) {
+    if (seen[i].share * partitions <= kFairShares) continue;
+    const std::lock_guard lock(mutex_);
+    warned_ = now;
+    return static_cast<int32_t>(i);
+  }
+  return -1;
+}
+
+}  // namespace millrace::runtime
