@@ -1,7 +1,5 @@
 #include "http/connection.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <ctime>
 
@@ -33,19 +31,16 @@ bool IsPlainId(std::string_view id) {
 
 }  // namespace
 
-Connection::Connection(asio::ip::tcp::socket socket, net::ConnectionSlot slot,
-                       net::ConnectionLoop& loop, ServerShared& shared)
+Connection::Connection(net::Stream stream, net::ConnectionSlot slot, net::ConnectionLoop& loop,
+                       ServerShared& shared)
     : net::ServedConnection(loop),
-      socket_(std::move(socket)),
+      stream_(std::move(stream)),
       slot_(std::move(slot)),
       shared_(shared) {
   stopping_ = loop_.stopping;
 }
 
-Connection::~Connection() {
-  ErrorCode ignored;  // it is given up in any case
-  socket_.close(ignored);
-}
+Connection::~Connection() { stream_.Close(); }
 
 asio::awaitable<void> Connection::Run() {
   // Here and everywhere: co_await stands alone in its statement. Within conditions GCC 12
@@ -63,7 +58,9 @@ asio::awaitable<void> Connection::Run() {
     if (output_.size() >= kOutputGatherBytes) co_await Flush();
   }
   co_await Flush();
-  if ((linger_ || begin_ < end_) && !broken_) co_await Linger();
+  if (broken_) co_return;
+  stream_.SendEnd();
+  if (linger_ || begin_ < end_) co_await Linger();
 }
 
 asio::awaitable<bool> Connection::ReadHead() {
@@ -198,9 +195,6 @@ asio::awaitable<void> Connection::Answer(Exchange& exchange) {
 // After an answer that left input unread: a close with unread bytes makes the kernel send a reset,
 // which can destroy the answer on its way.
 asio::awaitable<void> Connection::Linger() {
-  ErrorCode error;
-  socket_.shutdown(asio::socket_base::shutdown_send, error);
-  if (error) co_return;
   SetDeadline(kLingerTime);
   input_.resize(kOutputGatherBytes);
   size_t dropped = 0;
@@ -215,21 +209,16 @@ asio::awaitable<void> Connection::Flush() {
   size_t sent = 0;
   while (sent < output_.size() && !broken_) {
     // Most answers fit into the socket's buffer: then no wait, and no trip through the event loop.
-    const ssize_t written = ::send(socket_.native_handle(), output_.data() + sent,
-                                   output_.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (written >= 0) {
-      sent += static_cast<size_t>(written);
-      continue;
-    }
-    if (errno == EINTR) continue;
-    if (errno != EAGAIN && errno != EWOULDBLOCK) {
+    ErrorCode error;
+    sent += stream_.TryWrite(output_.data() + sent, output_.size() - sent, error);
+    if (!error) continue;
+    if (error != asio::error::would_block) {
       broken_ = true;
       break;
     }
     const auto saved = deadline_;
     SetDeadline(shared_.options.write_timeout);
-    ErrorCode error;
-    co_await socket_.async_wait(asio::ip::tcp::socket::wait_write, WithError(error));
+    co_await stream_.WaitToWrite(error);
     deadline_ = saved;
     if (error) broken_ = true;
   }
@@ -241,7 +230,7 @@ asio::awaitable<size_t> Connection::Receive(char* to, size_t size, Duration limi
   if (broken_) co_return 0;
   if (limit > Duration::zero()) SetDeadline(limit);
   ErrorCode error;
-  const size_t got = co_await socket_.async_read_some(asio::buffer(to, size), WithError(error));
+  const size_t got = co_await stream_.Read(to, size, error);
   if (limit > Duration::zero()) deadline_ = std::chrono::steady_clock::time_point::max();
   co_return error ? 0 : got;
 }
@@ -253,18 +242,15 @@ void Connection::SetDeadline(Duration limit) {
 
 void Connection::CheckDeadline() {
   if (loop_.now < deadline_) return;
-  deadline_ = std::chrono::steady_clock::time_point::max();
+  if (!timed_out_) shared_.timeouts.fetch_add(1);
   timed_out_ = true;
-  shared_.timeouts.fetch_add(1);
-  ErrorCode ignored;  // a closed socket has nothing to cancel
-  socket_.cancel(ignored);
+  // Again with every sweep: a cancellation that meets bytes that have just come is lost.
+  stream_.Cancel();
 }
 
 void Connection::StopSoon() {
   stopping_ = true;
-  if (!waiting_for_request_) return;
-  ErrorCode ignored;  // a closed socket has nothing to cancel
-  socket_.cancel(ignored);
+  if (waiting_for_request_) stream_.Cancel();
 }
 
 void Connection::Abort() {
@@ -272,8 +258,7 @@ void Connection::Abort() {
   broken_ = true;
   if (abandon_) abandon_(Error(Code::kUnavailable, "the server is stopping"));
   if (watch_) (*watch_)();
-  ErrorCode ignored;  // a closed socket has nothing to cancel
-  socket_.cancel(ignored);
+  stream_.Cancel();
 }
 
 std::string Connection::RequestId(const RequestHead& head) const {

@@ -1,7 +1,7 @@
-// A Connection reads requests from one socket and writes their answers, in order (HTTP/1.1 with
+// A Connection reads requests from one stream and writes their answers, in order (HTTP/1.1 with
 // keep-alive and pipelining). Internal to server.cc and exchange.cc.
 //
-// Lives on the loop of its socket; nothing here is locked. It holds one input buffer (4 KiB, up to
+// Lives on the loop of its stream; nothing here is locked. It holds one input buffer (4 KiB, up to
 // a request head's 16 KiB) and one output buffer: the answers to pipelined requests leave together
 // in one write.
 #pragma once
@@ -38,7 +38,7 @@ struct ServerShared {
 
 class Connection final : public net::ServedConnection {
  public:
-  Connection(asio::ip::tcp::socket socket, net::ConnectionSlot slot, net::ConnectionLoop& loop,
+  Connection(net::Stream stream, net::ConnectionSlot slot, net::ConnectionLoop& loop,
              ServerShared& shared);
   ~Connection() override;
   asio::awaitable<void> Run();
@@ -64,7 +64,7 @@ class Connection final : public net::ServedConnection {
   const std::string& Date();
   std::string_view buffered() const { return {input_.data() + begin_, end_ - begin_}; }
 
-  asio::ip::tcp::socket socket_;
+  net::Stream stream_;
   net::ConnectionSlot slot_;
   ServerShared& shared_;
 
@@ -78,7 +78,7 @@ class Connection final : public net::ServedConnection {
   bool waiting_for_request_ = false;  // nothing of the next request has come
   bool keep_alive_ = true;
   bool stopping_ = false;
-  bool broken_ = false;  // the socket is of no use any more
+  bool broken_ = false;  // the stream is of no use any more
   bool linger_ = false;  // input was left unread: see Linger
   std::function<void(Error)> abandon_;
   std::shared_ptr<std::function<void()>> watch_;

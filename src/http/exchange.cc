@@ -1,7 +1,5 @@
 #include "http/exchange.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <iterator>
 
@@ -218,26 +216,13 @@ void Exchange::SetAbandon(std::function<void(Error)> abandon) {
 }
 
 void Exchange::WatchForClose(std::function<void()> on_gone) {
-  auto watch = std::make_shared<std::function<void()>>(std::move(on_gone));
-  connection_.watch_ = watch;
-  connection_.socket_.async_wait(
-      asio::ip::tcp::socket::wait_read,
-      [weak = std::weak_ptr(watch),
-       fd = connection_.socket_.native_handle()](const ErrorCode& error) {
-        const auto watch = weak.lock();
-        if (error || !watch) return;
-        // Bytes that wait are the next, pipelined request: then closing cannot be seen until they
-        // are read.
-        char byte;
-        const ssize_t peeked = ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-        if (peeked == 0 || (peeked < 0 && errno != EAGAIN && errno != EWOULDBLOCK)) (*watch)();
-      });
+  connection_.watch_ = std::make_shared<std::function<void()>>(std::move(on_gone));
+  connection_.stream_.WatchForClose(connection_.watch_);
 }
 
 void Exchange::EndWatch() {
   connection_.watch_.reset();
-  ErrorCode ignored;  // a closed socket has nothing to cancel
-  connection_.socket_.cancel(ignored);
+  connection_.stream_.Cancel();
 }
 
 Result<QueryParameters> KnownParameters(const Exchange& exchange,

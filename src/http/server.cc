@@ -2,9 +2,22 @@
 
 #include "base/clock.h"
 #include "http/connection.h"
+#include "http/problem.h"
 
 namespace millrace::http {
 namespace {
+
+// Where TLS is spoken, to a request without.
+std::string PlainTextAnswer() {
+  const std::string body =
+      ErrorBody(Error(Code::kInvalidArgument, "this listener speaks TLS, the request came without")
+                    .Hint("ask by https://"),
+                400);
+  return fmt::format(
+      "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: {}\r\n"
+      "Connection: close\r\n\r\n{}",
+      body.size(), body);
+}
 
 asio::awaitable<void> RunConnection(std::unique_ptr<Connection> connection) {
   co_await connection->Run();
@@ -14,13 +27,15 @@ asio::awaitable<void> RunConnection(std::unique_ptr<Connection> connection) {
 
 Result<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, const Router& router) {
   std::unique_ptr<Server> server(new Server(options, router));
+  net::ListenOptions listen = options.listen;
+  listen.plain_text_answer = PlainTextAnswer();
   TRY(server->server_,
       net::ConnectionServer::Start(
-          options.listen, options.io_threads,
-          [shared = server->shared_.get()](asio::ip::tcp::socket socket, net::ConnectionSlot slot,
+          listen, options.io_threads,
+          [shared = server->shared_.get()](net::Stream stream, net::ConnectionSlot slot,
                                            net::ConnectionLoop& loop) {
             auto connection =
-                std::make_unique<Connection>(std::move(socket), std::move(slot), loop, *shared);
+                std::make_unique<Connection>(std::move(stream), std::move(slot), loop, *shared);
             asio::co_spawn(loop.context, RunConnection(std::move(connection)), asio::detached);
           }));
   return server;
@@ -55,7 +70,7 @@ std::string Server::Metrics() const {
       counters.accept_errors.load());
   add("http_timeouts_total", "counter", "Connections that were idle or too slow.",
       shared_->timeouts.load());
-  return out;
+  return out + server_->TlsMetrics("http");
 }
 
 }  // namespace millrace::http

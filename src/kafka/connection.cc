@@ -9,6 +9,8 @@ namespace millrace::kafka {
 namespace {
 
 constexpr size_t kSizeBytes = sizeof(int32_t);
+// A handshake of TLS 1.x. No request is as large as a size that begins so.
+constexpr std::string_view kTlsBegin = "\x16\x03";
 // Replies that are done gather up to this size before they are written.
 constexpr size_t kGatherBytes = 1u << 20;
 // A request's memory grows with what has come of it, by at most this much ahead.
@@ -22,32 +24,20 @@ asio::awaitable<void> WaitFor(asio::steady_timer& timer) {
   co_await timer.async_wait(WithError(cancelled));
 }
 
-std::string PeerOf(const asio::ip::tcp::socket& socket) {
-  millrace::ErrorCode error;
-  const auto endpoint = socket.remote_endpoint(error);
-  return error ? "" : endpoint.address().to_string();
-}
-
 }  // namespace
 
-Connection::Connection(asio::ip::tcp::socket socket, net::ConnectionSlot slot,
-                       net::ConnectionLoop& loop, ServerShared& shared)
+Connection::Connection(net::Stream stream, net::ConnectionSlot slot, net::ConnectionLoop& loop,
+                       ServerShared& shared)
     : net::ServedConnection(loop),
-      socket_(std::move(socket)),
+      stream_(std::move(stream)),
       slot_(std::move(slot)),
       shared_(shared),
-      peer_(PeerOf(socket_)),
+      peer_(stream_.PeerHost()),
       session_(shared_.service.options().access, shared_.service.pool()),
       done_(loop.context),
-      room_(loop.context) {
-  millrace::ErrorCode ignored;  // without it replies are only later
-  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-}
+      room_(loop.context) {}
 
-Connection::~Connection() {
-  millrace::ErrorCode ignored;  // it is given up in any case
-  socket_.close(ignored);
-}
+Connection::~Connection() { stream_.Close(); }
 
 void Connection::Start() {
   asio::co_spawn(loop_.context, Read(shared_from_this()), asio::detached);
@@ -152,6 +142,10 @@ asio::awaitable<std::string> Connection::ReadRequest() {
   const bool has_size = co_await ReadFully(size_bytes, kSizeBytes);
   idle_ = false;
   if (!has_size) co_return bytes;
+  if (std::string_view(size_bytes, 2) == kTlsBegin) {
+    Complain(Error(Code::kInvalidArgument, "the client speaks TLS, and here is plain text"));
+    co_return bytes;
+  }
   const auto size = GetBig<int32_t>(size_bytes);
   const size_t bytes_max = stranger ? kStrangerBytesMax : shared_.options.request_bytes_max;
   if (size <= 0 || static_cast<size_t>(size) > bytes_max) {
@@ -174,8 +168,7 @@ asio::awaitable<bool> Connection::ReadFully(char* to, size_t size) {
   size_t got = 0;
   while (got < size) {
     millrace::ErrorCode error;
-    const size_t now =
-        co_await socket_.async_read_some(asio::buffer(to + got, size - got), WithError(error));
+    const size_t now = co_await stream_.Read(to + got, size - got, error);
     got += now;
     if (error) co_return false;
   }
@@ -210,12 +203,13 @@ asio::awaitable<void> Connection::WriteReplies() {
     if (reading_ended_ && replies_.empty()) break;
     co_await WaitFor(done_);
   }
+  if (!broken_) stream_.SendEnd();
   // Whoever reads ends, too.
   broken_ = true;
   room_.cancel();
   millrace::ErrorCode ignored;  // it is given up in any case
-  socket_.shutdown(asio::socket_base::shutdown_both, ignored);
-  socket_.cancel(ignored);
+  stream_.socket().shutdown(asio::socket_base::shutdown_both, ignored);
+  stream_.Cancel();
 }
 
 asio::awaitable<bool> Connection::Send(const std::string& bytes) {
@@ -223,8 +217,7 @@ asio::awaitable<bool> Connection::Send(const std::string& bytes) {
   size_t sent = 0;
   while (sent < bytes.size()) {
     millrace::ErrorCode error;
-    const size_t now = co_await socket_.async_write_some(
-        asio::buffer(bytes.data() + sent, bytes.size() - sent), WithError(error));
+    const size_t now = co_await stream_.Write(bytes.data() + sent, bytes.size() - sent, error);
     sent += now;
     if (error) co_return false;
     write_deadline_ = loop_.now + shared_.options.write_timeout;
@@ -243,17 +236,14 @@ void Connection::CheckDeadline() {
 }
 
 void Connection::StopSoon() {
-  if (!idle_) return;
-  millrace::ErrorCode ignored;  // a closed socket has nothing to cancel
-  socket_.cancel(ignored);
+  if (idle_) stream_.Cancel();
 }
 
 void Connection::Abort() {
   broken_ = true;
   done_.cancel();
   room_.cancel();
-  millrace::ErrorCode ignored;  // a closed socket has nothing to cancel
-  socket_.cancel(ignored);
+  stream_.Cancel();
 }
 
 }  // namespace millrace::kafka

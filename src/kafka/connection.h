@@ -1,7 +1,7 @@
-// A Connection reads requests from one socket and writes their replies, in order. Internal to
+// A Connection reads requests from one stream and writes their replies, in order. Internal to
 // server.cc.
 //
-// Lives on the loop of its socket; nothing here is locked. Two coroutines share it: one reads and
+// Lives on the loop of its stream; nothing here is locked. Two coroutines share it: one reads and
 // handles requests one after the other, the other writes replies as the foremost are done. At most
 // kRequestsMax requests wait for their replies, or for these to be taken, with kWaitingBytesMax
 // bytes of both; then it reads no further.
@@ -30,7 +30,7 @@ struct ServerShared {
 class Connection final : public net::ServedConnection,
                          public std::enable_shared_from_this<Connection> {
  public:
-  Connection(asio::ip::tcp::socket socket, net::ConnectionSlot slot, net::ConnectionLoop& loop,
+  Connection(net::Stream stream, net::ConnectionSlot slot, net::ConnectionLoop& loop,
              ServerShared& shared);
   ~Connection() override;
 
@@ -66,7 +66,7 @@ class Connection final : public net::ServedConnection,
   void OnDone(const std::shared_ptr<Reply>& reply);
   void Complain(const Error& error) const;
 
-  asio::ip::tcp::socket socket_;
+  net::Stream stream_;
   net::ConnectionSlot slot_;
   ServerShared& shared_;
   std::string peer_;
@@ -82,7 +82,7 @@ class Connection final : public net::ServedConnection,
       std::chrono::steady_clock::time_point::max();
   bool idle_ = false;  // waits for a request, with no reply owed
   bool reading_ended_ = false;
-  bool broken_ = false;  // the socket is of no use any more
+  bool broken_ = false;  // the stream is of no use any more
 };
 
 }  // namespace millrace::kafka

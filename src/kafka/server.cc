@@ -9,9 +9,9 @@ Result<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Serv
   TRY(server->server_,
       net::ConnectionServer::Start(
           options.listen, options.io_threads,
-          [shared = server->shared_.get()](asio::ip::tcp::socket socket, net::ConnectionSlot slot,
+          [shared = server->shared_.get()](net::Stream stream, net::ConnectionSlot slot,
                                            net::ConnectionLoop& loop) {
-            std::make_shared<Connection>(std::move(socket), std::move(slot), loop, *shared)
+            std::make_shared<Connection>(std::move(stream), std::move(slot), loop, *shared)
                 ->Start();
           }));
   return server;
@@ -46,7 +46,7 @@ std::string Server::Metrics() const {
       counters.timeouts.load());
   add("kafka_received_bytes_total", "counter", "Bytes of requests.", counters.bytes_in.load());
   add("kafka_sent_bytes_total", "counter", "Bytes of replies.", counters.bytes_out.load());
-  return out;
+  return out + server_->TlsMetrics("kafka");
 }
 
 }  // namespace millrace::kafka

@@ -3,6 +3,8 @@
 #include <future>
 #include <thread>
 
+#include "net/tls_accept.h"
+
 namespace millrace::net {
 
 namespace {
@@ -10,11 +12,18 @@ constexpr std::chrono::milliseconds kSweepEvery{500};
 constexpr std::chrono::milliseconds kEndPoll{2};
 // Between one Abort of all and the next: a handler that sleeps wakes up first.
 constexpr std::chrono::milliseconds kAbortEvery{50};
+
+std::unique_ptr<TlsListening> ListeningWith(const ListenOptions& listen) {
+  if (listen.tls == nullptr) return nullptr;
+  return std::unique_ptr<TlsListening>(new TlsListening{
+      *listen.tls, listen.handshake_timeout, listen.plain_text_answer, ToString(listen.address)});
+}
 }  // namespace
 
 Result<std::unique_ptr<ConnectionServer>> ConnectionServer::Start(const ListenOptions& listen,
                                                                   int io_threads, Serve serve) {
-  std::unique_ptr<ConnectionServer> server(new ConnectionServer(io_threads, std::move(serve)));
+  std::unique_ptr<ConnectionServer> server(
+      new ConnectionServer(listen, io_threads, std::move(serve)));
   TRY(server->listener_,
       Listener::Open(*server->threads_, listen,
                      [raw = server.get()](asio::ip::tcp::socket socket, ConnectionSlot slot) {
@@ -23,8 +32,10 @@ Result<std::unique_ptr<ConnectionServer>> ConnectionServer::Start(const ListenOp
   return server;
 }
 
-ConnectionServer::ConnectionServer(int io_threads, Serve serve)
-    : serve_(std::move(serve)), threads_(std::make_unique<IoThreads>(io_threads)) {
+ConnectionServer::ConnectionServer(const ListenOptions& listen, int io_threads, Serve serve)
+    : serve_(std::move(serve)),
+      tls_(ListeningWith(listen)),
+      threads_(std::make_unique<IoThreads>(io_threads)) {
   for (size_t i = 0; i < threads_->size(); ++i) {
     loops_.push_back(std::make_unique<ConnectionLoop>(threads_->context(i), i, live_));
     asio::co_spawn(threads_->context(i), Sweep(*loops_.back()), asio::detached);
@@ -40,7 +51,11 @@ void ConnectionServer::OnConnection(asio::ip::tcp::socket socket, ConnectionSlot
     asio::post(loop->context, [this, loop = loop.get(),
                                socket = std::make_shared<asio::ip::tcp::socket>(std::move(socket)),
                                slot = std::make_shared<ConnectionSlot>(std::move(slot))] {
-      serve_(std::move(*socket), std::move(*slot), *loop);
+      if (tls_ != nullptr) {
+        AcceptTls(std::move(*socket), std::move(*slot), *loop, *tls_, serve_);
+      } else {
+        serve_(Stream(std::move(*socket)), std::move(*slot), *loop);
+      }
     });
     return;
   }
@@ -93,6 +108,24 @@ void ConnectionServer::Stop(std::chrono::milliseconds drain,
     drain = kAbortEvery;
   }
   threads_->Stop();
+}
+
+const TlsCounters* ConnectionServer::tls_counters() const {
+  return tls_ == nullptr ? nullptr : &tls_->counters;
+}
+
+std::string ConnectionServer::TlsMetrics(std::string_view prefix) const {
+  if (tls_ == nullptr) return {};
+  const TlsCounters& counters = tls_->counters;
+  const auto counter = [&](std::string_view name, std::string_view help, int64_t value) {
+    return MetricText(fmt::format("{}_tls_{}_total", prefix, name), "counter", help, value);
+  };
+  return counter("handshakes", "TLS handshakes that came to a good end.",
+                 counters.handshakes.load()) +
+         counter("handshake_failures", "TLS handshakes that failed or took too long.",
+                 counters.failures.load()) +
+         counter("plain_text", "Connections that spoke plain text where TLS is spoken.",
+                 counters.plain_text.load());
 }
 
 std::string MetricText(std::string_view name, std::string_view type, std::string_view help,

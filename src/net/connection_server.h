@@ -1,9 +1,10 @@
 // A ConnectionServer is what the listeners of all protocols have in common: a Listener, the I/O
 // threads that its connections live on, their time limits, and their end.
 //
-// A protocol makes a ServedConnection of each accepted socket, on the loop that it will live on. It
-// is a member of that loop's set from its constructor to its destructor, so that the sweep (twice a
-// second) can end what waits too long, and Stop can end all.
+// A protocol makes a ServedConnection of each accepted stream, on the loop that it will live on;
+// where the listener has TLS, when the handshake is over (tls_accept.h). It is a member of that
+// loop's set from its constructor to its destructor, so that the sweep (twice a second) can end
+// what waits too long, and Stop can end all.
 //
 // Thread-safe. A ServedConnection is touched on its own loop only.
 #pragma once
@@ -21,6 +22,7 @@
 #include "net/asio.h"
 #include "net/io_threads.h"
 #include "net/listener.h"
+#include "net/stream.h"
 
 namespace millrace::net {
 
@@ -67,10 +69,17 @@ class ServedConnection {
   ConnectionLoop& loop_;
 };
 
+struct TlsCounters {
+  std::atomic<int64_t> handshakes{0};  // that came to a good end
+  std::atomic<int64_t> failures{0};    // that did not, or not in time
+  std::atomic<int64_t> plain_text{0};  // clients that did not speak TLS
+};
+struct TlsListening;
+
 class ConnectionServer {
  public:
-  // Makes a connection of the socket and starts it; runs on the connection's loop.
-  using Serve = std::function<void(asio::ip::tcp::socket, ConnectionSlot, ConnectionLoop&)>;
+  // Makes a connection of the stream and starts it; runs on the connection's loop.
+  using Serve = std::function<void(Stream, ConnectionSlot, ConnectionLoop&)>;
 
   // Errors are those of Listener::Open. REQUIRES: io_threads > 0.
   static Result<std::unique_ptr<ConnectionServer>> Start(const ListenOptions& listen,
@@ -79,6 +88,10 @@ class ConnectionServer {
 
   const Address& address() const { return listener_->address(); }
   const ListenerCounters& counters() const { return listener_->counters(); }
+  // nullptr: plain text.
+  const TlsCounters* tls_counters() const;
+  // Prometheus text of the listener's TLS, as PREFIX_tls_handshakes_total; empty in plain text.
+  std::string TlsMetrics(std::string_view prefix) const;
 
   // No new connections; idle ones end; what is being answered gets `drain` to finish, then it is
   // cut. `stopping` runs once all have been told: it wakes what waits outside of the connections.
@@ -86,13 +99,14 @@ class ConnectionServer {
   void Stop(std::chrono::milliseconds drain, const std::function<void()>& stopping = {});
 
  private:
-  ConnectionServer(int io_threads, Serve serve);
+  ConnectionServer(const ListenOptions& listen, int io_threads, Serve serve);
   void EachLoop(const std::function<void(ConnectionLoop&)>& action);
   bool WaitForEnd(std::chrono::milliseconds limit) const;
   void OnConnection(asio::ip::tcp::socket socket, ConnectionSlot slot);
   static asio::awaitable<void> Sweep(ConnectionLoop& loop);
 
   const Serve serve_;
+  const std::unique_ptr<TlsListening> tls_;  // nullptr: plain text
   std::atomic<int64_t> live_{0};
   std::unique_ptr<IoThreads> threads_;
   std::vector<std::unique_ptr<ConnectionLoop>> loops_;  // their timers live in the event loops

@@ -19,8 +19,8 @@ class Reader final : public ServedConnection {
     std::atomic<bool> stubborn{false};  // takes no notice of StopSoon
   };
 
-  Reader(asio::ip::tcp::socket socket, ConnectionSlot slot, ConnectionLoop& loop, Seen& seen)
-      : ServedConnection(loop), socket_(std::move(socket)), slot_(std::move(slot)), seen_(seen) {
+  Reader(Stream stream, ConnectionSlot slot, ConnectionLoop& loop, Seen& seen)
+      : ServedConnection(loop), stream_(std::move(stream)), slot_(std::move(slot)), seen_(seen) {
     seen_.made.fetch_add(1);
     EXPECT_TRUE(loop_.context.get_executor().running_in_this_thread());
   }
@@ -29,7 +29,7 @@ class Reader final : public ServedConnection {
     char byte = 0;
     ErrorCode error;
     while (!error) {
-      co_await self->socket_.async_read_some(asio::buffer(&byte, 1), WithError(error));
+      co_await self->stream_.Read(&byte, 1, error);
     }
   }
 
@@ -43,18 +43,15 @@ class Reader final : public ServedConnection {
   }
 
  private:
-  void Cancel() {
-    ErrorCode ignored;
-    socket_.cancel(ignored);
-  }
-  asio::ip::tcp::socket socket_;
+  void Cancel() { stream_.Cancel(); }
+  Stream stream_;
   ConnectionSlot slot_;
   Seen& seen_;
 };
 
 ConnectionServer::Serve Serving(Reader::Seen& seen) {
-  return [&seen](asio::ip::tcp::socket socket, ConnectionSlot slot, ConnectionLoop& loop) {
-    auto reader = std::make_unique<Reader>(std::move(socket), std::move(slot), loop, seen);
+  return [&seen](Stream stream, ConnectionSlot slot, ConnectionLoop& loop) {
+    auto reader = std::make_unique<Reader>(std::move(stream), std::move(slot), loop, seen);
     asio::co_spawn(loop.context, Reader::Run(std::move(reader)), asio::detached);
   };
 }

@@ -51,21 +51,29 @@ HttpClient::HttpClient(Address address, ClientOptions options)
     : address_(std::move(address)), options_(options) {}
 
 Result<HttpClient> HttpClient::ForUrl(std::string_view url, ClientOptions options) {
-  constexpr std::string_view kScheme = "http://";
+  constexpr std::string_view kPlain = "http://";
+  constexpr std::string_view kTls = "https://";
   std::string_view rest = url;
-  if (!rest.starts_with(kScheme)) {
-    return Error(Code::kInvalidArgument, "url {}: only http:// is understood", Quoted(url))
+  const bool with_tls = rest.starts_with(kTls);
+  if (!with_tls && !rest.starts_with(kPlain)) {
+    return Error(Code::kInvalidArgument, "url {}: only http:// and https:// are understood",
+                 Quoted(url))
         .Hint("write http://HOST:PORT");
   }
-  rest.remove_prefix(kScheme.size());
+  rest.remove_prefix((with_tls ? kTls : kPlain).size());
   if (rest.ends_with('/')) rest.remove_suffix(1);
   if (rest.find('/') != std::string_view::npos) {
     return Error(Code::kInvalidArgument, "url {}: a path is not expected", Quoted(url));
   }
   const bool has_port = rest.rfind(':') != std::string_view::npos && !rest.ends_with(']');
-  auto address = ParseAddress(has_port ? std::string(rest) : fmt::format("{}:80", rest));
+  auto address =
+      ParseAddress(has_port ? std::string(rest) : fmt::format("{}:{}", rest, with_tls ? 443 : 80));
   if (!address.ok()) return std::move(address).error().With(fmt::format("url {}", Quoted(url)));
-  return HttpClient(std::move(address).value(), options);
+  HttpClient client(std::move(address).value(), options);
+  if (with_tls) {
+    TRY(client.tls_, TlsClientContext::Make(options.trust));
+  }
+  return client;
 }
 
 HttpClient::~HttpClient() { Close(); }
@@ -73,10 +81,14 @@ HttpClient::~HttpClient() { Close(); }
 HttpClient::HttpClient(HttpClient&& other) noexcept
     : address_(std::move(other.address_)),
       options_(other.options_),
+      tls_(std::move(other.tls_)),
       socket_(std::exchange(other.socket_, -1)),
+      session_(std::move(other.session_)),
       buffer_(std::move(other.buffer_)) {}
 
 void HttpClient::Close() {
+  if (session_ != nullptr) session_->SendEnd();
+  session_.reset();
   if (socket_ >= 0) ::close(socket_);
   socket_ = -1;
   buffer_.clear();
@@ -95,15 +107,40 @@ Status HttpClient::WaitFor(short events, std::chrono::milliseconds timeout) {
   }
 }
 
+Status HttpClient::WaitFor(const TlsStep& step, std::chrono::milliseconds timeout) {
+  return WaitFor(step.state == TlsStep::State::kWaitWrite ? POLLOUT : POLLIN, timeout);
+}
+
+bool HttpClient::IsStillOpen() {
+  if (session_ != nullptr) return MustWait(session_->Peek());
+  char byte;
+  const ssize_t peeked = ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return peeked < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 Status HttpClient::Connect() {
-  if (socket_ >= 0) {
-    // A kept connection that the server closed in the meantime is replaced before anything is sent
-    // on it.
-    char byte;
-    const ssize_t peeked = ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (peeked < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Ok();
-    Close();
+  // A kept connection that the server closed in the meantime is replaced before anything is sent
+  // on it.
+  if (socket_ >= 0 && IsStillOpen()) return Ok();
+  Close();
+  TRY(ConnectSocket());
+  if (tls_ == nullptr) return Ok();
+  Status started = StartTls();
+  if (!started.ok()) Close();
+  return std::move(started).With(fmt::format("connect to {}", ToString(address_)));
+}
+
+Status HttpClient::StartTls() {
+  session_ = tls_->Connect(socket_, address_.host);
+  for (;;) {
+    const TlsStep step = session_->Handshake();
+    if (step.state == TlsStep::State::kDone) return tls_->Check(*session_);
+    if (!MustWait(step)) return tls_->ExplainFailure(*session_);
+    TRY(WaitFor(step, options_.connect_timeout));
   }
+}
+
+Status HttpClient::ConnectSocket() {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
@@ -145,7 +182,21 @@ Status HttpClient::Connect() {
   return Ok();
 }
 
+Status HttpClient::SendTls(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const TlsStep step = session_->Write(bytes.data(), bytes.size());
+    if (MustWait(step)) {
+      TRY(WaitFor(step, options_.idle_timeout));
+    } else if (step.state != TlsStep::State::kDone) {
+      return Gone(fmt::format("send to {}: {}", ToString(address_), session_->failure()));
+    }
+    bytes.remove_prefix(step.bytes);
+  }
+  return Ok();
+}
+
 Status HttpClient::Write(std::string_view bytes) {
+  if (session_ != nullptr) return SendTls(bytes);
   while (!bytes.empty()) {
     const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent > 0) {
@@ -159,7 +210,8 @@ Status HttpClient::Write(std::string_view bytes) {
   return Ok();
 }
 
-bool HttpClient::AnswerIsWaiting() const {
+bool HttpClient::AnswerIsWaiting() {
+  if (session_ != nullptr) return session_->Peek().state == TlsStep::State::kDone;
   char byte;
   return ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
@@ -182,22 +234,29 @@ Result<bool> HttpClient::WriteBody(const ClientRequest& request) {
 Result<size_t> HttpClient::Fill() {
   const size_t before = buffer_.size();
   buffer_.resize(before + kReadBytes);
+  auto got = Receive(buffer_.data() + before, kReadBytes);
+  buffer_.resize(before + (got.ok() ? *got : 0));
+  return got;
+}
+
+Result<size_t> HttpClient::Receive(char* to, size_t size) {
   for (;;) {
-    const ssize_t got = ::recv(socket_, buffer_.data() + before, kReadBytes, 0);
-    if (got >= 0) {
-      buffer_.resize(before + static_cast<size_t>(got));
-      return static_cast<size_t>(got);
+    if (session_ != nullptr) {
+      const TlsStep step = session_->Read(to, size);
+      if (step.state == TlsStep::State::kDone || step.state == TlsStep::State::kEnded)
+        return step.bytes;
+      if (!MustWait(step))
+        return Gone(fmt::format("receive from {}: {}", ToString(address_), session_->failure()));
+      TRY(WaitFor(step, options_.idle_timeout));
+      continue;
     }
-    const int failed = errno;
-    if (failed == EINTR) continue;
-    if (failed == EAGAIN || failed == EWOULDBLOCK) {
-      Status waited = WaitFor(POLLIN, options_.idle_timeout);
-      if (waited.ok()) continue;
-      buffer_.resize(before);
-      return std::move(waited).error();
+    const ssize_t got = ::recv(socket_, to, size, 0);
+    if (got >= 0) return static_cast<size_t>(got);
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      TRY(WaitFor(POLLIN, options_.idle_timeout));
+    } else if (errno != EINTR) {
+      return Gone(fmt::format("receive from {}: {}", ToString(address_), std::strerror(errno)));
     }
-    buffer_.resize(before);
-    return Gone(fmt::format("receive from {}: {}", ToString(address_), std::strerror(failed)));
   }
 }
 

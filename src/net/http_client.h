@@ -3,12 +3,13 @@
 // never retries: only the caller knows whether a request may be sent twice.
 //
 // Not thread-safe: one client per thread. Errors: kUnavailable (nobody listens, the peer went
-// away), kTimeout, kTooLarge, kInvalidArgument (what came is no HTTP). An answer of any status is
-// no error.
+// away, its certificate is not trusted), kTimeout, kTooLarge, kInvalidArgument (what came is no
+// HTTP). An answer of any status is no error.
 #pragma once
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +17,8 @@
 
 #include "base/result.h"
 #include "net/address.h"
+#include "net/tls_session.h"
+#include "net/tls_trust.h"
 
 namespace millrace::net {
 
@@ -43,12 +46,14 @@ struct ClientOptions {
   std::chrono::milliseconds idle_timeout{60'000};  // without a byte in either direction
   size_t body_bytes_max = size_t{256} << 20;       // of an answer that is collected
   Headers headers;                                 // of every request
+  TlsTrust trust;                                  // of https:
 };
 
 class HttpClient {
  public:
   explicit HttpClient(Address address, ClientOptions options = {});
-  // "http://HOST[:PORT]" with an optional slash at the end.
+  // "http://HOST[:PORT]", or https:, with an optional slash at the end. Errors: kInvalidArgument,
+  // and of https: those of reading the authorities.
   static Result<HttpClient> ForUrl(std::string_view url, ClientOptions options = {});
   ~HttpClient();
   HttpClient(HttpClient&& other) noexcept;
@@ -66,6 +71,12 @@ class HttpClient {
 
  private:
   Status Connect();
+  Status ConnectSocket();
+  Status StartTls();
+  bool IsStillOpen();  // a kept connection, on which nothing is expected
+  Status WaitFor(const TlsStep& step, std::chrono::milliseconds timeout);
+  Result<size_t> Receive(char* to, size_t size);
+  Status SendTls(std::string_view bytes);
   Status Write(std::string_view bytes);
   Result<bool> WriteBody(
       const ClientRequest& request);  // false: answered before all of it was sent
@@ -76,12 +87,14 @@ class HttpClient {
   Result<ClientAnswer> ReadAnswer(bool head_only,
                                   const std::function<Status(std::string_view)>& on_body);
   Status WaitFor(short events, std::chrono::milliseconds timeout);
-  bool AnswerIsWaiting() const;
+  bool AnswerIsWaiting();
 
   Address address_;
   ClientOptions options_;
+  std::shared_ptr<const TlsClientContext> tls_;  // nullptr: plain text
   int socket_ = -1;
-  std::string buffer_;  // received, not yet used
+  std::unique_ptr<TlsSession> session_;  // under TLS, while connected
+  std::string buffer_;                   // received, not yet used
 };
 
 }  // namespace millrace::net

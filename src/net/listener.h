@@ -6,9 +6,11 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <future>
 #include <memory>
+#include <string>
 
 #include "base/result.h"
 #include "net/address.h"
@@ -17,12 +19,19 @@
 
 namespace millrace::net {
 
+class TlsIdentity;
+
 struct ListenOptions {
   Address address;
   // The port is a default that nobody named: when it is taken, a free one replaces it, with a
   // warning in the log.
   bool any_port_if_taken = false;
   size_t connections_max = 20'000;
+  // Clients speak TLS from the first byte; nullptr: plain text. Outlives the listener. The rest is
+  // of TLS only.
+  const TlsIdentity* tls = nullptr;
+  std::chrono::milliseconds handshake_timeout{10'000};
+  std::string plain_text_answer = {};  // to a client that speaks plain text, before it is closed
 };
 
 struct ListenerCounters {
