@@ -37,6 +37,7 @@ class Node:
         self.process = None
         self.url = None
         self.kafka = None  # "127.0.0.1:1234"
+        self.tls = None  # the ssl.SSLContext of requests, where HTTP is under TLS
 
     def start(self, seconds=60):
         """Starts the process and waits until it is ready. Returns how long that took."""
@@ -51,7 +52,8 @@ class Node:
             for line in self.process.stderr:
                 self.stderr.append(line)
                 if line.startswith("ready"):
-                    self.url = "http://" + line.split("http=")[1].split()[0]
+                    scheme = "https" if "http" in line.partition("tls=")[2] else "http"
+                    self.url = f"{scheme}://" + line.split("http=")[1].split()[0]
                     if "kafka=" in line:
                         self.kafka = line.split("kafka=")[1].split()[0]
                     ready.set()
@@ -79,7 +81,7 @@ class Node:
         """(status, headers, body). Raises Refused for 4xx and 5xx, OSError where nobody answers."""
         request = urllib.request.Request(self.url + path, data=body, headers=headers or {}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
+            with urllib.request.urlopen(request, timeout=timeout, context=self.tls) as answer:
                 return answer.status, dict(answer.headers), answer.read()
         except urllib.error.HTTPError as error:
             if error.code == 304:

@@ -9,7 +9,7 @@ packages=(g++ cmake ninja-build ccache mold make pkg-config python3 python3-pip 
   libboost-dev libcli11-dev libfmt-dev libjemalloc-dev liblz4-dev libprotobuf-dev libprotoc-dev libreadline-dev librocksdb-dev
   libsimdjson-dev libsnappy-dev libspdlog-dev libssl-dev libtomlplusplus-dev libzstd-dev prometheus-cpp-dev zlib1g-dev)
 if [ "${1:-}" = --test ]; then
-  packages+=(libgtest-dev libgmock-dev python3-pytest clang-format-14 clang-tidy-14 wrk kcat)
+  packages+=(libgtest-dev libgmock-dev python3-pytest openssl clang-format-14 clang-tidy-14 wrk kcat)
   command -v javac >/dev/null || packages+=(openjdk-17-jdk-headless)
   command -v mvn >/dev/null || packages+=(maven)
   command -v go >/dev/null || packages+=(golang-go)

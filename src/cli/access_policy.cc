@@ -7,22 +7,24 @@ namespace millrace::cli {
 
 namespace {
 
-// The first listener that other machines can reach: its setting's name; empty where there is none.
-Result<std::string> OpenListener(const Settings& settings) {
+// The listeners that other machines can reach: the settings' names.
+Result<std::vector<std::string>> OpenListeners(const Settings& settings) {
+  std::vector<std::string> names;
   for (const char* name : {"http", "kafka"}) {
     const std::string& value = settings.at(name).value;
     if (value == "off") continue;
     TRY(const net::Address address, net::ParseAddress(value));
-    if (!net::IsLoopback(address)) return std::string(name);
+    if (!net::IsLoopback(address)) names.emplace_back(name);
   }
-  return std::string();
+  return names;
 }
 
 }  // namespace
 
 Status ApplyAccessPolicy(const Settings& settings, auth::Access& access) {
   const Setting& wanted = settings.at("auth");
-  TRY(const std::string listener, OpenListener(settings));
+  TRY(const std::vector<std::string> open, OpenListeners(settings));
+  const std::string listener = open.empty() ? "" : open.front();
   if (wanted.value == "off") {
     access.SwitchOff();
     if (!listener.empty() || access.has_principals()) {
@@ -44,11 +46,12 @@ Status ApplyAccessPolicy(const Settings& settings, auth::Access& access) {
             "make one first: millrace user create NAME --scope admin, or millrace token create "
             "--scope admin; or leave the node open to all with --auth off");
   }
-  if (!listener.empty()) {
+  for (const std::string& name : open) {
+    if (SpeaksTls(settings, name)) continue;
     LOG_WARNING(
-        "tokens, and passwords of SASL/PLAIN, cross the network in clear: put a proxy with "
-        "TLS before it",
-        "{}={}", listener, settings.at(listener).value);
+        "tokens, and passwords of SASL/PLAIN, cross the network in clear: give it a certificate "
+        "(--tls-certificate), or put a proxy with TLS before it",
+        "{}={}", name, settings.at(name).value);
   }
   return Ok();
 }

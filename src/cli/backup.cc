@@ -28,9 +28,9 @@ constexpr char kPartial[] = ".partial";
 // What the node holds still, given back at the end.
 class Source {
  public:
-  static Result<std::unique_ptr<Source>> Begin(const std::string& url) {
+  static Result<std::unique_ptr<Source>> Begin(const NodeFlags& node) {
     std::unique_ptr<Source> source(new Source);
-    TRY(net::HttpClient client, FindNode(url));
+    TRY(net::HttpClient client, FindNode(node));
     source->client_ = std::make_unique<net::HttpClient>(std::move(client));
     TRY(const net::ClientAnswer answer,
         source->client_->Post("/v1/backup", "application/json", ""));
@@ -243,7 +243,7 @@ Status Backup(const BackupOptions& options) {
   TRY(RemovePartial(options.directory));
   TRY(std::vector<int64_t> numbers, ListBackups(options.directory));
   const Former former = ReadFormer(options.directory, numbers);
-  TRY(const auto source, Source::Begin(options.url));
+  TRY(const auto source, Source::Begin(options.node));
   const int64_t number = numbers.empty() ? 1 : numbers.back() + 1;
   const std::string path = BackupPath(options.directory, number);
   auto made = CopyFiles(options, *source, former, path + kPartial);

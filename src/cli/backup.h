@@ -12,12 +12,13 @@
 #include <string>
 
 #include "base/result.h"
+#include "cli/find_node.h"
 
 namespace millrace::cli {
 
 struct BackupOptions {
   std::string directory;
-  std::string url;
+  NodeFlags node;
   uint64_t megabytes_per_second = 100;  // 0: no limit
   int64_t keep = 0;                     // the newest; 0: all
   bool quiet = false;

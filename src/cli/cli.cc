@@ -39,6 +39,14 @@ int Report(const Status& status) {
   return 1;
 }
 
+// Of a command that talks to a node.
+void AddNodeFlags(CLI::App& command, NodeFlags& node, const std::string& more = {}) {
+  command.add_option("--url", node.url, kUrlHelp + more);
+  command.add_option("--ca", node.authorities,
+                     "PEM file of the authorities that the node's certificate is trusted by "
+                     "(default: MILLRACE_CA, the system's)");
+}
+
 // The settings' flags of a command, by name.
 struct SettingFlags {
   std::map<std::string, std::string> values{{"data", ""},
@@ -49,7 +57,10 @@ struct SettingFlags {
                                             {"workers", ""},
                                             {"memory", ""},
                                             {"view_step_seconds", ""},
-                                            {"auth", ""}};
+                                            {"auth", ""},
+                                            {"tls", ""},
+                                            {"tls_certificate", ""},
+                                            {"tls_key", ""}};
 
   void AddTo(CLI::App& command) {
     command.add_option("--data", values["data"], "Data directory (default PROJECT/.millrace)");
@@ -73,6 +84,13 @@ struct SettingFlags {
         "--auth", values["auth"],
         "Whether clients must sign in: on, off, or auto: where a listener is open to "
         "other machines, or a user or token exists (default auto)");
+    command.add_option("--tls-certificate", values["tls_certificate"],
+                       "PEM file of the TLS certificate and its chain; read again when it changes");
+    command.add_option("--tls-key", values["tls_key"], "PEM file of its key, not encrypted");
+    command.add_option(
+        "--tls", values["tls"],
+        "Which listeners speak TLS: http, kafka, http,kafka, off, or auto: all, where "
+        "there is a certificate (default auto)");
   }
   std::map<std::string, std::string> Given() const {
     std::map<std::string, std::string> given;
@@ -196,7 +214,7 @@ class Commands {
         .add_option("--format", load_.format,
                     "csv, json, ndjson or parquet (default: by the file's name)")
         ->check(CLI::IsMember({"csv", "json", "ndjson", "parquet"}));
-    command.add_option("--url", load_.url, kUrlHelp);
+    AddNodeFlags(command, load_.node);
     command.add_option("--id", load_.id, "Name of standard input, by which its rows are known");
     command.add_flag("--again", load_.again, "Load rows that were loaded before a second time");
     command.add_flag("--quiet", load_.quiet, "No progress");
@@ -205,9 +223,9 @@ class Commands {
   void AddReplay() {
     CLI::App& command =
         Add("replay", "Send a stream's quarantined rows again", "  millrace replay order_lines",
-            [this] { return Report(Replay(replay_stream_, replay_url_)); });
+            [this] { return Report(Replay(replay_stream_, replay_node_)); });
     command.add_option("STREAM", replay_stream_, "Stream whose quarantine is sent")->required();
-    command.add_option("--url", replay_url_, kUrlHelp);
+    AddNodeFlags(command, replay_node_);
   }
 
   void AddTrace() {
@@ -217,7 +235,7 @@ class Commands {
     command.add_option("RECORD", trace_.record, "STREAM/PARTITION/OFFSET")->required();
     command.add_option("-f,--format", trace_.format, "text or json")
         ->check(CLI::IsMember({"text", "json"}));
-    command.add_option("--url", trace_.url, kUrlHelp);
+    AddNodeFlags(command, trace_.node);
   }
 
   void AddBackup() {
@@ -227,7 +245,7 @@ class Commands {
                             [this] { return Report(Backup(backup_)); });
     command.add_option("DIR", backup_.directory, "Folder of backups; what is in it is kept")
         ->required();
-    command.add_option("--url", backup_.url, std::string(kUrlHelp) + "; on this machine");
+    AddNodeFlags(command, backup_.node, "; on this machine");
     command
         .add_option("--mb-per-second", backup_.megabytes_per_second,
                     "Copy no faster (default 100; 0: no limit)")
@@ -277,7 +295,7 @@ class Commands {
     command.add_option("STATEMENT", sql_.text, "SQL; none: a prompt, or standard input");
     command.add_option("-f,--format", sql_.format, "table, json, csv or ndjson")
         ->check(CLI::IsMember({"table", "json", "csv", "ndjson"}));
-    command.add_option("--url", sql_.url, kUrlHelp);
+    AddNodeFlags(command, sql_.node);
   }
 
   // Names the first argument that nobody takes, and the nearest that there is.
@@ -327,7 +345,8 @@ class Commands {
   ConfigOptions config_;
   SettingFlags run_flags_, plan_flags_, config_flags_;
   LoadOptions load_;
-  std::string replay_stream_, replay_url_;
+  std::string replay_stream_;
+  NodeFlags replay_node_;
   BackupOptions backup_;
   RestoreOptions restore_;
   VerifyOptions verify_;

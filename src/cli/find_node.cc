@@ -8,8 +8,11 @@
 
 namespace millrace::cli {
 
-Result<net::HttpClient> NodeAt(const std::string& url) {
+namespace {
+
+Result<net::HttpClient> NodeAt(const std::string& url, net::TlsTrust trust) {
   net::ClientOptions options;
+  options.trust = std::move(trust);
   if (const char* token = std::getenv(kTokenVariable); token != nullptr && *token != '\0') {
     const std::string_view text(token);
     // Else it could end the header, and begin another one.
@@ -20,14 +23,32 @@ Result<net::HttpClient> NodeAt(const std::string& url) {
   return net::HttpClient::ForUrl(url, std::move(options));
 }
 
-Result<net::HttpClient> FindNode(const std::string& url) {
-  if (!url.empty()) return NodeAt(url);
-  if (const char* environment = std::getenv("MILLRACE_URL");
-      environment != nullptr && *environment != '\0') {
-    return NodeAt(environment);
+std::string FromEnvironment(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value == nullptr ? "" : value;
+}
+
+}  // namespace
+
+Result<net::HttpClient> FindNode(const NodeFlags& flags) {
+  const std::string url = flags.url.empty() ? FromEnvironment("MILLRACE_URL") : flags.url;
+  if (url.empty()) {
+    const auto noted = Files::System().ReadAll(std::string(".millrace/") + kAddressFile);
+    return NodeOfNote(noted.ok() ? *noted : "127.0.0.1:8080");
   }
-  const auto noted = Files::System().ReadAll(std::string(".millrace/") + kAddressFile);
-  return NodeAt(noted.ok() ? "http://" + *noted : "http://127.0.0.1:8080");
+  return NodeAt(
+      url, {flags.authorities.empty() ? FromEnvironment("MILLRACE_CA") : flags.authorities, {}});
+}
+
+std::string AddressNote(const net::Address& address, const std::string& fingerprint) {
+  if (fingerprint.empty()) return net::ToString(address);
+  return fmt::format("https://{} {}", net::ToString(address), fingerprint);
+}
+
+Result<net::HttpClient> NodeOfNote(const std::string& note) {
+  const size_t space = note.find(' ');
+  if (space == std::string::npos) return NodeAt("http://" + note, {});
+  return NodeAt(note.substr(0, space), {{}, note.substr(space + 1)});
 }
 
 Error ErrorOfAnswer(const net::ClientAnswer& answer) {

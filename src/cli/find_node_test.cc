@@ -17,11 +17,21 @@ net::ClientAnswer Answer(int status, std::string body) {
 
 TEST(FindNode, GoesByTheUrlFirstThenByTheEnvironment) {
   ::setenv("MILLRACE_URL", "not a url", 1);
-  EXPECT_TRUE(FindNode("http://127.0.0.1:1").ok());
-  EXPECT_FALSE(FindNode("").ok());
-  EXPECT_FALSE(FindNode("ftp://127.0.0.1").ok());
+  EXPECT_TRUE(FindNode({"http://127.0.0.1:1", ""}).ok());
+  EXPECT_FALSE(FindNode({}).ok());
+  EXPECT_FALSE(FindNode({"ftp://127.0.0.1", ""}).ok());
   ::unsetenv("MILLRACE_URL");
-  EXPECT_TRUE(FindNode("").ok());
+  EXPECT_TRUE(FindNode({}).ok());
+}
+
+TEST(NodeOfNote, KnowsTheCertificateOfANodeWithTls) {
+  const std::string fingerprint(64, 'a');
+  EXPECT_EQ(AddressNote({"127.0.0.1", 8080}, ""), "127.0.0.1:8080");
+  const std::string note = AddressNote({"::1", 8080}, fingerprint);
+  EXPECT_EQ(note, "https://[::1]:8080 " + fingerprint);
+  EXPECT_TRUE(NodeOfNote(note).ok());
+  EXPECT_TRUE(NodeOfNote("127.0.0.1:8080").ok());
+  EXPECT_FALSE(NodeOfNote("nothing of a note").ok());
 }
 
 TEST(ErrorOfAnswer, IsTheErrorThatTheNodeMeant) {

@@ -32,7 +32,8 @@ Result<std::string> ClusterId(const std::string& data_directory) {
 Result<std::unique_ptr<KafkaListener>> KafkaListener::Start(const Settings& settings,
                                                             const std::string& data_directory,
                                                             runtime::Node& node,
-                                                            const auth::Access& access) {
+                                                            const auth::Access& access,
+                                                            const net::TlsIdentity* tls) {
   const Setting& listen = settings.at("kafka");
   if (listen.value == "off") return std::unique_ptr<KafkaListener>();
   std::unique_ptr<KafkaListener> made(new KafkaListener);
@@ -50,6 +51,7 @@ Result<std::unique_ptr<KafkaListener>> KafkaListener::Start(const Settings& sett
   kafka::ServerOptions options;
   TRY(options.listen.address, net::ParseAddress(listen.value));
   options.listen.any_port_if_taken = listen.origin == "default";
+  if (SpeaksTls(settings, "kafka")) options.listen.tls = tls;
   TRY(made->server_, kafka::Server::Start(options, *made->service_));
   const std::string& advertised = settings.at("kafka_advertised").value;
   net::Address reached = made->address();

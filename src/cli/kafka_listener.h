@@ -10,17 +10,19 @@
 #include "cli/settings.h"
 #include "kafka/coordinators.h"
 #include "kafka/server.h"
+#include "net/tls_identity.h"
 
 namespace millrace::cli {
 
 class KafkaListener {
  public:
   // Listens from now on; nullptr where the setting is "off". `data_directory` keeps the cluster's
-  // id. The node and `access` must outlive it.
+  // id. `tls` is for where the settings want TLS. The node, `access` and `tls` must outlive it.
   static Result<std::unique_ptr<KafkaListener>> Start(const Settings& settings,
                                                       const std::string& data_directory,
                                                       runtime::Node& node,
-                                                      const auth::Access& access);
+                                                      const auth::Access& access,
+                                                      const net::TlsIdentity* tls);
   ~KafkaListener() { Stop(); }
 
   const net::Address& address() const { return server_->address(); }

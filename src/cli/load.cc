@@ -339,7 +339,7 @@ std::string Summary(const Totals& totals, double seconds) {
 }  // namespace
 
 Status Load(const LoadOptions& options) {
-  TRY(net::HttpClient client, FindNode(options.url));
+  TRY(net::HttpClient client, FindNode(options.node));
   Loader loader(options, std::move(client));
   TRY(loader.FindStream());
   const auto start = Tick();
@@ -356,8 +356,8 @@ Status Load(const LoadOptions& options) {
   return Ok();
 }
 
-Status Replay(const std::string& stream, const std::string& url) {
-  TRY(net::HttpClient client, FindNode(url));
+Status Replay(const std::string& stream, const NodeFlags& node) {
+  TRY(net::HttpClient client, FindNode(node));
   std::string quoted = Quoted(stream);
   TRY(const net::ClientAnswer answer,
       client.Post("/v1/sql", "application/sql", "REPLAY STREAM " + quoted));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cli/find_node.h"
 
 namespace millrace::cli {
 
@@ -14,12 +15,12 @@ struct LoadOptions {
   std::string stream;
   std::vector<std::string> files;  // "-": standard input
   std::string format;              // csv, json, ndjson; empty: by the file's name
-  std::string url;
+  NodeFlags node;
   std::string id;  // of standard input
   bool again = false;
   bool quiet = false;
 };
 Status Load(const LoadOptions& options);
-Status Replay(const std::string& stream, const std::string& url);
+Status Replay(const std::string& stream, const NodeFlags& node);
 
 }  // namespace millrace::cli

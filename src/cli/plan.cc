@@ -24,12 +24,12 @@ Result<runtime::ProjectPlan> AskHolder(const std::string& directory, const Proje
   const std::string holder =
       fmt::format("data directory {} is held by another millrace{}", directory,
                   process.ok() ? fmt::format(" (process {})", *process) : "");
-  const auto address = files.ReadAll(directory + "/" + kAddressFile);
-  if (!address.ok()) {
+  const auto note = files.ReadAll(directory + "/" + kAddressFile);
+  if (!note.ok()) {
     return Error(Code::kUnavailable, "{}, which has noted no HTTP address", holder)
         .Hint("it is just starting, or runs with --http off: stop it, then plan again");
   }
-  TRY(net::HttpClient client, NodeAt("http://" + *address));
+  TRY(net::HttpClient client, NodeOfNote(*note));
   auto answer =
       client.Post("/v1/project/plan", "application/json", http::ProjectFilesBody(project.files));
   if (!answer.ok()) return std::move(answer).error().With(holder + ", which was asked");
@@ -37,7 +37,7 @@ Result<runtime::ProjectPlan> AskHolder(const std::string& directory, const Proje
   // The address may be that of a node before this one, and another's by now.
   const std::string* answered = answer->Header("X-Millrace-Process");
   if (process.ok() && (answered == nullptr || *answered != *process)) {
-    return Error(Code::kUnavailable, "{}, but at {} another node answers", holder, *address)
+    return Error(Code::kUnavailable, "{}, but at {} another node answers", holder, *note)
         .Hint("it is just starting: plan again in a moment");
   }
   return http::ParseProjectPlan(answer->body);

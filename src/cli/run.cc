@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <functional>
 
 #include "auth/access.h"
 #include "base/files.h"
@@ -17,6 +18,7 @@
 #include "http/node_backend.h"
 #include "http/server.h"
 #include "http/service.h"
+#include "net/tls_identity.h"
 #include "runtime/node.h"
 
 namespace millrace::cli {
@@ -24,6 +26,8 @@ namespace millrace::cli {
 namespace {
 
 constexpr std::chrono::seconds kDrain{5};
+constexpr std::chrono::milliseconds kTick{200};
+constexpr int kTicksOfCertificate = 5;  // it is looked at every second
 
 Status ForgetAddress(const std::string& file) {
   TRY(const bool exists, Files::System().Exists(file));
@@ -31,14 +35,49 @@ Status ForgetAddress(const std::string& file) {
 }
 
 // Waits for SIGINT or SIGTERM, or for the node to fail.
-Status WaitForEnd(const sigset_t& signals, const runtime::Node& node, auth::Access& access) {
+Status WaitForEnd(const sigset_t& signals, const runtime::Node& node,
+                  const std::function<Status()>& refresh) {
   while (true) {
-    const timespec tick{0, 200'000'000};
+    const timespec tick{0, std::chrono::nanoseconds(kTick).count()};
     const int signal = sigtimedwait(&signals, nullptr, &tick);
     if (signal == SIGINT || signal == SIGTERM) return Ok();
     TRY(node.health());
-    access.Refresh();
+    TRY(refresh());
   }
+}
+
+// nullptr: no listener speaks TLS.
+Result<std::unique_ptr<net::TlsIdentity>> LoadTls(const Settings& settings) {
+  if (!SpeaksTls(settings, "http") && !SpeaksTls(settings, "kafka"))
+    return std::unique_ptr<net::TlsIdentity>();
+  return net::TlsIdentity::Load(
+      {settings.at("tls_certificate").value, settings.at("tls_key").value});
+}
+
+// nullptr: off.
+Result<std::unique_ptr<http::Server>> StartHttp(const Settings& settings,
+                                                const http::Service& service,
+                                                const net::TlsIdentity* tls) {
+  const Setting& listen = settings.at("http");
+  if (listen.value == "off") return std::unique_ptr<http::Server>();
+  http::ServerOptions options;
+  TRY(options.listen.address, net::ParseAddress(listen.value));
+  options.listen.any_port_if_taken = listen.origin == "default";
+  if (SpeaksTls(settings, "http")) options.listen.tls = tls;
+  return http::Server::Start(options, service.router());
+}
+
+std::string ReadyText(const Settings& settings, const http::Server* server,
+                      const KafkaListener* kafka) {
+  std::string text = "ready";
+  std::string with_tls;
+  const auto add = [&](const std::string& name, const net::Address& address) {
+    text += fmt::format(" {}={}", name, net::ToString(address));
+    if (SpeaksTls(settings, name)) with_tls += (with_tls.empty() ? " tls=" : ",") + name;
+  };
+  if (server != nullptr) add("http", server->address());
+  if (kafka != nullptr) add("kafka", kafka->address());
+  return text + with_tls;
 }
 
 }  // namespace
@@ -61,19 +100,13 @@ Status Run(const RunOptions& options) {
 
   TRY(const auto access, auth::Access::Open(Files::System(), node_options.data_directory));
   TRY(ApplyAccessPolicy(settings, *access));
+  TRY(const auto tls, LoadTls(settings));
   http::ServiceOptions service_options;
   service_options.access = access.get();
   service_options.version = kVersion;
   http::Service service(service_options);
-  std::unique_ptr<http::Server> server;
-  const bool with_http = settings.at("http").value != "off";
-  if (with_http) {
-    http::ServerOptions server_options;
-    TRY(server_options.listen.address, net::ParseAddress(settings.at("http").value));
-    server_options.listen.any_port_if_taken = settings.at("http").origin == "default";
-    TRY(server, http::Server::Start(server_options, service.router()));
-    service.SetServer(server.get());
-  }
+  TRY(const auto server, StartHttp(settings, service, tls.get()));
+  if (server != nullptr) service.SetServer(server.get());
   const auto stop_serving = [&] {
     if (server != nullptr) server->Stop(kDrain);
     service.Stop();
@@ -87,22 +120,32 @@ Status Run(const RunOptions& options) {
   http::NodeBackend backend(*node);
   std::unique_ptr<KafkaListener> kafka;
   const std::string address_file = node_options.data_directory + "/" + kAddressFile;
+  const auto note_address = [&]() -> Status {
+    if (server == nullptr) return Ok();
+    const std::string fingerprint = SpeaksTls(settings, "http") ? tls->fingerprint() : "";
+    return Files::System().Replace(address_file, AddressNote(server->address(), fingerprint));
+  };
+  int ticks = 0;
+  const auto refresh = [&]() -> Status {
+    access->Refresh();
+    const bool look = tls != nullptr && ++ticks % kTicksOfCertificate == 0;
+    return look && tls->Refresh() ? note_address() : Ok();
+  };
   const auto serve = [&]() -> Status {
     TRY(ForgetAddress(address_file));  // a node before this one that was killed left its own
     TRY(const runtime::ProjectPlan plan, node->ApplyProject(project.files, options.allow_drop));
     std::fputs(PlanText(plan, project.folder, /*done=*/true).c_str(), stdout);
     std::fflush(stdout);
-    TRY(kafka, KafkaListener::Start(settings, node_options.data_directory, *node, *access));
-    backend.SetOtherMetrics([&kafka, &access] {
-      return access->Metrics() + (kafka == nullptr ? std::string() : kafka->Metrics());
+    TRY(kafka,
+        KafkaListener::Start(settings, node_options.data_directory, *node, *access, tls.get()));
+    backend.SetOtherMetrics([&kafka, &access, &tls] {
+      return access->Metrics() + (kafka == nullptr ? std::string() : kafka->Metrics()) +
+             (tls == nullptr ? std::string() : tls->Metrics());
     });
     service.SetBackend(&backend);
-    const std::string address = server == nullptr ? "" : net::ToString(server->address());
-    if (!address.empty()) TRY(Files::System().Replace(address_file, address));
-    const std::string kafka_address = kafka == nullptr ? "" : net::ToString(kafka->address());
-    std::fprintf(stderr, "ready%s%s%s%s\n", address.empty() ? "" : " http=", address.c_str(),
-                 kafka_address.empty() ? "" : " kafka=", kafka_address.c_str());
-    return WaitForEnd(signals, *node, *access);
+    TRY(note_address());
+    std::fprintf(stderr, "%s\n", ReadyText(settings, server.get(), kafka.get()).c_str());
+    return WaitForEnd(signals, *node, refresh);
   };
   const Status served = serve();
   if (kafka != nullptr) kafka->Stop();

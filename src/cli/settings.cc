@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <sstream>
 #include <thread>
 
 #include "net/address.h"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr int kWorkersMax = 256;
 constexpr uint64_t kMemoryBytesMin = 64ull << 20;
+constexpr char kNoFile[] = "none";
 constexpr double kMachineShare = 0.7;
 constexpr double kViewStepSecondsMax = 86'400;
 
@@ -45,16 +47,10 @@ Error Wrong(const char* name, const Setting& setting, std::string_view what) {
 }  // namespace
 
 const std::vector<std::string>& SettingNames() {
-  static const std::vector<std::string> names = {"auth",
-                                                 "data",
-                                                 "http",
-                                                 "kafka",
-                                                 "kafka_advertised",
-                                                 "kafka_auto_create",
-                                                 "memory",
-                                                 "name",
-                                                 "view_step_seconds",
-                                                 "workers"};
+  static const std::vector<std::string> names = {
+      "auth",   "data", "http", "kafka",           "kafka_advertised", "kafka_auto_create",
+      "memory", "name", "tls",  "tls_certificate", "tls_key",          "view_step_seconds",
+      "workers"};
   return names;
 }
 
@@ -71,6 +67,9 @@ Settings ResolveSettings(const std::map<std::string, std::string>& flags,
        std::to_string(std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kWorkersMax))},
       {"memory", DefaultMemory()},
       {"view_step_seconds", "10"},
+      {"tls", "auto"},
+      {"tls_certificate", kNoFile},
+      {"tls_key", kNoFile},
       {"auth", "auto"}};
   Settings settings;
   for (const auto& [name, value] : defaults) {
@@ -121,10 +120,52 @@ Result<double> ViewStepSecondsOf(const Settings& settings) {
   return value;
 }
 
+namespace {
+
+// The setting `tls` where it names listeners: "http,kafka".
+std::vector<std::string> NamedListeners(const std::string& text) {
+  std::vector<std::string> names;
+  std::istringstream rest(text);
+  for (std::string name; std::getline(rest, name, ',');) names.push_back(name);
+  return names;
+}
+
+Status CheckTls(const Settings& settings) {
+  const Setting& tls = settings.at("tls");
+  const Setting& certificate = settings.at("tls_certificate");
+  const Setting& key = settings.at("tls_key");
+  if ((certificate.value == kNoFile) != (key.value == kNoFile)) {
+    const bool without_key = key.value == kNoFile;
+    return Wrong(without_key ? "tls_certificate" : "tls_key", without_key ? certificate : key,
+                 without_key ? "the file of its key is needed too: --tls-key"
+                             : "the file of its certificate is needed too: --tls-certificate");
+  }
+  if (tls.value == "auto" || tls.value == "off") return Ok();
+  const std::vector<std::string> names = NamedListeners(tls.value);
+  for (const std::string& name : names) {
+    if (name != "http" && name != "kafka")
+      return Wrong("tls", tls, "it is auto, off, or listeners: http, kafka or http,kafka");
+  }
+  if (!names.empty() && certificate.value == kNoFile)
+    return Wrong("tls", tls, "a certificate and its key are needed: --tls-certificate, --tls-key");
+  return Ok();
+}
+
+}  // namespace
+
+bool SpeaksTls(const Settings& settings, const std::string& listener) {
+  const std::string& tls = settings.at("tls").value;
+  if (tls == "off") return false;
+  if (tls == "auto") return settings.at("tls_certificate").value != kNoFile;
+  const std::vector<std::string> names = NamedListeners(tls);
+  return std::find(names.begin(), names.end(), listener) != names.end();
+}
+
 Status CheckSettings(const Settings& settings) {
   TRY(WorkersOf(settings));
   TRY(MemoryOf(settings));
   TRY(ViewStepSecondsOf(settings));
+  TRY(CheckTls(settings));
   const Setting& auto_create = settings.at("kafka_auto_create");
   if (auto_create.value != "on" && auto_create.value != "off")
     return Wrong("kafka_auto_create", auto_create, "on or off is expected");

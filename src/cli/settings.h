@@ -16,7 +16,7 @@ struct Setting {
   std::string
       origin;  // "flag --http", "environment MILLRACE_HTTP", "shop/millrace.toml", "default"
 };
-// By name: "http", "data", "workers", "memory", "view_step_seconds".
+// By name: "http", "data", "workers", "memory", "tls_certificate", …
 using Settings = std::map<std::string, Setting>;
 
 // Names that millrace.toml may have.
@@ -32,6 +32,9 @@ Status CheckSettings(const Settings& settings);
 Result<int> WorkersOf(const Settings& settings);
 Result<uint64_t> MemoryOf(const Settings& settings);
 Result<double> ViewStepSecondsOf(const Settings& settings);
+// Whether a listener ("http", "kafka") speaks TLS: each where there is a certificate, unless the
+// setting `tls` names some. REQUIRES: the settings have passed CheckSettings.
+bool SpeaksTls(const Settings& settings, const std::string& listener);
 
 // "512 MB", "2GiB", "1073741824" → bytes. kInvalidArgument.
 Result<uint64_t> ParseSize(const std::string& text);

@@ -41,6 +41,27 @@ TEST_F(SettingsTest, DefaultsAreValuesThatPass) {
   EXPECT_GE(MemoryOf(settings).value(), 64u << 20);
 }
 
+TEST_F(SettingsTest, EveryListenerSpeaksTlsWhereThereIsACertificateUnlessSomeAreNamed) {
+  using Flags = std::map<std::string, std::string>;
+  const auto resolved = [](Flags flags, bool with_certificate = true) {
+    if (with_certificate) flags.merge(Flags{{"tls_certificate", "c.pem"}, {"tls_key", "k.pem"}});
+    return ResolveSettings(flags, {}, "shop");
+  };
+  EXPECT_FALSE(SpeaksTls(resolved({}, false), "http"));
+  EXPECT_TRUE(SpeaksTls(resolved({}), "http"));
+  EXPECT_TRUE(SpeaksTls(resolved({}), "kafka"));
+  EXPECT_TRUE(SpeaksTls(resolved({{"tls", "http,kafka"}}), "kafka"));
+  EXPECT_FALSE(SpeaksTls(resolved({{"tls", "http"}}), "kafka"));
+  EXPECT_FALSE(SpeaksTls(resolved({{"tls", "off"}}), "http"));
+  for (const char* good : {"auto", "off", "http", "kafka", "http,kafka"})
+    EXPECT_TRUE(CheckSettings(resolved({{"tls", good}})).ok()) << good;
+  EXPECT_FALSE(CheckSettings(resolved({{"tls", "http,smtp"}})).ok());
+  EXPECT_FALSE(CheckSettings(resolved({{"tls", "http"}}, false)).ok());
+  const Status alone = CheckSettings(resolved({{"tls_certificate", "c.pem"}}, false));
+  ASSERT_FALSE(alone.ok());
+  EXPECT_THAT(alone.error().message(), HasSubstr("flag --tls-certificate"));
+}
+
 TEST_F(SettingsTest, AWrongValueIsNamedWithWhereItCameFrom) {
   const struct {
     const char* name;

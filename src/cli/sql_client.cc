@@ -192,7 +192,7 @@ Status Prompt(net::HttpClient& client, const std::string& format) {
 }  // namespace
 
 Status Sql(const SqlOptions& options) {
-  TRY(net::HttpClient client, FindNode(options.url));
+  TRY(net::HttpClient client, FindNode(options.node));
   if (!options.text.empty()) return RunOne(client, options.text, options.format, false);
   if (isatty(STDIN_FILENO) == 1) return Prompt(client, options.format);
   const std::string text((std::istreambuf_iterator<char>(std::cin)),

@@ -4,13 +4,14 @@
 #include <string>
 
 #include "base/result.h"
+#include "cli/find_node.h"
 
 namespace millrace::cli {
 
 struct SqlOptions {
   std::string text;              // empty: a prompt
   std::string format = "table";  // table, json, csv, ndjson
-  std::string url;
+  NodeFlags node;
 };
 Status Sql(const SqlOptions& options);
 

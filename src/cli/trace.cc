@@ -145,7 +145,7 @@ Result<std::string> TraceText(const std::string& body) {
 
 Status Trace(const TraceOptions& options) {
   TRY(const RecordName name, ParseRecordName(options.record));
-  TRY(net::HttpClient client, FindNode(options.url));
+  TRY(net::HttpClient client, FindNode(options.node));
   TRY(const net::ClientAnswer answer,
       client.Get(fmt::format("/v1/trace/{}/{}/{}", PercentEncoded(name.stream), name.partition,
                              name.offset)));

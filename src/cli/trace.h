@@ -5,13 +5,14 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "cli/find_node.h"
 
 namespace millrace::cli {
 
 struct TraceOptions {
   std::string record;           // "order_lines/2/17"
   std::string format = "text";  // text, json
-  std::string url;
+  NodeFlags node;
 };
 Status Trace(const TraceOptions& options);
 

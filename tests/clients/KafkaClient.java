@@ -23,6 +23,10 @@ public class KafkaClient {
     if (System.getenv("KAFKA_JAAS") != null) {
       all.putAll(Map.of("security.protocol", "SASL_PLAINTEXT", "sasl.mechanism", System.getenv("KAFKA_MECHANISM"), "sasl.jaas.config", System.getenv("KAFKA_JAAS")));
     }
+    if (System.getenv("KAFKA_AUTHORITY") != null) {
+      all.put("security.protocol", System.getenv("KAFKA_JAAS") != null ? "SASL_SSL" : "SSL");
+      all.putAll(Map.of("ssl.truststore.type", "PEM", "ssl.truststore.location", System.getenv("KAFKA_AUTHORITY")));
+    }
     for (int i = 0; i < more.length; i += 2) all.put((String) more[i], more[i + 1]);
     return all;
   }
