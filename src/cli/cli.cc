@@ -54,6 +54,10 @@ struct SettingFlags {
                                             {"kafka", ""},
                                             {"kafka_advertised", ""},
                                             {"kafka_auto_create", ""},
+                                            {"kafka_client_produce_quota", ""},
+                                            {"kafka_client_fetch_quota", ""},
+                                            {"kafka_stream_produce_quota", ""},
+                                            {"kafka_stream_fetch_quota", ""},
                                             {"workers", ""},
                                             {"memory", ""},
                                             {"view_step_seconds", ""},
@@ -74,6 +78,7 @@ struct SettingFlags {
     command.add_option("--kafka-auto-create", values["kafka_auto_create"],
                        "Whether a topic that a Kafka client names is made, as a raw stream: on or "
                        "off (default on)");
+    AddQuotas(command);
     command.add_option("--workers", values["workers"], "Engine workers (default: one per core)");
     command.add_option("--memory", values["memory"],
                        "Memory of the node, as 2GiB (default: 70 % of the machine)");
@@ -91,6 +96,16 @@ struct SettingFlags {
         "--tls", values["tls"],
         "Which listeners speak TLS: http, kafka, http,kafka, off, or auto: all, where "
         "there is a certificate (default auto)");
+  }
+  void AddQuotas(CLI::App& command) {
+    command.add_option("--kafka-client-produce-quota", values["kafka_client_produce_quota"],
+                       "Bytes a second that each Kafka client may write, as 10MB (default off)");
+    command.add_option("--kafka-client-fetch-quota", values["kafka_client_fetch_quota"],
+                       "Bytes a second that each Kafka client may read (default off)");
+    command.add_option("--kafka-stream-produce-quota", values["kafka_stream_produce_quota"],
+                       "Bytes a second that Kafka clients may write to each stream (default off)");
+    command.add_option("--kafka-stream-fetch-quota", values["kafka_stream_fetch_quota"],
+                       "Bytes a second that Kafka clients may read of each stream (default off)");
   }
   std::map<std::string, std::string> Given() const {
     std::map<std::string, std::string> given;

@@ -46,6 +46,10 @@ Result<std::unique_ptr<KafkaListener>> KafkaListener::Start(const Settings& sett
   kafka::ServiceOptions service_options;
   service_options.access = &access;
   service_options.auto_create_topics = settings.at("kafka_auto_create").value == "on";
+  TRY(service_options.quotas.client_produce, QuotaOf(settings, "kafka_client_produce_quota"));
+  TRY(service_options.quotas.client_fetch, QuotaOf(settings, "kafka_client_fetch_quota"));
+  TRY(service_options.quotas.stream_produce, QuotaOf(settings, "kafka_stream_produce_quota"));
+  TRY(service_options.quotas.stream_fetch, QuotaOf(settings, "kafka_stream_fetch_quota"));
   made->service_ =
       std::make_unique<kafka::Service>(service_options, *made->backend_, *made->coordinators_);
   kafka::ServerOptions options;

@@ -64,10 +64,11 @@ TEST_F(ProjectTest, AnUnknownSettingHasItsPlaceAndTheNearestName) {
   EXPECT_EQ(error.position()->column, 3);
   EXPECT_EQ(error.position()->line_text, "  wrokers = 2");
   Write("millrace.toml", "completely_else = 1");
-  EXPECT_EQ(
-      ReadSettings(folder_).error().hint(),
-      "there are auth, data, http, kafka, kafka_advertised, kafka_auto_create, memory, name, tls, "
-      "tls_certificate, tls_key, view_step_seconds, workers");
+  EXPECT_EQ(ReadSettings(folder_).error().hint(),
+            "there are auth, data, http, kafka, kafka_advertised, kafka_auto_create, "
+            "kafka_client_fetch_quota, kafka_client_produce_quota, kafka_stream_fetch_quota, "
+            "kafka_stream_produce_quota, memory, name, tls, "
+            "tls_certificate, tls_key, view_step_seconds, workers");
 }
 
 TEST_F(ProjectTest, AValueOfAnotherKindHasItsPlace) {

@@ -17,6 +17,7 @@ namespace {
 constexpr int kWorkersMax = 256;
 constexpr uint64_t kMemoryBytesMin = 64ull << 20;
 constexpr char kNoFile[] = "none";
+constexpr uint64_t kQuotaBytesMin = 1'000;
 constexpr double kMachineShare = 0.7;
 constexpr double kViewStepSecondsMax = 86'400;
 
@@ -47,10 +48,23 @@ Error Wrong(const char* name, const Setting& setting, std::string_view what) {
 }  // namespace
 
 const std::vector<std::string>& SettingNames() {
-  static const std::vector<std::string> names = {
-      "auth",   "data", "http", "kafka",           "kafka_advertised", "kafka_auto_create",
-      "memory", "name", "tls",  "tls_certificate", "tls_key",          "view_step_seconds",
-      "workers"};
+  static const std::vector<std::string> names = {"auth",
+                                                 "data",
+                                                 "http",
+                                                 "kafka",
+                                                 "kafka_advertised",
+                                                 "kafka_auto_create",
+                                                 "kafka_client_fetch_quota",
+                                                 "kafka_client_produce_quota",
+                                                 "kafka_stream_fetch_quota",
+                                                 "kafka_stream_produce_quota",
+                                                 "memory",
+                                                 "name",
+                                                 "tls",
+                                                 "tls_certificate",
+                                                 "tls_key",
+                                                 "view_step_seconds",
+                                                 "workers"};
   return names;
 }
 
@@ -62,6 +76,10 @@ Settings ResolveSettings(const std::map<std::string, std::string>& flags,
       {"kafka", "127.0.0.1:9092"},
       {"kafka_advertised", "auto"},
       {"kafka_auto_create", "on"},
+      {"kafka_client_fetch_quota", "off"},
+      {"kafka_client_produce_quota", "off"},
+      {"kafka_stream_fetch_quota", "off"},
+      {"kafka_stream_produce_quota", "off"},
       {"data", project_folder + "/.millrace"},
       {"workers",
        std::to_string(std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kWorkersMax))},
@@ -105,6 +123,18 @@ Result<uint64_t> MemoryOf(const Settings& settings) {
   if (!bytes.ok()) return Wrong("memory", memory, "a size is expected, as 512MB or 2GiB");
   if (*bytes < kMemoryBytesMin) {
     return Wrong("memory", memory, fmt::format("at least {} MiB", kMemoryBytesMin >> 20));
+  }
+  return *bytes;
+}
+
+Result<uint64_t> QuotaOf(const Settings& settings, const std::string& name) {
+  const Setting& quota = settings.at(name);
+  if (quota.value == "off") return uint64_t{0};
+  const auto bytes = ParseSize(quota.value);
+  if (!bytes.ok() || *bytes < kQuotaBytesMin) {
+    return Wrong(
+        name.c_str(), quota,
+        fmt::format("bytes a second are expected, as 10MB, at least {}, or off", kQuotaBytesMin));
   }
   return *bytes;
 }
@@ -166,6 +196,9 @@ Status CheckSettings(const Settings& settings) {
   TRY(MemoryOf(settings));
   TRY(ViewStepSecondsOf(settings));
   TRY(CheckTls(settings));
+  for (const char* kind : {"client_fetch", "client_produce", "stream_fetch", "stream_produce"}) {
+    TRY(QuotaOf(settings, fmt::format("kafka_{}_quota", kind)));
+  }
   const Setting& auto_create = settings.at("kafka_auto_create");
   if (auto_create.value != "on" && auto_create.value != "off")
     return Wrong("kafka_auto_create", auto_create, "on or off is expected");

@@ -62,6 +62,17 @@ TEST_F(SettingsTest, EveryListenerSpeaksTlsWhereThereIsACertificateUnlessSomeAre
   EXPECT_THAT(alone.error().message(), HasSubstr("flag --tls-certificate"));
 }
 
+TEST_F(SettingsTest, QuotasAreBytesASecondOrOff) {
+  const std::string name = "kafka_client_produce_quota";
+  EXPECT_EQ(QuotaOf(ResolveSettings({}, {}, "shop"), name).value(), 0u);
+  EXPECT_EQ(QuotaOf(ResolveSettings({{name, "10MB"}}, {}, "shop"), name).value(), 10'000'000u);
+  for (const char* wrong : {"fast", "0", "999", "on"}) {
+    const Status status = CheckSettings(ResolveSettings({{name, wrong}}, {}, "shop"));
+    ASSERT_FALSE(status.ok()) << wrong;
+    EXPECT_THAT(status.error().message(), HasSubstr("flag --kafka-client-produce-quota"));
+  }
+}
+
 TEST_F(SettingsTest, AWrongValueIsNamedWithWhereItCameFrom) {
   const struct {
     const char* name;
@@ -88,9 +99,9 @@ TEST_F(SettingsTest, AWrongValueIsNamedWithWhereItCameFrom) {
 
 TEST_F(SettingsTest, TheTableHasAValueAndItsOriginInEachLine) {
   const std::string text = SettingsText(ResolveSettings({{"workers", "3"}}, {}, "shop"));
-  EXPECT_THAT(text, HasSubstr("\nworkers            3 "));
+  EXPECT_THAT(text, HasSubstr("\nworkers                     3 "));
   EXPECT_THAT(text, HasSubstr("  flag --workers\n"));
-  EXPECT_THAT(text, HasSubstr("data               shop/.millrace"));
+  EXPECT_THAT(text, HasSubstr("data                        shop/.millrace"));
 }
 
 TEST(ParseSize, TakesDecimalAndBinaryUnits) {

@@ -35,7 +35,8 @@ Connection::Connection(net::Stream stream, net::ConnectionSlot slot, net::Connec
       peer_(stream_.PeerHost()),
       session_(shared_.service.options().access, shared_.service.pool()),
       done_(loop.context),
-      room_(loop.context) {}
+      room_(loop.context),
+      still_(loop.context) {}
 
 Connection::~Connection() { stream_.Close(); }
 
@@ -67,6 +68,7 @@ asio::awaitable<void> Connection::ReadRequests() {
       break;  // what was asked before is still answered
     }
     if (session_.failed()) break;
+    co_await BeStill();
     co_await WaitForRoom();
   }
   reading_ended_ = true;
@@ -96,6 +98,7 @@ asio::awaitable<Status> Connection::HandleRequest(std::shared_ptr<const std::str
   const Service::Done done = WhenDone(bytes);
   const Status handled = co_await shared_.service.Handle(*request, reply, done);
   if (!handled.ok()) ForgetLastReply();
+  still_for_ = reply->throttle;
   co_return handled;
 }
 
@@ -180,6 +183,14 @@ asio::awaitable<void> Connection::WaitForRoom() {
     co_await WaitFor(room_);
 }
 
+asio::awaitable<void> Connection::BeStill() {
+  if (still_for_.count() == 0 || broken_ || loop_.stopping) co_return;
+  still_.expires_after(still_for_);
+  still_for_ = {};
+  millrace::ErrorCode ended_early;
+  co_await still_.async_wait(WithError(ended_early));
+}
+
 asio::awaitable<void> Connection::WriteReplies() {
   std::string out;
   while (!broken_) {
@@ -207,6 +218,7 @@ asio::awaitable<void> Connection::WriteReplies() {
   // Whoever reads ends, too.
   broken_ = true;
   room_.cancel();
+  still_.cancel();
   millrace::ErrorCode ignored;  // it is given up in any case
   stream_.socket().shutdown(asio::socket_base::shutdown_both, ignored);
   stream_.Cancel();
@@ -236,6 +248,7 @@ void Connection::CheckDeadline() {
 }
 
 void Connection::StopSoon() {
+  still_.cancel();
   if (idle_) stream_.Cancel();
 }
 
@@ -243,6 +256,7 @@ void Connection::Abort() {
   broken_ = true;
   done_.cancel();
   room_.cancel();
+  still_.cancel();
   stream_.Cancel();
 }
 

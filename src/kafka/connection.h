@@ -55,6 +55,7 @@ class Connection final : public net::ServedConnection,
   asio::awaitable<bool> ReadFully(char* to, size_t size);
   asio::awaitable<bool> Send(const std::string& bytes);
   asio::awaitable<void> WaitForRoom();
+  asio::awaitable<void> BeStill();
   // One request, up to its reply or queueing. An error: the connection ends.
   asio::awaitable<Status> HandleRequest(std::shared_ptr<const std::string> bytes);
   asio::awaitable<Status> HandleBareToken(std::shared_ptr<const std::string> bytes);
@@ -76,6 +77,8 @@ class Connection final : public net::ServedConnection,
   size_t waiting_bytes_ = 0;     // of their requests, and of those that are done
   asio::steady_timer done_;      // cancelled: a reply is done, or reading has ended
   asio::steady_timer room_;      // cancelled: a reply has gone
+  asio::steady_timer still_;     // runs while a quota keeps it from being read
+  std::chrono::milliseconds still_for_{0};
   std::chrono::steady_clock::time_point read_deadline_ =
       std::chrono::steady_clock::time_point::max();
   std::chrono::steady_clock::time_point write_deadline_ =

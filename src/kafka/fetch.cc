@@ -18,6 +18,7 @@ struct Fetched {
   FetchResponse response;
   std::vector<std::shared_ptr<const void>> holds;
   size_t bytes = 0;
+  Quotas::Bytes of_streams;
   bool failed = false;  // an error is told at once
 };
 
@@ -77,13 +78,14 @@ Fetched Read(Service& service, const Request& request, const FetchRequest& messa
   Backend& backend = service.backend();
   const bool by_id = request.version >= kFirstVersionWithTopicIds;
   Fetched out;
-  const size_t limit = std::min<size_t>(service.options().fetch_bytes_max,
-                                        static_cast<size_t>(std::max(message.max_bytes, 1)));
+  const size_t limit = service.quotas().FetchBytesMax(std::min<size_t>(
+      service.options().fetch_bytes_max, static_cast<size_t>(std::max(message.max_bytes, 1))));
   for (const FetchRequest::FetchTopic& wanted : message.topics) {
     const std::optional<Topic> topic = FindTopic(backend, wanted, by_id);
     auto& topic_out = out.response.responses.emplace_back();
     topic_out.topic = wanted.topic;
     topic_out.topic_id = wanted.topic_id;
+    const size_t bytes_before = out.bytes;
     for (const auto& partition : wanted.partitions) {
       PartitionData& data = topic_out.partitions.emplace_back();
       data.partition_index = partition.partition;
@@ -117,6 +119,8 @@ Fetched Read(Service& service, const Request& request, const FetchRequest& messa
                     std::min(left, static_cast<size_t>(std::max(partition.partition_max_bytes, 1))),
                     message.isolation_level == kReadCommitted, out, data);
     }
+    if (out.bytes > bytes_before)
+      out.of_streams.emplace_back(topic->name, out.bytes - bytes_before);
   }
   return out;
 }
@@ -162,10 +166,14 @@ asio::awaitable<void> Fetch(Service& service, const Request& request, const Fetc
     }
     // Reads and encodes in one go on the pool: the reply is a copy, the batches are let go.
     const std::function<Result<bool>()> work = [&]() -> Result<bool> {
-      const Fetched fetched = Read(service, request, message);
+      Fetched fetched = Read(service, request, message);
       const bool enough =
           fetched.failed || fetched.bytes >= static_cast<size_t>(std::max(message.min_bytes, 0));
       if (!enough && time_left) return false;
+      if (service.quotas().limits_fetch()) {
+        reply.throttle = service.quotas().CountFetch(request, fetched.of_streams);
+        fetched.response.throttle_time_ms = static_cast<int32_t>(reply.throttle.count());
+      }
       Answer(request, reply, fetched.response);
       return true;
     };

@@ -30,6 +30,26 @@ struct Pending {
   }
 };
 
+// What counts is what came, whatever becomes of it. Of streams that are not there only the client's
+// account knows: names are the client's choice.
+Quotas::Bytes BytesOf(const Backend& backend, const ProduceRequest& message) {
+  Quotas::Bytes bytes;
+  size_t elsewhere = 0;
+  for (const auto& topic : message.topic_data) {
+    size_t size = 0;
+    for (const auto& data : topic.partition_data) {
+      for (const std::string_view piece : data.records.pieces) size += piece.size();
+    }
+    if (backend.FindTopic(topic.name)) {
+      bytes.emplace_back(topic.name, size);
+    } else {
+      elsewhere += size;
+    }
+  }
+  bytes.emplace_back("", elsewhere);
+  return bytes;
+}
+
 void Refuse(PartitionResponse& partition, const Error& error) {
   partition.error_code = AppendErrorCode(error);
   partition.error_message = error.message();
@@ -96,6 +116,10 @@ asio::awaitable<void> Produce(Service& service, const Request& request,
   pending->request = request;
   pending->request.body = {};  // it lives only as long as the connection waits here
   const auto until = std::chrono::steady_clock::now() + service.options().overload_wait;
+  if (service.quotas().limits_produce()) {
+    reply->throttle = service.quotas().CountProduce(request, BytesOf(service.backend(), message));
+    pending->response.throttle_time_ms = static_cast<int32_t>(reply->throttle.count());
+  }
 
   // All places first: completions write to them while later partitions are still being queued.
   for (const auto& topic : message.topic_data) {

@@ -1,6 +1,7 @@
 // One request of a connection, and its reply.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -39,6 +40,8 @@ struct Request {
 struct Reply {
   std::string bytes;  // size, header and body; empty where the request wants no answer
   bool done = false;
+  // How long the connection is not read after the request: set while it is being handled.
+  std::chrono::milliseconds throttle{0};
 };
 
 // The header, and the body behind it. kCorruption: too short or malformed. kNotSupported: an API or

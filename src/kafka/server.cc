@@ -46,7 +46,7 @@ std::string Server::Metrics() const {
       counters.timeouts.load());
   add("kafka_received_bytes_total", "counter", "Bytes of requests.", counters.bytes_in.load());
   add("kafka_sent_bytes_total", "counter", "Bytes of replies.", counters.bytes_out.load());
-  return out + server_->TlsMetrics("kafka");
+  return out + server_->TlsMetrics("kafka") + shared_->service.quotas().Metrics();
 }
 
 }  // namespace millrace::kafka

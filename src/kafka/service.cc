@@ -19,6 +19,7 @@ Service::Service(ServiceOptions options, Backend& backend, Coordinators& coordin
       backend_(backend),
       coordinators_(coordinators),
       waiters_(backend.log()),
+      quotas_(options_.quotas),
       pool_(options_.pool_threads, options_.pool_queue_max) {}
 
 Service::~Service() { Stop(); }

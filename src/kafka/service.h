@@ -17,6 +17,7 @@
 #include "kafka/coordinators.h"
 #include "kafka/fetch_waiters.h"
 #include "kafka/messages.h"
+#include "kafka/quotas.h"
 #include "kafka/request.h"
 #include "net/asio.h"
 #include "net/await.h"
@@ -31,7 +32,8 @@ struct ServiceOptions {
   size_t fetch_bytes_max = 16u << 20;
   // A Produce whose batches find the log's queue full waits this long before it is refused.
   std::chrono::milliseconds overload_wait{2000};
-  bool auto_create_topics = true;        // where the client asks for it too
+  bool auto_create_topics = true;  // where the client asks for it too
+  QuotaOptions quotas = {};
   const auth::Access* access = nullptr;  // outlives the service; null: open to all
 };
 
@@ -58,6 +60,7 @@ class Service {
   const Backend& backend() const { return backend_; }
   FetchWaiters& waiters() { return waiters_; }
   net::WorkPool& pool() { return pool_; }
+  Quotas& quotas() { return quotas_; }
   kafka_groups::GroupCoordinator& groups() { return coordinators_.groups(); }
   kafka_groups::TransactionCoordinator& transactions() { return coordinators_.transactions(); }
 
@@ -93,6 +96,7 @@ class Service {
   Backend& backend_;
   Coordinators& coordinators_;
   FetchWaiters waiters_;
+  Quotas quotas_;
   net::WorkPool pool_;
 };
 

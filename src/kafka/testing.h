@@ -204,6 +204,7 @@ class KafkaServerTest : public testing::Test {
     coordinators_ = std::move(*coordinators);
     ServiceOptions service_options;
     service_options.access = access_.get();
+    service_options.quotas = quotas_;
     service_ = std::make_unique<Service>(service_options, *backend_, *coordinators_);
     ServerOptions options;
     options.listen.address = {"127.0.0.1", 0};
@@ -226,6 +227,7 @@ class KafkaServerTest : public testing::Test {
 
   std::filesystem::path folder_;
   std::unique_ptr<auth::Access> access_;  // null: nobody has to sign in
+  QuotaOptions quotas_;
   std::unique_ptr<LogBackend> backend_;
   std::unique_ptr<Coordinators> coordinators_;
   std::unique_ptr<Service> service_;
