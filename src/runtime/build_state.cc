@@ -9,6 +9,10 @@ namespace millrace::runtime {
 namespace {
 
 constexpr uint32_t kParts = state::ViewTable::kParts;
+// What an input is, on disk.
+constexpr uint8_t kStreamInput = 0;
+constexpr uint8_t kContentByRow = 1;
+constexpr uint8_t kContentByKey = 2;  // the columns follow
 
 bool Complete(const BuildInput::Range& range) { return range.next >= range.end; }
 
@@ -109,7 +113,13 @@ void PutBuild(std::string& out, const BuildState& build) {
   PutVarint(out, build.inputs.size());
   for (const auto& [name, input] : build.inputs) {
     PutBytes(out, name);
-    PutFixed<uint8_t>(out, input.content ? 1 : 0);
+    PutFixed<uint8_t>(out, !input.content           ? kStreamInput
+                           : input.parts_by.empty() ? kContentByRow
+                                                    : kContentByKey);
+    if (!input.parts_by.empty()) {
+      PutVarint(out, input.parts_by.size());
+      for (const size_t column : input.parts_by) PutVarint(out, column);
+    }
     PutVarint(out, input.parts);
     PutZigzag(out, input.rows);
     PutVarint(out, input.ranges.size());
@@ -129,7 +139,14 @@ Result<BuildState> ReadBuild(Reader& reader) {
     TRY(const std::string_view name, reader.Bytes());
     BuildInput& input = build.inputs[std::string(name)];
     TRY(const uint8_t content, reader.Fixed<uint8_t>());
-    input.content = content != 0;
+    input.content = content != kStreamInput;
+    if (content == kContentByKey) {
+      TRY(const uint64_t columns, reader.Varint());
+      for (uint64_t j = 0; j < columns; ++j) {
+        TRY(const uint64_t column, reader.Varint());
+        input.parts_by.push_back(column);
+      }
+    }
     TRY(const uint64_t parts, reader.Varint());
     input.parts = static_cast<uint32_t>(parts);
     TRY(input.rows, reader.Zigzag());

@@ -28,7 +28,9 @@ struct BuildInput {
   std::map<int32_t, Range> ranges;  // of a stream, by partition
   bool content = false;             // a table or view: taken by parts (stream/history_input.h)
   uint32_t parts = 0;               // of a content: parts below are in
-  int64_t rows = 0;                 // of a content: how many it had
+  // Of a content: the columns whose hash names the part, its key as the build began; none: the row.
+  std::vector<size_t> parts_by;
+  int64_t rows = 0;  // of a content: how many it had
 
   bool complete() const;
   int64_t rows_total() const;

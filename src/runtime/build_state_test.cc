@@ -86,11 +86,15 @@ TEST(BuildState, ASliceOfWhatItDoesNotReadIsCorruption) {
 TEST(BuildState, ComesBackAsItWas) {
   BuildState build = OfBoth();
   build.inputs["s#1"].ranges[3].next = log::Offset{4};
+  build.inputs["u#1"] = build.inputs["t#1"];
+  build.inputs["u#1"].parts_by = {2, 0};
   std::string bytes;
   PutBuild(bytes, build);
   Reader reader(bytes);
   const auto read = ReadBuild(reader);
   ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->inputs.at("u#1").parts_by, (std::vector<size_t>{2, 0}));
+  EXPECT_TRUE(read->inputs.at("t#1").parts_by.empty());
   std::string again;
   PutBuild(again, *read);
   EXPECT_EQ(again, bytes);

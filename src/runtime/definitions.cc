@@ -123,7 +123,7 @@ Result<RelationSize> SizeOf(const Node::Impl& node, const Published& published,
   if (relation == nullptr) return size;
   if (relation->content != nullptr) {
     size.rows = static_cast<int64_t>(relation->content->row_count());
-    size.bytes = static_cast<int64_t>(relation->content->memory_bytes());
+    size.bytes = static_cast<int64_t>(relation->content->bytes());
     return size;
   }
   const auto books = published.state.books.find(relation->internal_name);

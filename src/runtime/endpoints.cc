@@ -96,7 +96,8 @@ Result<std::shared_ptr<const Endpoints>> Endpoints::Make(const catalog::Catalog&
     endpoint->relations = ResolveRelations(definition.reads, catalog);
     endpoint->streams = ResolveStreams(definition.reads, catalog);
     endpoint->keyed = RecogniseKeyedLookup(definition, relations);
-    if (endpoint->keyed) endpoint->keyed->relation->content->AddIndex(endpoint->keyed->key_columns);
+    if (endpoint->keyed)
+      TRY(endpoint->keyed->relation->content->AddIndex(endpoint->keyed->key_columns));
     for (const auto& parameter : definition.parameters) {
       if (parameter.check.empty()) continue;
       Endpoint::ParameterCheck check;
@@ -202,8 +203,9 @@ Result<std::map<std::string, duckdb::Value>> ParseParameters(
   return values;
 }
 
-sql::QueryResult AnswerKeyed(const KeyedLookup& lookup,
-                             const std::map<std::string, duckdb::Value>& values, state::Step step) {
+Result<sql::QueryResult> AnswerKeyed(const KeyedLookup& lookup,
+                                     const std::map<std::string, duckdb::Value>& values,
+                                     state::Step step, const std::function<Status()>& go_on) {
   const state::ViewTable& content = *lookup.relation->content;
   rows::Types key_types;
   for (size_t column : lookup.key_columns) key_types.push_back(content.types()[column]);
@@ -220,7 +222,9 @@ sql::QueryResult AnswerKeyed(const KeyedLookup& lookup,
   key.SetCardinality(1);
   rows::KeyEncoder encoder;
   rows::BatchBuilder builder(content.types());
-  content.Lookup(lookup.key_columns, encoder.Encode(key)[0], step, builder);
+  const std::string_view wanted = encoder.Encode(key)[0];
+  TRY(const bool looked_up, content.Lookup(lookup.key_columns, wanted, step, builder));
+  if (!looked_up) TRY(content.LookupByScan(lookup.key_columns, wanted, step, go_on, builder));
   const rows::Batch found = builder.Finish();
 
   // (part, row) of every row, as often as it stands.

@@ -75,9 +75,12 @@ class Endpoints {
 // the parameter.
 Result<std::map<std::string, duckdb::Value>> ParseParameters(
     const Endpoint& endpoint, const std::map<std::string, std::string>& texts);
-// The rows of a keyed look-up as of the step.
-sql::QueryResult AnswerKeyed(const KeyedLookup& lookup,
-                             const std::map<std::string, duckdb::Value>& values, state::Step step);
+// The rows of a keyed look-up as of the step: the same ones in the same order wherever they are.
+// Goes through all rows where some are on disk only and no index finds them there, and ends with
+// the error of `go_on`, which is asked again and again meanwhile.
+Result<sql::QueryResult> AnswerKeyed(const KeyedLookup& lookup,
+                                     const std::map<std::string, duckdb::Value>& values,
+                                     state::Step step, const std::function<Status()>& go_on);
 // The step at which what the endpoint reads changed last, as of `published`.
 state::Step LastChangeOf(const Endpoint& endpoint, const Published& published);
 

@@ -1,5 +1,6 @@
 #include "runtime/history_reader.h"
 
+#include <deque>
 #include <numeric>
 
 #include "catalog/stream_versions.h"
@@ -65,25 +66,40 @@ class ContentSlice final : public HistoryReader {
                const HistorySlice& slice, int workers)
       : HistoryReader(workers),
         relation_(std::move(relation)),
+        by_(input.parts_by),
         first_(input.parts),
         last_(slice.parts) {}
 
  private:
-  Result<rows::Batch> ReadShare(int worker, Share&) override {
+  Result<rows::Batch> ReadShare(int worker, Share& share) override {
+    auto rows = ReadParts(worker);
+    if (rows.ok() || !OnlyOfTheContent(rows.error())) return rows;
+    share.unreadable = rows.error();
+    return rows::Batch();
+  }
+
+  Result<rows::Batch> ReadParts(int worker) const {
     const state::ViewTable& content = *relation_->content;
-    // The rows' bytes stay where they are: nothing is applied while a step reads.
+    // The parts p with p % workers() == worker.
+    const auto stride = static_cast<uint32_t>(workers());
+    const uint32_t first =
+        first_ + (static_cast<uint32_t>(worker) + stride - first_ % stride) % stride;
+    std::deque<std::string> rows;
     std::vector<std::string_view> encoded;
-    for (uint32_t part = first_; part < last_; ++part) {
-      if (static_cast<int>(part) % workers() != worker) continue;
-      content.ScanParts(part, part + 1, [&](std::string_view row, rows::Weight weight) {
-        // As often as it stands: operators take an insert-only input as rows of weight 1.
-        encoded.insert(encoded.end(), static_cast<size_t>(weight), row);
-      });
-    }
+    TRY(content
+            .ScanParts({first, last_, stride, by_},
+                       [&](std::string_view row, rows::Weight weight) {
+                         // As often as it stands: operators take an insert-only input as rows of
+                         // weight 1.
+                         encoded.insert(encoded.end(), static_cast<size_t>(weight),
+                                        rows.emplace_back(row));
+                       })
+            .With("read the content of " + Quoted(relation_->object.name())));
     return rows::DecodeRows(content.types(), encoded);
   }
 
   const std::shared_ptr<const Relation> relation_;
+  const std::vector<size_t> by_;
   const uint32_t first_;
   const uint32_t last_;
 };
@@ -96,6 +112,13 @@ Result<rows::Batch> HistoryReader::Read(int worker) {
     TRY(share.rows, ReadShare(worker, share));
   }
   return *share.rows;
+}
+
+std::optional<Error> HistoryReader::unreadable() const {
+  for (const Share& share : shares_) {
+    if (share.unreadable) return share.unreadable;
+  }
+  return std::nullopt;
 }
 
 std::vector<std::string> HistoryReader::lost() const {

@@ -24,6 +24,7 @@ namespace {
 // Shares of the node's memory (docs/operations.md).
 constexpr double kMachineShare = 0.7;
 constexpr double kStateShare = 0.5;
+constexpr double kContentShare = 0.2;  // of the contents of tables and views
 constexpr double kQueryShare = 0.25;
 // Of each feed (feeds.h).
 constexpr double kFeedShare = 1.0 / 16;
@@ -98,15 +99,16 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   database_options.allowed_files = options.allowed_files;
   TRY(Files::System().CreateDirectories(database_options.temp_directory));  // DuckDB's own
   TRY(impl->database, sql::Database::Open(database_options));
-  TRY(impl->pipeline, Pipeline::Make({impl->log.get(),
-                                      impl->store.get(),
-                                      impl->database.get(),
-                                      &impl->publisher,
-                                      impl->schemas.get(),
-                                      options.workers,
-                                      {options.feed_age_max, share(kFeedShare)},
-                                      {options.view_step_seconds_max,
-                                       std::max(share(kViewShare), kViewBytesMin)}}));
+  TRY(impl->pipeline,
+      Pipeline::Make({impl->log.get(),
+                      impl->store.get(),
+                      impl->database.get(),
+                      &impl->publisher,
+                      impl->schemas.get(),
+                      options.workers,
+                      {options.feed_age_max, share(kFeedShare)},
+                      {options.view_step_seconds_max, std::max(share(kViewShare), kViewBytesMin)},
+                      options.content_bytes != 0 ? options.content_bytes : share(kContentShare)}));
 
   TRY(const InternalTopics topics, OpenInternalTopics(*impl->log));
   TRY(Recover(*impl->log, *impl->store, topics, *impl->pipeline, impl->publisher));
@@ -247,7 +249,8 @@ std::optional<EndpointMatch> Node::MatchEndpoint(std::string_view method,
   return EndpointMatch{match->endpoint->object, match->path_values, match->endpoint};
 }
 bool Node::EndpointIsFast(const EndpointMatch& match) const {
-  return match.compiled->keyed.has_value();
+  const auto& keyed = match.compiled->keyed;
+  return keyed.has_value() && keyed->relation->content->cold_entry_count() == 0;
 }
 int64_t Node::EndpointStep(const EndpointMatch& match) const {
   return LastChangeOf(*match.compiled, *impl_->publisher.newest()).value;
@@ -265,7 +268,14 @@ Result<EndpointAnswer> Node::AnswerEndpoint(const EndpointMatch& match,
   const Published& published = snapshot->published();
   EndpointAnswer answer;
   if (endpoint.keyed) {
-    answer.rows = AnswerKeyed(*endpoint.keyed, values, published.state.step);
+    TRY(answer.rows, AnswerKeyed(*endpoint.keyed, values, published.state.step,
+                                 [&, deadline = Tick() + options.timeout]() -> Status {
+                                   if (options.cancel && *options.cancel)
+                                     return Error(Code::kCancelled, "the query was cancelled");
+                                   if (Tick() < deadline) return Ok();
+                                   return Error(Code::kTimeout, "the query took longer than {} ms",
+                                                options.timeout.count());
+                                 }));
   } else {
     const sql::QueryLimits limits{options.timeout, options.rows_max};
     TRY(answer.rows, impl_->database->Query(snapshot, endpoint.definition().select, values, limits,

@@ -12,12 +12,14 @@ namespace {
 
 using std::chrono::milliseconds;
 
-class NodeBuildTest : public testing::Test {
+// The parameter: NodeOptions::content_bytes.
+class NodeBuildTest : public testing::TestWithParam<size_t> {
  protected:
   // Steps of one row, so that a build takes as many steps as its history has rows.
   void Start(size_t step_rows_max = 1) {
     NodeOptions options = disk_.Options(2);
     options.step_rows_max = step_rows_max;
+    options.content_bytes = GetParam();
     auto started = Node::Start(options);
     ASSERT_TRUE(started.ok()) << started.error().ToString();
     node_ = std::move(*started);
@@ -74,7 +76,7 @@ class NodeBuildTest : public testing::Test {
   std::unique_ptr<Node> node_;
 };
 
-TEST_F(NodeBuildTest, OtherViewsMoveWhileOneIsBuilt) {
+TEST_P(NodeBuildTest, OtherViewsMoveWhileOneIsBuilt) {
   Start();
   Fill();
   Do(kView);
@@ -94,7 +96,7 @@ TEST_F(NodeBuildTest, OtherViewsMoveWhileOneIsBuilt) {
   EXPECT_TRUE(node_->CheckBooks().ok());
 }
 
-TEST_F(NodeBuildTest, GoesOnAfterKillsWhereItWas) {
+TEST_P(NodeBuildTest, GoesOnAfterKillsWhereItWas) {
   Start(5);
   Fill();
   Do(kView);
@@ -122,7 +124,7 @@ TEST_F(NodeBuildTest, GoesOnAfterKillsWhereItWas) {
   EXPECT_EQ(Difference(*node_, "counts"), Rows{});
 }
 
-TEST_F(NodeBuildTest, IsHeldAndGoesOn) {
+TEST_P(NodeBuildTest, IsHeldAndGoesOn) {
   Start();
   Fill();
   Do(kView);
@@ -139,7 +141,7 @@ TEST_F(NodeBuildTest, IsHeldAndGoesOn) {
   EXPECT_EQ(Difference(*node_, "late"), Rows{});
 }
 
-TEST_F(NodeBuildTest, AReplacedViewShowsItsOldContentUntilTheSwap) {
+TEST_P(NodeBuildTest, AReplacedViewShowsItsOldContentUntilTheSwap) {
   Start();
   Fill();
   Do("CREATE MATERIALIZED VIEW over AS SELECT count(*) AS keys, sum(n) AS n FROM counts");
@@ -164,7 +166,7 @@ TEST_F(NodeBuildTest, AReplacedViewShowsItsOldContentUntilTheSwap) {
   EXPECT_EQ(Difference(*node_, "over"), Rows{});
 }
 
-TEST_F(NodeBuildTest, IsGivenUpByDropAndByAnotherReplace) {
+TEST_P(NodeBuildTest, IsGivenUpByDropAndByAnotherReplace) {
   Start();
   Fill();
   Do(kView);
@@ -180,7 +182,7 @@ TEST_F(NodeBuildTest, IsGivenUpByDropAndByAnotherReplace) {
   EXPECT_EQ(Query(*node_, "FROM late"), (Rows{{"2999"}}));
 }
 
-TEST_F(NodeBuildTest, WhatABuildNeedsCannotGoOrChange) {
+TEST_P(NodeBuildTest, WhatABuildNeedsCannotGoOrChange) {
   Start();
   Fill();
   Do(kView);
@@ -192,7 +194,7 @@ TEST_F(NodeBuildTest, WhatABuildNeedsCannotGoOrChange) {
   EXPECT_EQ(Difference(*node_, "late"), Rows{});
 }
 
-TEST_F(NodeBuildTest, SeveralBuildsEndEachByItself) {
+TEST_P(NodeBuildTest, SeveralBuildsEndEachByItself) {
   Start(7);
   Fill();
   Do(kView);
@@ -205,7 +207,7 @@ TEST_F(NodeBuildTest, SeveralBuildsEndEachByItself) {
   }
 }
 
-TEST_F(NodeBuildTest, APausedViewStandsStillAndComesBackWithAllThatCame) {
+TEST_P(NodeBuildTest, APausedViewStandsStillAndComesBackWithAllThatCame) {
   Start(1000);
   Fill();
   Do("CREATE MATERIALIZED VIEW over AS SELECT sum(n) AS n FROM counts");
@@ -224,6 +226,9 @@ TEST_F(NodeBuildTest, APausedViewStandsStillAndComesBackWithAllThatCame) {
   EXPECT_EQ(Query(*node_, "FROM over"), (Rows{{"3100"}}));
   EXPECT_EQ(Difference(*node_, "counts"), Rows{});
 }
+
+INSTANTIATE_TEST_SUITE_P(InMemory, NodeBuildTest, testing::Values(size_t{0}));
+INSTANTIATE_TEST_SUITE_P(OnDisk, NodeBuildTest, testing::Values(size_t{1}));
 
 }  // namespace
 }  // namespace millrace::runtime

@@ -6,6 +6,7 @@
 #include "runtime/relation.h"
 #include "runtime/tables.h"
 #include "runtime/testing.h"
+#include "state/content_disk.h"
 #include "state/store.h"
 
 namespace millrace::runtime {
@@ -65,6 +66,14 @@ std::map<std::string, std::string> StateBytes(const TestDisk& disk, const catalo
       return Ok();
     });
     EXPECT_TRUE(scanned.ok()) << scanned.error().ToString();
+    state::ContentDisk::Cursor rows = state::ContentDisk((*store)->disk(), table).All();
+    for (rows.Begin(); rows.Valid(); rows.Next()) {
+      const auto weight = rows.weight();
+      EXPECT_TRUE(weight.ok()) << weight.error().ToString();
+      bytes[fmt::format("{} row {}", table.value, rows.key())] =
+          std::to_string(weight.ok() ? *weight : 0);
+    }
+    EXPECT_TRUE(rows.status().ok());
   }
   return bytes;
 }

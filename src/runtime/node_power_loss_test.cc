@@ -43,7 +43,9 @@ class World {
   bool Live() {
     const bool fault_at_start = created_ && random_.OneIn(3);
     if (fault_at_start) PlanPowerLoss();
-    auto started = Node::Start(disk_.Options(1 + static_cast<int>(random_.Below(2))));
+    NodeOptions options = disk_.Options(1 + static_cast<int>(random_.Below(2)));
+    if (random_.OneIn(2)) options.content_bytes = 1;  // contents are on disk only
+    auto started = Node::Start(options);
     if (!started.ok()) {
       EXPECT_TRUE(fault_at_start) << started.error().ToString();
     } else {

@@ -41,7 +41,15 @@ Result<RelationSize> StillDirectory::SizeOf(const catalog::Object& object) const
     return size;
   }
   if (store == nullptr) return size;
-  state::ViewTable content(ContentTable(object), catalog::ShapeOf(object).schema.types());
+  const state::TableId table = ContentTable(object);
+  TRY(const auto meta, state::ContentDisk(store->disk(), table).ReadMeta());
+  if (meta) {
+    size.rows = meta->rows;
+    TRY(const size_t bytes, store->DiskBytes(table));
+    size.bytes = static_cast<int64_t>(bytes);
+    return size;
+  }
+  state::ViewTable content(*store, table, catalog::ShapeOf(object).schema.types());
   TRY(content.Load(*store).With("count the rows of " + Quoted(object.name())));
   size.rows = static_cast<int64_t>(content.row_count());
   size.bytes = static_cast<int64_t>(content.memory_bytes());

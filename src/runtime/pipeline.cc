@@ -24,8 +24,11 @@ Result<std::unique_ptr<Pipeline>> Pipeline::Make(PipelineContext context) {
   options.workers = context.workers;
   TRY(pipeline->engine_,
       stream::Engine::Start(options, *context.store, context.database->duckdb()));
-  pipeline->failures_ = std::make_shared<state::ViewTable>(kFailuresTable, FailureTypes());
+  pipeline->failures_ =
+      std::make_shared<state::ViewTable>(*pipeline->context_.store, kFailuresTable, FailureTypes());
   TRY(pipeline->failures_->Load(*context.store));
+  // They stay in memory, all of them.
+  TRY(pipeline->failures_->Warm(SIZE_MAX));
   TRY(pipeline->feeds_->Load(*context.store));
   return pipeline;
 }
@@ -75,7 +78,8 @@ Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slice
     if (relations_.contains(name)) feeds_->Follow(name, record.step);
   }
   TRY(stream::StepResult result, engine_->Step(input));
-  NoteStopped(result, limit_factor);
+  if (history != nullptr) StopUnreadable(*record.history, *history);
+  TRY(NoteStopped(result, limit_factor));
   for (const std::string& lost : history == nullptr ? std::vector<std::string>() : history->lost())
     LOG_ERROR("views are built without lost records", "{}", lost);
   TRY(ApplyChanges(record.step, record.clock, result));
@@ -128,7 +132,7 @@ Status Pipeline::CloseWindows(double limit_factor) {
   input.limit_factor = limit_factor;
   FollowInParts(input);
   TRY(stream::StepResult result, engine_->Step(input));
-  NoteStopped(result, limit_factor);
+  TRY(NoteStopped(result, limit_factor));
   TRY(ApplyChanges(state_.step, state_.clock, result));
   return ApplyFailures(state_.step, result);
 }
@@ -162,9 +166,11 @@ Status Pipeline::ApplyChanges(state::Step step, Micros clock, const stream::Step
       return Error(Code::kInternal, "the engine changed {}, which has no content", Quoted(name));
     }
     state::ViewTable& content = *relation->second->content;
-    TRY(content.Apply(step, change, oldest_needed).With("apply step to " + Quoted(name)));
+    TRY(content.Apply(step, change, before_.at(name), oldest_needed)
+            .With("apply step to " + Quoted(name)));
     feeds_->Add(name, step, clock, change, content.types());
   }
+  before_.clear();
   return Ok();
 }
 
@@ -254,10 +260,10 @@ PublishedPtr Pipeline::Publishable() const {
 std::vector<state::Mutation> Pipeline::TakeDirty() {
   std::vector<state::Mutation> mutations;
   for (const auto& [name, relation] : relations_) {
-    if (relation->content != nullptr) relation->content->TakeDirty(mutations);
+    if (relation->content != nullptr) relation->content->TakeDirty(state_.step, mutations);
     if (relation->exclusions != nullptr) relation->exclusions->TakeDirty(mutations);
   }
-  failures_->TakeDirty(mutations);
+  failures_->TakeDirty(state_.step, mutations);
   feeds_->TakeDirty(state_.clock, mutations);
   mutations.push_back({kNodeStateTable, kNodeStateKey, EncodeNodeState(state_)});
   return mutations;
@@ -270,9 +276,11 @@ std::vector<stream::OperatorStats> Pipeline::operator_stats() const {
     if (made == relations_.end() || made->second->content == nullptr) continue;
     const state::ViewTable& content = *made->second->content;
     const auto rows = static_cast<int64_t>(content.row_count());
+    const auto cold = static_cast<int64_t>(content.cold_entry_count());
     stats.tables = {content.id()};
-    stats.state = {
-        .entries = rows, .entries_in_memory = rows, .memory_bytes = content.memory_bytes()};
+    stats.state = {.entries = rows,
+                   .entries_in_memory = std::max(rows - cold, int64_t{0}),
+                   .memory_bytes = content.memory_bytes()};
   }
   return all;
 }

@@ -40,6 +40,8 @@ struct PipelineContext {
   int workers;
   FeedLimits feed_limits;
   stream::Limits view_limits;  // of a view that has no memory_max of its own
+  // What the contents of all tables and views may take in memory; beyond, they are on disk only.
+  size_t content_bytes = size_t{1} << 30;
 };
 
 // One row of millrace.errors, as columns of the failures table: view, message, row.
@@ -113,6 +115,14 @@ class Pipeline {
 
   // What changed since the last flush, for Store::BeginFlush.
   std::vector<state::Mutation> TakeDirty();
+  // That flush has reached the disk.
+  void NoteFlushed();
+  // Drops rows of contents from memory that are on disk, where all take more than they may.
+  void MakeRoom();
+  // Only a flush makes room for contents.
+  bool wants_flush() const { return wants_flush_; }
+  // Brings some rows of contents back into memory, where there is room. False: nothing to do.
+  bool Warm();
   // With the contents of tables and views as the state of their Outputs.
   std::vector<stream::OperatorStats> operator_stats() const;
   const std::shared_ptr<state::ViewTable>& failures() const { return failures_; }
@@ -123,17 +133,23 @@ class Pipeline {
 
   Status InstallStream(const std::shared_ptr<Relation>& relation, const catalog::Catalog& catalog,
                        Entry entry);
+  Status MakeContent(Relation& relation, std::vector<size_t> key, Entry entry);
   Status InstallTable(const std::shared_ptr<Relation>& relation, Entry entry);
   Status InstallView(const std::shared_ptr<Relation>& relation, const catalog::Catalog& catalog,
                      Entry entry, uint64_t build);
   Status AddHistory(const Relation& view, uint64_t build, const std::vector<std::string>& reads);
   Result<std::unique_ptr<HistoryReader>> TakeHistory(const HistorySlice& slice,
                                                      stream::StepInput& input);
+  size_t ContentBytes() const;
+  bool HasRoom() const;  // for contents that come back from disk
+  void WarmOne(const Relation& relation, size_t rows_max);
   void FollowInParts(stream::StepInput& input) const;
   void JoinComplete();
   void ShareEqual();
   stream::Limits LimitsOf(const catalog::ViewDefinition& view) const;
-  void NoteStopped(stream::StepResult& result, double limit_factor);
+  Status NoteStopped(stream::StepResult& result, double limit_factor);
+  Status ReadBefore(const stream::StepResult& result);
+  void StopUnreadable(const HistorySlice& slice, const HistoryReader& reader);
   void StopFailing(const stream::StepResult& result);
   void StopLarge(const stream::StepResult& result, double limit_factor);
   void StopDependents();
@@ -163,7 +179,12 @@ class Pipeline {
   std::set<uint64_t> joined_;
   bool may_share_ = false;  // the circuit has changed: equal operators may have come together
   std::map<std::string, Stopped> stopped_;
+  // Of the contents that the step under way changes, what it has read of them on disk.
+  std::map<std::string, state::ViewTable::Before> before_;
   std::shared_ptr<state::ViewTable> failures_;
+  bool wants_flush_ = false;
+  size_t room_again_bytes_ = 0;    // no eviction before contents take this much
+  std::set<state::TableId> warm_;  // contents of which no more comes from disk
 };
 
 }  // namespace millrace::runtime

@@ -27,6 +27,7 @@ Status Pipeline::AddHistory(const Relation& view, uint64_t build,
     BuildInput& input = state.inputs[name];
     if (read.stream() == nullptr) {
       input.content = true;
+      input.parts_by = read.content->key();
       input.rows = static_cast<int64_t>(read.content->row_count());
       input.parts = input.rows == 0 ? state::ViewTable::kParts : 0;
       continue;
@@ -85,8 +86,10 @@ Result<std::unique_ptr<HistoryReader>> Pipeline::TakeHistory(const HistorySlice&
 void Pipeline::FollowInParts(stream::StepInput& input) const {
   for (const auto& [number, build] : state_.builds) {
     for (const auto& [name, history] : build.inputs) {
-      if (history.content && history.parts < state::ViewTable::kParts)
-        input.history[{number, name}].parts = history.parts;
+      if (!history.content || history.parts >= state::ViewTable::kParts) continue;
+      stream::StepInput::History& followed = input.history[{number, name}];
+      followed.parts = history.parts;
+      followed.parts_by = history.parts_by;
     }
   }
 }

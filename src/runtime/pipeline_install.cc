@@ -40,14 +40,24 @@ Status Pipeline::InstallStream(const std::shared_ptr<Relation>& relation,
   return Ok();
 }
 
+// Small contents are in memory from the start.
+constexpr size_t kRowsAtStart = 20'000;
+
+Status Pipeline::MakeContent(Relation& relation, std::vector<size_t> key, Entry entry) {
+  relation.content = std::make_shared<state::ViewTable>(
+      *context_.store, ContentTable(relation.object), relation.shape.schema.types(), std::move(key),
+      /*key_is_unique=*/true);
+  if (entry != Entry::kRestart) return Ok();
+  TRY(relation.content->Load(*context_.store));
+  if (HasRoom()) WarmOne(relation, kRowsAtStart);
+  return Ok();
+}
+
 Status Pipeline::InstallTable(const std::shared_ptr<Relation>& relation, Entry entry) {
-  relation->content = std::make_shared<state::ViewTable>(ContentTable(relation->object),
-                                                         relation->shape.schema.types());
-  if (entry == Entry::kRestart) TRY(relation->content->Load(*context_.store));
   std::vector<size_t> key;
   for (const std::string& column : relation->table()->primary_key)
     key.push_back(*relation->shape.schema.Find(column));
-  if (!key.empty()) relation->content->AddIndex(std::move(key));
+  TRY(MakeContent(*relation, std::move(key), entry));
   TRY(engine_->Add(TablePlan(*relation), relation->object.generation));
   relations_[relation->internal_name] = relation;
   table_sources_[relation->internal_name] = std::make_unique<TableSource>(relation);
@@ -120,10 +130,7 @@ Status Pipeline::InstallView(const std::shared_ptr<Relation>& relation,
     if (auto* drop = std::get_if<stream::DropClosed>(&node.op))
       TRY(UseInternalNames(catalog, drop->bound));
   }
-  relation->content = std::make_shared<state::ViewTable>(ContentTable(relation->object),
-                                                         relation->shape.schema.types());
-  if (entry == Entry::kRestart) TRY(relation->content->Load(*context_.store));
-  if (!planned.key.empty()) relation->content->AddIndex(planned.key);
+  TRY(MakeContent(*relation, planned.key, entry));
   relation->reads = reads;
   if (relation->object.halt) {
     relations_[relation->internal_name] = relation;
@@ -147,7 +154,11 @@ Status Pipeline::Uninstall(const catalog::Object& object) {
   CHECK(it != relations_.end()) << "uninstall of " << name;
   const std::shared_ptr<const Relation> relation = it->second;
   if (!relation->object.halt) TRY(engine_->Remove(name));
-  if (relation->content != nullptr) context_.store->Drop(relation->content->id());
+  if (relation->content != nullptr) {
+    relation->content->Retire();
+    context_.store->Drop(relation->content->id());
+    warm_.erase(relation->content->id());
+  }
   feeds_->Drop(name);
   stream_sources_.erase(name);
   table_sources_.erase(name);
@@ -225,7 +236,7 @@ Status Pipeline::SetCatalog(catalog::CatalogPtr catalog) {
     std::vector<size_t> columns;
     for (const std::string& column : index.columns)
       columns.push_back(*relation->shape.schema.Find(column));
-    relation->content->AddIndex(std::move(columns));
+    TRY(relation->content->AddIndex(std::move(columns)));
   }
   // What a build has made belongs to the catalog now, or is gone.
   const auto over = [&](uint64_t build) { return !catalog->builds().contains(build); };

@@ -1,4 +1,5 @@
-// Views that fail: by their limits, or by a row where they were told to stop.
+// Views that fail: by their limits, by a row where they were told to stop, or because what is on
+// disk of their contents is damaged.
 #include <algorithm>
 
 #include "runtime/pipeline.h"
@@ -25,19 +26,53 @@ stream::Limits Pipeline::LimitsOf(const catalog::ViewDefinition& view) const {
   return limits;
 }
 
-// Leaves out what the step has for views that fail in it, so that they show the step before.
-void Pipeline::NoteStopped(stream::StepResult& result, double limit_factor) {
+// Leaves out what the step has for views that fail in it, so that they show the step before. The
+// error: the step cannot be finished.
+Status Pipeline::NoteStopped(stream::StepResult& result, double limit_factor) {
   for (const auto& [name, reason] : result.stopped) {
     stopped_.emplace(name, Stopped{name, fmt::format("{}: {}", reason.message(), reason.hint())});
   }
   StopFailing(result);
   if (limit_factor > 0) StopLarge(result, limit_factor);
-  if (stopped_.empty()) return;
+  TRY(ReadBefore(result));
+  if (stopped_.empty()) return Ok();
   StopDependents();
   const auto stopped = [&](const std::string& name) { return stopped_.contains(name); };
   std::erase_if(result.changes, [&](const auto& item) { return stopped(item.first); });
   std::erase_if(result.failures, [&](const auto& item) { return stopped(item.first); });
   std::erase_if(result.reads, [&](const auto& item) { return stopped(item.first.second); });
+  return Ok();
+}
+
+// What the step needs of the contents that it changes and has on disk only.
+Status Pipeline::ReadBefore(const stream::StepResult& result) {
+  before_.clear();
+  for (const auto& [name, change] : result.changes) {
+    const auto relation = relations_.find(name);
+    if (relation == relations_.end() || relation->second->content == nullptr ||
+        stopped_.contains(name))
+      continue;
+    auto before = relation->second->content->ReadBefore(change);
+    if (before.ok()) {
+      before_[name] = *std::move(before);
+    } else if (relation->second->view() != nullptr && OnlyOfTheContent(before.error())) {
+      stopped_.emplace(name,
+                       Stopped{name, "its content cannot be read: " + before.error().message()});
+    } else {
+      return std::move(before).error().With("read the content of " + Quoted(name));
+    }
+  }
+  return Ok();
+}
+
+// The build cannot go on without the slice.
+void Pipeline::StopUnreadable(const HistorySlice& slice, const HistoryReader& reader) {
+  const auto error = reader.unreadable();
+  if (!error) return;
+  for (const auto& [name, build] : building_) {
+    if (build != slice.build) continue;
+    stopped_.emplace(name, Stopped{name, "what it reads cannot be read: " + error->message()});
+  }
 }
 
 void Pipeline::StopFailing(const stream::StepResult& result) {
@@ -57,13 +92,12 @@ void Pipeline::StopLarge(const stream::StepResult& result, double limit_factor) 
   for (const auto& [name, change] : result.changes) {
     const auto relation = relations_.find(name);
     if (relation == relations_.end() || relation->second->view() == nullptr) continue;
-    const state::ViewTable& content = *relation->second->content;
     const size_t limit = LimitsOf(*relation->second->view()).step_bytes;
-    const size_t bytes = content.memory_bytes() + BytesOf(change, content.types());
+    const size_t bytes = BytesOf(change, relation->second->content->types());
     if (static_cast<double>(bytes) <= static_cast<double>(limit) * limit_factor) continue;
     stopped_.emplace(
-        name, Stopped{name, fmt::format("its content would take more than {} of memory: raise "
-                                        "memory_max, or let the view keep less",
+        name, Stopped{name, fmt::format("one step would change more than {} of its content: raise "
+                                        "memory_max, or let the view give fewer rows",
                                         stream::SizeText(limit))});
   }
 }

@@ -83,15 +83,16 @@ class ContentScan final : public sql::RelationScan {
       } else if (next_ < entries_.size()) {
         row_ = entries_[next_].first;
         again_ = entries_[next_++].second;
-      } else if (position_ == state::ViewTable::kEnd) {
-        break;
+      } else if (!more_ || !encoded.empty()) {
+        break;  // the scan's next rows end those that were collected
       } else {
         entries_.clear();
         next_ = 0;
-        // The rows' bytes stay where they are as long as the step is pinned.
-        position_ = relation_->content->Scan(
-            {snapshot_->step()}, position_, STANDARD_VECTOR_SIZE,
-            [&](std::string_view row, rows::Weight weight) { entries_.emplace_back(row, weight); });
+        if (scan_ == nullptr) scan_ = relation_->content->Scan({snapshot_->step()});
+        TRY(more_,
+            scan_->Next(STANDARD_VECTOR_SIZE, [&](std::string_view row, rows::Weight weight) {
+              entries_.emplace_back(row, weight);
+            }));
       }
     }
     if (!encoded.empty() && !columns_.empty()) {
@@ -112,7 +113,8 @@ class ContentScan final : public sql::RelationScan {
   const std::vector<size_t> columns_;
   rows::RowDecoder decoder_;
   duckdb::DataChunk rows_;
-  size_t position_ = 0;
+  std::unique_ptr<state::ViewScan> scan_;
+  bool more_ = true;
   std::vector<std::pair<std::string_view, rows::Weight>> entries_;
   size_t next_ = 0;
   std::string_view row_;
@@ -214,16 +216,16 @@ Result<std::unique_ptr<sql::RelationScan>> NodeSnapshot::Scan(
   }
   const rows::Types& types = relation->content->types();
   for (const Equality& equality : equalities) {
-    if (!relation->content->HasIndex({equality.column}) ||
-        equality.value.type() != types[equality.column])
-      continue;
+    if (equality.value.type() != types[equality.column]) continue;
     duckdb::DataChunk key;
     key.Initialize(duckdb::Allocator::DefaultAllocator(), {types[equality.column]}, 1);
     key.SetValue(0, 0, equality.value);
     key.SetCardinality(1);
     rows::KeyEncoder encoder;
     rows::BatchBuilder found(types);
-    relation->content->Lookup({equality.column}, encoder.Encode(key)[0], {step()}, found);
+    TRY(const bool looked_up,
+        relation->content->Lookup({equality.column}, encoder.Encode(key)[0], {step()}, found));
+    if (!looked_up) continue;
     rows::Batch batch = found.Finish();
     const bool light = std::all_of(batch.parts.begin(), batch.parts.end(),
                                    [](const auto& part) { return part.weights.empty(); });

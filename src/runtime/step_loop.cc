@@ -71,6 +71,11 @@ void StepLoop::Stop() {
   context_.log->SetDurableListener({});
 }
 
+bool StepLoop::Stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stop_;
+}
+
 Status StepLoop::health() const {
   const std::lock_guard lock(mutex_);
   if (failed_) return *failed_;
@@ -152,7 +157,12 @@ Status StepLoop::LoopOnce(bool& worked) {
   }
   for (const uint64_t build : context_.pipeline->built()) context_.on_built(build);
   PublishDurable();
-  return MaybeFlush(/*idle=*/!worked);
+  TRY(MaybeFlush(/*idle=*/!worked));
+  context_.pipeline->MakeRoom();
+  // What a restart has left on disk comes back while there is room and nobody waits.
+  const bool warmed = context_.pipeline->Warm();
+  worked = worked || (warmed && !Stopping());
+  return Ok();
 }
 
 void StepLoop::RunBoundaryWork() {
@@ -398,6 +408,7 @@ Status StepLoop::MaybeFlush(bool idle) {
   if (flushing_) TRY(AfterFlush());
   if (!dirty_) return Ok();
   const bool due = busy_since_flush_ >= kFlushAfterBusySeconds || context_.store->wants_flush() ||
+                   context_.pipeline->wants_flush() ||
                    (idle && (steady_clock::now() - last_flush_ >= kFlushIdleAfter ||
                              (busy_since_flush_ >= kFlushIdleBusySeconds &&
                               steady_clock::now() - last_step_ >= kIdleTick)));
@@ -419,6 +430,7 @@ Status StepLoop::BeginFlush() {
 Status StepLoop::AfterFlush() {
   TRY(context_.store->health());
   if (!flushing_) return Ok();
+  context_.pipeline->NoteFlushed();
   TRY(context_.log->SetFreeFloor({context_.journal, 0}, JournalOffset(flushing_->step) + 1));
   const auto history = context_.pipeline->HistoryNeeded(*flushing_);
   for (const auto& [partition, position] : flushing_->positions) {

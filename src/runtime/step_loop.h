@@ -93,6 +93,7 @@ class StepLoop {
   };
 
   void Loop();
+  bool Stopping() const;
   Status LoopOnce(bool& worked);
   void RunBoundaryWork();
   Result<Chosen> Choose();

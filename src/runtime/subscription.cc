@@ -21,7 +21,8 @@ std::shared_ptr<const Relation> FindInternal(const Published& published, const s
 struct Subscription::Content {
   Publisher::Pin pin;
   std::shared_ptr<const Relation> relation;
-  size_t position = 0;
+  std::unique_ptr<state::ViewScan> scan;
+  bool more = true;
 
   state::Step step() const { return pin.published().state.step; }
 };
@@ -52,25 +53,24 @@ bool Subscription::BeginContent() {
   // A replacement that has been computed and is not shown yet has given the feed its new name.
   if (relation == nullptr || relation->content == nullptr) return false;
   types_ = relation->content->types();
-  content_ = std::make_shared<Content>(Content{std::move(pin), std::move(relation), 0});
+  content_ = std::make_shared<Content>(Content{std::move(pin), std::move(relation), nullptr});
   return true;
 }
 
 Result<std::optional<FeedEvent>> Subscription::NextOfContent() {
   Content& content = *content_;
-  while (content.position != state::ViewTable::kEnd) {
-    std::vector<std::string> encoded;
+  if (content.scan == nullptr) content.scan = content.relation->content->Scan(content.step());
+  while (content.more) {
+    std::vector<std::string_view> encoded;
     std::vector<rows::Weight> weights;
-    content.position =
-        content.relation->content->Scan(content.step(), content.position, STANDARD_VECTOR_SIZE,
-                                        [&](std::string_view row, rows::Weight weight) {
-                                          encoded.emplace_back(row);
-                                          weights.push_back(weight);
-                                        });
+    TRY(content.more,
+        content.scan->Next(STANDARD_VECTOR_SIZE, [&](std::string_view row, rows::Weight weight) {
+          encoded.push_back(row);
+          weights.push_back(weight);
+        }));
     if (encoded.empty()) continue;
     FeedEvent event{FeedEvent::Kind::kRows, content.step(), {}};
-    const std::vector<std::string_view> views(encoded.begin(), encoded.end());
-    TRY(event.rows, rows::DecodeRows(types_, views, weights));
+    TRY(event.rows, rows::DecodeRows(types_, encoded, weights));
     return std::optional(std::move(event));
   }
   after_ = content.step();

@@ -75,10 +75,13 @@ std::map<std::string, int64_t> ContentOf(Node& node, const std::string& view) {
   return content;
 }
 
-class SubscriptionTest : public testing::Test {
+// The parameter: NodeOptions::content_bytes.
+class SubscriptionTest : public testing::TestWithParam<size_t> {
  protected:
   void Start() {
-    auto started = Node::Start(disk_.Options(2));
+    NodeOptions options = disk_.Options(2);
+    options.content_bytes = GetParam();
+    auto started = Node::Start(options);
     ASSERT_TRUE(started.ok()) << started.error().ToString();
     node_ = std::move(*started);
   }
@@ -109,7 +112,7 @@ class SubscriptionTest : public testing::Test {
   std::unique_ptr<Node> node_;
 };
 
-TEST_F(SubscriptionTest, ContentAndChangesAddUpToTheView) {
+TEST_P(SubscriptionTest, ContentAndChangesAddUpToTheView) {
   Make();
   Follower follower;
   follower.Subscribe(*node_, "v", {.content = true, .after = {}});
@@ -123,7 +126,7 @@ TEST_F(SubscriptionTest, ContentAndChangesAddUpToTheView) {
   EXPECT_EQ(follower.resets(), 0);
 }
 
-TEST_F(SubscriptionTest, FollowsATableFromNowOn) {
+TEST_P(SubscriptionTest, FollowsATableFromNowOn) {
   Make();
   Do("INSERT INTO t VALUES (1, 1)");
   Follower follower;
@@ -135,7 +138,7 @@ TEST_F(SubscriptionTest, FollowsATableFromNowOn) {
             (std::map<std::string, int64_t>{{"1|1|", -1}, {"1|5|", 1}, {"2|2|", 1}}));
 }
 
-TEST_F(SubscriptionTest, GoesOnAfterKillsWhereItWas) {
+TEST_P(SubscriptionTest, GoesOnAfterKillsWhereItWas) {
   Make();
   Follower follower;
   follower.Subscribe(*node_, "v", {.content = true, .after = {}});
@@ -155,7 +158,7 @@ TEST_F(SubscriptionTest, GoesOnAfterKillsWhereItWas) {
   EXPECT_EQ(follower.resets(), 0);
 }
 
-TEST_F(SubscriptionTest, AReplacedViewGivesTheExactDifference) {
+TEST_P(SubscriptionTest, AReplacedViewGivesTheExactDifference) {
   Make();
   Follower follower;
   follower.Subscribe(*node_, "v", {.content = true, .after = {}});
@@ -179,7 +182,7 @@ TEST_F(SubscriptionTest, AReplacedViewGivesTheExactDifference) {
   EXPECT_EQ(follower.content(), ContentOf(*node_, "v"));
 }
 
-TEST_F(SubscriptionTest, OtherColumnsBeginAnew) {
+TEST_P(SubscriptionTest, OtherColumnsBeginAnew) {
   Make();
   Follower follower;
   follower.Subscribe(*node_, "v", {.content = true, .after = {}});
@@ -191,7 +194,7 @@ TEST_F(SubscriptionTest, OtherColumnsBeginAnew) {
   EXPECT_EQ(follower.content(), ContentOf(*node_, "v"));
 }
 
-TEST_F(SubscriptionTest, AResumedViewGivesWhatItMissedWhilePaused) {
+TEST_P(SubscriptionTest, AResumedViewGivesWhatItMissedWhilePaused) {
   Make();
   Follower follower;
   follower.Subscribe(*node_, "v", {.content = true, .after = {}});
@@ -204,7 +207,7 @@ TEST_F(SubscriptionTest, AResumedViewGivesWhatItMissedWhilePaused) {
   EXPECT_EQ(follower.content(), ContentOf(*node_, "v"));
 }
 
-TEST_F(SubscriptionTest, AnOldResumePointGetsAResetAndANewContent) {
+TEST_P(SubscriptionTest, AnOldResumePointGetsAResetAndANewContent) {
   Make();
   Follower follower;
   follower.Subscribe(*node_, "v", {.content = false, .after = 1});
@@ -213,7 +216,7 @@ TEST_F(SubscriptionTest, AnOldResumePointGetsAResetAndANewContent) {
   EXPECT_EQ(follower.content(), ContentOf(*node_, "v"));
 }
 
-TEST_F(SubscriptionTest, SaysWhatCannotBeFollowed) {
+TEST_P(SubscriptionTest, SaysWhatCannotBeFollowed) {
   Make();
   Do("CREATE VIEW plain AS SELECT * FROM v");
   const auto refusal = [&](const char* name, std::optional<int64_t> after) {
@@ -231,6 +234,9 @@ TEST_F(SubscriptionTest, SaysWhatCannotBeFollowed) {
   ASSERT_FALSE(event.ok());
   EXPECT_EQ(event.error().code(), Code::kNotFound);
 }
+
+INSTANTIATE_TEST_SUITE_P(InMemory, SubscriptionTest, testing::Values(size_t{0}));
+INSTANTIATE_TEST_SUITE_P(OnDisk, SubscriptionTest, testing::Values(size_t{1}));
 
 }  // namespace
 }  // namespace millrace::runtime

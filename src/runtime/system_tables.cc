@@ -170,19 +170,22 @@ SystemTable Errors(const NodeWatch& watch) {
             rows::RowDecoder decoder(types);
             duckdb::DataChunk chunk;
             chunk.Initialize(duckdb::Allocator::DefaultAllocator(), types, 1);
-            for (size_t at = 0; at != state::ViewTable::kEnd;) {
-              at = watch.failures->Scan(
-                  published.state.step, at, STANDARD_VECTOR_SIZE,
-                  [&](std::string_view row, rows::Weight weight) {
-                    chunk.Reset();
-                    if (!decoder.Decode(std::span(&row, 1), chunk, 0).ok())
-                      return;  // our own memory: cannot fail
-                    chunk.SetCardinality(1);
-                    rows.push_back({Text(UserNameOf(*published.catalog, catalog::Kind::kView,
-                                                    chunk.GetValue(0, 0).ToString())),
-                                    chunk.GetValue(1, 0), chunk.GetValue(2, 0),
-                                    Number(int64_t{weight})});
-                  });
+            const auto scan = watch.failures->Scan(published.state.step);
+            for (bool more = true; more;) {
+              // All of it is in memory: cannot fail.
+              more = scan->Next(STANDARD_VECTOR_SIZE,
+                                [&](std::string_view row, rows::Weight weight) {
+                                  chunk.Reset();
+                                  if (!decoder.Decode(std::span(&row, 1), chunk, 0).ok())
+                                    return;  // our own memory: cannot fail
+                                  chunk.SetCardinality(1);
+                                  rows.push_back(
+                                      {Text(UserNameOf(*published.catalog, catalog::Kind::kView,
+                                                       chunk.GetValue(0, 0).ToString())),
+                                       chunk.GetValue(1, 0), chunk.GetValue(2, 0),
+                                       Number(int64_t{weight})});
+                                })
+                         .value();
             }
             return rows;
           }};

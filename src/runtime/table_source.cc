@@ -164,13 +164,15 @@ Result<rows::Batch> TableSource::ReadBag() {
   size_t first = 0;
   for (const auto& chunk : decoded.chunks) {
     const std::vector<std::string_view>& encoded = encoder_.Encode(*chunk);
+    TRY(const std::vector<rows::Weight> weights,
+        relation_->content->NewestWeights(*chunk, encoded));
     rows::Batch::Part part;
     part.rows = std::make_shared<duckdb::DataChunk>();
     part.rows->InitializeEmpty(chunk->GetTypes());
     part.rows->Reference(*chunk);
     for (size_t i = 0; i < chunk->size(); ++i) {
       const auto [it, inserted] = seen.try_emplace(std::string(encoded[i]), 0);
-      if (inserted) it->second = relation_->content->NewestWeight(encoded[i]);
+      if (inserted) it->second = weights[i];
       const int64_t count = counts[decoded.inputs[first + i]];
       part.weights.push_back(count - it->second);
       it->second = count;

@@ -54,8 +54,8 @@ void AddKeyedRecords(const catalog::TableDefinition& table, const sql::Database:
 }
 
 // For each row that changes, how often it stands in the table now.
-void AddBagRecords(const Relation& relation, const sql::Database::WriteRows& rows, log::Millis now,
-                   log::RecordBatchBuilder& out) {
+Status AddBagRecords(const Relation& relation, const sql::Database::WriteRows& rows,
+                     log::Millis now, log::RecordBatchBuilder& out) {
   const rows::Types& types = relation.content->types();
   rows::Batch change = rows.insert;
   change.Append(rows::Negate(rows.remove));
@@ -63,8 +63,10 @@ void AddBagRecords(const Relation& relation, const sql::Database::WriteRows& row
   for (const rows::Batch::Part& part : rows::ConsolidateSorted(change, types).parts) {
     const std::vector<std::string> texts = RowsAsJson(relation.shape.schema, *part.rows);
     const std::vector<std::string_view>& encoded = encoder.Encode(*part.rows);
+    TRY(const std::vector<rows::Weight> weights,
+        relation.content->NewestWeightsShared(*part.rows, encoded));
     for (size_t i = 0; i < texts.size(); ++i) {
-      const int64_t count = relation.content->NewestWeightShared(encoded[i]) + part.weight(i);
+      const int64_t count = weights[i] + part.weight(i);
       if (count > 0) {
         out.Add(texts[i], std::to_string(count), now);
       } else {
@@ -72,6 +74,7 @@ void AddBagRecords(const Relation& relation, const sql::Database::WriteRows& row
       }
     }
   }
+  return Ok();
 }
 
 }  // namespace
@@ -119,7 +122,7 @@ Result<WriteOutcome> TableWriter::Execute(const sql::WriteStatement& statement,
   const log::Millis now{clock_.Now().value / 1000};
   log::RecordBatchBuilder records;
   if (relation->table()->primary_key.empty()) {
-    AddBagRecords(*relation, rows, now, records);
+    TRY(AddBagRecords(*relation, rows, now, records));
   } else {
     AddKeyedRecords(*relation->table(), rows, now, records);
   }

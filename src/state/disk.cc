@@ -9,8 +9,11 @@
 #include <rocksdb/utilities/checkpoint.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
+#include <mutex>
 #include <numeric>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -27,7 +30,12 @@
 namespace millrace::state {
 namespace {
 
-constexpr uint32_t kStateFormatVersion = 2;
+constexpr uint32_t kStateFormatVersion = 3;
+// Contents in the order of their rows: they are laid anew when they are loaded.
+constexpr uint32_t kStateFormatVersionUngrouped = 2;
+// Of contents that somebody still holds.
+Error Closed() { return Error(Code::kUnavailable, "the state is closed: the node has ended"); }
+
 constexpr std::string_view kFlushedStepKey = "flushed step";
 constexpr std::string_view kEncodingsKey = "encodings";
 constexpr std::string_view kEntriesKey = "entries";
@@ -44,9 +52,9 @@ std::string FixedBytes(int64_t value) {
 }
 
 // What must not change under data that is there.
-std::string Encodings() {
+std::string Encodings(uint32_t format_version) {
   std::string out;
-  PutFixed(out, kStateFormatVersion);
+  PutFixed(out, format_version);
   PutFixed(out, rows::kKeyEncodingVersion);
   PutFixed(out, rows::kRowEncodingVersion);
   PutFixed(out, static_cast<uint32_t>(rows::kVirtualShards));
@@ -174,6 +182,17 @@ rocksdb::Options FlushOptions(rocksdb::Options options) {
 
 }  // namespace
 
+// Members go in the order that they need: the iterator before what it reads through.
+struct DiskCursor::Impl {
+  std::shared_ptr<const Disk> disk;
+  std::shared_ptr<const DiskSnapshot> snapshot;
+  std::string prefix;
+  std::string end;
+  rocksdb::Slice end_slice;
+  std::unique_ptr<rocksdb::Iterator> it;  // nullptr: the disk was closed
+  uint64_t steps = 0;
+};
+
 struct Disk::Impl {
   std::string directory;
   std::shared_ptr<CarefulFiles> files;
@@ -185,6 +204,12 @@ struct Disk::Impl {
   bool read_only = false;
   bool compacts = false;
   int next_file = 0;
+  std::atomic<uint64_t> cursors_made{0};
+  std::atomic<uint64_t> cursor_steps{0};
+  // What has to go before the RocksDB does.
+  std::mutex readers_mutex;
+  std::set<DiskCursor::Impl*> cursors;
+  std::set<const DiskSnapshot*> snapshots;
 
   Status Load();
   Status ClearIncoming() const;
@@ -234,7 +259,8 @@ Status Disk::Impl::Load() {
   auto status = Get(kEncodingsKey, encodings);
   if (status.IsNotFound()) return Ok();
   if (!status.ok()) return FromRocks(status, "read state in " + directory);
-  if (encodings != Encodings()) {
+  if (encodings != Encodings(kStateFormatVersion) &&
+      encodings != Encodings(kStateFormatVersionUngrouped)) {
     return Error(Code::kConflict, "the state in {} was written with other encodings", directory)
         .Hint("open it with the release that wrote it");
   }
@@ -273,7 +299,7 @@ std::string Disk::cold_directory() const { return impl_->read_only ? "" : impl_-
 
 Result<FlushResult> Disk::Ingest(FlushJob& job) {
   const std::vector<Mutation> last = {
-      {kMetaTable, std::string(kEncodingsKey), Encodings()},
+      {kMetaTable, std::string(kEncodingsKey), Encodings(kStateFormatVersion)},
       {kMetaTable, std::string(kEntriesKey), EncodeEntries(job.step, EntriesOf(job))},
       {kMetaTable, std::string(kFlushedStepKey), FixedBytes(job.step.value)}};
   TRY(const FlushFiles files,
@@ -285,7 +311,7 @@ Result<FlushResult> Disk::Ingest(FlushJob& job) {
   rocksdb::IngestExternalFileOptions ingest;
   ingest.move_files = true;
   ingest.write_global_seqno = false;
-  // Readers that hold an iterator keep their version; no snapshot outlives a call.
+  // Readers that hold an iterator or a snapshot keep their version.
   ingest.snapshot_consistency = true;
   impl_->files->BeginIngestion();
   const auto status = impl_->db->IngestExternalFile(files.paths, ingest);
@@ -300,8 +326,12 @@ Result<FlushResult> Disk::Ingest(FlushJob& job) {
 
 Status Disk::MultiGet(
     std::span<const std::string_view> keys,
-    const std::function<Status(size_t at, std::optional<std::string_view> value)>& visit) const {
+    const std::function<Status(size_t at, std::optional<std::string_view> value)>& visit,
+    const DiskSnapshot* snapshot) const {
+  if (impl_->db == nullptr) return Closed();
   constexpr size_t kBatch = 256;
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot;
   std::vector<uint32_t> order(keys.size());
   std::iota(order.begin(), order.end(), uint32_t{0});
   SortByBytes<uint32_t>()(
@@ -312,8 +342,8 @@ Status Disk::MultiGet(
   for (size_t begin = 0; begin < keys.size(); begin += kBatch) {
     const size_t count = std::min(kBatch, keys.size() - begin);
     for (size_t i = 0; i < count; ++i) slices[i] = ToSlice(keys[order[begin + i]]);
-    impl_->db->MultiGet({}, impl_->db->DefaultColumnFamily(), count, slices.data(), found.data(),
-                        statuses.data(), true);
+    impl_->db->MultiGet(options, impl_->db->DefaultColumnFamily(), count, slices.data(),
+                        found.data(), statuses.data(), true);
     for (size_t i = 0; i < count; ++i) {
       if (!statuses[i].ok() && !statuses[i].IsNotFound())
         return FromRocks(statuses[i], "read state");
@@ -341,6 +371,7 @@ Status Disk::ReadGroups(const std::vector<std::string>& prefixes,
 }
 
 Status Disk::Scan(std::string_view prefix, const Visit& visit) const {
+  if (impl_->db == nullptr) return Closed();
   const std::string end = PrefixEnd(std::string(prefix));
   const rocksdb::Slice end_slice(end);
   rocksdb::ReadOptions options;
@@ -354,6 +385,82 @@ Status Disk::Scan(std::string_view prefix, const Visit& visit) const {
   if (!it->status().ok()) return FromRocks(it->status(), "read state");
   return Ok();
 }
+
+DiskCursor::DiskCursor() : impl_(std::make_unique<Impl>()) {}
+DiskCursor::~DiskCursor() {
+  Disk::Impl& disk = *impl_->disk->impl_;
+  disk.cursor_steps += impl_->steps;
+  const std::lock_guard lock(disk.readers_mutex);
+  disk.cursors.erase(impl_.get());
+  impl_->it.reset();
+}
+
+void DiskCursor::Seek(std::string_view from) {
+  ++impl_->steps;
+  if (impl_->it == nullptr) return;
+  std::string key = impl_->prefix;
+  key.append(from);
+  impl_->it->Seek(key);
+}
+bool DiskCursor::Valid() const { return impl_->it != nullptr && impl_->it->Valid(); }
+void DiskCursor::Next() {
+  ++impl_->steps;
+  impl_->it->Next();
+}
+std::string_view DiskCursor::key() const {
+  return FromSlice(impl_->it->key()).substr(impl_->prefix.size());
+}
+std::string_view DiskCursor::value() const { return FromSlice(impl_->it->value()); }
+Status DiskCursor::status() const {
+  if (impl_->it == nullptr) return Closed();
+  if (impl_->it->status().ok()) return Ok();
+  return FromRocks(impl_->it->status(), "read state");
+}
+
+std::unique_ptr<DiskCursor> Disk::Cursor(std::string prefix, bool one_group,
+                                         std::shared_ptr<const DiskSnapshot> snapshot) const {
+  std::unique_ptr<DiskCursor> cursor(new DiskCursor);
+  DiskCursor::Impl& impl = *cursor->impl_;
+  ++impl_->cursors_made;
+  impl.disk = shared_from_this();
+  impl.snapshot = std::move(snapshot);
+  impl.prefix = std::move(prefix);
+  impl.end = PrefixEnd(impl.prefix);
+  impl.end_slice = impl.end;
+  rocksdb::ReadOptions options;
+  options.snapshot = impl.snapshot.get();
+  options.iterate_upper_bound = &impl.end_slice;
+  options.prefix_same_as_start = one_group;
+  options.total_order_seek = !one_group;
+  options.fill_cache = one_group;
+  const std::lock_guard lock(impl_->readers_mutex);
+  impl_->cursors.insert(&impl);
+  if (impl_->db != nullptr) impl.it.reset(impl_->db->NewIterator(options));
+  return cursor;
+}
+
+std::shared_ptr<const DiskSnapshot> Disk::TakeSnapshot() const {
+  const std::lock_guard lock(impl_->readers_mutex);
+  if (impl_->db == nullptr) return nullptr;
+  const DiskSnapshot* taken = impl_->db->GetSnapshot();
+  impl_->snapshots.insert(taken);
+  return {taken, [disk = shared_from_this()](const DiskSnapshot* snapshot) {
+            const std::lock_guard release_lock(disk->impl_->readers_mutex);
+            if (disk->impl_->snapshots.erase(snapshot) > 0)
+              disk->impl_->db->ReleaseSnapshot(snapshot);
+          }};
+}
+
+void Disk::Close() {
+  const std::lock_guard lock(impl_->readers_mutex);
+  for (DiskCursor::Impl* cursor : impl_->cursors) cursor->it.reset();
+  for (const DiskSnapshot* snapshot : std::exchange(impl_->snapshots, {}))
+    impl_->db->ReleaseSnapshot(snapshot);
+  impl_->db.reset();
+}
+
+uint64_t Disk::cursors_made() const { return impl_->cursors_made; }
+uint64_t Disk::cursor_steps() const { return impl_->cursor_steps; }
 
 Result<bool> Disk::HasTable(TableId table) const {
   const std::string begin = ShardPrefix(table, 0).substr(0, kTableIdBytes);
@@ -378,6 +485,7 @@ Status Disk::CopyTo(const std::string& directory) const {
 }
 
 Result<size_t> Disk::ApproximateBytes(TableId table) const {
+  if (impl_->db == nullptr) return Closed();
   const std::string from = ShardPrefix(table, 0).substr(0, kTableIdBytes);
   const std::string to = PrefixEnd(from);
   const rocksdb::Range range(from, to);

@@ -21,6 +21,7 @@
 namespace rocksdb {
 class DB;
 class Iterator;
+class Snapshot;
 }  // namespace rocksdb
 
 namespace millrace::state {
@@ -38,12 +39,37 @@ struct FlushJob {
   EntryCounts entries = {};
 };
 
+// Entries whose keys begin with a prefix, as the disk was when it was made. Not thread-safe. After
+// Disk::Close it stands nowhere, with kUnavailable.
+class DiskCursor {
+ public:
+  ~DiskCursor();
+  // Goes to the first entry from `from` (a key without the prefix) on.
+  void Seek(std::string_view from);
+  bool Valid() const;
+  void Next();
+  std::string_view key() const;  // without the prefix; until Next
+  std::string_view value() const;
+  Status status() const;
+
+ private:
+  friend class Disk;
+  DiskCursor();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Keeps the disk readable as it is now, until Disk::Close.
+using DiskSnapshot = rocksdb::Snapshot;
+
 struct FlushResult {
   size_t entries = 0;
   size_t bytes = 0;
 };
 
-class Disk {
+class Disk : public std::enable_shared_from_this<Disk> {
+  friend class DiskCursor;
+
  public:
   static Result<std::unique_ptr<Disk>> Open(const StoreOptions& options);
   ~Disk();
@@ -62,7 +88,18 @@ class Disk {
   // its value, nullopt where it is not there.
   Status MultiGet(
       std::span<const std::string_view> keys,
-      const std::function<Status(size_t at, std::optional<std::string_view> value)>& visit) const;
+      const std::function<Status(size_t at, std::optional<std::string_view> value)>& visit,
+      const DiskSnapshot* snapshot = nullptr) const;
+  // Over the entries whose keys begin with `prefix`. `one_group`: it is the prefix of one group.
+  std::unique_ptr<DiskCursor> Cursor(std::string prefix, bool one_group,
+                                     std::shared_ptr<const DiskSnapshot> snapshot) const;
+  std::shared_ptr<const DiskSnapshot> TakeSnapshot() const;
+  // Closes the RocksDB, whoever still has a share of this Disk, its cursors or its snapshots: what
+  // they ask of it afterwards is kUnavailable. REQUIRES: nobody is in a call.
+  void Close();
+  // For tests: how many cursors were made, and to how many entries those that are gone went.
+  uint64_t cursors_made() const;
+  uint64_t cursor_steps() const;
   using Visit = std::function<Status(std::string_view key, std::string_view value)>;
   // Visits the entries whose key begins with one of `prefixes`, each the prefix of one group
   // (table, shard and key), in ascending order of the prefixes. `visit` gets the prefix's place and

@@ -6,7 +6,7 @@
 // The length makes the part up to the key a prefix that the filters of the files know, so that a
 // look-up of a cell and of a whole group both cost one filter probe where nothing is stored. The
 // runtime's own tables have shard 0 and no length (0xffffff), so that their entries lie in key
-// order.
+// order; the rows of contents have shard 0 and stand in groups, as bags do.
 #pragma once
 
 #include <cstddef>
@@ -61,6 +61,19 @@ inline std::string RuntimeKey(TableId table, std::string_view key) {
   std::string out = ShardPrefix(table, 0);
   out.resize(kKeyOffset);
   WriteKeyLength(out.data() + kTableIdBytes + 1, kNoLength);
+  out.append(key);
+  return out;
+}
+inline constexpr size_t kGroupBytes = 8;
+// Of one of the runtime's own tables whose entries stand in groups; `key` begins with the group.
+inline std::string GroupedPrefix(TableId table) {
+  std::string out = ShardPrefix(table, 0);
+  out.resize(kKeyOffset);
+  WriteKeyLength(out.data() + kTableIdBytes + 1, kGroupBytes);
+  return out;
+}
+inline std::string GroupedKey(TableId table, std::string_view key) {
+  std::string out = GroupedPrefix(table);
   out.append(key);
   return out;
 }

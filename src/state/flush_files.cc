@@ -98,14 +98,15 @@ std::vector<Piece> CutIntoPieces(FlushJob& job) {
       if (piece.entries > 0) pieces.push_back(std::move(piece));
     }
   }
-  std::map<TableId, Piece> runtime;
+  // Groups come before what has no length.
+  std::map<std::pair<TableId, bool>, Piece> runtime;
   for (const Mutation& mutation : job.mutations) {
-    Piece& piece = runtime[mutation.table];
+    Piece& piece = runtime[{mutation.table, !mutation.grouped}];
     piece.table = mutation.table;
     piece.mutations.push_back(&mutation);
     ++piece.entries;
   }
-  for (auto& [id, piece] : runtime) pieces.push_back(std::move(piece));
+  for (auto& [order, piece] : runtime) pieces.push_back(std::move(piece));
   // A table is the runtime's or an operator's, never both.
   std::stable_sort(pieces.begin(), pieces.end(),
                    [](const Piece& a, const Piece& b) { return a.table < b.table; });
@@ -142,7 +143,8 @@ Status WriteMutations(FlushWriter& writer, Piece& piece) {
       [](const Mutation* mutation) { return reinterpret_cast<uintptr_t>(mutation); });
   for (size_t i = 0; i < all.size(); ++i) {
     if (i + 1 < all.size() && all[i + 1]->key == all[i]->key) continue;
-    const std::string disk_key = RuntimeKey(piece.table, all[i]->key);
+    const std::string disk_key = all[i]->grouped ? GroupedKey(piece.table, all[i]->key)
+                                                 : RuntimeKey(piece.table, all[i]->key);
     if (all[i]->value.has_value()) {
       TRY(writer.Put(disk_key, *all[i]->value));
     } else {

@@ -20,7 +20,10 @@ namespace millrace::state {
 struct Store::Impl final : FlushDesk {
   explicit Impl(std::unique_ptr<Disk> opened)
       : disk(std::move(opened)), flushed_step(disk->opened_step().value) {}
-  ~Impl() override { Stop(); }
+  ~Impl() override {
+    Stop();
+    disk->Close();
+  }
 
   void Start() {
     thread = std::thread([this] { Run(); });
@@ -35,7 +38,7 @@ struct Store::Impl final : FlushDesk {
   bool IsDropped(TableId id) const override;
   void NoteEmpty(TableId id) override;
 
-  const std::unique_ptr<Disk> disk;
+  const std::shared_ptr<Disk> disk;
   std::vector<std::unique_ptr<Worker>> workers;
   std::thread thread;
 
@@ -194,6 +197,8 @@ Result<std::optional<std::string>> Store::Get(TableId table, std::string_view ke
   }));
   return out;
 }
+
+std::shared_ptr<const Disk> Store::disk() const { return impl_->disk; }
 
 void Store::Drop(TableId table) {
   CHECK(table != kMetaTable);

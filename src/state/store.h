@@ -30,6 +30,7 @@ class Env;
 
 namespace millrace::state {
 
+class Disk;
 class WorkerState;
 
 // Steps count from 1; 0 is "before the first step".
@@ -50,6 +51,8 @@ struct Mutation {
   TableId table;
   std::string key;
   std::optional<std::string> value;  // nullopt: the entry is deleted
+  // The first eight bytes of the key name a group, which is found as one (content_disk.h).
+  bool grouped = false;
 };
 
 // What one operator's table holds and how it is used, over all workers.
@@ -113,6 +116,8 @@ class Store {
   // linked ones never change. The folder must not exist; its parent must. REQUIRES: no flush is
   // under way.
   Status CopyTo(const std::string& directory) const;
+  // For contents, which read it by themselves.
+  std::shared_ptr<const Disk> disk() const;
 
   // Forgets a table in memory and, with the next flush, on disk. REQUIRES: no worker is in a step.
   void Drop(TableId table);

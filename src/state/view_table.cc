@@ -1,3 +1,4 @@
+// The writer's part of a ViewTable: changes, versions and their end.
 #include "state/view_table.h"
 
 #include <algorithm>
@@ -7,65 +8,35 @@
 #include <new>
 #include <optional>
 
+#include "base/check.h"
 #include "base/coding.h"
+#include "state/view_entry.h"
+#include "state/view_rows.h"
 
 namespace millrace::state {
 
 namespace {
 constexpr size_t kChangeStepsKept = 1024;
-struct Version {
-  Step step;
-  rows::Weight weight;
-  Version* older;
-};
 }  // namespace
 
-// A row with its versions, newest first. The row's bytes follow the struct.
-struct ViewTable::Entry {
-  Entry* next;  // in the hash chain
-  Version newest;
-  uint64_t hash;
-  size_t slot;
-  uint32_t size;
-  bool dirty;  // since the last TakeDirty
-  bool in_garbage;
-  std::string_view row() const { return {reinterpret_cast<const char*>(this + 1), size}; }
-};
-
-struct ViewTable::Index {
-  std::vector<size_t> columns;
-  std::unordered_multimap<uint64_t, Entry*> entries;  // by hash of the key
-};
-
-ViewTable::ViewTable(TableId id, rows::Types types)
-    : id_(id), types_(types), buckets_(64, nullptr), encoder_(std::move(types)) {}
+ViewTable::ViewTable(const Store& store, TableId id, rows::Types types, std::vector<size_t> key,
+                     bool key_is_unique)
+    : id_(id),
+      types_(types),
+      disk_(store.disk(), id),
+      buckets_(64, nullptr),
+      key_index_(std::move(key)),
+      key_is_unique_(key_is_unique),
+      encoder_(std::move(types)) {}
 
 ViewTable::~ViewTable() {
   for (Entry* entry : slots_) {
     if (entry == nullptr) continue;
-    for (Version* version = entry->newest.older; version != nullptr;) {
+    for (ViewVersion* version = entry->newest.older; version != nullptr;) {
       delete std::exchange(version, version->older);
     }
     std::free(entry);
   }
-}
-
-Status ViewTable::Load(const Store& store) {
-  CHECK(entries_ == 0);
-  std::vector<Entry*> created;
-  TRY(store.Scan(id_, {}, [&](std::string_view key, std::string_view value) -> Status {
-    Reader reader(value);
-    TRY(const int64_t weight, reader.Zigzag());
-    Entry* entry = FindOrCreate(key, StableHash(key));
-    entry->newest.weight = weight;
-    row_count_ += weight;
-    created.push_back(entry);
-    return Ok();
-  }));
-  AddToIndexes(created);
-  // When it changed last is not kept; what is certain is that it has not changed since this step.
-  change_steps_.assign(1, store.flushed_step());
-  return Ok();
 }
 
 ViewTable::Entry* ViewTable::Find(std::string_view row, uint64_t hash) const {
@@ -88,11 +59,15 @@ ViewTable::Entry* ViewTable::FindOrCreate(std::string_view row, uint64_t hash) {
                                    .slot = 0,
                                    .size = static_cast<uint32_t>(row.size()),
                                    .dirty = false,
-                                   .in_garbage = false};
-  std::memcpy(entry + 1, row.data(), row.size());
+                                   .in_flight = false,
+                                   .on_disk = false,
+                                   .in_garbage = false,
+                                   .used = true};
+  std::memcpy(static_cast<void*>(entry + 1), row.data(), row.size());
   bucket = entry;
   if (free_slots_.empty()) {
-    entry->slot = slots_.size();
+    CHECK(slots_.size() < UINT32_MAX) << "a content of more rows in memory than have numbers";
+    entry->slot = static_cast<uint32_t>(slots_.size());
     slots_.push_back(entry);
   } else {
     entry->slot = free_slots_.back();
@@ -115,24 +90,62 @@ void ViewTable::GrowTable() {
   buckets_ = std::move(grown);
 }
 
-rows::Weight ViewTable::WeightAt(const Entry& entry, Step step) {
-  for (const Version* version = &entry.newest; version != nullptr; version = version->older) {
-    if (version->step <= step) return version->weight;
-  }
-  return 0;
+uint64_t ViewTable::GroupOf(const Entry& entry) const {
+  return key_index_.columns().empty() ? entry.hash : key_index_.HashOf(entry.slot);
 }
 
-Status ViewTable::Apply(Step step, const rows::Batch& change, Step oldest_needed) {
+std::vector<uint64_t> ViewTable::GroupsOf(duckdb::DataChunk& rows,
+                                          const std::vector<std::string_view>& encoded) const {
+  if (!key_index_.columns().empty()) {
+    rows::KeyEncoder keys;
+    return KeyHashes(rows, key_index_.columns(), keys);
+  }
+  std::vector<uint64_t> groups;
+  groups.reserve(encoded.size());
+  for (const std::string_view row : encoded) groups.push_back(StableHash(row));
+  return groups;
+}
+
+// Nobody else changes what is in memory, so what is not there can be read without the lock.
+Result<ViewTable::Before> ViewTable::ReadBefore(const rows::Batch& change) {
+  Before before;
+  if (complete()) return before;
+  for (const rows::Batch::Part& part : change.parts) {
+    TRY(auto of_part, NewestWeights(*part.rows, encoder_.Encode(*part.rows)));
+    before.push_back(std::move(of_part));
+  }
+  return before;
+}
+
+void ViewTable::MarkDirty(Entry* entry) {
+  if (entry->dirty) return;
+  entry->dirty = true;
+  dirty_.push_back(entry);
+}
+
+Status ViewTable::Apply(Step step, const rows::Batch& change, const Before& before,
+                        Step oldest_needed) {
   const std::unique_lock lock(mutex_);
   std::vector<Entry*> created;
   std::vector<const Entry*> negative;
-  for (const rows::Batch::Part& part : change.parts) {
+  for (size_t p = 0; p < change.parts.size(); ++p) {
+    const rows::Batch::Part& part = change.parts[p];
     const std::vector<std::string_view>& encoded = encoder_.Encode(*part.rows);
     for (size_t i = 0; i < encoded.size(); ++i) {
-      const size_t before = entries_;
+      const size_t entries = entries_;
       Entry* entry = FindOrCreate(encoded[i], StableHash(encoded[i]));
-      const bool is_new = entries_ != before;
-      if (is_new) created.push_back(entry);
+      bool is_new = entries_ != entries;
+      if (is_new) {
+        created.push_back(entry);
+        if (!before.empty() && before[p][i] != 0) {
+          entry->newest.weight = before[p][i];
+          entry->on_disk = true;
+          ++resident_entries_;
+          is_new = false;
+        }
+      } else if (!entry->used.load(std::memory_order_relaxed)) {
+        entry->used.store(true, std::memory_order_relaxed);
+      }
       const rows::Weight weight = entry->newest.weight + part.weight(i);
       if (weight < 0) negative.push_back(entry);
       row_count_ += part.weight(i);
@@ -140,24 +153,23 @@ Status ViewTable::Apply(Step step, const rows::Batch& change, Step oldest_needed
         entry->newest.weight = weight;
       } else if (is_new) {
         // No version is older than the first. Should it be gone again by the end of the step,
-        // TakeDirty sees to it.
-        entry->newest = Version{step, weight, nullptr};
+        // NoteFlushed sees to it.
+        entry->newest = ViewVersion{step, weight, nullptr};
       } else {
         // A weight of 0 in the newest version is history as any other: an older reader still sees
         // the row.
-        entry->newest = Version{step, weight, new Version(entry->newest)};
-        memory_bytes_ += sizeof(Version);
+        entry->newest = ViewVersion{step, weight, new ViewVersion(entry->newest)};
+        memory_bytes_ += sizeof(ViewVersion);
         if (!entry->in_garbage) {
           entry->in_garbage = true;
           garbage_.emplace_back(step, entry);
         }
       }
-      if (!entry->dirty) {
-        entry->dirty = true;
-        dirty_.push_back(entry);
-      }
+      MarkDirty(entry);
     }
   }
+  // Also where an error follows: readers go on, and a scan asks for the group of a changed row.
+  AddToIndexes(created);
   // Weights may pass through negative values within one unconsolidated batch, so they are judged at
   // the end.
   for (const Entry* entry : negative) {
@@ -166,7 +178,6 @@ Status ViewTable::Apply(Step step, const rows::Batch& change, Step oldest_needed
                    entry->newest.weight);
     }
   }
-  AddToIndexes(created);
   if (!change.empty()) {
     change_steps_.push_back(step);
     if (change_steps_.size() > 2 * kChangeStepsKept) {
@@ -191,17 +202,17 @@ void ViewTable::Collect(Step oldest_needed) {
 // `oldest_needed`.
 void ViewTable::Prune(Entry* entry, Step oldest_needed) {
   entry->in_garbage = false;
-  Version* last_needed = &entry->newest;
+  ViewVersion* last_needed = &entry->newest;
   while (last_needed->step > oldest_needed && last_needed->older != nullptr)
     last_needed = last_needed->older;
-  for (Version* version = std::exchange(last_needed->older, nullptr); version != nullptr;) {
-    memory_bytes_ -= sizeof(Version);
+  for (ViewVersion* version = std::exchange(last_needed->older, nullptr); version != nullptr;) {
+    memory_bytes_ -= sizeof(ViewVersion);
     delete std::exchange(version, version->older);
   }
   if (entry->newest.step > oldest_needed) {  // changed again since: come back later
     entry->in_garbage = true;
     garbage_.emplace_back(entry->newest.step, entry);
-  } else if (entry->newest.weight == 0 && !entry->dirty) {
+  } else if (entry->newest.weight == 0 && !entry->dirty && !entry->in_flight) {
     Remove(entry);
   }
 }
@@ -210,215 +221,97 @@ void ViewTable::Remove(Entry* entry) {
   Entry** link = &buckets_[entry->hash & (buckets_.size() - 1)];
   while (*link != entry) link = &(*link)->next;
   *link = entry->next;
+  if (!key_index_.columns().empty()) key_index_.Remove(entry->slot);
+  for (const auto& index : indexes_) index->Remove(entry->slot);
   slots_[entry->slot] = nullptr;
   free_slots_.push_back(entry->slot);
-  if (!indexes_.empty()) {
-    duckdb::DataChunk chunk;
-    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), types_, 1);
-    rows::RowDecoder decoder(types_);
-    const std::string_view row = entry->row();
-    CHECK(decoder.Decode(std::span(&row, 1), chunk, 0).ok())
-        << "a row of our own memory does not decode";
-    chunk.SetCardinality(1);
-    for (const auto& index : indexes_) {
-      duckdb::DataChunk columns;
-      rows::Types types;
-      for (size_t column : index->columns) types.push_back(types_[column]);
-      columns.InitializeEmpty(types);
-      for (size_t i = 0; i < index->columns.size(); ++i)
-        columns.data[i].Reference(chunk.data[index->columns[i]]);
-      columns.SetCardinality(1);
-      rows::KeyEncoder keys;
-      const auto [begin, end] = index->entries.equal_range(rows::KeyHash(keys.Encode(columns)[0]));
-      const auto found =
-          std::find_if(begin, end, [&](const auto& item) { return item.second == entry; });
-      CHECK(found != end) << "an entry is missing from its index";
-      index->entries.erase(found);
-    }
-  }
+  if (entry->on_disk) --resident_entries_;
   memory_bytes_ -= sizeof(Entry) + entry->size + 2 * sizeof(Entry*);
   --entries_;
   std::free(entry);
 }
 
-namespace {
-// Decodes up to STANDARD_VECTOR_SIZE entries at a time and hands chunk by chunk to `visit`.
-template <typename Entries, typename Visit>
-void DecodeInChunks(const rows::Types& types, const Entries& entries, const Visit& visit) {
-  rows::RowDecoder decoder(types);
-  std::vector<std::string_view> encoded;
-  for (size_t begin = 0; begin < entries.size(); begin += STANDARD_VECTOR_SIZE) {
-    const size_t count = std::min<size_t>(STANDARD_VECTOR_SIZE, entries.size() - begin);
-    encoded.clear();
-    for (size_t i = 0; i < count; ++i) encoded.push_back(entries[begin + i]->row());
-    duckdb::DataChunk chunk;
-    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), types);
-    CHECK(decoder.Decode(encoded, chunk, 0).ok()) << "a row of our own memory does not decode";
-    chunk.SetCardinality(count);
-    visit(chunk, begin, count);
-  }
-}
-
-// The key columns of a chunk, by reference.
-void SelectColumns(duckdb::DataChunk& rows, const std::vector<size_t>& columns,
-                   duckdb::DataChunk& out) {
-  rows::Types types;
-  for (size_t column : columns) types.push_back(rows.data[column].GetType());
-  out.InitializeEmpty(types);
-  for (size_t i = 0; i < columns.size(); ++i) out.data[i].Reference(rows.data[columns[i]]);
-  out.SetCardinality(rows.size());
-}
-}  // namespace
-
 void ViewTable::AddToIndexes(const std::vector<Entry*>& created) {
-  if (indexes_.empty() || created.empty()) return;
+  std::vector<ContentIndex*> all;
+  if (!key_index_.columns().empty()) all.push_back(&key_index_);
+  for (const auto& index : indexes_) all.push_back(index.get());
+  if (all.empty() || created.empty()) return;
   rows::KeyEncoder keys;
-  DecodeInChunks(types_, created, [&](duckdb::DataChunk& chunk, size_t begin, size_t count) {
-    for (const auto& index : indexes_) {
-      duckdb::DataChunk columns;
-      SelectColumns(chunk, index->columns, columns);
-      const std::vector<std::string_view>& encoded = keys.Encode(columns);
-      for (size_t i = 0; i < count; ++i) {
-        index->entries.emplace(rows::KeyHash(encoded[i]), created[begin + i]);
-      }
-    }
-  });
+  const Status decoded = DecodeInChunks(
+      types_, created, [](const Entry* entry) { return entry->row(); },
+      [&](duckdb::DataChunk& chunk, size_t first) {
+        for (ContentIndex* index : all) {
+          const std::vector<uint64_t> hashes = KeyHashes(chunk, index->columns(), keys);
+          for (size_t i = 0; i < hashes.size(); ++i)
+            index->Add(created[first + i]->slot, hashes[i]);
+        }
+      });
+  CHECK(decoded.ok()) << "a row of our own memory does not decode";
 }
 
-void ViewTable::AddIndex(std::vector<size_t> columns) {
+Status ViewTable::AddIndex(std::vector<size_t> columns) {
   const std::unique_lock lock(mutex_);
-  for (const auto& index : indexes_) {
-    if (index->columns == columns) return;
-  }
-  std::vector<std::unique_ptr<Index>> others = std::exchange(indexes_, {});
-  indexes_.push_back(std::make_unique<Index>());
-  indexes_.back()->columns = std::move(columns);
+  if (IndexBy(columns) != nullptr) return Ok();
+  auto index = std::make_unique<ContentIndex>(std::move(columns));
   std::vector<Entry*> all;
+  all.reserve(entries_);
   for (Entry* entry : slots_) {
     if (entry != nullptr) all.push_back(entry);
   }
-  AddToIndexes(all);
-  for (auto& other : others) indexes_.push_back(std::move(other));
-}
-
-bool ViewTable::HasIndex(const std::vector<size_t>& columns) const {
-  const std::shared_lock lock(mutex_);
-  return std::any_of(indexes_.begin(), indexes_.end(),
-                     [&](const auto& index) { return index->columns == columns; });
-}
-
-void ViewTable::Lookup(const std::vector<size_t>& columns, std::string_view key, Step step,
-                       rows::BatchBuilder& out) const {
-  const std::shared_lock lock(mutex_);
-  const auto index = std::find_if(indexes_.begin(), indexes_.end(),
-                                  [&](const auto& i) { return i->columns == columns; });
-  CHECK(index != indexes_.end()) << "Lookup without index";
-  std::vector<const Entry*> found;
-  const auto [begin, end] = (*index)->entries.equal_range(rows::KeyHash(key));
-  for (auto it = begin; it != end; ++it) {
-    if (WeightAt(*it->second, step) > 0) found.push_back(it->second);
-  }
-  // The same rows in the same order at every look-up, whatever the hash table does.
-  std::sort(found.begin(), found.end(),
-            [](const Entry* a, const Entry* b) { return a->row() < b->row(); });
   rows::KeyEncoder keys;
-  DecodeInChunks(types_, found, [&](duckdb::DataChunk& chunk, size_t begin_entry, size_t count) {
-    duckdb::DataChunk key_columns;
-    SelectColumns(chunk, columns, key_columns);
-    const std::vector<std::string_view>& encoded = keys.Encode(key_columns);
-    for (size_t i = 0; i < count; ++i) {
-      if (encoded[i] != key) continue;  // another key of the same hash
-      out.AppendRow(chunk, i, WeightAt(*found[begin_entry + i], step));
-    }
-  });
+  TRY(DecodeInChunks(
+      types_, all, [](const Entry* entry) { return entry->row(); },
+      [&](duckdb::DataChunk& chunk, size_t first) {
+        const std::vector<uint64_t> hashes = KeyHashes(chunk, index->columns(), keys);
+        for (size_t i = 0; i < hashes.size(); ++i) index->Add(all[first + i]->slot, hashes[i]);
+      }));
+  indexes_.push_back(std::move(index));
+  return Ok();
 }
 
-size_t ViewTable::Scan(
-    Step step, size_t position, size_t rows_max,
-    const std::function<void(std::string_view row, rows::Weight weight)>& visit) const {
-  const std::shared_lock lock(mutex_);
-  size_t visited = 0;
-  for (; position < slots_.size() && visited < rows_max; ++position) {
-    const Entry* entry = slots_[position];
-    if (entry == nullptr) continue;
-    const rows::Weight weight = WeightAt(*entry, step);
-    if (weight <= 0) continue;
-    visit(entry->row(), weight);
-    ++visited;
-  }
-  return position >= slots_.size() ? kEnd : position;
-}
-
-uint32_t ViewTable::PartOf(std::string_view row) {
-  return static_cast<uint32_t>(StableHash(row)) & (kParts - 1);
-}
-
-// A bucket's number is its rows' hash below a power of two: the rows of a part stand in every
-// kParts-th bucket, or, in a table of fewer, among others in one.
-void ViewTable::ScanParts(
-    uint32_t first, uint32_t last,
-    const std::function<void(std::string_view row, rows::Weight weight)>& visit) const {
-  const auto in_range = [&](const Entry& entry) {
-    const auto part = static_cast<uint32_t>(entry.hash) & (kParts - 1);
-    return first <= part && part < last;
-  };
-  const auto visit_bucket = [&](size_t bucket) {
-    for (const Entry* entry = buckets_[bucket]; entry != nullptr; entry = entry->next) {
-      if (entry->newest.weight != 0 && in_range(*entry)) visit(entry->row(), entry->newest.weight);
-    }
-  };
-  if (buckets_.size() < kParts) {
-    for (size_t bucket = 0; bucket < buckets_.size(); ++bucket) visit_bucket(bucket);
-    return;
-  }
-  for (size_t part = first; part < last; ++part) {
-    for (size_t bucket = part; bucket < buckets_.size(); bucket += kParts) visit_bucket(bucket);
-  }
-}
-
-rows::Weight ViewTable::NewestWeight(std::string_view row) const {
-  const Entry* entry = Find(row, StableHash(row));
-  return entry == nullptr ? 0 : entry->newest.weight;
-}
-
-rows::Weight ViewTable::NewestWeightShared(std::string_view row) const {
-  const std::shared_lock lock(mutex_);
-  return NewestWeight(row);
-}
-
-void ViewTable::TakeDirty(std::vector<Mutation>& out) {
+void ViewTable::TakeDirty(Step step, std::vector<Mutation>& out) {
   const std::unique_lock lock(mutex_);
-  out.reserve(out.size() + dirty_.size());
+  CHECK(in_flight_.empty()) << "a flush is under way";
+  flushing_ = step;
+  if (dirty_.empty() && relaid_.empty()) return;
+  out.reserve(out.size() + dirty_.size() + relaid_.size() + 1);
+  std::move(relaid_.begin(), relaid_.end(), std::back_inserter(out));
+  relaid_ = {};
   for (Entry* entry : dirty_) {
     entry->dirty = false;
+    entry->in_flight = true;
+    const bool there = entry->newest.weight != 0;
+    if (!there && !entry->on_disk) continue;
     std::optional<std::string> value;
-    if (entry->newest.weight != 0) {
+    if (there) {
       value.emplace();
       PutZigzag(*value, entry->newest.weight);
-    } else if (!entry->in_garbage) {  // its turn came while it was dirty: try again at the next
-                                      // Apply
+    }
+    if (there != entry->on_disk) {
+      entry->on_disk = there;
+      disk_entries_ += there ? 1 : -1;
+      resident_entries_ += there ? 1 : -1;
+    }
+    out.push_back(Mutation{id_, ContentDisk::KeyOf(GroupOf(*entry), entry->row()), std::move(value),
+                           /*grouped=*/true});
+  }
+  in_flight_.swap(dirty_);
+  out.push_back(Mutation{
+      id_, "", EncodeContentMeta({key_index_.columns(), row_count_, disk_entries_}), false});
+}
+
+void ViewTable::NoteFlushed() {
+  const std::unique_lock lock(mutex_);
+  for (Entry* entry : in_flight_) {
+    entry->in_flight = false;
+    // It could not be removed before.
+    if (entry->newest.weight == 0 && !entry->dirty && !entry->in_garbage) {
       entry->in_garbage = true;
       garbage_.emplace_back(entry->newest.step, entry);
     }
-    out.push_back(Mutation{id_, std::string(entry->row()), std::move(value)});
   }
-  dirty_.clear();
-}
-
-Step ViewTable::LastChange(Step step) const {
-  const std::shared_lock lock(mutex_);
-  const auto after = std::upper_bound(change_steps_.begin(), change_steps_.end(), step);
-  return after == change_steps_.begin() ? Step{0} : *std::prev(after);
-}
-
-size_t ViewTable::row_count() const {
-  const std::shared_lock lock(mutex_);
-  return static_cast<size_t>(row_count_);
-}
-
-size_t ViewTable::memory_bytes() const {
-  const std::shared_lock lock(mutex_);
-  return memory_bytes_;
+  in_flight_ = {};
+  flushed_ = flushing_;
 }
 
 }  // namespace millrace::state

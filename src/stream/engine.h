@@ -46,8 +46,9 @@ struct StepInput {
   std::map<std::string, Micros> watermarks;
   // What views that are being built take in beside the changes of the step (history_input.h).
   struct History {
-    SourceReader* rows = nullptr;   // asked once per worker for each node that reads it
-    std::optional<uint32_t> parts;  // only changes of rows in parts below are followed
+    SourceReader* rows = nullptr;       // asked once per worker for each node that reads it
+    std::optional<uint32_t> parts;      // only changes of rows in parts below are followed
+    std::vector<size_t> parts_by = {};  // the columns whose hash names the part; none: the row
   };
   std::map<std::pair<uint64_t, std::string>, History> history;  // by build and relation
   double limit_factor = 1;  // how often the Limits may be used in this step; 0: without limit

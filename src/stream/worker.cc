@@ -139,7 +139,8 @@ Status Worker::ReadSource(SourceReader* reader, CircuitNode& node) {
 
 Status Worker::AddHistory(const StepInput::History& history, CircuitNode& node) {
   const rows::Batch& live = *values_[node.index];
-  rows::Batch followed = history.parts ? InParts(live, node.node.types, *history.parts) : live;
+  rows::Batch followed =
+      history.parts ? InParts(live, node.node.types, *history.parts, history.parts_by) : live;
   TRY(ReadSource(history.rows, node));
   owned_[node.index].Append(std::move(followed));
   values_[node.index] = &owned_[node.index];

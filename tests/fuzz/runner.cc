@@ -63,6 +63,8 @@ Status Runner::Start() {
   runtime::NodeOptions options = disk_->Options(regime_.workers);
   options.step_rows_max = regime_.step_rows_max;
   options.memory_bytes = regime_.memory_bytes;
+  // With tiny memory, contents are on disk only.
+  if (regime_.memory_bytes < Regime().memory_bytes) options.content_bytes = 1;
   TRY(node_, runtime::Node::Start(options));
   return Ok();
 }

@@ -29,14 +29,15 @@ struct Regime {
 };
 
 constexpr size_t kPlenty = size_t{1} << 30;
-constexpr int kThreads = 2;  // files at a time
+constexpr size_t kTiny = 24 << 20;  // and contents are on disk only
+constexpr int kThreads = 2;         // files at a time
 constexpr Regime kRegimes[] = {
     {"one-worker", 1, 200'000, kPlenty},
     {"two-workers", 2, 200'000, kPlenty},
     {"row-by-row", 2, 1, kPlenty},
     {"restarts", 1, 200'000, kPlenty, Regime::Before::kRestart},
     {"kills", 2, 200'000, kPlenty, Regime::Before::kKill},
-    {"tiny-memory", 2, 200'000, 24 << 20},
+    {"tiny-memory", 2, 200'000, kTiny},
 };
 
 // Nothing is logged while one of these lives, on whichever thread.
@@ -63,6 +64,7 @@ class Run {
     runtime::NodeOptions options = disk_.Options(regime_.workers);
     options.step_rows_max = regime_.step_rows_max;
     options.memory_bytes = regime_.memory_bytes;
+    if (regime_.memory_bytes == kTiny) options.content_bytes = 1;
     TRY(node_, runtime::Node::Start(options));
     return Ok();
   }

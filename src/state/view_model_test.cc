@@ -1,0 +1,232 @@
+// A ViewTable beside a model of plain maps: whatever is flushed, evicted, warmed, crashed and
+// reopened, every reader sees the rows as of its step.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <list>
+
+#include "state/view_testing.h"
+
+namespace millrace::state {
+namespace {
+
+class ViewModel {
+ public:
+  ViewModel(uint64_t seed, bool keyed) : random_(seed), keyed_(keyed) {
+    directory_ = testing::TempDir() + "/view_model_" + std::to_string(getpid());
+    std::filesystem::remove_all(directory_);
+    flushed_[0] = {};
+    Open();
+  }
+  ~ViewModel() {
+    scans_.clear();
+    table_.reset();
+    store_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void Run(int steps) {
+    for (int i = 0; i < steps && !testing::Test::HasFailure(); ++i) {
+      Change();
+      if (random_.OneIn(3)) Flush();
+      if (random_.OneIn(4)) NoteFlushed();
+      if (random_.OneIn(3)) evicted_ += table_->Evict(random_.Below(20'000), OldestNeeded());
+      if (random_.OneIn(6)) {
+        EXPECT_TRUE(table_->Warm(random_.Below(100)).ok());
+      }
+      if (random_.OneIn(3)) OpenScan();
+      GoOnWithScans();
+      if (random_.OneIn(3)) CheckLookups();
+      if (random_.OneIn(10)) CheckAll();
+      if (random_.OneIn(40)) Crash();
+    }
+    CheckAll();
+  }
+  size_t evicted() const { return evicted_; }
+
+ private:
+  struct OpenedScan {
+    Step step;
+    Rows expected;
+    Rows seen;
+    std::unique_ptr<ViewScan> scan;
+  };
+
+  void Open() {
+    scans_.clear();
+    table_.reset();
+    store_.reset();
+    auto opened = Store::Open({.directory = directory_, .workers = 1});
+    ASSERT_TRUE(opened.ok()) << opened.error().ToString();
+    store_ = std::move(*opened);
+    step_ = store_->flushed_step();
+    ASSERT_TRUE(flushed_.contains(step_.value));
+    now_ = flushed_[step_.value];
+    in_flight_ = false;
+    table_ = std::make_unique<ViewTable>(*store_, kTable, TypesOfRows(),
+                                         keyed_ ? std::vector<size_t>{0} : std::vector<size_t>{});
+    const Status loaded = table_->Load(*store_);
+    ASSERT_TRUE(loaded.ok()) << loaded.error().ToString();
+    if (random_.OneIn(2)) {
+      ASSERT_TRUE(table_->AddIndex({0}).ok());
+    }
+    ASSERT_TRUE(table_->AddIndex({1}).ok());
+  }
+
+  void Crash() {
+    Open();
+    if (!testing::Test::HasFatalFailure()) CheckAll();
+  }
+
+  // The step before is what is published.
+  Step OldestNeeded() const {
+    Step oldest{std::max<int64_t>(step_.value - 1, 0)};
+    for (const OpenedScan& scan : scans_) oldest = std::min(oldest, scan.step);
+    return oldest;
+  }
+
+  Rows::key_type RandomRow() {
+    return {static_cast<int64_t>(random_.Below(60)), "v" + std::to_string(random_.Below(5))};
+  }
+
+  void Change() {
+    ++step_.value;
+    std::vector<std::pair<Rows::key_type, rows::Weight>> change;
+    for (uint64_t n = random_.Below(12); n > 0; --n) {
+      const Rows::key_type row = RandomRow();
+      rows::Weight& weight = now_[row];
+      const auto by = weight > 0 && random_.OneIn(2)
+                          ? -weight
+                          : static_cast<rows::Weight>(1 + random_.Below(2));
+      weight += by;
+      change.emplace_back(row, by);
+    }
+    std::erase_if(now_, [](const auto& item) { return item.second == 0; });
+    const Status applied = table_->Apply(step_, ToBatch(change), OldestNeeded());
+    ASSERT_TRUE(applied.ok()) << applied.error().ToString();
+  }
+
+  void Flush() {
+    if (in_flight_) NoteFlushed();
+    std::vector<Mutation> mutations;
+    table_->TakeDirty(step_, mutations);
+    flushed_[step_.value] = now_;
+    store_->BeginFlush(step_, std::move(mutations));
+    in_flight_ = true;
+  }
+  void NoteFlushed() {
+    if (!in_flight_) return;
+    ASSERT_TRUE(store_->FinishFlush().ok());
+    table_->NoteFlushed();
+    in_flight_ = false;
+  }
+
+  void OpenScan() {
+    if (scans_.size() > 3) return;
+    scans_.push_back({step_, now_, {}, table_->Scan(step_)});
+  }
+  void GoOnWithScans() {
+    for (auto it = scans_.begin(); it != scans_.end();) {
+      auto next = it->scan->Next(1 + random_.Below(20), [&](std::string_view row, rows::Weight w) {
+        AddEncoded(it->seen, row, w);
+      });
+      ASSERT_TRUE(next.ok()) << next.error().ToString();
+      // A pinned reader that comes late opens its scan at an old step.
+      if (random_.OneIn(10)) {
+        EXPECT_EQ(ScanAll(*table_, it->step), it->expected);
+      }
+      if (*next) {
+        ++it;
+        continue;
+      }
+      EXPECT_EQ(it->seen, it->expected);
+      it = scans_.erase(it);
+    }
+  }
+
+  void CheckLookups() {
+    const Rows::key_type row = RandomRow();
+    Rows by_key, by_text;
+    for (const auto& [at, weight] : now_) {
+      if (at.first == row.first) by_key[at] = weight;
+      if (at.second == row.second) by_text[at] = weight;
+    }
+    EXPECT_EQ(LookUp(*table_, 0, duckdb::Value::BIGINT(row.first), step_), by_key);
+    EXPECT_EQ(LookUp(*table_, 1, duckdb::Value(row.second), step_), by_text);
+    for (const OpenedScan& scan : scans_) {
+      Rows then;
+      for (const auto& [at, weight] : scan.expected) {
+        if (at.first == row.first) then[at] = weight;
+      }
+      EXPECT_EQ(LookUp(*table_, 0, duckdb::Value::BIGINT(row.first), scan.step), then);
+    }
+  }
+
+  void CheckAll() {
+    EXPECT_EQ(ScanAll(*table_, step_), now_);
+    int64_t rows = 0;
+    for (const auto& [row, weight] : now_) rows += weight;
+    EXPECT_EQ(table_->row_count(), static_cast<size_t>(rows));
+    for (const std::vector<size_t>& by : {table_->key(), std::vector<size_t>{}}) CheckParts(by);
+    std::vector<std::pair<Rows::key_type, rows::Weight>> asked;
+    for (int i = 0; i < 20; ++i) asked.emplace_back(RandomRow(), 1);
+    const rows::Batch batch = ToBatch(asked);
+    rows::RowEncoder encoder(TypesOfRows());
+    const auto weights =
+        table_->NewestWeightsShared(*batch.parts[0].rows, encoder.Encode(*batch.parts[0].rows));
+    ASSERT_TRUE(weights.ok());
+    for (size_t i = 0; i < asked.size(); ++i) {
+      const auto known = now_.find(asked[i].first);
+      EXPECT_EQ((*weights)[i], known == now_.end() ? 0 : known->second);
+    }
+  }
+
+  void CheckParts(const std::vector<size_t>& by) {
+    Rows all;
+    rows::RowEncoder encoder(TypesOfRows());
+    const auto cut = static_cast<uint32_t>(random_.Below(ViewTable::kParts));
+    for (const auto& [from, to] : {std::pair{0u, cut}, std::pair{cut, ViewTable::kParts}}) {
+      for (uint32_t rest = 0; rest < 3; ++rest) {
+        Rows found;
+        const Status scanned = table_->ScanParts(
+            {from + rest, to, 3, by},
+            [&](std::string_view row, rows::Weight weight) { AddEncoded(found, row, weight); });
+        EXPECT_TRUE(scanned.ok());
+        for (const auto& [row, weight] : found) {
+          const rows::Batch batch = ToBatch({{row, weight}});
+          const uint32_t part = ViewTable::PartsOf(*batch.parts[0].rows, by, encoder)[0];
+          EXPECT_TRUE(part >= from && part < to && (part - from) % 3 == rest);
+          all[row] += weight;
+        }
+      }
+    }
+    EXPECT_EQ(all, now_);
+  }
+
+  Random random_;
+  const bool keyed_;
+  std::string directory_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<ViewTable> table_;
+  std::list<OpenedScan> scans_;
+  Step step_;
+  Rows now_;
+  std::map<int64_t, Rows> flushed_;
+  bool in_flight_ = false;
+  size_t evicted_ = 0;
+};
+
+TEST(ViewTableModel, ShowsEveryReaderTheRowsOfItsStep) {
+  const uint64_t seed = Seed();
+  std::printf("MILLRACE_SEED=%llu\n", static_cast<unsigned long long>(seed));
+  size_t evicted = 0;
+  for (const bool keyed : {true, false}) {
+    ViewModel model(seed + (keyed ? 1 : 0), keyed);
+    model.Run(600);
+    evicted += model.evicted();
+  }
+  EXPECT_GT(evicted, 0u);
+}
+
+}  // namespace
+}  // namespace millrace::state
