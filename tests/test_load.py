@@ -12,6 +12,7 @@ import pytest
 
 import duckdb_library
 from node import BINARY, millrace
+from test_kafka import wait_for
 
 SQL = """
 CREATE STREAM s (id BIGINT NOT NULL, name VARCHAR, price DECIMAL(10,2));
@@ -291,7 +292,7 @@ def test_what_is_not_there(node, tmp_path):
     assert done.returncode == 1 and "127.0.0.1:1" in done.stderr
     assert time.monotonic() - begin < 10
     assert counts(load(node, "odd name/1", tmp_path / "a.csv")) == (1, 1, 0)
-    assert node.sql('SELECT count(*) FROM "odd name/1"') == [[1]]
+    wait_for(lambda: node.sql('SELECT count(*) FROM "odd name/1"') == [[1]])
 
 
 def test_several_files_one_of_which_is_missing(node, tmp_path):

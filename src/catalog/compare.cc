@@ -153,6 +153,23 @@ Comparison Of(const MacroDefinition& a, const MacroDefinition& b) {
 
 }  // namespace
 
+bool GivesColumns(const Object& before, const Object& after) {
+  using Format = StreamDefinition::Format;
+  const auto* raw = std::get_if<StreamDefinition>(&before.definition);
+  const auto* rows = std::get_if<StreamDefinition>(&after.definition);
+  return raw != nullptr && rows != nullptr && raw->format == Format::kRaw &&
+         rows->format == Format::kRows;
+}
+
+void TakeOver(const Object& before, Object& after) {
+  const auto& raw = std::get<StreamDefinition>(before.definition);
+  auto& rows = std::get<StreamDefinition>(after.definition);
+  rows.partitions = std::max(rows.partitions, raw.partitions);
+  if (!rows.retention) rows.retention = raw.retention;
+  if (!rows.retention_bytes) rows.retention_bytes = raw.retention_bytes;
+  after.topic_id = before.topic_id;
+}
+
 bool ReadsAsBefore(const StreamDefinition& before, const StreamDefinition& after) {
   return ColumnDifference(before.schema, after.schema).empty() &&
          SameChecks(before.checks, after.checks);

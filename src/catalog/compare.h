@@ -21,6 +21,13 @@ struct Comparison {
 // Whether records are read by both alike: columns and CHECKs are the same.
 bool ReadsAsBefore(const StreamDefinition& before, const StreamDefinition& after);
 
+// Whether `after` says which columns the records of a raw stream, which Kafka clients made or
+// filled, have: the topic stays, and its records are read again as rows.
+bool GivesColumns(const Object& before, const Object& after);
+// Gives `after` the topic. It has at least as many partitions, and `before`'s retention where it
+// says none. REQUIRES: GivesColumns(before, after).
+void TakeOver(const Object& before, Object& after);
+
 // A view's `schema` and `reads` follow from its SELECT and are not compared.
 Comparison Compare(const Definition& before, const Definition& after);
 

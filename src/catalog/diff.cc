@@ -90,6 +90,10 @@ class Differ {
       makes_.emplace(&object, Make{What::kCreate, "new"});
       return Ok();
     }
+    if (GivesColumns(*present, object)) {
+      makes_.emplace(&object, Make{What::kCreate, "its topic gets columns"});
+      return Ok();
+    }
     if (!present->from_project) {
       return Error(Code::kAlreadyExists,
                    "{} {} of the project: a {} of this name was made by hand and is left alone",
@@ -218,6 +222,10 @@ class Differ {
     create.object.generation = 0;  // Apply gives the new one
     const Object* present = catalog_.Find(object.kind(), object.name());
     if (create.replace && present != nullptr) create.object.topic_id = present->topic_id;
+    if (!create.replace && present != nullptr && GivesColumns(*present, object)) {
+      TakeOver(*present, create.object);
+      difference_.changes.emplace_back(catalog::Drop{present->name(), present->kind()});
+    }
     difference_.changes.emplace_back(std::move(create));
   }
 

@@ -87,6 +87,10 @@ Status CatalogChanger::MakeTopics(std::vector<catalog::Change>& changes, Undo& u
     if (create == nullptr) continue;
     catalog::Object& object = create->object;
     if (object.kind() != catalog::Kind::kStream && object.kind() != catalog::Kind::kTable) continue;
+    if (object.topic_id != 0) {  // it takes over the topic of a stream that goes
+      TRY(GrowTopic(object));
+      continue;
+    }
     const log::TopicConfig config = TopicConfigOf(object);
     // A replaced stream or table of the same name is gone only when the change has happened; until
     // then the new topic has a name of its own.
@@ -115,16 +119,17 @@ bool ReadsNothingYet(const catalog::Object& object, const catalog::Catalog& cata
     open.pop_back();
     const catalog::Object* read = catalog.FindRelation(name);
     if (read == nullptr || !seen.insert(rows::LowerName(name)).second) continue;
+    const auto relation = present.Find(name);
+    // Else it is about to be made: where it takes over a topic, it reads that from the start.
+    const bool there = relation != nullptr && relation->object.generation == read->generation;
     const bool has_records =
-        std::any_of(state.positions.begin(), state.positions.end(), [&](const auto& item) {
+        there && std::any_of(state.positions.begin(), state.positions.end(), [&](const auto& item) {
           return read->topic_id != 0 && item.first.topic.value == read->topic_id &&
                  item.second.next.value > 0;
         });
     if (has_records) return false;
     // A view may have rows without any record: constants, aggregates over nothing.
-    const auto relation = present.Find(name);
-    if (relation != nullptr && relation->object.generation == read->generation &&
-        relation->content != nullptr && relation->content->row_count() > 0) {
+    if (there && relation->content != nullptr && relation->content->row_count() > 0) {
       return false;
     }
     const std::vector<std::string> more = read->depends_on();
@@ -308,6 +313,12 @@ Result<uint64_t> CatalogChanger::Apply(std::vector<catalog::Change> changes) {
     built.insert(i);
   }
   Undo undo{log_, pipeline_, {}, {}};
+  // What is flushed says how far a topic was taken in; what takes one over begins anew.
+  const auto takes_over = [](const catalog::Change& change) {
+    const auto* create = std::get_if<catalog::Create>(&change);
+    return create != nullptr && create->object.topic_id != 0;
+  };
+  if (std::any_of(changes.begin(), changes.end(), takes_over)) TRY(loop_.FlushNow());
   TRY(MakeTopics(changes, undo));
   if (!built.empty()) {
     const std::set<size_t> waiting = WaitingChanges(changes, *before, *outline, built);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "catalog/compare.h"
 #include "runtime/definer.h"
 #include "runtime/project_plan.h"
 #include "runtime/statements.h"
@@ -184,6 +185,24 @@ std::vector<catalog::Change> EndOwnBuild(const catalog::Catalog& catalog, catalo
   return {catalog::ControlBuild{build->number, catalog::ControlBuild::What::kCancel, ""}};
 }
 
+// The raw stream goes and one with columns takes over its topic.
+Result<std::vector<catalog::Change>> ColumnsForTopic(const catalog::Catalog& catalog,
+                                                     const catalog::Object& raw,
+                                                     catalog::Object object) {
+  for (const catalog::Object* reader : catalog.DependentObjects(raw.kind(), raw.name())) {
+    return Error(Code::kConflict, "stream {} is read by {} {} as raw records", Quoted(raw.name()),
+                 catalog::KindName(reader->kind()), Quoted(reader->name()))
+        .Hint("drop what reads it, and create that again over its columns")
+        .SqlState("2BP01");
+  }
+  object.from_project = raw.from_project;
+  object.comments = raw.comments;
+  object.comments.columns.clear();
+  catalog::TakeOver(raw, object);
+  return std::vector<catalog::Change>{catalog::Drop{raw.name(), raw.kind()},
+                                      catalog::Create{std::move(object), /*replace=*/false}};
+}
+
 Result<StatementResult> BeginCreate(Node::Impl& node, const sql::Statement& statement,
                                     std::string_view text, uint64_t& build) {
   const std::lock_guard lock(node.definition_mutex);
@@ -197,7 +216,8 @@ Result<StatementResult> BeginCreate(Node::Impl& node, const sql::Statement& stat
   result.step = node.publisher.newest()->state.step.value;
 
   const catalog::Object* existing = catalog->FindInNameSpace(probe.kind(), name);
-  if (existing != nullptr && !create.or_replace) {
+  const bool gives_columns = existing != nullptr && catalog::GivesColumns(*existing, probe);
+  if (existing != nullptr && !create.or_replace && !gives_columns) {
     if (create.if_not_exists && existing->kind() == probe.kind()) {
       result.notices.push_back(
           fmt::format("{} {} exists already", catalog::KindName(existing->kind()), Quoted(name)));
@@ -213,7 +233,7 @@ Result<StatementResult> BeginCreate(Node::Impl& node, const sql::Statement& stat
                  Quoted(name), catalog::KindName(existing->kind()),
                  catalog::KindName(probe.kind()));
   }
-  if (existing != nullptr && HoldsData(probe.kind())) {
+  if (existing != nullptr && HoldsData(probe.kind()) && !gives_columns) {
     return Error(Code::kConflict, "{} {} holds data and is not replaced",
                  catalog::KindName(existing->kind()), Quoted(name))
         .Hint("DROP it first if its rows may go");
@@ -224,6 +244,7 @@ Result<StatementResult> BeginCreate(Node::Impl& node, const sql::Statement& stat
   // What stands on a replaced view, macro or type is bound anew, and built anew from history.
   const catalog::NamedTypes types = sql::TypesOf(*catalog);
   for (const catalog::Object* object : catalog->DependentObjects(probe.kind(), name)) {
+    if (gives_columns) break;  // refused below
     if (HoldsData(object->kind())) return UsedByData(probe, *object);
     TRY(CheckOnlyAppends(*existing, probe, *object));
     const auto dependent_text = std::make_shared<const std::string>(object->text);
@@ -233,6 +254,12 @@ Result<StatementResult> BeginCreate(Node::Impl& node, const sql::Statement& stat
   TRY(Defined defined, Define(*node.database, *catalog, declared));
   std::vector<catalog::Change> changes;
   if (create.or_replace) changes = EndOwnBuild(*catalog, probe.kind(), name);
+  if (gives_columns) {
+    TRY(changes, ColumnsForTopic(*catalog, *existing, std::move(defined.objects.at(0))));
+    defined.objects.clear();
+    result.notices.push_back(
+        fmt::format("the records of topic {} are read again, as rows", Quoted(existing->name())));
+  }
   for (catalog::Object& object : defined.objects) {
     const catalog::Object* old = catalog->FindInNameSpace(object.kind(), object.name());
     if (old != nullptr) {

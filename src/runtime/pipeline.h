@@ -157,6 +157,10 @@ class Pipeline {
   Status RemoveHalted(const catalog::Catalog& catalog);
   Status Adopt(const catalog::Object& object, const catalog::Catalog& catalog);
   void AddReader(log::PartitionId partition);
+  // The other stream of its topic, where one takes it over from the other; else nullptr.
+  const Relation* OtherOf(const Relation& relation) const;
+  void LeaveTopic(const Relation& relation);
+  void LeaveDoor(const Relation& relation);
   Status CloseWindows(double limit_factor);
   Status ApplyChanges(state::Step step, Micros clock, const stream::StepResult& result);
   void ApplyFindings(const StreamSource& source, const stream::StepResult& result);

@@ -36,6 +36,7 @@ Status Pipeline::InstallStream(const std::shared_ptr<Relation>& relation,
   TRY(engine_->Add(StreamPlan(*relation), relation->object.generation));
   relations_[relation->internal_name] = relation;
   stream_sources_[relation->internal_name] = std::move(source);
+  if (OtherOf(*relation) != nullptr) return Ok();  // until that one goes
   for (int32_t i = 0; i < relation->partitions(); ++i) AddReader({relation->topic(), i});
   return Ok();
 }
@@ -51,6 +52,47 @@ Status Pipeline::MakeContent(Relation& relation, std::vector<size_t> key, Entry 
   TRY(relation.content->Load(*context_.store));
   if (HasRoom()) WarmOne(relation, kRowsAtStart);
   return Ok();
+}
+
+const Relation* Pipeline::OtherOf(const Relation& relation) const {
+  for (const auto& [name, other] : relations_) {
+    if (other->topic() == relation.topic() && other->internal_name != relation.internal_name &&
+        relation.object.topic_id != 0)
+      return other.get();
+  }
+  return nullptr;
+}
+
+// A topic goes with its stream, unless another one takes it over: that reads it from its first
+// record. Where the one that was to take it over goes instead, all stays as it was.
+void Pipeline::LeaveTopic(const Relation& relation) {
+  const Relation* other = OtherOf(relation);
+  if (other != nullptr && other->object.generation < relation.object.generation) return;
+  const auto cut = context_.log->DurableCut();
+  for (int32_t i = 0; i < relation.partitions(); ++i) {
+    const log::PartitionId partition{relation.topic(), i};
+    readers_.erase(partition);
+    state_.positions.erase(partition);
+    const log::Cut::End* available = cut->Find(partition);
+    if (other != nullptr && available != nullptr)
+      state_.positions[partition].next = available->start;
+  }
+  if (other == nullptr) return;
+  for (int32_t i = 0; i < other->partitions(); ++i) AddReader({other->topic(), i});
+}
+
+// What came through the door of a stream stays with its topic.
+void Pipeline::LeaveDoor(const Relation& relation) {
+  const Relation* other = OtherOf(relation);
+  const std::string name = relation.object.kept_as();
+  if (other != nullptr && rows::EqualNames(other->object.kept_as(), name)) return;
+  const bool taken = other != nullptr && other->object.generation > relation.object.generation;
+  for (auto it = state_.door.begin(); it != state_.door.end();) {
+    const auto edge = it++;
+    if (!rows::EqualNames(edge->first.first, name)) continue;
+    if (taken) state_.door[{other->object.kept_as(), edge->first.second}] += edge->second;
+    state_.door.erase(edge);
+  }
 }
 
 Status Pipeline::InstallTable(const std::shared_ptr<Relation>& relation, Entry entry) {
@@ -168,15 +210,8 @@ Status Pipeline::Uninstall(const catalog::Object& object) {
   std::erase_if(state_.reads, [&](const auto& item) {
     return item.first.first == name || item.first.second == name;
   });
-  std::erase_if(state_.door, [&](const auto& item) {
-    return rows::EqualNames(item.first.first, object.kept_as());
-  });
-  if (relation->object.topic_id != 0) {
-    for (int32_t i = 0; i < relation->partitions(); ++i) {
-      readers_.erase({relation->topic(), i});
-      state_.positions.erase({relation->topic(), i});
-    }
-  }
+  LeaveDoor(*relation);
+  if (relation->object.topic_id != 0) LeaveTopic(*relation);
   building_.erase(name);
   relations_.erase(it);
   return Ok();
