@@ -108,6 +108,9 @@ class Pipeline {
   // What readers see after the last step.
   PublishedPtr Publishable() const;
 
+  // Views whose history is all in go on with what they read, as one with other views; each step ends
+  // with it, and so does a restart.
+  void JoinComplete();
   // What has to be done before the catalog becomes `after`, while what it replaces is still there:
   // the feeds of replaced views get the difference.
   Status BeforeSwitch(const catalog::Catalog& after);
@@ -144,7 +147,6 @@ class Pipeline {
   bool HasRoom() const;  // for contents that come back from disk
   void WarmOne(const Relation& relation, size_t rows_max);
   void FollowInParts(stream::StepInput& input) const;
-  void JoinComplete();
   void ShareEqual();
   stream::Limits LimitsOf(const catalog::ViewDefinition& view) const;
   Status NoteStopped(stream::StepResult& result, double limit_factor);

@@ -204,6 +204,8 @@ Status Recover(log::Log& log, const state::Store& store, const InternalTopics& t
     return SwitchCatalog(pipeline, catalog);
   };
   TRY(install());
+  // Builds whose history was all in at the flush went on as one with the rest from that step on.
+  pipeline.JoinComplete();
 
   int64_t replayed = 0;
   const auto replay = [&](const StepRecord& record, double limit_factor) -> Status {
