@@ -108,8 +108,8 @@ class Pipeline {
   // What readers see after the last step.
   PublishedPtr Publishable() const;
 
-  // Views whose history is all in go on with what they read, as one with other views; each step ends
-  // with it, and so does a restart.
+  // Views whose history is all in go on with what they read, as one with other views; each step
+  // ends with it, and so does a restart.
   void JoinComplete();
   // What has to be done before the catalog becomes `after`, while what it replaces is still there:
   // the feeds of replaced views get the difference.
