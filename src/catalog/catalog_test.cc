@@ -386,12 +386,31 @@ TEST(Diff, LeavesObjectsMadeByHandAloneAndRefusesAClash) {
   EXPECT_THAT(dropped.error().message(), HasSubstr("hand_view"));
 }
 
+TEST(Diff, PartitionsOnlyBecomeMore) {
+  Object present = Stream("s");
+  std::get<StreamDefinition>(present.definition).partitions = 4;
+  const CatalogPtr catalog = With({Make(present)});
+  Object wanted = Stream("s");
+  const auto fewer = Diff(*catalog, {wanted});
+  ASSERT_TRUE(fewer.ok());
+  EXPECT_TRUE(fewer->items.empty());
+  std::get<StreamDefinition>(wanted.definition).retention = std::chrono::hours(1);
+  const auto other = Diff(*catalog, {wanted});
+  ASSERT_TRUE(other.ok());
+  EXPECT_EQ(catalog->Apply(other->changes).value()->FindStream("s")->partitions, 4);
+  std::get<StreamDefinition>(wanted.definition).partitions = 6;
+  const auto more = Diff(*catalog, {wanted});
+  ASSERT_TRUE(more.ok());
+  EXPECT_THAT(Lines(*more), ElementsAre("~s"));
+  EXPECT_EQ(catalog->Apply(more->changes).value()->FindStream("s")->partitions, 6);
+}
+
 TEST(Diff, RebuildsAViewMadeByHandOverAStreamThatIsMadeAnew) {
   Object hand = View("hand_view", {"s"});
   hand.from_project = false;
   const CatalogPtr catalog = With({Make(Stream("s")), Make(hand)});
   Object changed = Stream("s");
-  std::get<StreamDefinition>(changed.definition).partitions = 2;
+  std::get<StreamDefinition>(changed.definition).partition_by = {"id"};
   const auto difference = Diff(*catalog, {changed});
   ASSERT_TRUE(difference.ok());
   EXPECT_THAT(Lines(*difference), ElementsAre("-s loses data", "+s", "~hand_view backfill"));

@@ -34,7 +34,8 @@ std::string_view WholeCharacters(std::string_view text) {
 }
 
 std::string AsText(std::string_view key) {
-  const std::string_view shown = WholeCharacters(key.substr(0, kKeyBytesMax));
+  const std::string_view shown =
+      key.size() > kKeyBytesMax ? WholeCharacters(key.substr(0, kKeyBytesMax)) : key;
   if (simdjson::validate_utf8(shown.data(), shown.size())) return std::string(shown);
   std::string text;
   for (const char byte : key.substr(0, kKeyBytesMax / 4)) {

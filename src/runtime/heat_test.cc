@@ -43,6 +43,7 @@ TEST(HeatTest, FrequentKeysAreFoundAmongMany) {
   const uint64_t seed = log::SeedFromEnvironment(4);
   Random random(seed);
   Heat heat;
+  heat.Add(0, 160'000, 1, kStart);
   for (int i = 0; i < 20'000; ++i) {
     const auto one_of_ten = random.Below(10);
     heat.Count(0, one_of_ten < 3   ? std::string("hot")
@@ -86,8 +87,8 @@ TEST(HeatTest, WarnsOfAPartitionWithMoreThanTwiceItsShareOnceAMinute) {
   run(900'000);
   EXPECT_EQ(heat.TakeWarning(4, now), 3);
   EXPECT_EQ(heat.TakeWarning(4, now), -1);
-  run(900'000);
-  EXPECT_EQ(heat.TakeWarning(4, now + seconds(55)), 3);
+  for (int i = 0; i < 7; ++i) run(900'000);
+  EXPECT_EQ(heat.TakeWarning(4, now), 3) << "a minute later";
   EXPECT_EQ(heat.TakeWarning(1, now + seconds(200)), -1) << "a stream of one partition";
 }
 

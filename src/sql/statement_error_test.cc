@@ -196,7 +196,7 @@ const Wrong kWrong[] = {
      "did you mean STREAM?"},
     {"COMMENT ON COLUMN price IS 'x'", "expected a column with its relation", "price", ""},
     {"COMMENT ON VIEW v IS x", "expected a text in single quotes, or NULL, got x", "x", ""},
-    {"ALTER STREAM s RENAM TO t", "expected ADD, DROP, ALTER, RENAME, SET or RESET", "RENAM",
+    {"ALTER STREAM s RENAM TO t", "expected ADD, DROP, ALTER, RENAME, SET, RESET or INTO", "RENAM",
      "did you mean RENAME?"},
     {"ALTER STREAM s SET (retenton = '1 day')", "retenton", "retenton",
      "did you mean \"retention\"?"},
