@@ -178,7 +178,7 @@ def test_the_route_says_what_is_wrong(make_node):
 def test_a_change_of_a_stream_loses_its_rows_only_where_that_is_allowed(make_node):
     node = filled(make_node, STREAM, VIEW)
     node.stop()
-    for changed in STREAM.replace(");", ") INTO 2 PARTITIONS;"), STREAM.replace("v BIGINT", "v INTEGER"):
+    for changed in STREAM.replace(");", ") PARTITION BY (k);"), STREAM.replace("v BIGINT", "v INTEGER"):
         write(node.project, changed, VIEW)
         text = plan(node)
         assert re.search(r"- stream s  \(definition changed: .*\)  \[loses 100 rows, .*: needs --allow-drop s\]\n", text), text
