@@ -17,6 +17,7 @@ constexpr double kShownMin = 0.01;    // of a partition's records
 constexpr double kWarnBytes = 100e3;  // a stream below this many bytes/s is nowhere hot
 constexpr double kFairShares = 2.0;   // as much is hot
 constexpr auto kWarnAgain = std::chrono::minutes(1);
+constexpr auto kLookAgain = std::chrono::seconds(1);
 
 double Seconds(Heat::Time from, Heat::Time to) {
   return std::chrono::duration<double>(to - from).count();
@@ -50,19 +51,14 @@ std::string AsText(std::string_view key) {
 
 }  // namespace
 
-Heat::Seen& Heat::Of(int32_t partition) {
-  const std::lock_guard lock(mutex_);
+void Heat::Add(int32_t partition, int64_t records, int64_t bytes,
+               std::span<const std::string_view> keys, Time now) {
   const auto number = static_cast<size_t>(partition);
+  std::unique_lock all_lock(mutex_);
+  if (started_ == Time{}) started_ = now;
   while (partitions_.size() <= number) partitions_.push_back(std::make_unique<Seen>());
-  return *partitions_[number];
-}
-
-void Heat::Add(int32_t partition, int64_t records, int64_t bytes, Time now) {
-  Seen& seen = Of(partition);
-  {
-    const std::lock_guard lock(mutex_);
-    if (started_ == Time{}) started_ = now;
-  }
+  Seen& seen = *partitions_[number];
+  all_lock.unlock();
   const std::lock_guard lock(seen.mutex);
   if (!seen.any) seen.first = seen.last = now;
   seen.any = true;
@@ -72,11 +68,11 @@ void Heat::Add(int32_t partition, int64_t records, int64_t bytes, Time now) {
   seen.bytes = seen.bytes * left + static_cast<double>(bytes);
   seen.sampled *= left;
   for (Counter& counter : seen.counters) counter.count *= left;
+  for (const std::string_view key : keys) Count(seen, key);
 }
 
-void Heat::Count(int32_t partition, std::string_view key) {
-  Seen& seen = Of(partition);
-  const std::lock_guard lock(seen.mutex);
+// REQUIRES: its mutex is held.
+void Heat::Count(Seen& seen, std::string_view key) {
   ++seen.sampled;
   const size_t hash = std::hash<std::string_view>()(key);
   for (Counter& counter : seen.counters) {
@@ -96,7 +92,7 @@ void Heat::Count(int32_t partition, std::string_view key) {
   rarest = {hash, std::move(shown), rarest.count + 1.0};
 }
 
-std::vector<Heat::Partition> Heat::Read(Time now) const {
+std::vector<Heat::Partition> Heat::Rates(Time now) const {
   const std::lock_guard lock(mutex_);
   std::vector<Partition> out;
   double all = 0.0;
@@ -111,17 +107,26 @@ std::vector<Heat::Partition> Heat::Read(Time now) const {
     partition.records_per_s = seen->records * per_second;
     partition.bytes_per_s = seen->bytes * per_second;
     all += partition.bytes_per_s;
-    std::vector<Counter> counters = seen->counters;
-    std::sort(counters.begin(), counters.end(),
-              [](const Counter& a, const Counter& b) { return a.count > b.count; });
-    for (const Counter& counter : counters) {
-      const double share = counter.count / std::max(seen->sampled, 1.0);
-      if (partition.keys.size() == kKeysShown || share < kShownMin) break;
-      partition.keys.push_back({counter.key, std::min(share, 1.0)});
-    }
   }
   for (Partition& partition : out) {
     if (all > 0.0) partition.share = partition.bytes_per_s / all;
+  }
+  return out;
+}
+
+std::vector<Heat::Partition> Heat::Read(Time now) const {
+  std::vector<Partition> out = Rates(now);
+  const std::lock_guard lock(mutex_);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const std::lock_guard seen_lock(partitions_[i]->mutex);
+    std::vector<Counter> counters = partitions_[i]->counters;
+    std::sort(counters.begin(), counters.end(),
+              [](const Counter& a, const Counter& b) { return a.count > b.count; });
+    for (const Counter& counter : counters) {
+      const double share = counter.count / std::max(partitions_[i]->sampled, 1.0);
+      if (out[i].keys.size() == kKeysShown || share < kShownMin) break;
+      out[i].keys.push_back({counter.key, std::min(share, 1.0)});
+    }
   }
   return out;
 }
@@ -131,9 +136,11 @@ int32_t Heat::TakeWarning(int32_t partitions, Time now) {
   {
     const std::lock_guard lock(mutex_);
     if (started_ == Time{} || Seconds(started_, now) < kSeconds) return -1;
+    if (looked_ != Time{} && now - looked_ < kLookAgain) return -1;
     if (warned_ != Time{} && now - warned_ < kWarnAgain) return -1;
+    looked_ = now;
   }
-  const std::vector<Partition> seen = Read(now);
+  const std::vector<Partition> seen = Rates(now);
   double all = 0.0;
   for (const Partition& partition : seen) all += partition.bytes_per_s;
   if (all < kWarnBytes) return -1;

@@ -5,6 +5,7 @@
 // Rates are counters that decay exponentially. The keys are a Space-Saving sketch (Metwally,
 // Agrawal, El Abbadi: "Efficient Computation of Frequent and Top-k Elements in Data Streams", ICDT
 // 2005) over every kSample-th record: a key with more than 1 / kCounters of them is in it for sure.
+// A step costs one lock a partition.
 //
 // Thread-safe; partitions do not wait for each other for long.
 #pragma once
@@ -13,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,16 +40,18 @@ class Heat {
     std::vector<Key> keys;
   };
 
-  // What a step has taken of a partition. Its keys follow by Count.
-  void Add(int32_t partition, int64_t records, int64_t bytes, Time now);
-  // One of kSample records.
-  void Count(int32_t partition, std::string_view key);
+  // What a step has taken of a partition; `keys`: those of one in kSample records.
+  void Add(int32_t partition, int64_t records, int64_t bytes,
+           std::span<const std::string_view> keys, Time now);
 
-  // By partition, as far as any had records.
+  // By partition, as far as any had records; without their keys.
+  std::vector<Partition> Rates(Time now) const;
+  // The same with their keys.
   std::vector<Partition> Read(Time now) const;
 
   // A partition has more than twice its fair share: the first such, at most once a minute. -1:
   // none, little comes at all, or not for ten seconds yet. `partitions`: how many the stream has.
+  // Called with every step, it looks once a second.
   int32_t TakeWarning(int32_t partitions, Time now);
 
  private:
@@ -65,11 +69,12 @@ class Heat {
     double sampled = 0.0;
     std::vector<Counter> counters;
   };
-  Seen& Of(int32_t partition);
+  static void Count(Seen& seen, std::string_view key);
 
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Seen>> partitions_;
   Time started_{};
+  Time looked_{};
   Time warned_{};
 };
 

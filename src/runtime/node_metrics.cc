@@ -119,6 +119,16 @@ std::string NodeMetricsText(const Node::Impl& node) {
                   {{"stream", UserName(names, stream)}, {"kind", kind}});
     }
   }
+  const auto now = std::chrono::steady_clock::now();
+  for (const auto& [name, relation] : published->relations->by_name) {
+    if (relation->heat == nullptr) continue;
+    int number = 0;
+    for (const Heat::Partition& partition : relation->heat->Rates(now)) {
+      out.Gauge("millrace_partition_bytes_per_second",
+                "What steps take of a partition, over about ten seconds.", partition.bytes_per_s,
+                {{"stream", relation->object.name()}, {"partition", std::to_string(number++)}});
+    }
+  }
   for (const auto& [name, relation] : published->relations->by_name) {
     if (relation->content == nullptr) continue;
     out.Gauge("millrace_relation_rows", "Rows of a view or table.",

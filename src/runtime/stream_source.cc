@@ -135,7 +135,7 @@ void StreamSource::Prepare(std::vector<PartitionSlice> slices, const NodeState& 
   future_limit_ = clock.value + stream.future_max.count();
   for (PartitionSlice& slice : slices)
     slices_[static_cast<size_t>(slice.partition.partition)] = std::move(slice);
-  NoteHeat();
+  WarnOfHeat();
   const auto watermark = state.watermarks.find(relation_->internal_name);
   for (size_t i = 0; i < partitions; ++i) {
     const Position* position = FindPosition(state, {relation_->topic(), static_cast<int32_t>(i)});
@@ -156,15 +156,8 @@ void StreamSource::Prepare(std::vector<PartitionSlice> slices, const NodeState& 
   }
 }
 
-void StreamSource::NoteHeat() const {
+void StreamSource::WarnOfHeat() const {
   const Heat::Time now = std::chrono::steady_clock::now();
-  for (const PartitionSlice& slice : slices_) {
-    if (slice.batches.empty()) continue;
-    int64_t bytes = 0;
-    for (const log::ReadBatch& batch : slice.batches)
-      bytes += static_cast<int64_t>(batch.bytes.size());
-    relation_->heat->Add(slice.partition.partition, slice.records, bytes, now);
-  }
   const int32_t hot = relation_->heat->TakeWarning(relation_->partitions(), now);
   if (hot < 0) return;
   const Heat::Partition seen = relation_->heat->Read(now).at(static_cast<size_t>(hot));
@@ -269,19 +262,23 @@ void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSli
     places.clear();
   };
 
+  int64_t bytes = 0;
+  std::vector<std::string_view> keys;
   for (const log::ReadBatch& batch : slice.batches) {
+    bytes += static_cast<int64_t>(batch.bytes.size());
     const int64_t order = AppendOrder(batch);
     log::RecordCursor records = batch.view().records();
     while (records.Next()) {
       const log::RecordView& record = records.record();
-      if (record.key && record.offset.value % Heat::kSample == 0)
-        relation_->heat->Count(slice.partition.partition, *record.key);
+      if (record.key && record.offset.value % Heat::kSample == 0) keys.push_back(*record.key);
       values.emplace_back(record, batch.frame);
       places.push_back({record.offset, record.timestamp.value * 1000, batch.clock.value, order});
       if (values.size() >= kDecodeSlice) decode();
     }
   }
   if (!values.empty()) decode();
+  relation_->heat->Add(slice.partition.partition, slice.records, bytes, keys,
+                       std::chrono::steady_clock::now());
   std::sort(
       found.exclusions.begin(), found.exclusions.end(),
       [](const Exclusions::Item& a, const Exclusions::Item& b) { return a.offset < b.offset; });

@@ -61,7 +61,7 @@ class StreamSource final : public stream::SourceReader {
  private:
   StreamSource(std::shared_ptr<const Relation> relation,
                std::vector<std::unique_ptr<ingest::RowChecker>> checkers);
-  void NoteHeat() const;
+  void WarnOfHeat() const;
   void ReadPartition(ingest::RowChecker& checker, const PartitionSlice& slice, rows::Batch& out);
 
   const std::shared_ptr<const Relation> relation_;
