@@ -36,13 +36,13 @@ Status ForgetAddress(const std::string& file) {
 
 // Waits for SIGINT or SIGTERM, or for the node to fail.
 Status WaitForEnd(const sigset_t& signals, const runtime::Node& node,
-                  const std::function<Status()>& refresh) {
+                  const std::function<void()>& refresh) {
   while (true) {
     const timespec tick{0, std::chrono::nanoseconds(kTick).count()};
     const int signal = sigtimedwait(&signals, nullptr, &tick);
     if (signal == SIGINT || signal == SIGTERM) return Ok();
     TRY(node.health());
-    TRY(refresh());
+    refresh();
   }
 }
 
@@ -126,10 +126,14 @@ Status Run(const RunOptions& options) {
     return Files::System().Replace(address_file, AddressNote(server->address(), fingerprint));
   };
   int ticks = 0;
-  const auto refresh = [&]() -> Status {
+  const auto refresh = [&] {
     access->Refresh();
-    const bool look = tls != nullptr && ++ticks % kTicksOfCertificate == 0;
-    return look && tls->Refresh() ? note_address() : Ok();
+    if (tls == nullptr || ++ticks % kTicksOfCertificate != 0 || !tls->Refresh()) return;
+    const Status noted = note_address();
+    if (noted.ok()) return;
+    // Clients go on. Commands in the project's folder take the node for another one until then.
+    LOG_ERROR("the new TLS certificate cannot be noted for commands", "file={} error={}",
+              address_file, noted.error().message());
   };
   const auto serve = [&]() -> Status {
     TRY(ForgetAddress(address_file));  // a node before this one that was killed left its own
