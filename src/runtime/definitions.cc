@@ -185,22 +185,24 @@ std::vector<catalog::Change> EndOwnBuild(const catalog::Catalog& catalog, catalo
   return {catalog::ControlBuild{build->number, catalog::ControlBuild::What::kCancel, ""}};
 }
 
+Status CheckNothingReadsRaw(const catalog::Catalog& catalog, const catalog::Object& raw) {
+  const std::vector<const catalog::Object*> readers =
+      catalog.DependentObjects(raw.kind(), raw.name());
+  if (readers.empty()) return Ok();
+  return Error(Code::kConflict, "stream {} is read by {} {} as raw records", Quoted(raw.name()),
+               catalog::KindName(readers[0]->kind()), Quoted(readers[0]->name()))
+      .Hint("drop what reads it, and create that again over its columns")
+      .SqlState("2BP01");
+}
+
 // The raw stream goes and one with columns takes over its topic.
-Result<std::vector<catalog::Change>> ColumnsForTopic(const catalog::Catalog& catalog,
-                                                     const catalog::Object& raw,
-                                                     catalog::Object object) {
-  for (const catalog::Object* reader : catalog.DependentObjects(raw.kind(), raw.name())) {
-    return Error(Code::kConflict, "stream {} is read by {} {} as raw records", Quoted(raw.name()),
-                 catalog::KindName(reader->kind()), Quoted(reader->name()))
-        .Hint("drop what reads it, and create that again over its columns")
-        .SqlState("2BP01");
-  }
+std::vector<catalog::Change> ColumnsForTopic(const catalog::Object& raw, catalog::Object object) {
   object.from_project = raw.from_project;
   object.comments = raw.comments;
   object.comments.columns.clear();
   catalog::TakeOver(raw, object);
-  return std::vector<catalog::Change>{catalog::Drop{raw.name(), raw.kind()},
-                                      catalog::Create{std::move(object), /*replace=*/false}};
+  return {catalog::Drop{raw.name(), raw.kind()},
+          catalog::Create{std::move(object), /*replace=*/false}};
 }
 
 Result<StatementResult> BeginCreate(Node::Impl& node, const sql::Statement& statement,
@@ -238,13 +240,13 @@ Result<StatementResult> BeginCreate(Node::Impl& node, const sql::Statement& stat
                  catalog::KindName(existing->kind()), Quoted(name))
         .Hint("DROP it first if its rows may go");
   }
+  if (gives_columns) TRY(CheckNothingReadsRaw(*catalog, *existing));
   const auto whole = std::make_shared<const std::string>(text);
   std::vector<Declared> declared;
   declared.push_back(DeclaredFrom(statement, whole, ""));
   // What stands on a replaced view, macro or type is bound anew, and built anew from history.
   const catalog::NamedTypes types = sql::TypesOf(*catalog);
   for (const catalog::Object* object : catalog->DependentObjects(probe.kind(), name)) {
-    if (gives_columns) break;  // refused below
     if (HoldsData(object->kind())) return UsedByData(probe, *object);
     TRY(CheckOnlyAppends(*existing, probe, *object));
     const auto dependent_text = std::make_shared<const std::string>(object->text);
@@ -255,7 +257,7 @@ Result<StatementResult> BeginCreate(Node::Impl& node, const sql::Statement& stat
   std::vector<catalog::Change> changes;
   if (create.or_replace) changes = EndOwnBuild(*catalog, probe.kind(), name);
   if (gives_columns) {
-    TRY(changes, ColumnsForTopic(*catalog, *existing, std::move(defined.objects.at(0))));
+    changes = ColumnsForTopic(*existing, std::move(defined.objects.at(0)));
     defined.objects.clear();
     result.notices.push_back(
         fmt::format("the records of topic {} are read again, as rows", Quoted(existing->name())));
