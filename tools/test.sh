@@ -26,6 +26,7 @@ suite() {
   else
     failed=$((failed + 1))
     echo "FAILED  $name ($(($(date +%s) - begin)) s)"
+    grep -hE -A 8 ': Failure$|^E  |ERROR: AddressSanitizer|runtime error' "build/test-logs/$name.log" | head -n 80
     tail -n 60 "build/test-logs/$name.log"
   fi
 }
