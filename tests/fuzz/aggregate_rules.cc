@@ -19,7 +19,11 @@ const std::vector<Rule>& AggregateRules() {
       {"DEC38", "sum(DISTINCT $DEC)::DECIMAL(38,10)"},
       {"DBL", "sum($DBL)"},
       {"DBL", "sum($FLT)"},
-      {"XDBL", "sum($XDBL)"},
+      // The greatest number twice is infinity, unless something below zero comes between: a power
+      // of two in its place.
+      {"XDBL",
+       "sum(list_transform([$XDBL], lambda v: if(isfinite(v) AND abs(v) > 1e300, "
+       "6.696928794914171e299::DOUBLE, v))[1])"},
       {"DBL", "fsum($DBL)"},
       {"DBL", "kahan_sum($DBL)"},
       {"ROUGH", "avg($INT)"},
