@@ -84,8 +84,8 @@ class Outbox {
 
 }  // namespace
 
-// Not of TIME WITH TIME ZONE: DuckDB's min and max compare those by other rules than its ORDER BY and
-// `<` do, so they are evaluated by DuckDB.
+// Not of TIME WITH TIME ZONE: DuckDB's min and max compare those by other rules than its ORDER BY
+// and `<` do, so they are evaluated by DuckDB.
 bool IsExtremeCall(const AggregateCall& call, const rows::Types& input) {
   const std::string& name = call.function->function.name;
   return (name == "min" || name == "max") && call.arguments.size() == 1 &&
