@@ -103,5 +103,29 @@ TEST_F(NodeStopTest, AViewThatFailsInTheLastStepBeforeACrashHasFailedAfterIt) {
   EXPECT_GT(failed_in_next_life_, 0);
 }
 
+// Without an end to the call itself it would be judged when it is over, in a quarter of an hour,
+// and all other views would wait for it.
+TEST(NodeStop, ACallOfDuckDbThatTakesTooLongEndsItsViewWhileItRuns) {
+  const TestDisk disk;
+  NodeOptions options = disk.Options(1);
+  options.view_step_seconds_max = 0.5;
+  auto node = Node::Start(options);
+  ASSERT_TRUE(node.ok()) << node.error().ToString();
+  ASSERT_TRUE((*node)->Execute("CREATE TABLE t (id BIGINT PRIMARY KEY, v BIGINT)", {}).ok());
+  ASSERT_TRUE((*node)->Execute("INSERT INTO t SELECT i, i % 97 FROM range(60000) r(i)", {}).ok());
+  ASSERT_TRUE(
+      (*node)->Execute("CREATE MATERIALIZED VIEW n AS SELECT count(*) AS n FROM t", {}).ok());
+  const auto slow = (*node)->Execute(
+      "CREATE MATERIALIZED VIEW slow AS SELECT id, string_agg(v::VARCHAR ORDER BY v, id) OVER "
+      "(ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING EXCLUDE GROUP) AS s "
+      "FROM t",
+      {});
+  ASSERT_FALSE(slow.ok());
+  EXPECT_EQ(slow.error().code(), Code::kTooLarge);
+  EXPECT_THAT(slow.error().ToString(), testing::HasSubstr("a step took more than 0.5 s"));
+  ASSERT_TRUE((*node)->Execute("INSERT INTO t VALUES (-1, 1)", {}).ok());
+  EXPECT_EQ(Query(**node, "SELECT n FROM n"), Rows{{"60001"}});
+}
+
 }  // namespace
 }  // namespace millrace::runtime

@@ -7,7 +7,7 @@
 #include "sql/database.h"
 #include "sql/duckdb_error.h"
 #include "sql/resident_functions.h"
-#include "sql/watchdog.h"
+#include "stream/watchdog.h"
 
 namespace millrace::sql {
 
@@ -26,7 +26,7 @@ struct Database::Impl {
   std::unique_ptr<ResidentFunctions> resident;  // of `circuits`
   ConnectionPool circuit_connections;
   ConnectionPool query_connections;
-  Watchdog watchdog;
+  stream::Watchdog watchdog;
 
   // Binds one SELECT statement that has its parameters' types and gives its columns.
   Result<QueryResult> Run(PooledConnection& connection, duckdb::PreparedStatement& statement,

@@ -52,11 +52,19 @@ void ReleaseState(duckdb::PhysicalOperator& op) {
   for (auto& child : op.children) ReleaseState(child.get());
 }
 
-Error Interrupted(Watchdog::Reason reason, const QueryLimits& limits) {
-  if (reason == Watchdog::Reason::kTimeout) {
-    return Error(Code::kTimeout, "the query took longer than {} ms", limits.timeout.count());
-  }
-  return Error(Code::kCancelled, "the query was cancelled");
+using Cancel = std::shared_ptr<std::atomic<bool>>;
+
+Error Interrupted(const QueryLimits& limits, const Cancel& cancel) {
+  if (cancel && cancel->load()) return Error(Code::kCancelled, "the query was cancelled");
+  return Error(Code::kTimeout, "the query took longer than {} ms", limits.timeout.count());
+}
+
+// When the watchdog is to end a call that begins now.
+std::function<bool()> EndOf(const QueryLimits& limits, const Cancel& cancel) {
+  return [deadline = std::chrono::steady_clock::now() + limits.timeout, cancel] {
+    return (cancel && cancel->load(std::memory_order_relaxed)) ||
+           std::chrono::steady_clock::now() >= deadline;
+  };
 }
 
 std::string PreparedKey(uint64_t catalog_version, const std::string& text) {
@@ -72,10 +80,9 @@ Result<QueryResult> Database::Impl::Run(PooledConnection& connection,
                                         const std::shared_ptr<std::atomic<bool>>& cancel,
                                         const Place& place) {
   TRY(Values values, BindParameters(statement, parameters));
-  const Watchdog::Guard watch(watchdog, connection.client(), limits.timeout, cancel);
+  const stream::Watchdog::Guard watch(watchdog, connection.client(), EndOf(limits, cancel));
   const auto fail = [&](const duckdb::ErrorData& error) -> Result<QueryResult> {
-    const Watchdog::Reason reason = watch.reason();
-    if (reason != Watchdog::Reason::kNone) return Interrupted(reason, limits);
+    if (watch.interrupted()) return Interrupted(limits, cancel);
     return FromCall(error, place, connection.context());
   };
   const auto run = [&]() -> Result<QueryResult> {
@@ -97,7 +104,7 @@ Result<QueryResult> Database::Impl::Run(PooledConnection& connection,
       out.chunks.emplace_back(chunk.release());
     }
     // An interrupt may end a stream without an error.
-    if (watch.reason() != Watchdog::Reason::kNone) return Interrupted(watch.reason(), limits);
+    if (watch.interrupted()) return Interrupted(limits, cancel);
     return out;
   };
   Result<QueryResult> result = Guard(run, fail);
@@ -127,13 +134,13 @@ Result<QueryResult> Database::Query(std::shared_ptr<const Snapshot> snapshot,
   TRY(Guard([&] { return Teach(*lease, snapshot->catalog()); }, fail));
   std::shared_ptr<duckdb::PreparedStatement> prepared = lease->FindPrepared(key);
   if (!prepared) {
-    const Watchdog::Guard watch(impl_->watchdog, lease->client(), limits.timeout, cancel);
+    const stream::Watchdog::Guard watch(impl_->watchdog, lease->client(), EndOf(limits, cancel));
     const auto prepare = [&]() -> Status {
       TRY(auto statement, ParseSelect(select));
       prepared = std::shared_ptr<duckdb::PreparedStatement>(
           lease->connection().Prepare(std::move(statement)).release());
       if (!prepared->HasError()) return Ok();
-      if (watch.reason() != Watchdog::Reason::kNone) return Interrupted(watch.reason(), limits);
+      if (watch.interrupted()) return Interrupted(limits, cancel);
       return FromCall(prepared->error, place, context);
     };
     TRY(Guard(prepare, fail));

@@ -154,7 +154,7 @@ Status AggregateOperator::Change(StepContext& context, const Input& input) {
     MergeCells(block);
     Results after = Prepare(block);
     TRY(ReadCells(block, after));
-    TRY(ReadNewRows(block, after));
+    TRY(ReadNewRows(context, block, after));
     Emit(context, block, before[block], after);
   }
   EraseEmpty();
@@ -253,7 +253,7 @@ Status AggregateOperator::GiveOut(StepContext& context, std::span<const TimeInde
     nothing.shown.assign(nothing.shown.size(), 0);
     Results rows = Prepare(block);
     TRY(ReadCells(block, rows));
-    TRY(ReadNewRows(block, rows));
+    TRY(ReadNewRows(context, block, rows));
     Emit(context, block, nothing, rows);
   }
   return Ok();

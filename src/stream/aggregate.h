@@ -106,7 +106,7 @@ class AggregateOperator final : public Operator {
   Result<std::vector<Digit>> DigitsOf(size_t group, size_t slot) const;
   // The results that stand in bags: as they were, and as they are.
   Status ReadOldRows(size_t block, Results& results);
-  Status ReadNewRows(size_t block, Results& results);
+  Status ReadNewRows(const StepContext& context, size_t block, Results& results);
   Status ReadFirstRows(size_t block, Results& results);
   void UseStored(duckdb::DataChunk& stored, Results& results);
   // Rows, with those of a feed where there is one, and the group of each.

@@ -66,7 +66,7 @@ Status AggregateOperator::ReadOldRows(size_t block, Results& results) {
   return Ok();
 }
 
-Status AggregateOperator::ReadNewRows(size_t block, Results& results) {
+Status AggregateOperator::ReadNewRows(const StepContext& context, size_t block, Results& results) {
   TRY(ReadFirstRows(block, results));
   if (stored_ == nullptr) return Ok();
   duckdb::DataChunk stored;
@@ -78,9 +78,9 @@ Status AggregateOperator::ReadNewRows(size_t block, Results& results) {
       if (!kept.evaluated) continue;
       duckdb::FlatVector::SetNull(stored.data[column], row, true);
       if (results.shown[row]) {
-        TRY(const auto failure,
-            kept.evaluated->Evaluate(*rows_, row_groups_[first_of(block) + row],
-                                     kept.encoder->prefix(), stored.data[column + 1], row));
+        TRY(const auto failure, kept.evaluated->Evaluate(*rows_, row_groups_[first_of(block) + row],
+                                                         kept.encoder->prefix(), context.budget,
+                                                         stored.data[column + 1], row));
         if (failure) stored.SetValue(column, row, duckdb::Value(*failure));
       } else {
         duckdb::FlatVector::SetNull(stored.data[column + 1], row, true);

@@ -1,9 +1,11 @@
 // What one node may use in one step, so that a query that explodes ends its own views and nothing
-// else. Not thread-safe: one per worker, node and step.
+// else. Not thread-safe but for IsOver: one per
+// worker, node and step.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
+#include <ctime>
 #include <optional>
 #include <string>
 
@@ -28,13 +30,16 @@ class Budget {
   // The operator has put out that many bytes more; to be called every some thousand rows. The error
   // (kTooLarge, kTimeout) says what was exceeded, and the operator returns it at once.
   Status Spend(size_t bytes);
-  // Whether the time is over, for operators that cannot be interrupted.
+  // kTimeout when the time is over.
   Status CheckTime() const;
+  // Whether the time is over; any thread may ask as long as the one that made the budget lives.
+  bool IsOver() const;
 
  private:
   std::optional<Limits> limits_;
   std::chrono::steady_clock::time_point start_;
-  double start_seconds_ = 0;  // of the thread
+  clockid_t cpu_clock_ = 0;   // of the thread that the budget was made on
+  double start_seconds_ = 0;  // by it
   size_t bytes_ = 0;
 };
 

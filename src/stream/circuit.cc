@@ -265,6 +265,7 @@ void Circuit::MakeOperators(CircuitNode& node) {
   for (int worker = 0; worker < workers(); ++worker) {
     OperatorContext context{workers_[worker].client,
                             workers_[worker].state,
+                            workers_[worker].watchdog,
                             state::TableId{node.fingerprint},
                             worker,
                             workers(),

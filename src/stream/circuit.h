@@ -89,6 +89,7 @@ class Circuit {
   struct WorkerParts {
     duckdb::ClientContext& client;
     state::WorkerState& state;
+    Watchdog& watchdog;
   };
 
   Circuit(std::vector<WorkerParts> workers, state::Store& store);

@@ -52,6 +52,7 @@ bool Before(const Exclusion& a, const Exclusion& b) {
 }  // namespace
 
 struct Engine::Impl {
+  Watchdog watchdog;
   std::vector<std::unique_ptr<duckdb::Connection>> connections;
   std::unique_ptr<Circuit> circuit;
   std::vector<std::unique_ptr<Worker>> workers;
@@ -245,7 +246,7 @@ Result<std::unique_ptr<Engine>> Engine::Start(const Options& options, state::Sto
   std::vector<Circuit::WorkerParts> parts;
   for (int i = 0; i < options.workers; ++i) {
     TRY(auto connection, Connect(database));
-    parts.push_back({*connection->context, store.worker(i)});
+    parts.push_back({*connection->context, store.worker(i), impl->watchdog});
     impl->connections.push_back(std::move(connection));
     impl->workers.push_back(std::make_unique<Worker>(i, store.worker(i)));
   }

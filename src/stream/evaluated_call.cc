@@ -71,7 +71,7 @@ void EvaluatedCall::Gather(const state::BagTable& bag, const state::BagTable::Gr
   });
 }
 
-Status EvaluatedCall::Update(State& state) {
+Status EvaluatedCall::Update(State& state, const Budget& budget) {
   for (size_t begin = 0; begin < rows_.size(); begin += STANDARD_VECTOR_SIZE) {
     const size_t count = std::min<size_t>(rows_.size() - begin, STANDARD_VECTOR_SIZE);
     duckdb::DataChunk arguments;
@@ -81,6 +81,7 @@ Status EvaluatedCall::Update(State& state) {
     }
     arguments.SetCardinality(count);
     state.Update(arguments, count);
+    TRY(budget.CheckTime());
   }
   return Ok();
 }
@@ -88,11 +89,12 @@ Status EvaluatedCall::Update(State& state) {
 Result<std::optional<std::string>> EvaluatedCall::Evaluate(const state::BagTable& bag,
                                                            const state::BagTable::Group* group,
                                                            std::string_view prefix,
+                                                           const Budget& budget,
                                                            duckdb::Vector& out, size_t at) {
   Gather(bag, group, prefix);
   try {
     State state(*spec_.function);
-    TRY(Update(state));
+    TRY(Update(state, budget));
     duckdb::Vector result(out.GetType());
     state.Finish(result);
     duckdb::VectorOperations::Copy(result, out, 1, 0, at);

@@ -15,6 +15,7 @@
 #include "rows/row_codec.h"
 #include "state/tables.h"
 #include "stream/bag_row.h"
+#include "stream/budget.h"
 #include "stream/plan.h"
 
 namespace millrace::stream {
@@ -24,17 +25,18 @@ class EvaluatedCall {
   EvaluatedCall(const AggregateCall& spec, const rows::Types& argument_types);
 
   // Writes the result over the call's rows of `group` (null: none) into row `at` of the flat `out`.
-  // Returns why the function failed, or nothing. Errors: kCorruption, out of memory.
+  // Returns why the function failed, or nothing. Errors: kCorruption, out of memory,
+  // kTimeout.
   Result<std::optional<std::string>> Evaluate(const state::BagTable& bag,
                                               const state::BagTable::Group* group,
-                                              std::string_view prefix, duckdb::Vector& out,
-                                              size_t at);
+                                              std::string_view prefix, const Budget& budget,
+                                              duckdb::Vector& out, size_t at);
 
  private:
   class State;
   void Gather(const state::BagTable& bag, const state::BagTable::Group* group,
               std::string_view prefix);
-  Status Update(State& state);
+  Status Update(State& state, const Budget& budget);
 
   const AggregateCall& spec_;
   rows::Types types_;

@@ -17,6 +17,7 @@
 #include "state/tables.h"
 #include "stream/budget.h"
 #include "stream/plan.h"
+#include "stream/watchdog.h"
 
 namespace millrace::stream {
 
@@ -68,6 +69,7 @@ inline int OwnerOfEmptyKey(int workers) {
 struct OperatorContext {
   duckdb::ClientContext& client;  // for expressions; of this worker alone
   state::WorkerState& state;
+  Watchdog& watchdog;    // of calls on connections of the operator's own
   state::TableId table;  // the first of eight ids that belong to this node: table, table+1, …
   int worker = 0;
   int workers = 1;

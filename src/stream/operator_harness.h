@@ -221,6 +221,7 @@ class Harness {
       connections_.push_back(std::make_unique<duckdb::Connection>(database_));
       OperatorContext context{.client = *connections_.back()->context,
                               .state = store_->worker(worker),
+                              .watchdog = watchdog_,
                               .table = kTable,
                               .worker = worker,
                               .workers = workers,
@@ -254,6 +255,7 @@ class Harness {
   Node node_;
   std::vector<Input> inputs_;
   duckdb::DuckDB database_;
+  Watchdog watchdog_;
   std::filesystem::path directory_;
   int workers_ = 0;
   state::Step step_;

@@ -60,7 +60,7 @@ RecomputedOperator::Input::Input(const std::vector<ColumnIndex>& key,
     : types(input_types), keys(key, types), encoder(types), decoder(types), table(bags) {}
 
 RecomputedOperator::RecomputedOperator(const Node& node, const OperatorContext& context)
-    : node_(node), client_(context.client) {
+    : node_(node), client_(context.client), watchdog_(context.watchdog) {
   for (size_t i = 0; i < context.input_types.size(); ++i) {
     inputs_.push_back(std::make_unique<Input>(
         KeyOf(node, i), context.input_types[i],
@@ -146,10 +146,10 @@ Result<std::vector<RecomputedOperator::Rows>> RecomputedOperator::ReadRows() {
 
 Status RecomputedOperator::Compute(StepContext& context, const std::vector<Rows>& keys,
                                    rows::Weight weight, rows::Batch& out) {
-  TRY(const auto failed, Run(keys, 0, keys.size(), weight, out));
+  TRY(const auto failed, Run(context.budget, keys, 0, keys.size(), weight, out));
   if (!failed) return Ok();
   for (size_t i = 0; i < keys.size(); ++i) {
-    TRY(const auto failure, Run(keys, i, i + 1, weight, out));
+    TRY(const auto failure, Run(context.budget, keys, i, i + 1, weight, out));
     if (!failure) continue;
     TRY(std::string row, Describe(keys[i]));
     context.failures.push_back({*failure, "all rows of the key of " + std::move(row), weight});
@@ -171,7 +171,7 @@ Result<std::string> RecomputedOperator::Describe(const Rows& rows) {
 }
 
 Result<duckdb::unique_ptr<duckdb::LogicalOperator>> RecomputedOperator::Collect(
-    size_t input, const std::vector<Rows>& keys, size_t begin, size_t end) {
+    const Budget& budget, size_t input, const std::vector<Rows>& keys, size_t begin, size_t end) {
   Input& from = *inputs_[input];
   auto collection = duckdb::make_uniq<duckdb::ColumnDataCollection>(
       duckdb::Allocator::DefaultAllocator(), from.types);
@@ -185,7 +185,7 @@ Result<duckdb::unique_ptr<duckdb::LogicalOperator>> RecomputedOperator::Collect(
     chunk.SetCardinality(rows.size());
     collection->Append(chunk);
     rows.clear();
-    return Ok();
+    return budget.CheckTime();
   };
   for (size_t key = begin; key < end; ++key) {
     for (const Row& row : keys[key][input]) {
@@ -202,7 +202,8 @@ Result<duckdb::unique_ptr<duckdb::LogicalOperator>> RecomputedOperator::Collect(
   return plan;
 }
 
-Result<std::optional<std::string>> RecomputedOperator::Run(const std::vector<Rows>& keys,
+Result<std::optional<std::string>> RecomputedOperator::Run(const Budget& budget,
+                                                           const std::vector<Rows>& keys,
                                                            size_t begin, size_t end,
                                                            rows::Weight weight, rows::Batch& out) {
   // Neither operator makes a row of nothing, and every row of theirs has one of the first input.
@@ -214,10 +215,11 @@ Result<std::optional<std::string>> RecomputedOperator::Run(const std::vector<Row
     TRY(session_, OpenSession(*client_.db));
     session_->context->config.enable_optimizer = false;
   }
+  const Watchdog::Guard watch(watchdog_, *session_->context, [&budget] { return budget.IsOver(); });
   try {
     Plans inputs;
     for (size_t i = 0; i < inputs_.size(); ++i) {
-      TRY(auto input, Collect(i, keys, begin, end));
+      TRY(auto input, Collect(budget, i, keys, begin, end));
       inputs.push_back(std::move(input));
     }
     const auto* window = std::get_if<Window>(&node_.op);
@@ -235,8 +237,11 @@ Result<std::optional<std::string>> RecomputedOperator::Run(const std::vector<Row
       part.rows = std::shared_ptr<duckdb::DataChunk>(chunk.release());
       out.parts.push_back(std::move(part));
     }
+    // An interrupt may end the rows without an error.
+    TRY(budget.CheckTime());
     return std::optional<std::string>();
   } catch (const std::exception& exception) {
+    TRY(budget.CheckTime());
     const std::string message = ReadableMessage(exception);
     if (EndsTheStep(exception)) return Error(CodeOf(exception), "compute anew: {}", message);
     return std::optional(message);

@@ -66,15 +66,17 @@ class RecomputedOperator final : public Operator {
   Status Compute(StepContext& context, const std::vector<Rows>& keys, rows::Weight weight,
                  rows::Batch& out);
   // Of keys [begin, end). The error's message, where the rows are to blame.
-  Result<std::optional<std::string>> Run(const std::vector<Rows>& keys, size_t begin, size_t end,
-                                         rows::Weight weight, rows::Batch& out);
-  Result<duckdb::unique_ptr<duckdb::LogicalOperator>> Collect(size_t input,
+  Result<std::optional<std::string>> Run(const Budget& budget, const std::vector<Rows>& keys,
+                                         size_t begin, size_t end, rows::Weight weight,
+                                         rows::Batch& out);
+  Result<duckdb::unique_ptr<duckdb::LogicalOperator>> Collect(const Budget& budget, size_t input,
                                                               const std::vector<Rows>& keys,
                                                               size_t begin, size_t end);
   Result<std::string> Describe(const Rows& rows);
 
   const Node& node_;
   duckdb::ClientContext& client_;
+  Watchdog& watchdog_;
   std::unique_ptr<duckdb::Connection> session_;  // opened when it is first needed
   std::vector<std::unique_ptr<Input>> inputs_;
   ColumnIndex closing_column_ = 0;

@@ -1,46 +1,42 @@
-// Ends calls that took too long or that somebody cancelled: one thread that looks at all running
-// calls every few milliseconds and interrupts their connections. Thread-safe.
+// Ends calls of DuckDB that took too long or that somebody cancelled: one thread that asks of all
+// running calls every few milliseconds whether they are over, and interrupts their connections.
+// DuckDB looks at an interrupt between two chunks of rows. Thread-safe.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <list>
-#include <memory>
 #include <mutex>
 #include <thread>
 
 #include "duckdb.hpp"
 
-namespace millrace::sql {
+namespace millrace::stream {
 
 class Watchdog {
  public:
-  enum class Reason { kNone, kTimeout, kCancelled };
-
   Watchdog();
   ~Watchdog();
 
  private:
-  using Clock = std::chrono::steady_clock;
   struct Call {
     duckdb::ClientContext* client;
-    Clock::time_point deadline;
-    std::shared_ptr<std::atomic<bool>> cancel;
-    Reason reason = Reason::kNone;
+    std::function<bool()> is_over;
+    bool interrupted = false;
   };
 
  public:
   // A call under watch as long as it lives.
   class Guard {
    public:
-    Guard(Watchdog& watchdog, duckdb::ClientContext& client, std::chrono::milliseconds timeout,
-          std::shared_ptr<std::atomic<bool>> cancel);
+    // `is_over` is asked on the watchdog's thread. REQUIRES: what it says stays true.
+    Guard(Watchdog& watchdog, duckdb::ClientContext& client, std::function<bool()> is_over);
     ~Guard();
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
-    // Why the call was interrupted.
-    Reason reason() const;
+    // Whether the call was interrupted. Its error, if it had time to fail, says less.
+    bool interrupted() const;
 
    private:
     Watchdog& watchdog_;
@@ -59,4 +55,4 @@ class Watchdog {
   std::thread thread_;
 };
 
-}  // namespace millrace::sql
+}  // namespace millrace::stream

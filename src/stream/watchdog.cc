@@ -1,6 +1,6 @@
-#include "sql/watchdog.h"
+#include "stream/watchdog.h"
 
-namespace millrace::sql {
+namespace millrace::stream {
 
 Watchdog::Watchdog() : thread_([this] { Run(); }) {}
 
@@ -24,12 +24,9 @@ void Watchdog::Run() {
       // Short calls, the many, come and go without waking this thread.
       wake_.wait_for(lock, kInterval, [this] { return stop_; });
     }
-    const auto now = Clock::now();
     for (Call& call : calls_) {
-      const bool cancelled = call.cancel && call.cancel->load(std::memory_order_relaxed);
-      if (!cancelled && now < call.deadline) continue;
-      if (call.reason == Reason::kNone)
-        call.reason = cancelled ? Reason::kCancelled : Reason::kTimeout;
+      if (!call.is_over()) continue;
+      call.interrupted = true;
       // Again and again: an interrupt between two phases of a call would be forgotten.
       call.client->Interrupt();
     }
@@ -37,10 +34,10 @@ void Watchdog::Run() {
 }
 
 Watchdog::Guard::Guard(Watchdog& watchdog, duckdb::ClientContext& client,
-                       std::chrono::milliseconds timeout, std::shared_ptr<std::atomic<bool>> cancel)
+                       std::function<bool()> is_over)
     : watchdog_(watchdog) {
   const std::lock_guard lock(watchdog_.mutex_);
-  watchdog_.calls_.push_front({&client, Clock::now() + timeout, std::move(cancel), Reason::kNone});
+  watchdog_.calls_.push_front({&client, std::move(is_over)});
   call_ = watchdog_.calls_.begin();
   if (watchdog_.asleep_) watchdog_.wake_.notify_one();
 }
@@ -50,9 +47,9 @@ Watchdog::Guard::~Guard() {
   watchdog_.calls_.erase(call_);
 }
 
-Watchdog::Reason Watchdog::Guard::reason() const {
+bool Watchdog::Guard::interrupted() const {
   const std::lock_guard lock(watchdog_.mutex_);
-  return call_->reason;
+  return call_->interrupted;
 }
 
-}  // namespace millrace::sql
+}  // namespace millrace::stream
