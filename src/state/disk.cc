@@ -132,6 +132,7 @@ rocksdb::Options MakeOptions(const StoreOptions& store, rocksdb::Env* env) {
   options.create_if_missing = true;
   options.env = env;
   options.prefix_extractor = std::make_shared<KeyPrefix>();
+  options.table_properties_collector_factories.push_back(CarefulFiles::EntryCounter());
   // Nothing is ever written but by ingesting files: the write path stays as small as it can be.
   options.write_buffer_size = 64 << 10;
   options.arena_block_size = 4 << 10;
