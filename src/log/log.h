@@ -335,8 +335,8 @@ class Log {
 
   // ---- Retention ----
 
-  // Retention frees no record at or above the floor. Nothing of a partition is freed until its
-  // floor was set since Open; kOffsetMax lifts it. kNotFound.
+  // Retention frees no record at or above the floor, and compaction takes none out. Nothing of a
+  // partition goes until its floor was set since Open; kOffsetMax lifts it. kNotFound.
   Status SetFreeFloor(PartitionId partition, Offset floor);
 
   // Deletes the records below `before`, whatever retention and floor say, and returns the first

@@ -62,12 +62,16 @@ class LogCompactionTest : public ::testing::Test {
     options_.tail_bytes_max = 8 << 10;  // what is filled leaves memory, and is read from segments
     Open();
     p_ = {log_->CreateTopic("t", Compacted()).value().id, 0};
+    ASSERT_TRUE(log_->SetFreeFloor(p_, kOffsetMax).ok());
   }
   void Open() {
     log_.reset();
     auto log = Log::Open(options_);
     ASSERT_TRUE(log.ok()) << log.error().ToString();
     log_ = *std::move(log);
+    const auto topic = log_->FindTopic("t");
+    if (!topic) return;
+    ASSERT_TRUE(log_->SetFreeFloor({topic->id, 0}, kOffsetMax).ok());
   }
   static std::string Batch(const Pairs& records, Producer producer = {}, int32_t sequence = -1,
                            bool transactional = false) {
@@ -123,6 +127,35 @@ TEST_F(LogCompactionTest, KeepsTheNewestRecordOfEachKeyAtItsOffset) {
     Open();
   }
   EXPECT_TRUE(log_->damage().empty());
+}
+
+TEST_F(LogCompactionTest, NeverPassesTheFloor) {
+  ASSERT_TRUE(log_->SetFreeFloor(p_, {2}).ok());
+  Append({{"a", "1"}, {"a", "2"}});
+  Roll();
+  Append({{"a", "3"}, {"a", "4"}});
+  Roll();
+  Append({{"a", "5"}});
+  Roll();
+  log_->RunOnce(/*background=*/true);
+  EXPECT_THAT(Records(), IsSupersetOf({"3:a=3", "4:a=4", "6:a=5"})) << "not to be taken out yet";
+  ASSERT_TRUE(log_->SetFreeFloor(p_, kOffsetMax).ok());
+  log_->RunOnce(/*background=*/true);
+  EXPECT_THAT(Records(), ElementsAre("6:a=5"));
+}
+
+TEST_F(LogCompactionTest, TakesNothingOutUntilTheFloorIsKnown) {
+  options_.manual = true;
+  log_.reset();
+  auto log = Log::Open(options_);
+  ASSERT_TRUE(log.ok()) << log.error().ToString();
+  log_ = *std::move(log);
+  Append({{"a", "1"}, {"a", "2"}});
+  Roll();
+  Append({{"a", "3"}});
+  Roll();
+  log_->RunOnce(/*background=*/true);
+  EXPECT_THAT(Records(), ElementsAre("0:a=1", "1:a=2", "3:a=3"));
 }
 
 TEST_F(LogCompactionTest, LeavesTheActiveSegmentAlone) {
@@ -254,6 +287,7 @@ History RunWorkload(FaultyFiles& files, ManualClock& clock) {
     if (!log.ok()) continue;
     if (!(*log)->FindTopic("t")) (void)(*log)->CreateTopic("t", Compacted()).ok();
     const auto topic = (*log)->FindTopic("t");
+    if (topic) (void)(*log)->SetFreeFloor({topic->id, 0}, kOffsetMax).ok();
     for (int i = 0; topic && i < 16; ++i) {
       clock.Advance(std::chrono::minutes(7));
       RecordBatchBuilder builder;

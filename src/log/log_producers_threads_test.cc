@@ -27,7 +27,10 @@ TEST(LogProducersThreads, ReadersSeeNothingAbortedWhileProducersRetryAndSegments
   config.compact = true;
   const TopicId topic = log->CreateTopic("t", config).value().id;
   std::vector<PartitionId> partitions;
-  for (int32_t p = 0; p < kPartitions; ++p) partitions.push_back({topic, p});
+  for (int32_t p = 0; p < kPartitions; ++p) {
+    partitions.push_back({topic, p});
+    ASSERT_TRUE(log->SetFreeFloor(partitions.back(), kOffsetMax).ok());
+  }
 
   std::atomic<bool> done{false};
   std::vector<std::thread> threads;

@@ -47,11 +47,12 @@ std::optional<Offset> SegmentBaseOf(std::string_view name) {
 
 std::vector<Partition::ClosedSegment> Partition::CompactableSegments() const {
   std::lock_guard lock(mutex_);
-  const Offset stable = producers_.transactions().Stable(start_, end_);
   std::vector<ClosedSegment> closed;
+  if (!floor_) return closed;
+  const Offset end = std::min(*floor_, producers_.transactions().Stable(start_, end_));
   for (auto at = segments_.begin(); at != segments_.end(); ++at) {
     const auto behind = std::next(at);
-    if (behind == segments_.end() || behind->first > closed_end_ || behind->first > stable) break;
+    if (behind == segments_.end() || behind->first > closed_end_ || behind->first > end) break;
     if (behind->first <= start_) continue;
     closed.push_back({at->second, behind->first});
   }

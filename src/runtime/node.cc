@@ -84,6 +84,7 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   log::LogOptions log_options;
   log_options.directory = directory;
   log_options.files = &files;
+  if (options.log_segment_bytes != 0) log_options.segment_bytes = options.log_segment_bytes;
   TRY(impl->log, log::Log::Open(log_options));
   TRY(impl->schemas, schemas::Registry::Open(*impl->log));
   state::StoreOptions store_options;

@@ -76,6 +76,7 @@ Status HaltWhatFailed(Pipeline& pipeline, const std::deque<CatalogRecord>& later
 log::TopicConfig TopicConfigOf(const catalog::Object& object) {
   log::TopicConfig config;
   const auto* stream = std::get_if<catalog::StreamDefinition>(&object.definition);
+  config.compact = stream == nullptr;  // a table's: its newest rows are all that it is made of
   if (stream == nullptr) return config;
   config.partitions = stream->partitions;
   if (stream->retention)
@@ -106,7 +107,8 @@ Status DeleteOrphans(log::Log& log, const catalog::Catalog& catalog,
 
 Status AlignTopics(log::Log& log, const catalog::Catalog& catalog) {
   const std::vector<log::TopicInfo> topics = log.Topics();
-  for (const catalog::Object* object : catalog.OfKind(catalog::Kind::kStream)) {
+  for (const catalog::Object* object : catalog.InOrder()) {
+    if (object->topic_id == 0) continue;
     log::TopicConfig config = TopicConfigOf(*object);
     for (const log::TopicInfo& topic : topics) {
       if (topic.id.value != object->topic_id) continue;

@@ -13,6 +13,7 @@ namespace {
 constexpr auto kTimeout = std::chrono::seconds(20);  // of a statement: far more than any needs
 // A view whose building gets no further for so long stands still.
 constexpr auto kStandstill = std::chrono::seconds(60);
+constexpr uint64_t kSmallSegmentBytes = 4 << 10;  // changelogs are compacted
 constexpr auto kLook = std::chrono::milliseconds(20);
 
 // DuckDB throws where one of its functions made a text that is not UTF-8.
@@ -64,7 +65,10 @@ Status Runner::Start() {
   options.step_rows_max = regime_.step_rows_max;
   options.memory_bytes = regime_.memory_bytes;
   // With tiny memory, contents are on disk only.
-  if (regime_.memory_bytes < Regime().memory_bytes) options.content_bytes = 1;
+  if (regime_.memory_bytes < Regime().memory_bytes) {
+    options.content_bytes = 1;
+    options.log_segment_bytes = kSmallSegmentBytes;
+  }
   TRY(node_, runtime::Node::Start(options));
   return Ok();
 }
