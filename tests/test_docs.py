@@ -81,11 +81,14 @@ def test_the_commands_of_the_kafka_manual(make_node):
     while node.sql("SELECT kind, events FROM by_kind") != [["click", 1]]:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    shown = ""
     for block in blocks:
         done = subprocess.run(["bash", "-eo", "pipefail", "-c", block.replace("127.0.0.1:9092", node.kafka)], cwd=ROOT, capture_output=True,
                               text=True, timeout=120)
         assert done.returncode == 0, (block, done.stdout, done.stderr)
-        assert 'topic "order_lines" with 4 partitions' in done.stdout and '"invoice": "900002"' in done.stdout
+        shown += done.stdout
+    assert 'topic "order_lines" with 4 partitions' in shown and '"invoice": "900002"' in shown
+    assert re.search(r"^kcat .* -t ratings .*# (.*)$", manual, re.M).group(1) in shown
     node.stop()
 
 

@@ -85,6 +85,12 @@ std::shared_ptr<const KafkaBackend::Index> KafkaBackend::Topology() const {
     made->by_name.emplace(topic.name, topic);
     made->by_id.emplace(topic.id, topic);
   }
+  for (const catalog::Object* object : catalog->OfKind(catalog::Kind::kTable)) {
+    Topic topic{object->name(), log::TopicId{object->topic_id}};
+    topic.table = true;
+    made->by_name.emplace(topic.name, topic);
+    made->by_id.emplace(topic.id, topic);
+  }
   index_.store(made);
   return made;
 }
@@ -109,10 +115,30 @@ std::optional<Topic> KafkaBackend::FindTopic(log::TopicId id) const {
   return it->second;
 }
 
+Result<int64_t> KafkaBackend::DeleteRecords(const Topic& topic, int32_t partition,
+                                            std::optional<int64_t> before,
+                                            std::chrono::milliseconds timeout) {
+  TRY(CheckIsStream(topic.name, "keeps the newest record of each key"));
+  return node_.DeleteRecords(topic.name, partition, before, timeout);
+}
+
 Status KafkaBackend::Append(const Topic& topic, int32_t partition, std::string batches,
                             log::AppendDone done) {
+  if (topic.table) {
+    TRY(log::Appended appended, node_.AppendToTable(topic.name, batches));
+    done(std::move(appended));
+    return Ok();
+  }
   return node_.ingest().AppendBatches({topic.name, partition, std::move(batches), "kafka"},
                                       std::move(done));
+}
+
+Status KafkaBackend::CheckIsStream(const std::string& name, std::string_view why) const {
+  const std::optional<Topic> topic = FindTopic(name);
+  if (!topic) return Error(Code::kNotFound, "there is no topic {}", Quoted(name));
+  if (topic->table)
+    return Error(Code::kInvalidArgument, "{} is a table, which {}", Quoted(name), why);
+  return Ok();
 }
 
 // A topic that a client makes is a stream of raw records.
@@ -136,6 +162,7 @@ Status KafkaBackend::CreateTopic(const std::string& name, int32_t partitions,
 }
 
 Status KafkaBackend::GrowTopic(const std::string& name, int32_t partitions, bool validate_only) {
+  TRY(CheckIsStream(name, "has one partition, always"));
   const std::string grow =
       fmt::format("ALTER STREAM {} INTO {} PARTITIONS", Quoted(name), partitions);
   TRY(sql::Parse(grow));  // how many there may be
@@ -150,7 +177,7 @@ Result<kafka::LogDirectory> KafkaBackend::Directory() const {
 
 Status KafkaBackend::AlterTopic(const std::string& name, const TopicSettings& settings,
                                 const std::vector<std::string>& reset, bool validate_only) {
-  if (!FindTopic(name)) return Error(Code::kNotFound, "there is no topic {}", Quoted(name));
+  TRY(CheckIsStream(name, "has no settings that can be changed"));
   TRY(const StreamOptions options, OptionsFrom(settings));
   std::vector<std::string> dropped = options.reset;
   for (const std::string& setting : reset) {
@@ -168,7 +195,7 @@ Status KafkaBackend::AlterTopic(const std::string& name, const TopicSettings& se
 }
 
 Status KafkaBackend::DeleteTopic(const std::string& name) {
-  if (!FindTopic(name)) return Error(Code::kNotFound, "there is no topic {}", Quoted(name));
+  TRY(CheckIsStream(name, "goes by DROP TABLE"));
   TRY(node_.Execute("DROP STREAM " + Quoted(name), {}));
   return Ok();
 }

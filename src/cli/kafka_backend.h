@@ -1,4 +1,5 @@
-// What the Kafka listener serves, over a running node: its streams are the topics.
+// What the Kafka listener serves, over a running node: its streams and
+// tables are the topics.
 #pragma once
 
 #include <atomic>
@@ -31,15 +32,15 @@ class KafkaBackend final : public kafka::Backend {
                     const std::vector<std::string>& reset, bool validate_only) override;
   Result<int64_t> DeleteRecords(const kafka::Topic& topic, int32_t partition,
                                 std::optional<int64_t> before,
-                                std::chrono::milliseconds timeout) override {
-    return node_.DeleteRecords(topic.name, partition, before, timeout);
-  }
+                                std::chrono::milliseconds timeout) override;
   Status DeleteTopic(const std::string& name) override;
 
  private:
   struct Index;
   // Of the newest catalog.
   std::shared_ptr<const Index> Topology() const;
+  // kNotFound; kInvalidArgument with `why` where it is a table.
+  Status CheckIsStream(const std::string& name, std::string_view why) const;
 
   runtime::Node& node_;
   const std::string cluster_id_;

@@ -26,6 +26,8 @@ struct Topic {
   int32_t partitions = 1;
   std::optional<int64_t> retention_ms = {};     // nullopt: unlimited
   std::optional<int64_t> retention_bytes = {};  // per partition
+  // The changelog of a table: compacted, and an append returns when its rows are visible.
+  bool table = false;
 };
 
 // A topic's setting: its name is Kafka's ("retention.ms").
@@ -58,7 +60,8 @@ class Backend {
   virtual log::Log& log() const = 0;
 
   // Appends whole batches to one partition, as the producer sent them. When it returns an error,
-  // nothing was queued and `done` never runs. As Log::Append, which says the errors.
+  // nothing was queued and `done` never runs. As Log::Append, which says the errors. To a table it
+  // may take long.
   virtual Status Append(const Topic& topic, int32_t partition, std::string batches,
                         log::AppendDone done) = 0;
 

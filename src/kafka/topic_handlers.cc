@@ -30,7 +30,7 @@ std::vector<Setting> SettingsOf(const Topic& topic) {
   const auto or_unlimited = [](const std::optional<int64_t>& value) {
     return std::to_string(value.value_or(-1));
   };
-  return {{"cleanup.policy", "delete", kString},
+  return {{"cleanup.policy", topic.table ? "compact" : "delete", kString, !topic.table},
           {"compression.type", "producer", kString},
           {"max.message.bytes", std::to_string(kMessageBytesMax), kInt},
           {"message.timestamp.type", "CreateTime", kString},

@@ -329,6 +329,10 @@ Result<Node::BackupSource> Node::BeginBackup() {
 }
 Status Node::EndBackup() { return runtime::EndBackup(impl_->options.data_directory); }
 
+Result<log::Appended> Node::AppendToTable(const std::string& table, std::string_view batches) {
+  return impl_->table_writer->AppendBatches(table, batches);
+}
+
 Result<int64_t> Node::DeleteRecords(std::string_view stream, int32_t partition,
                                     std::optional<int64_t> before,
                                     std::chrono::milliseconds timeout) {

@@ -191,6 +191,9 @@ class Node {
   Result<int64_t> DeleteRecords(std::string_view stream, int32_t partition,
                                 std::optional<int64_t> before, std::chrono::milliseconds timeout);
 
+  // Puts records into a keyed table: see TableWriter::AppendBatches. Waits for disk and step.
+  Result<log::Appended> AppendToTable(const std::string& table, std::string_view batches);
+
   // The books of every hop as of the visible step, and whether they balance (the text names the
   // edge that does not).
   std::vector<LedgerLine> Ledger() const;

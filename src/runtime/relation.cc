@@ -1,5 +1,7 @@
 #include "runtime/relation.h"
 
+#include <algorithm>
+
 #include "base/coding.h"
 #include "runtime/tables.h"
 
@@ -8,6 +10,13 @@ namespace millrace::runtime {
 std::shared_ptr<const Relation> Relations::Find(std::string_view name) const {
   const auto it = by_name.find(rows::LowerName(name));
   return it == by_name.end() ? nullptr : it->second;
+}
+
+std::vector<size_t> KeyColumns(const catalog::TableDefinition& table) {
+  std::vector<size_t> columns;
+  for (const std::string& name : table.primary_key) columns.push_back(*table.schema.Find(name));
+  std::sort(columns.begin(), columns.end());
+  return columns;
 }
 
 std::string InternalName(const catalog::Object& object) {

@@ -57,6 +57,9 @@ struct Relations {
 };
 using RelationsPtr = std::shared_ptr<const Relations>;
 
+// Of its primary key, ascending.
+std::vector<size_t> KeyColumns(const catalog::TableDefinition& table);
+
 // "identity#generation": stays over a rename.
 std::string InternalName(const catalog::Object& object);
 // The user's names of what holds rows, by internal name.

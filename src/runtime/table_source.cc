@@ -14,13 +14,6 @@ std::vector<size_t> AllColumns(const rows::Schema& schema) {
   return columns;
 }
 
-std::vector<size_t> KeyColumns(const catalog::TableDefinition& table) {
-  std::vector<size_t> columns;
-  for (const std::string& name : table.primary_key) columns.push_back(*table.schema.Find(name));
-  std::sort(columns.begin(), columns.end());
-  return columns;
-}
-
 // Keyed: the row, `deleted`, and the order of the changes.
 rows::Types KeyedSourceTypes(const rows::Schema& schema) {
   rows::Types types = schema.types();

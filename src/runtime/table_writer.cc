@@ -4,8 +4,10 @@
 #include <future>
 #include <set>
 
+#include "ingest/row_checker.h"
 #include "ingest/token.h"
 #include "runtime/row_text.h"
+#include "runtime/table_records.h"
 
 namespace millrace::runtime {
 
@@ -15,13 +17,6 @@ constexpr size_t kStatementBytesMax = 16 << 20;
 constexpr std::chrono::seconds kVisibleTimeout{60};
 // Upsert appends about this much at a time.
 constexpr size_t kUpsertBytes = 4 << 20;
-
-std::vector<size_t> KeyColumns(const catalog::TableDefinition& table) {
-  std::vector<size_t> columns;
-  for (const std::string& name : table.primary_key) columns.push_back(*table.schema.Find(name));
-  std::sort(columns.begin(), columns.end());
-  return columns;
-}
 
 Status CheckSize(const log::RecordBatchBuilder& records) {
   if (records.size() <= kStatementBytesMax) return Ok();
@@ -92,11 +87,33 @@ Result<std::string> TableWriter::AppendAndWait(const Relation& table,
   request.push_back({{table.topic(), 0}, records.Finish()});
   TRY(const log::Appended appended, log_.AppendAndWait(std::move(request))
                                         .With("append to table " + Quoted(table.object.name())));
-  std::promise<Status> visible;
-  publisher_.WhenVisible({appended.frame}, kVisibleTimeout,
-                         [&](Status status) { visible.set_value(std::move(status)); });
-  TRY(visible.get_future().get());
+  TRY(AwaitVisible(appended.frame));
   return ingest::EncodeToken({appended.frame});
+}
+
+Status TableWriter::AwaitVisible(log::FrameSequence frame) {
+  std::promise<Status> visible;
+  publisher_.WhenVisible({frame}, kVisibleTimeout,
+                         [&](Status status) { visible.set_value(std::move(status)); });
+  return visible.get_future().get();
+}
+
+Result<log::Appended> TableWriter::AppendBatches(const std::string& table,
+                                                 std::string_view batches) {
+  const auto published = publisher_.newest();
+  const auto relation = published->relations->Find(table);
+  if (relation == nullptr || relation->table() == nullptr)
+    return Error(Code::kNotFound, "table {} does not exist", Quoted(table));
+  TRY(const auto checker, ingest::RowChecker::Make(*published->catalog, relation->table()->schema,
+                                                   relation->table()->checks, database_));
+  TRY(std::string changelog, ChangelogOf(*relation, *checker, batches));
+  const auto table_lock = LockOf(relation->topic());
+  const std::lock_guard lock(*table_lock);
+  log::AppendRequest request;
+  request.push_back({{relation->topic(), 0}, std::move(changelog)});
+  TRY(log::Appended appended, log_.AppendAndWait(std::move(request)));
+  TRY(AwaitVisible(appended.frame));
+  return appended;
 }
 
 Result<WriteOutcome> TableWriter::Execute(const sql::WriteStatement& statement,

@@ -41,8 +41,12 @@ class TableWriter {
   // several appends, one after the other. REQUIRES: the table has a primary key.
   using Chunks = std::vector<std::shared_ptr<duckdb::DataChunk>>;
   Status Upsert(const std::string& table, const Chunks& rows);
+  // Batches as clients of the log's protocol send them (table_records.h); returns when the rows are
+  // visible. The errors are those of ChangelogOf, Log::Append, and kNotFound.
+  Result<log::Appended> AppendBatches(const std::string& table, std::string_view batches);
 
  private:
+  Status AwaitVisible(log::FrameSequence frame);
   std::shared_ptr<std::mutex> LockOf(log::TopicId topic);
   Result<std::string> AppendAndWait(const Relation& table, log::RecordBatchBuilder& records);
 
