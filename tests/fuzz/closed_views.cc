@@ -48,12 +48,16 @@ Query MakeClosedView(Expressions& expressions, const RelationSpec& relation) {
           "GROUP BY 1, 2) GROUP BY 1) b ON a.w_end = b.w_end AND a.n = b.most",
           column(), windows);
       break;
-    case 3:
+    case 3: {
+      // DuckDB 1.5.6 loses rows of a join on ARRAYs behind session()'s chain of window functions.
+      const Column* on = &expressions.Pick(relation.columns);
+      while (on->type->name == "TRIPLE") on = &expressions.Pick(relation.columns);
       query = fmt::format(
           "SELECT a.w_end, a.{0} AS x, b.{0} AS y FROM ({1}) a {2} JOIN ({1}) b ON a.w_end = "
           "b.w_end AND a.{0} = b.{0}",
-          column(), windows, random.OneIn(2) ? "LEFT" : "INNER");
+          on->name, windows, random.OneIn(2) ? "LEFT" : "INNER");
       break;
+    }
     default:
       query = fmt::format(
           "SELECT w_end, {} AS c1, count(*) AS c2, max({}) AS c3, count(DISTINCT {}) AS c4 FROM "
