@@ -42,8 +42,8 @@ if [ -e build/dev/CTestTestfile.cmake ]; then
   grep -E '^ *[0-9]+/[0-9]+ Test' build/test-logs/unit.log
 fi
 if [ "${1:-}" = --all ]; then
-  suite build-log-histories tools/build.sh release log_test
-  suite log-histories env MILLRACE_HISTORIES=100000 build/release/src/log/log_test --gtest_filter='LogModel.*'
+  suite build-log-histories tools/build.sh release-tests log_test
+  suite log-histories env MILLRACE_HISTORIES=100000 build/release-tests/src/log/log_test --gtest_filter='LogModel.*'
 fi
 # Races: the modules whose threads meet, without the long tests that run again and again on one thread.
 suite build-tsan tools/build.sh tsan log_test state_test stream_engine_test kafka_groups_test
