@@ -107,7 +107,8 @@ Comparison Of(const ViewDefinition& a, const ViewDefinition& b) {
   }
   if (!SameSelect(a.select, b.select)) return InPlace("its SELECT changed");
   if (a.emit_on_close != b.emit_on_close) return InPlace("its EMIT ON WINDOW CLOSE changed");
-  if (a.on_error != b.on_error || a.history != b.history || a.memory_max != b.memory_max)
+  if (a.on_error != b.on_error || a.history != b.history || a.memory_max != b.memory_max ||
+      a.changes != b.changes)
     return InPlace("its options changed");
   return {};
 }

@@ -201,6 +201,9 @@ Result<Definition> GetView(Reader& in, uint8_t version) {
   TRY(const int64_t memory_max, in.Zigzag());
   if (memory_max < 0) return Damaged("a view's memory_max");
   if (memory_max > 0) d.memory_max = memory_max;
+  if (version < 5) return Definition(std::move(d));
+  TRY(d.changes, GetEnum(in, ViewDefinition::Changes::kAppend));
+  TRY(d.key, GetNames(in));
   return Definition(std::move(d));
 }
 

@@ -80,9 +80,16 @@ struct ViewDefinition {
   enum class History { kFull, kAvailable, kNone };
   History history = History::kFull;
   bool emit_on_close = false;  // EMIT ON WINDOW CLOSE
+  // What its topic of changes holds (runtime/view_changes.h).
+  enum class Changes { kNone, kUpsert, kAppend };
+  Changes changes = Changes::kNone;
+  std::vector<std::string> key;  // columns that identify a row, as bound; empty: not known
   // Bytes that its content may take in memory, and the rows that one step gives: beyond, it fails.
   std::optional<int64_t> memory_max;
 };
+
+// The topic of a view's changes, to clients of the log's protocol.
+inline std::string ChangesTopic(std::string_view view) { return std::string(view) + ".changes"; }
 
 struct IndexDefinition {
   std::string name;

@@ -105,6 +105,8 @@ void Put(std::string& out, const ViewDefinition& d) {
   PutFixed<uint8_t>(out, static_cast<uint8_t>(static_cast<int>(d.history) |
                                               (d.emit_on_close ? kEmitOnClose : 0)));
   PutZigzag(out, d.memory_max.value_or(0));
+  PutEnum(out, d.changes);
+  PutNames(out, d.key);
 }
 
 void Put(std::string& out, const IndexDefinition& d) {

@@ -93,6 +93,8 @@ std::vector<Change> EveryKind() {
                       .on_error = ViewDefinition::OnError::kStop,
                       .history = ViewDefinition::History::kNone,
                       .emit_on_close = true,
+                      .changes = ViewDefinition::Changes::kAppend,
+                      .key = {"a", odd},
                       .memory_max = 77};
   EndpointDefinition endpoint;
   endpoint.name = "e";

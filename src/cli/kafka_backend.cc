@@ -87,11 +87,25 @@ std::shared_ptr<const KafkaBackend::Index> KafkaBackend::Topology() const {
   }
   for (const catalog::Object* object : catalog->OfKind(catalog::Kind::kTable)) {
     Topic topic{object->name(), log::TopicId{object->topic_id}};
-    topic.table = true;
+    topic.kind = Topic::Kind::kTable;
+    topic.compact = true;
     made->by_name.emplace(topic.name, topic);
     made->by_id.emplace(topic.id, topic);
   }
-  index_.store(made);
+  bool complete = true;
+  for (const catalog::Object* object : catalog->OfKind(catalog::Kind::kView)) {
+    const auto& view = std::get<catalog::ViewDefinition>(object->definition);
+    if (view.changes == catalog::ViewDefinition::Changes::kNone) continue;
+    const std::optional<log::TopicId> id = node_.ChangesTopicOf(*object);
+    complete = complete && id;  // else it is being made
+    if (!id) continue;
+    Topic topic{catalog::ChangesTopic(view.name), *id};
+    topic.kind = Topic::Kind::kChanges;
+    topic.compact = view.changes == catalog::ViewDefinition::Changes::kUpsert;
+    made->by_name.emplace(topic.name, topic);
+    made->by_id.emplace(topic.id, topic);
+  }
+  if (complete) index_.store(made);
   return made;
 }
 
@@ -118,13 +132,15 @@ std::optional<Topic> KafkaBackend::FindTopic(log::TopicId id) const {
 Result<int64_t> KafkaBackend::DeleteRecords(const Topic& topic, int32_t partition,
                                             std::optional<int64_t> before,
                                             std::chrono::milliseconds timeout) {
-  TRY(CheckIsStream(topic.name, "keeps the newest record of each key"));
+  TRY(CheckIsStream(topic.name));
   return node_.DeleteRecords(topic.name, partition, before, timeout);
 }
 
 Status KafkaBackend::Append(const Topic& topic, int32_t partition, std::string batches,
                             log::AppendDone done) {
-  if (topic.table) {
+  if (topic.kind == Topic::Kind::kChanges)
+    return Error(Code::kNotSupported, "{} is written by the node", Quoted(topic.name));
+  if (topic.kind == Topic::Kind::kTable) {
     TRY(log::Appended appended, node_.AppendToTable(topic.name, batches));
     done(std::move(appended));
     return Ok();
@@ -133,11 +149,19 @@ Status KafkaBackend::Append(const Topic& topic, int32_t partition, std::string b
                                       std::move(done));
 }
 
-Status KafkaBackend::CheckIsStream(const std::string& name, std::string_view why) const {
+Status KafkaBackend::CheckIsStream(const std::string& name) const {
   const std::optional<Topic> topic = FindTopic(name);
   if (!topic) return Error(Code::kNotFound, "there is no topic {}", Quoted(name));
-  if (topic->table)
-    return Error(Code::kInvalidArgument, "{} is a table, which {}", Quoted(name), why);
+  if (topic->kind == Topic::Kind::kTable)
+    return Error(Code::kInvalidArgument,
+                 "{} is the changelog of a table: it has one partition and no settings, keeps the "
+                 "newest record of each key, and goes by DROP TABLE",
+                 Quoted(name));
+  if (topic->kind == Topic::Kind::kChanges)
+    return Error(Code::kInvalidArgument,
+                 "{} holds the changes of a view: it has one partition and no settings, and goes "
+                 "with the view",
+                 Quoted(name));
   return Ok();
 }
 
@@ -162,7 +186,7 @@ Status KafkaBackend::CreateTopic(const std::string& name, int32_t partitions,
 }
 
 Status KafkaBackend::GrowTopic(const std::string& name, int32_t partitions, bool validate_only) {
-  TRY(CheckIsStream(name, "has one partition, always"));
+  TRY(CheckIsStream(name));
   const std::string grow =
       fmt::format("ALTER STREAM {} INTO {} PARTITIONS", Quoted(name), partitions);
   TRY(sql::Parse(grow));  // how many there may be
@@ -177,7 +201,7 @@ Result<kafka::LogDirectory> KafkaBackend::Directory() const {
 
 Status KafkaBackend::AlterTopic(const std::string& name, const TopicSettings& settings,
                                 const std::vector<std::string>& reset, bool validate_only) {
-  TRY(CheckIsStream(name, "has no settings that can be changed"));
+  TRY(CheckIsStream(name));
   TRY(const StreamOptions options, OptionsFrom(settings));
   std::vector<std::string> dropped = options.reset;
   for (const std::string& setting : reset) {
@@ -195,7 +219,7 @@ Status KafkaBackend::AlterTopic(const std::string& name, const TopicSettings& se
 }
 
 Status KafkaBackend::DeleteTopic(const std::string& name) {
-  TRY(CheckIsStream(name, "goes by DROP TABLE"));
+  TRY(CheckIsStream(name));
   TRY(node_.Execute("DROP STREAM " + Quoted(name), {}));
   return Ok();
 }

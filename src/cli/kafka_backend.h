@@ -1,5 +1,5 @@
-// What the Kafka listener serves, over a running node: its streams and
-// tables are the topics.
+// What the Kafka listener serves, over a running node: its streams,
+// its tables and the changes of its views are the topics.
 #pragma once
 
 #include <atomic>
@@ -39,8 +39,8 @@ class KafkaBackend final : public kafka::Backend {
   struct Index;
   // Of the newest catalog.
   std::shared_ptr<const Index> Topology() const;
-  // kNotFound; kInvalidArgument with `why` where it is a table.
-  Status CheckIsStream(const std::string& name, std::string_view why) const;
+  // kNotFound; kInvalidArgument where it is a table's or a view's.
+  Status CheckIsStream(const std::string& name) const;
 
   runtime::Node& node_;
   const std::string cluster_id_;

@@ -26,8 +26,11 @@ struct Topic {
   int32_t partitions = 1;
   std::optional<int64_t> retention_ms = {};     // nullopt: unlimited
   std::optional<int64_t> retention_bytes = {};  // per partition
-  // The changelog of a table: compacted, and an append returns when its rows are visible.
-  bool table = false;
+  // The changelog of a table (an append returns when its rows are visible), or the changes of a
+  // view, which nobody appends to.
+  enum class Kind { kStream, kTable, kChanges };
+  Kind kind = Kind::kStream;
+  bool compact = false;
 };
 
 // A topic's setting: its name is Kafka's ("retention.ms").

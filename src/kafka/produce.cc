@@ -85,7 +85,7 @@ asio::awaitable<Status> Queue(Service& service, const Topic& topic, int32_t part
     TRY(TryQueue(service, topic, partition, batches, pending, out));
     return true;
   };
-  const bool takes_long = topic.table || TakesLong(batches);
+  const bool takes_long = topic.kind == Topic::Kind::kTable || TakesLong(batches);
   for (;;) {
     Result<bool> queued = Error(Code::kInternal, "not queued yet");
     if (takes_long) {

@@ -30,7 +30,7 @@ std::vector<Setting> SettingsOf(const Topic& topic) {
   const auto or_unlimited = [](const std::optional<int64_t>& value) {
     return std::to_string(value.value_or(-1));
   };
-  return {{"cleanup.policy", topic.table ? "compact" : "delete", kString, !topic.table},
+  return {{"cleanup.policy", topic.compact ? "compact" : "delete", kString, !topic.compact},
           {"compression.type", "producer", kString},
           {"max.message.bytes", std::to_string(kMessageBytesMax), kInt},
           {"message.timestamp.type", "CreateTime", kString},

@@ -101,6 +101,7 @@ class Binder {
       TRY(sql::ViewPlan plan, database_.PlanView(catalog_, view, SelectOrigin()));
       view.schema = std::move(plan.schema);
       view.reads = std::move(plan.reads);
+      TRY(DefineChanges(view, plan.key));
       for (const std::string& notice : plan.notices)
         notices_.push_back(fmt::format("view {}: {}", Quoted(view.name), notice));
     } else {
@@ -175,6 +176,26 @@ class Binder {
   }
 
  private:
+  // Streams, tables and topics of changes share the names of topics.
+  Status DefineChanges(catalog::ViewDefinition& view, const std::vector<size_t>& key) const {
+    view.key.clear();
+    for (const size_t column : key) view.key.push_back(view.schema.columns[column].name);
+    if (view.changes == catalog::ViewDefinition::Changes::kNone) return Ok();
+    const std::string topic = catalog::ChangesTopic(view.name);
+    if (const catalog::Object* taken = catalog_.FindRelation(topic))
+      return Error(Code::kAlreadyExists,
+                   "view {}: its topic of changes would have the name of {} {}", Quoted(view.name),
+                   catalog::KindName(taken->kind()), Quoted(topic))
+          .SqlState("42P07");
+    if (view.changes == catalog::ViewDefinition::Changes::kUpsert && view.key.empty())
+      return Error(Code::kInvalidArgument,
+                   "view {}: changes = 'upsert' needs columns that identify a row, and this SELECT "
+                   "has none that are known",
+                   Quoted(view.name))
+          .Hint("GROUP BY or DISTINCT ON gives them; changes = 'append' does without");
+    return Ok();
+  }
+
   // The place of the inner SELECT in the user's file.
   sql::Origin SelectOrigin() const {
     return {declared_.file, *declared_.text, declared_.create.select_begin,

@@ -15,6 +15,7 @@
 #include "runtime/node_metrics.h"
 #include "runtime/recovery.h"
 #include "runtime/statements.h"
+#include "runtime/subscription.h"
 #include "runtime/trace.h"
 
 namespace millrace::runtime {
@@ -147,6 +148,11 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
     }));
     TRY(impl->FollowCatalog());
   }
+  impl->view_changes = std::make_unique<ViewChanges>(
+      *impl->log, impl->publisher, [node](std::string_view view, const SubscribeOptions& from) {
+        return node->Subscribe(view, from);
+      });
+  impl->view_changes->Start();
   impl->ready = true;
   return std::make_unique<Node>(std::move(impl));
 }
@@ -158,6 +164,7 @@ void Node::Impl::Stop() {
     const std::lock_guard guard(sources_mutex);
     sources.clear();
   }
+  if (view_changes != nullptr) view_changes->Stop();
   if (builds != nullptr) builds->Stop();
   if (loop != nullptr) loop->Stop();
   if (store != nullptr) {
@@ -328,6 +335,11 @@ Result<Node::BackupSource> Node::BeginBackup() {
   return runtime::BeginBackup(*impl_);
 }
 Status Node::EndBackup() { return runtime::EndBackup(impl_->options.data_directory); }
+
+std::optional<log::TopicId> Node::ChangesTopicOf(const catalog::Object& view) const {
+  const auto topic = impl_->log->FindTopic(ViewChanges::TopicName(view));
+  return topic ? std::optional(topic->id) : std::nullopt;
+}
 
 Result<log::Appended> Node::AppendToTable(const std::string& table, std::string_view batches) {
   return impl_->table_writer->AppendBatches(table, batches);

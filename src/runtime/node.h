@@ -191,6 +191,9 @@ class Node {
   Result<int64_t> DeleteRecords(std::string_view stream, int32_t partition,
                                 std::optional<int64_t> before, std::chrono::milliseconds timeout);
 
+  // The topic of a view's changes (view_changes.h). nullopt: it is not there yet.
+  // REQUIRES: the view has one.
+  std::optional<log::TopicId> ChangesTopicOf(const catalog::Object& view) const;
   // Puts records into a keyed table: see TableWriter::AppendBatches. Waits for disk and step.
   Result<log::Appended> AppendToTable(const std::string& table, std::string_view batches);
 

@@ -22,6 +22,7 @@
 #include "runtime/step_loop.h"
 #include "runtime/system_tables.h"
 #include "runtime/table_writer.h"
+#include "runtime/view_changes.h"
 #include "schemas/registry.h"
 
 namespace millrace::runtime {
@@ -43,6 +44,7 @@ struct Node::Impl {
   std::unique_ptr<TableWriter> table_writer;
   std::unique_ptr<Seeds> seeds;
   std::unique_ptr<Builds> builds;
+  std::unique_ptr<ViewChanges> view_changes;
 
   std::mutex definition_mutex;  // one change of the catalog at a time, from binding to its end
   mutable std::mutex endpoints_mutex;
@@ -54,6 +56,8 @@ struct Node::Impl {
   std::atomic<bool> stopped{false};
 
   Files& files() const { return options.files == nullptr ? Files::System() : *options.files; }
+  Result<std::unique_ptr<Subscription>> Subscribe(std::string_view relation,
+                                                  const SubscribeOptions& subscribe_options);
   std::shared_ptr<const NodeSnapshot> TakeSnapshot() {
     return std::make_shared<NodeSnapshot>(publisher.PinNewest(), *log, *database, system_tables);
   }

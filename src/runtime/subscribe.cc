@@ -35,10 +35,15 @@ Result<std::shared_ptr<const Relation>> Followable(const Published& published,
 
 Result<std::unique_ptr<Subscription>> Node::Subscribe(std::string_view relation,
                                                       const SubscribeOptions& options) {
-  Feeds& feeds = impl_->pipeline->feeds();
+  return impl_->Subscribe(relation, options);
+}
+
+Result<std::unique_ptr<Subscription>> Node::Impl::Subscribe(std::string_view relation,
+                                                            const SubscribeOptions& options) {
+  Feeds& feeds = pipeline->feeds();
   const auto deadline = Tick() + kBeginWait;
   while (Tick() < deadline) {
-    const PublishedPtr published = impl_->publisher.newest();
+    const PublishedPtr published = publisher.newest();
     TRY(const auto found, Followable(*published, relation));
     const std::string name = found->internal_name;
     const state::Step newest = published->state.step;
@@ -52,15 +57,15 @@ Result<std::unique_ptr<Subscription>> Node::Subscribe(std::string_view relation,
       std::optional<state::Step> after;
       if (options.after) after = state::Step{*options.after};
       if (!options.after && !options.content) after = newest;
-      return std::make_unique<Subscription>(impl_->publisher, feed, after);
+      return std::make_unique<Subscription>(publisher, feed, after);
     }
     if (feed == nullptr) {
-      TRY(impl_->loop->AtBoundary([&]() -> Status {
-        impl_->loop->Follow(name);
+      TRY(loop->AtBoundary([&]() -> Status {
+        loop->Follow(name);
         return Ok();
       }));
     }
-    TRY(impl_->publisher.WaitNewer(newest, std::chrono::seconds(1)));
+    TRY(publisher.WaitNewer(newest, std::chrono::seconds(1)));
   }
   return Error(Code::kTimeout, "{} could not be followed within {} s", Quoted(relation),
                kBeginWait.count());

@@ -195,7 +195,7 @@ class CreateParser {
       TRY(const std::vector<Option> options, ExpectOptions(cursor_));
       if (materialized_) {
         TRY(CheckOptionNames(cursor_, options, "a materialized view",
-                             {"on_error", "history", "memory_max"}, {}));
+                             {"on_error", "history", "memory_max", "changes"}, {}));
       } else {
         TRY(CheckOptionNames(cursor_, options, "a plain view, which stores nothing", {}, {}));
       }
@@ -229,6 +229,9 @@ class CreateParser {
       view.on_error = static_cast<catalog::ViewDefinition::OnError>(choice);
     } else if (option.name == "memory_max") {
       TRY(view.memory_max, SizeOf(cursor_, option));
+    } else if (option.name == "changes") {
+      TRY(const size_t choice, ChoiceOf(cursor_, option, {"none", "upsert", "append"}));
+      view.changes = static_cast<catalog::ViewDefinition::Changes>(choice);
     } else {
       TRY(const size_t choice, ChoiceOf(cursor_, option, {"full", "available", "none"}));
       view.history = static_cast<catalog::ViewDefinition::History>(choice);

@@ -10,7 +10,7 @@
 namespace millrace::fuzz {
 namespace {
 
-constexpr auto kTimeout = std::chrono::seconds(20);  // of a statement: far more than any needs
+constexpr auto kTimeout = std::chrono::minutes(2);  // of a statement: far more than any needs
 // A view whose building gets no further for so long stands still.
 constexpr auto kStandstill = std::chrono::seconds(60);
 constexpr uint64_t kSmallSegmentBytes = 4 << 10;  // changelogs are compacted

@@ -1,0 +1,110 @@
+#include "runtime/view_changes.h"
+
+#include <set>
+
+#include "base/clock.h"
+#include "base/logging.h"
+#include "rows/key.h"
+#include "runtime/view_topic.h"
+
+namespace millrace::runtime {
+
+namespace {
+
+constexpr std::string_view kPrefix = "__changes.";
+constexpr std::chrono::seconds kLook{1};
+
+bool HasTopic(const catalog::Object& object) {
+  const auto* view = std::get_if<catalog::ViewDefinition>(&object.definition);
+  return view != nullptr && view->materialized &&
+         view->changes != catalog::ViewDefinition::Changes::kNone;
+}
+
+}  // namespace
+
+ViewChanges::ViewChanges(log::Log& log, Publisher& publisher, Subscribe subscribe)
+    : log_(log), publisher_(publisher), subscribe_(std::move(subscribe)) {}
+
+ViewChanges::~ViewChanges() { Stop(); }
+
+void ViewChanges::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void ViewChanges::Stop() {
+  stop_ = true;
+  if (thread_.joinable()) thread_.join();
+}
+
+// Another kind of records is another topic.
+std::string ViewChanges::TopicName(const catalog::Object& view) {
+  const auto& definition = std::get<catalog::ViewDefinition>(view.definition);
+  return fmt::format("{}{:016x}", kPrefix,
+                     StableHash(rows::LowerName(view.kept_as()),
+                                /*seed=*/static_cast<uint64_t>(definition.changes)));
+}
+
+// Topics for the views that have none, and none for those that are gone.
+Status ViewChanges::Align(const catalog::Catalog& catalog) {
+  std::set<std::string> wanted;
+  for (const catalog::Object* object : catalog.OfKind(catalog::Kind::kView)) {
+    if (!HasTopic(*object)) continue;
+    const std::string name = TopicName(*object);
+    wanted.insert(name);
+    const auto& view = std::get<catalog::ViewDefinition>(object->definition);
+    log::TopicConfig config;
+    config.compact = view.changes == catalog::ViewDefinition::Changes::kUpsert;
+    auto topic = log_.FindTopic(name);
+    if (!topic) {
+      TRY(topic, log_.CreateTopic(name, config));
+    }
+    TRY(log_.SetFreeFloor({topic->id, 0}, log::kOffsetMax));
+    auto& writer = topics_[name];
+    if (writer == nullptr) writer = std::make_unique<ViewTopic>(log_, topic->id, stop_);
+    writer->SetView(*object);
+  }
+  std::erase_if(topics_, [&](const auto& item) { return !wanted.contains(item.first); });
+  for (const log::TopicInfo& topic : log_.Topics()) {
+    if (topic.name.starts_with(kPrefix) && !wanted.contains(topic.name))
+      TRY(log_.DeleteTopic(topic.id));
+  }
+  aligned_ = catalog.version();
+  return Ok();
+}
+
+void ViewChanges::Run() {
+  std::map<std::string, std::string> told;  // the error that each has met last
+  while (!stop_) {
+    const PublishedPtr published = publisher_.newest();
+    if (published->catalog->version() != aligned_) {
+      if (const Status aligned = Align(*published->catalog); !aligned.ok()) {
+        if (!stop_) LOG_ERROR("topics of views' changes", "error={}", aligned.error().ToString());
+        if (aligned.error().code() == Code::kUnavailable) return;
+      }
+    }
+    bool any = false;
+    for (auto at = topics_.begin(); at != topics_.end();) {
+      const Result<bool> advanced = at->second->Advance(subscribe_);
+      if (advanced.ok()) {
+        told.erase(at->first);
+        any = any || *advanced;
+        ++at;
+        continue;
+      }
+      if (stop_) return;
+      // The view is gone, or another in its place: the writer begins anew with what the catalog
+      // has then. What a failing disk does ends the node by itself.
+      const std::string text = advanced.error().ToString();
+      if (advanced.error().code() != Code::kNotFound &&
+          advanced.error().code() != Code::kConflict && told[at->first] != text)
+        LOG_WARNING("the topic of a view's changes waits", "view={} error={}", at->second->view(),
+                    text);
+      told[at->first] = text;
+      at = topics_.erase(at);
+      aligned_ = 0;
+    }
+    if (!any) (void)publisher_.WaitNewer(published->state.step, kLook).ok();
+  }
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,181 @@
+"""A view's changes are a topic: what Kafka clients read of it adds up to the view, each change once, over kills."""
+import json
+import random
+import threading
+import time
+
+import pytest
+
+from node import Refused
+from test_kafka import consumer, producer, wait_for
+
+PROJECT = """
+CREATE STREAM sales (shop VARCHAR NOT NULL, amount DECIMAL(10,2));
+CREATE TABLE shops (shop VARCHAR PRIMARY KEY, city VARCHAR);
+CREATE MATERIALIZED VIEW totals WITH (changes = 'upsert') AS SELECT shop, count(*) AS n, sum(amount) AS amount FROM sales GROUP BY shop HAVING count(*) % 7 <> 0;
+CREATE MATERIALIZED VIEW history WITH (changes = 'append') AS SELECT shop, count(*) AS n, sum(amount) AS amount FROM sales GROUP BY shop;
+CREATE MATERIALIZED VIEW lines WITH (changes = 'append') AS SELECT s.shop, amount, city FROM sales s JOIN shops t ON s.shop = t.shop;
+"""
+
+
+@pytest.fixture
+def node(make_node):
+    node = make_node(PROJECT)
+    node.start()
+    yield node
+    node.stop()
+
+
+def read_all(node, topic, seconds=30):
+    """Everything that the topic holds now."""
+    from confluent_kafka import TopicPartition
+    reader = consumer(node, "reader" + str(random.random()), enable_auto_commit=False)
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            low, high = reader.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)
+            break
+        except Exception:  # the topic is being made
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    reader.assign([TopicPartition(topic, 0, low)])
+    messages = []
+    while time.monotonic() < deadline and reader.position([TopicPartition(topic, 0)])[0].offset < high:
+        messages += [m for m in reader.consume(10_000, 0.2) if m.error() is None]
+        if high == low:
+            break
+    reader.close()
+    return messages
+
+
+def upserted(messages):
+    rows = {}
+    for message in messages:
+        if message.value() is None:
+            rows.pop(message.key(), None)
+        else:
+            rows[message.key()] = message.value()
+    return sorted(rows.values())
+
+
+def folded(messages):
+    """The rows that the envelopes add up to; each change has to fit what came before."""
+    rows, steps = {}, []
+    for message in messages:
+        change = json.loads(message.value(), parse_float=str)
+        step = change["source"]["step"]
+        if change["op"] == "t":
+            rows = {}
+            continue
+        assert not steps or step >= steps[-1], "steps go back"
+        steps.append(step)
+        for row, weight in ((change["before"], -1), (change["after"], 1)):
+            if row is not None:
+                text = json.dumps(row, sort_keys=True)
+                rows[text] = rows.get(text, 0) + weight
+        assert change["op"] == {(False, True): "c", (True, True): "u", (True, False): "d"}.get((change["before"] is not None, change["after"] is not None)) or change["op"] == "r"
+    assert all(weight >= 0 for weight in rows.values()), "a row went that was not there"
+    return {text: weight for text, weight in rows.items() if weight}
+
+
+def objects(node, view):
+    """The rows as JSON texts."""
+    body = node.request("POST", "/v1/sql?timeout=60s", f"FROM {view}".encode(), {"Content-Type": "application/sql", "Accept": "application/x-ndjson"})[2]
+    return body.splitlines()
+
+
+def content(node, view):
+    rows = {}
+    for line in objects(node, view):
+        text = json.dumps(json.loads(line, parse_float=str), sort_keys=True)
+        rows[text] = rows.get(text, 0) + 1
+    return rows
+
+
+def expect_equal(node):
+    wait_for(lambda: upserted(read_all(node, "totals.changes")) == sorted(objects(node, "totals")))
+    for view in ("history", "lines"):
+        wait_for(lambda: folded(read_all(node, f"{view}.changes")) == content(node, view))
+
+
+def test_changes_add_up_to_the_views(node):
+    random_ = random.Random(3)
+    for _ in range(20):
+        node.send("sales", [json.dumps({"shop": f"s{random_.randrange(5)}", "amount": random_.randrange(1000) / 100}) for _ in range(30)])
+        node.sql(f"INSERT OR REPLACE INTO shops VALUES ('s{random_.randrange(5)}', 'city {random_.randrange(3)}')")
+    expect_equal(node)
+    # A row that is there since one step has one record since.
+    keys = [json.loads(m.key()) for m in read_all(node, "history.changes")]
+    assert all(set(key) == {"shop"} for key in keys)
+    assert all(m.key() is None for m in read_all(node, "lines.changes"))
+    assert int(dict(read_all(node, "totals.changes")[-1].headers())["step"]) > 0
+
+
+def test_nothing_is_lost_or_twice_over_kills(node):
+    stop, sent = threading.Event(), []
+
+    def load():
+        number = 0
+        while not stop.is_set():
+            try:
+                node.send("sales", [json.dumps({"shop": f"s{i % 9}", "amount": 1}) for i in range(number, number + 200)])
+                sent.append(200)
+            except Exception:  # it is being killed
+                time.sleep(0.05)
+            number += 200
+
+    node.sql("INSERT INTO shops SELECT 's' || i, 'c' FROM range(4) r(i)")
+    for _ in range(4):
+        stop.clear()
+        thread = threading.Thread(target=load)
+        thread.start()
+        time.sleep(1.5)
+        node.kill()
+        stop.set()
+        thread.join()
+        node.start()
+        expect_equal(node)
+
+
+def test_replaced_renamed_and_dropped(node):
+    node.send("sales", [json.dumps({"shop": f"s{i % 9}", "amount": 1}) for i in range(900)])
+    expect_equal(node)
+    node.sql("CREATE OR REPLACE MATERIALIZED VIEW history WITH (changes = 'append') AS "
+             "SELECT shop, count(*) AS n, sum(amount) AS amount FROM sales WHERE shop <> 's1' GROUP BY shop")
+    expect_equal(node)
+    assert not any(json.loads(m.value())["op"] == "t" for m in read_all(node, "history.changes")), "the difference alone"
+    # Other columns: everything anew.
+    node.sql("CREATE OR REPLACE MATERIALIZED VIEW history WITH (changes = 'append') AS SELECT shop, count(*) AS orders FROM sales GROUP BY shop")
+    expect_equal(node)
+    node.sql("ALTER MATERIALIZED VIEW history RENAME TO story")
+    node.send("sales", [json.dumps({"shop": "s3", "amount": 1})])
+    wait_for(lambda: folded(read_all(node, "story.changes")) == content(node, "story"))
+    extra = "CREATE MATERIALIZED VIEW extra WITH (changes = 'upsert') AS SELECT shop, {} FROM sales GROUP BY shop"
+    node.sql(extra.format("count(*) AS n"))
+    wait_for(lambda: len(upserted(read_all(node, "extra.changes"))) == 9)
+    node.sql("DROP MATERIALIZED VIEW extra")
+    from confluent_kafka.admin import AdminClient
+    admin = AdminClient({"bootstrap.servers": node.kafka})
+    wait_for(lambda: "extra.changes" not in admin.list_topics(timeout=30).topics)
+    assert "story.changes" in admin.list_topics(timeout=30).topics and "history.changes" not in admin.list_topics(timeout=30).topics
+    # One of the same name is another view.
+    node.sql(extra.format("max(amount) AS amount"))
+    node.kill()
+    node.start()
+    wait_for(lambda: upserted(read_all(node, "extra.changes")) == sorted(objects(node, "extra")))
+    assert all(b"amount" in m.value() for m in read_all(node, "extra.changes"))
+
+
+def test_what_is_refused(node):
+    with pytest.raises(Refused, match="identify a row"):
+        node.sql("CREATE MATERIALIZED VIEW v WITH (changes = 'upsert') AS SELECT shop FROM sales")
+    with pytest.raises(Refused, match="upsert"):
+        node.sql("CREATE MATERIALIZED VIEW v WITH (changes = 'all') AS SELECT shop FROM sales")
+    node.sql('CREATE STREAM "v.changes" (a INTEGER)')
+    with pytest.raises(Refused, match="topic of changes"):
+        node.sql("CREATE MATERIALIZED VIEW v WITH (changes = 'append') AS SELECT shop FROM sales")
+    errors = []
+    client = producer(node)
+    client.produce("totals.changes", value="x", on_delivery=lambda error, message: errors.append(error))
+    client.flush(30)
+    assert "validate record" in str(errors[0])
