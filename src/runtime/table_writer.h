@@ -42,8 +42,14 @@ class TableWriter {
   using Chunks = std::vector<std::shared_ptr<duckdb::DataChunk>>;
   Status Upsert(const std::string& table, const Chunks& rows);
 
- private:
+  // For a transaction over several tables (transaction.h), which holds the locks of all of them, in
+  // the order of their topics, from working the changes out until they are visible.
   std::shared_ptr<std::mutex> LockOf(log::TopicId topic);
+  // The records of the changes; none where nothing changes. REQUIRES: the table's lock is held.
+  Result<log::RecordBatchBuilder> RecordsOf(const Relation& table,
+                                            const sql::Database::WriteRows& rows) const;
+
+ private:
   Result<std::string> AppendAndWait(const Relation& table, log::RecordBatchBuilder& records);
 
   log::Log& log_;
