@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "pg/session_statement.h"
 #include "rows/schema.h"
-#include "sql/statement.h"
+#include "sql/lexer.h"
 
 namespace millrace::pg {
 
@@ -67,6 +66,12 @@ class Rewriter {
   Status TakePiece() {
     const Piece& piece = pieces_[at_];
     const bool after_dot = !out_.empty() && out_.back().text == ".";
+    if (!after_dot && IsName(at_, kDatabaseName) && IsSymbol(at_ + 1, '.') &&
+        (IsName(at_ + 2, "pg_catalog") || IsName(at_ + 2, "information_schema"))) {
+      pieces_[at_ + 2].spaced = piece.spaced;
+      at_ += 2;
+      return Ok();
+    }
     if (!after_dot && IsName(at_, "pg_catalog") && IsSymbol(at_ + 1, '.')) {
       at_ += 2;
       if (at_ < pieces_.size()) pieces_[at_].spaced = piece.spaced;
@@ -197,11 +202,16 @@ class Rewriter {
     return true;
   }
 
-  // FROM generate_series(…) s: in PostgreSQL s is a number too, in DuckDB a row with one.
+  // FROM generate_series(…) s: in PostgreSQL s is a number too, in DuckDB a row with one. FROM
+  // string_to_array(…) s: a function of one value is a table of one row.
   void NameSeries() {
     for (size_t i = 1; i + 1 < out_.size(); ++i) {
-      if ((!OutIs(i, "generate_series") && !OutIs(i, "unnest")) || !OutIs(i + 1, "(")) continue;
-      if (!OutIs(i - 1, "from") && !OutIs(i - 1, "join") && !OutIs(i - 1, "lateral")) continue;
+      const bool one_row = OutIs(i, "string_split");
+      if ((!OutIs(i, "generate_series") && !OutIs(i, "unnest") && !one_row) || !OutIs(i + 1, "("))
+        continue;
+      if (!OutIs(i - 1, "from") && !OutIs(i - 1, "join") && !OutIs(i - 1, "lateral") &&
+          !(one_row && OutIs(i - 1, ",")))
+        continue;
       size_t close = i + 1;
       for (int depth = 0; close < out_.size(); ++close) {
         if (OutIs(close, "(")) ++depth;
@@ -214,7 +224,12 @@ class Rewriter {
       if (IsKeyword(out_[alias].text) || OutIs(alias, "left") || OutIs(alias, "cross") ||
           OutIs(alias, "inner") || OutIs(alias, "order") || OutIs(alias, "group"))
         continue;
-      out_[alias].text += "(" + out_[alias].text + ")";
+      if (one_row) {
+        out_[i].text = "(SELECT " + out_[i].text;
+        out_[close].text += " AS " + out_[alias].text + ")";
+      } else {
+        out_[alias].text += "(" + out_[alias].text + ")";
+      }
     }
   }
 
@@ -405,58 +420,7 @@ class Rewriter {
   const CatalogAsker& asker_;
 };
 
-// Relations of pg_catalog are told by how they begin; these have other uses too.
-bool IsCatalogRelation(std::string_view word) { return rows::LowerName(word).starts_with("pg_"); }
-
-bool IsCatalogFunction(std::string_view word) {
-  const std::string lower = rows::LowerName(word);
-  if (lower.starts_with("pg_") || lower.starts_with("to_reg")) return true;
-  if (lower.starts_with("has_") && lower.ends_with("_privilege")) return true;
-  for (const char* known :
-       {"version", "current_schema", "current_schemas", "current_database", "current_setting",
-        "set_config", "format_type", "obj_description", "col_description", "shobj_description",
-        "quote_ident", "txid_current", "inet_server_addr", "inet_server_port", "inet_client_addr",
-        "inet_client_port", "row_security_active"}) {
-    if (lower == known) return true;
-  }
-  return false;
-}
-
-bool IsSessionWord(std::string_view word) {
-  for (const char* known : {"current_user", "session_user", "current_role", "current_catalog",
-                            "current_schema", "regclass", "regtype", "regproc", "regnamespace"}) {
-    if (rows::EqualNames(word, known)) return true;
-  }
-  return false;
-}
-
 }  // namespace
-
-bool NamesCatalog(std::string_view text, const std::vector<sql::Token>& tokens) {
-  bool maybe = false;
-  for (size_t i = 0; i + 1 < tokens.size(); ++i) {
-    const sql::Token& token = tokens[i];
-    if (token.kind != Kind::kWord && token.kind != Kind::kQuotedName) continue;
-    const std::string word = sql::NameOf(text, token);
-    const sql::Token& next = tokens[i + 1];
-    const auto is = [&](char symbol) {
-      return next.kind == Kind::kSymbol && text[next.begin] == symbol;
-    };
-    if (is('.') &&
-        (rows::EqualNames(word, "pg_catalog") || rows::EqualNames(word, "information_schema")))
-      return true;
-    if (token.kind != Kind::kWord) continue;
-    if (is('(') ? IsCatalogFunction(word) : IsSessionWord(word)) maybe = true;
-    const bool after_dot = i > 0 && text[tokens[i - 1].begin] == '.';
-    if (!is('(') && !is('.') && !after_dot && IsCatalogRelation(word)) maybe = true;
-  }
-  if (!maybe) return false;
-  // Functions of the session beside the user's own relations are DuckDB's.
-  const auto relations = sql::RelationsNamed(text);
-  if (!relations.ok()) return true;
-  return std::all_of(relations->begin(), relations->end(),
-                     [](const std::string& name) { return IsCatalogRelation(name); });
-}
 
 Result<std::string> RewriteCatalogQuery(std::string_view text, const CatalogAsker& asker) {
   TRY(const std::vector<sql::Token> tokens, sql::Lex(text));

@@ -62,7 +62,6 @@ bool Session::IsQuick(std::string_view in) const {
       const auto prepared = prepared_.find(reader.Text());
       has_bound = true;
       if (prepared == prepared_.end() || prepared->second->lookup == nullptr ||
-          prepared->second->lookup_version != prepared->second->catalog_version ||
           !context_.node.IsQuick(*prepared->second->lookup))
         return false;
     } else if (each.type == 'E') {
