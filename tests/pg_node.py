@@ -42,7 +42,7 @@ class Wire:
         self.buffer = b""
         if startup:
             self.startup(user)
-            self.until(b"Z")
+            self.key = next(body for kind, body in self.until(b"Z") if kind == b"K")
 
     def startup(self, user, version=196608, **parameters):
         body = struct.pack("!I", version)
@@ -71,6 +71,11 @@ class Wire:
             messages.append((kind, body))
             if kind in (wanted, b""):
                 return messages
+
+    def cancel(self, node):
+        with socket.create_connection(host_port(node), timeout=30) as other:
+            other.sendall(struct.pack("!II", 16, 80877102) + self.key)
+            assert other.recv(1) == b""
 
     def close(self):
         self.socket.close()

@@ -280,6 +280,55 @@ def test_subscribe_sends_changes_until_it_is_cancelled(node):
         time.sleep(0.1)
 
 
+def test_subscribe_works_as_copy_and_from_a_step(node):
+    follower = Wire(node)
+    follower.send((b"Q", b"COPY (SUBSCRIBE TO products) TO STDOUT\0"))
+    assert follower.message()[0] == b"H"
+    psql(node, "INSERT INTO products (id, name) VALUES (70, 'seventy')", "DELETE FROM products WHERE id = 70")
+    first, second = (follower.message()[1].decode().split("\t") for _ in range(2))
+    assert first[1:4] == ["1", "70", "seventy"] and second[1:4] == ["-1", "70", "seventy"] and int(first[0]) < int(second[0])
+    follower.cancel(node)
+    messages = follower.until(b"Z")
+    assert kinds(messages) == "EZ" and field(messages[0][1], b"C") == "57014"
+    follower.close()
+    wire = Wire(node)
+    wire.send((b"Q", f"SUBSCRIBE TO products FROM STEP {int(first[0])}".encode() + b"\0"))
+    assert wire.message()[0] == b"T"
+    kind, body = wire.message()
+    assert kind == b"D" and b"seventy" in body and b"-1" in body
+    wire.close()
+    wire = Wire(node)
+    for text, sqlstate in [("SUBSCRIBE TO clicks", None), ("SUBSCRIBE TO nothing", "42P01"), ("SUBSCRIBE TO cheap", None), ("SUBSCRIBE TO products FROM STEP 999999999", None)]:
+        wire.send((b"Q", text.encode() + b"\0"))
+        errors = [field(body, b"C") for kind, body in wire.until(b"Z") if kind == b"E"]
+        assert errors and sqlstate in (None, errors[0]), text
+    wire.close()
+
+
+def test_catalog_queries_are_cancelled_too(node):
+    wire = Wire(node)
+    wire.send((b"Q", b"SET statement_timeout = '300ms'; SELECT count(*) FROM pg_type a, pg_type b, pg_type c, pg_type d, pg_type e WHERE a.typname || b.typname < c.typname || d.typname || e.typname\0"))
+    begin = time.monotonic()
+    errors = [field(body, b"C") for kind, body in wire.until(b"Z") if kind == b"E"]
+    assert errors == ["57014"] and time.monotonic() - begin < 5
+    wire.close()
+
+
+def test_options_of_the_start_up_packet(node):
+    wire = Wire(node, startup=False)
+    wire.startup("ann", options="-c statement_timeout=7s --my.own=a\\ b", application_name="tests")
+    wire.until(b"Z")
+    for name, value in [("statement_timeout", b"7s"), ("my.own", b"a b"), ("application_name", b"tests")]:
+        wire.send((b"Q", f"SHOW {name}".encode() + b"\0"))
+        assert wire.until(b"Z")[1][1][6:] == value
+    wire.close()
+    for parameters, sqlstate in [({"options": "-c nothing=1"}, "42704"), ({"replication": "database"}, "0A000"), ({"client_encoding": "LATIN1"}, "0A000")]:
+        wire = Wire(node, startup=False)
+        wire.startup("ann", **parameters)
+        assert field(wire.message()[1], b"C") == sqlstate
+        wire.close()
+
+
 def test_variables_cursors_and_tokens(node):
     out = psql(node, "SET extra_float_digits = 3", "SHOW TRANSACTION ISOLATION LEVEL", "SHOW server_version_num", "SET SESSION CHARACTERISTICS AS "
                "TRANSACTION ISOLATION LEVEL READ COMMITTED", "RESET ALL", "DISCARD ALL", "DEALLOCATE ALL", "CLOSE ALL", "UNLISTEN *",

@@ -31,9 +31,15 @@ Session::~Session() = default;
 Status Session::Begin(const std::vector<std::pair<std::string, std::string>>& parameters) {
   TRY(variables_.Set("session_authorization", user_));
   for (const auto& [name, value] : parameters) {
-    if (name == "user" || name == "database" || name == "replication" || name == "options" ||
-        name.starts_with("_pq_."))
+    if (name == "user" || name == "database" || name.starts_with("_pq_.")) continue;
+    if (name == "replication" && value != "false" && value != "off" && value != "0")
+      return Error(Code::kNotSupported, "replication is not supported")
+          .Hint("SUBSCRIBE TO view sends its changes");
+    if (name == "replication") continue;
+    if (name == "options") {
+      TRY(TakeOptions(value));
       continue;
+    }
     // JDBC sends the time zone of its machine: it reads the offsets that come with each value.
     if (rows::EqualNames(name, "TimeZone")) continue;
     std::string bare = value;
@@ -44,6 +50,37 @@ Status Session::Begin(const std::vector<std::pair<std::string, std::string>>& pa
     if (!set.ok()) return set;
   }
   variables_.NoteDefaults();
+  return Ok();
+}
+
+// "-c name=value --name=value", a backslash before what is not to end an option.
+Status Session::TakeOptions(std::string_view text) {
+  std::vector<std::string> words(1);
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == ' ') {
+      if (!words.back().empty()) words.emplace_back();
+    } else {
+      if (text[i] == '\\' && i + 1 < text.size()) ++i;
+      words.back() += text[i];
+    }
+  }
+  for (size_t i = 0; i < words.size(); ++i) {
+    std::string setting = words[i];
+    if (setting.empty()) continue;
+    if (setting == "-c" && i + 1 < words.size()) {
+      setting = words[++i];
+    } else if (setting.starts_with("-c") || setting.starts_with("--")) {
+      setting = setting.substr(2);
+    } else {
+      return Error(Code::kNotSupported, "the option {} is not supported", Quoted(setting))
+          .Hint("options take -c name=value");
+    }
+    const size_t equals = setting.find('=');
+    if (equals == std::string::npos)
+      return Error(Code::kInvalidArgument, "the option {} has no value", Quoted(setting))
+          .SqlState("42601");
+    TRY(variables_.Set(setting.substr(0, equals), setting.substr(equals + 1)));
+  }
   return Ok();
 }
 

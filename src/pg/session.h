@@ -44,6 +44,8 @@ namespace millrace::pg {
 // Of one session: statements and portals by name, and the bytes of the statements.
 inline constexpr size_t kPreparedMax = 4'096;
 inline constexpr size_t kPortalsMax = 1'024;
+// A block that reads keeps its step's versions: not for longer than this.
+inline constexpr std::chrono::minutes kPinnedMax{10};
 inline constexpr size_t kSavepointsMax = 64;  // each may hold a copy of the block's changes
 inline constexpr size_t kPreparedBytesMax = 64u << 20;
 // Work returns when it has written about this much.
@@ -156,6 +158,7 @@ class Session {
   };
 
   // session.cc
+  Status TakeOptions(std::string_view text);
   void Handle(const FrontendMessage& message, bool last, std::string& out);
   Status HandleExtended(const FrontendMessage& message, std::string& out);
   Status HandleParse(std::string_view body, std::string& out);
@@ -234,7 +237,8 @@ class Session {
 
   Block status_ = Block::kNone;
   bool block_read_only_ = false;
-  bool block_defined_ = false;                               // it had a definition
+  bool block_defined_ = false;  // it had a definition
+  std::chrono::steady_clock::time_point block_pinned_;
   std::shared_ptr<const sql::Snapshot> block_snapshot_;      // it reads
   std::unique_ptr<runtime::WriteTransaction> block_writes_;  // it writes
   std::vector<Marked> savepoints_;

@@ -74,7 +74,7 @@ runtime::StatementOptions Session::Options(const Parameters& parameters) const {
 
 CatalogAsker Session::Asker() const {
   const auto client = variables_.Get("application_name");
-  return {user_, process_, client.ok() ? *client : "", &variables_};
+  return {user_, process_, client.ok() ? *client : "", &variables_, cancel_->flag()};
 }
 
 Result<Session::Outcome> Session::Run(const SessionStatement& statement,

@@ -101,7 +101,7 @@ TEST(SessionStatement, KnowsQueriesForTheCatalog) {
 
 std::string Rewritten(const std::string& text) {
   static const Variables variables;
-  const auto rewritten = RewriteCatalogQuery(text, {"alice", 7, "test", &variables});
+  const auto rewritten = RewriteCatalogQuery(text, {"alice", 7, "test", &variables, nullptr});
   EXPECT_TRUE(rewritten.ok()) << text;
   return rewritten.ok() ? *rewritten : "";
 }

@@ -23,10 +23,19 @@ constexpr std::string_view kHint =
 Status Session::BeforeRead() {
   if (status_ != Block::kOpen) return Ok();
   if (block_writes_ != nullptr) return Mixed("a read", "writes", kHint);
-  if (block_snapshot_ != nullptr) return Ok();
+  if (block_snapshot_ != nullptr) {
+    if (std::chrono::steady_clock::now() - block_pinned_ < kPinnedMax) return Ok();
+    return Error(Code::kConflict,
+                 "snapshot too old: the transaction has read its step for more "
+                 "than {} minutes",
+                 kPinnedMax.count())
+        .Hint("COMMIT, and begin again")
+        .SqlState("72000");
+  }
   if (!variables_.after().empty())
     TRY(context_.node.WaitVisible(variables_.after(), variables_.statement_timeout()));
   block_snapshot_ = context_.node.PinSnapshot();
+  block_pinned_ = std::chrono::steady_clock::now();
   return Ok();
 }
 

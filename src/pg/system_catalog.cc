@@ -1,7 +1,6 @@
 #include "pg/system_catalog.h"
 
 #include <algorithm>
-#include <shared_mutex>
 
 #include "base/logging.h"
 #include "duckdb.hpp"
@@ -10,6 +9,7 @@
 #include "pg/catalog_rewrite.h"
 #include "pg/catalog_rows.h"
 #include "pg/catalog_sql.h"
+#include "sql/watchdog.h"
 
 namespace millrace::pg {
 
@@ -84,20 +84,20 @@ Error ErrorOf(const duckdb::ErrorData& error) {
 struct SystemCatalog::Impl {
   duckdb::unique_ptr<duckdb::DuckDB> database;
   SystemTables system_tables;
-  std::shared_mutex mutex;  // exclusive while the tables are made anew
-  uint64_t version = 0;     // guarded by mutex; of the catalog that the tables show
-  bool filled = false;      // guarded by mutex
+  sql::Watchdog watchdog;
+  std::mutex mutex;      // held while the tables are made anew
+  uint64_t version = 0;  // guarded by mutex; of the catalog that the tables show
+  bool filled = false;   // guarded by mutex
 
+  // One transaction: queries see the tables as they were, or as they are then.
   void Follow(const catalog::Catalog& catalog) {
-    {
-      const std::shared_lock lock(mutex);
-      if (filled && version >= catalog.version()) return;
-    }
-    const std::unique_lock lock(mutex);
+    const std::lock_guard lock(mutex);
     if (filled && version >= catalog.version()) return;
     duckdb::Connection connection(*database);
     connection.BeginTransaction();
-    for (const char* table : kFollowing) Execute(connection, fmt::format("DELETE FROM {}", table));
+    // New tables, because deleted rows would stay in memory.
+    for (const char* table : kFollowing)
+      Execute(connection, fmt::format("CREATE OR REPLACE TABLE {0} AS FROM {0} LIMIT 0", table));
     Fill(connection, CatalogRows(catalog, system_tables));
     connection.Commit();
     version = catalog.version();
@@ -113,6 +113,7 @@ Result<std::unique_ptr<SystemCatalog>> SystemCatalog::Open(SystemTables system_t
     duckdb::DBConfig config;
     config.SetOptionByName("threads", duckdb::Value::BIGINT(1));
     config.SetOptionByName("memory_limit", duckdb::Value(fmt::format("{}B", kMemoryBytes)));
+    config.SetOptionByName("temp_directory", duckdb::Value(""));
     config.SetOptionByName("autoinstall_known_extensions", duckdb::Value::BOOLEAN(false));
     config.SetOptionByName("autoload_known_extensions", duckdb::Value::BOOLEAN(false));
     config.SetOptionByName("default_null_order", duckdb::Value("nulls_last_on_asc_first_on_desc"));
@@ -186,7 +187,6 @@ Result<sql::Database::Described> SystemCatalog::Describe(const catalog::CatalogP
   const auto describe = [&]() -> Result<sql::Database::Described> {
     TRY(const std::string query, RewriteCatalogQuery(text, asker));
     impl_->Follow(*catalog);
-    const std::shared_lock lock(impl_->mutex);
     duckdb::Connection connection(*impl_->database);
     auto statements = connection.ExtractStatements(query);
     if (statements.size() != 1 || statements[0]->type != duckdb::StatementType::SELECT_STATEMENT)
@@ -220,13 +220,26 @@ Result<sql::QueryResult> SystemCatalog::Query(
   const auto run = [&]() -> Result<sql::QueryResult> {
     TRY(const std::string query, RewriteCatalogQuery(text, asker));
     impl_->Follow(*catalog);
-    const std::shared_lock lock(impl_->mutex);
     duckdb::Connection connection(*impl_->database);
     auto statements = connection.ExtractStatements(query);
     if (statements.size() != 1 || statements[0]->type != duckdb::StatementType::SELECT_STATEMENT)
       return Error(Code::kNotSupported, "pg_catalog is only read");
+    const auto timeout =
+        asker.variables == nullptr ? kStatementTimeout : asker.variables->statement_timeout();
+    const sql::Watchdog::Guard watch(impl_->watchdog, *connection.context, timeout, asker.cancel);
+    const auto fail = [&](const duckdb::ErrorData& error) {
+      switch (watch.reason()) {
+        case sql::Watchdog::Reason::kTimeout:
+          return Error(Code::kTimeout, "canceling statement due to statement timeout");
+        case sql::Watchdog::Reason::kCancelled:
+          return Error(Code::kCancelled, "canceling statement due to user request");
+        case sql::Watchdog::Reason::kNone:
+          break;
+      }
+      return ErrorOf(error);
+    };
     const auto prepared = connection.Prepare(std::move(statements[0]));
-    if (prepared->HasError()) return ErrorOf(prepared->error);
+    if (prepared->HasError()) return fail(prepared->error);
     duckdb::case_insensitive_map_t<duckdb::BoundParameterData> values;
     for (const auto& [name, index] : prepared->named_param_map) {
       const auto found = parameters.find(name);
@@ -235,7 +248,7 @@ Result<sql::QueryResult> SystemCatalog::Query(
       values.emplace(name, duckdb::BoundParameterData(found->second));
     }
     const auto result = prepared->Execute(values, /*allow_stream_result=*/false);
-    if (result->HasError()) return ErrorOf(result->GetErrorObject());
+    if (result->HasError()) return fail(result->GetErrorObject());
     sql::QueryResult out;
     for (size_t i = 0; i < result->names.size(); ++i) {
       rows::Column column;
@@ -260,6 +273,7 @@ Result<sql::QueryResult> SystemCatalog::Query(
       return ErrorOf(duckdb::ErrorData(exception));
     }
   }();
+  if (!result.ok() && result.error().sqlstate() == "57014") return result.error();
   if (!result.ok()) return Note(text, asker, result.error());
   answered_.fetch_add(1);
   return result;

@@ -28,6 +28,7 @@ struct CatalogAsker {
   int32_t process = 0;
   std::string client;  // its application_name
   const Variables* variables = nullptr;
+  std::shared_ptr<std::atomic<bool>> cancel = nullptr;
 };
 
 // A query that the catalog could not answer.
