@@ -111,3 +111,36 @@ def test_prepared_lookups_of_many_clients(make_node, tmp_path):
         wire.send(bind("", "p", str(number).encode()), execute(""), SYNC)
         assert rows(wire.until(b"Z")) == [f"name{number}"]
     node.stop()
+
+
+def test_blocks_are_whole_after_a_kill(make_node):
+    node = make_node("CREATE TABLE a (id BIGINT PRIMARY KEY); CREATE TABLE b (id BIGINT); CREATE STREAM c (id BIGINT);"
+                     "CREATE MATERIALIZED VIEW d AS SELECT id FROM c;")
+    node.start()
+    acknowledged, stop = [], threading.Event()
+
+    def write(worker):
+        number = worker * 1_000_000
+        wire = Wire(node)
+        try:
+            while not stop.is_set():
+                number += 1
+                wire.send((b"Q", f"BEGIN; INSERT INTO a VALUES ({number}); INSERT INTO b VALUES ({number}); INSERT INTO c VALUES ({number}); COMMIT".encode() + b"\0"))
+                if wire.until(b"Z")[-1] != (b"Z", b"I"):
+                    break
+                acknowledged.append(number)
+        except OSError:
+            pass
+
+    threads = [threading.Thread(target=write, args=(worker,)) for worker in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(2)
+    node.kill()
+    stop.set()
+    for thread in threads:
+        thread.join(30)
+    node.start()
+    kept = [sorted(row[0] for row in node.sql(f"SELECT id FROM {name}")) for name in "abd"]
+    assert kept[0] == kept[1] == kept[2] and set(acknowledged) <= set(kept[0]) and len(acknowledged) > 50
+    node.stop()

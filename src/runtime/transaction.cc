@@ -236,7 +236,15 @@ Result<StatementResult> WriteTransaction::Commit(std::chrono::milliseconds timeo
   }
   std::vector<std::unique_lock<std::mutex>> held;
   for (const auto& [topic, mutex] : locks) held.emplace_back(*mutex);
-  if (OutOfDate(*node_.publisher.newest())) {
+  const PublishedPtr newest = node_.publisher.newest();
+  for (const auto& [name, delta] : changes_.tables) {
+    const auto then = changes_.snapshot->published().relations->Find(name);
+    const auto now = newest->relations->Find(name);
+    // The locks are those of the tables that there were.
+    if (now == nullptr || now->topic() != then->topic())
+      return Conflict(fmt::format("table {} was dropped meanwhile", Quoted(name)));
+  }
+  if (OutOfDate(*newest)) {
     TRY(WorkOutAgain());
   }
   TRY(result.token, Append());
