@@ -314,6 +314,14 @@ def test_catalog_queries_are_cancelled_too(node):
     wire.close()
 
 
+def test_the_sessions_own_words_stand_beside_relations(node):
+    wire = Wire(node)
+    wire.send((b"Q", b"SELECT current_user, current_database(), current_schema, current_setting('server_version_num'), count(*) FROM bag WHERE word = 'none'\0"))
+    body = next(body for kind, body in wire.until(b"Z") if kind == b"D")
+    assert [value in body for value in (b"ann", b"millrace", b"public", b"150000", b"0")] == [True] * 5
+    wire.close()
+
+
 def test_options_of_the_start_up_packet(node):
     wire = Wire(node, startup=False)
     wire.startup("ann", options="-c statement_timeout=7s --my.own=a\\ b", application_name="tests")

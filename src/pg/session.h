@@ -181,6 +181,7 @@ class Session {
   // session_lookup.cc: ExecuteLookup, IsQuick; session_run.cc
   Result<Outcome> Run(const SessionStatement& statement,
                       const std::map<std::string, duckdb::Value>& parameters, std::string& out);
+  Result<std::string> TextOf(const SessionStatement& statement) const;
   Result<Outcome> RunNode(const NodeStatement& kind, const std::string& text,
                           const std::map<std::string, duckdb::Value>& parameters, std::string& out);
   Result<Outcome> RunCatalog(const std::string& text,

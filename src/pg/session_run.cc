@@ -3,6 +3,7 @@
 #include "pg/parameter.h"
 #include "pg/replies.h"
 #include "pg/session.h"
+#include "pg/session_words.h"
 #include "pg/token_cursor.h"
 #include "rows/schema.h"
 
@@ -96,7 +97,8 @@ Result<Session::Outcome> Session::Run(const SessionStatement& statement,
     std::string& out;
 
     Result<Outcome> operator()(const NodeStatement& kind) {
-      return self.RunNode(kind, statement.text, parameters, out);
+      TRY(const std::string text, self.TextOf(statement));
+      return self.RunNode(kind, text, parameters, out);
     }
     Result<Outcome> operator()(const CatalogQuery&) {
       return self.RunCatalog(statement.text, parameters, out);
@@ -164,6 +166,15 @@ Session::Outcome Session::OfResult(runtime::StatementResult result, const NodeSt
   return outcome;
 }
 
+Result<std::string> Session::TextOf(const SessionStatement& statement) const {
+  using Kind = NodeStatement::Kind;
+  const auto* node = std::get_if<NodeStatement>(&statement.kind);
+  // What a definition says is said anew in other sessions.
+  if (node == nullptr || node->kind == Kind::kDefinition || node->kind == Kind::kShow)
+    return statement.text;
+  return WithSessionWords(statement.text, Asker());
+}
+
 Result<Session::Outcome> Session::RunNode(const NodeStatement& kind, const std::string& text,
                                           const Parameters& parameters, std::string& out) {
   using Kind = NodeStatement::Kind;
@@ -213,8 +224,10 @@ Result<sql::Database::Described> Session::DescribeStatement(const SessionStateme
                                                             const sql::ParameterTypes& given) {
   sql::Database::Described described;
   described.parameters = given;
-  if (std::holds_alternative<NodeStatement>(statement.kind))
-    return context_.node.Describe(statement.text, given);
+  if (std::holds_alternative<NodeStatement>(statement.kind)) {
+    TRY(const std::string text, TextOf(statement));
+    return context_.node.Describe(text, given);
+  }
   if (std::holds_alternative<CatalogQuery>(statement.kind))
     return context_.catalog.Describe(context_.node.catalog(), statement.text, given, Asker());
   if (const auto* show = std::get_if<ShowVariable>(&statement.kind)) {

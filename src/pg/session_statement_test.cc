@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "pg/catalog_rewrite.h"
+#include "pg/session_words.h"
 #include "pg/variables.h"
 
 namespace millrace::pg {
@@ -128,6 +129,22 @@ TEST(CatalogRewrite, SaysInDuckDbsWordsWhatPostgresHas) {
             "Access privileges");
   EXPECT_EQ(Rewritten("FROM pg_catalog.generate_series(0, f(x)) s JOIN t"),
             "FROM generate_series(0, f(x)) s(s) JOIN t");
+}
+
+TEST(SessionWords, AreConstantsBesideRelationsOfTheUser) {
+  const Variables variables;
+  const CatalogAsker asker{"o'hara", 7, "test", &variables, nullptr};
+  const auto with = [&](const std::string& text) { return *WithSessionWords(text, asker); };
+  EXPECT_EQ(with("SELECT current_user FROM t"), "SELECT 'o''hara'    FROM t");
+  EXPECT_EQ(with("SELECT current_database(), version FROM t"),
+            "SELECT 'millrace'        , version FROM t");
+  EXPECT_EQ(with("SELECT pg_backend_pid() + t.current_user FROM t"),
+            "SELECT 7                + t.current_user FROM t");
+  EXPECT_EQ(with("SELECT 'current_user', current_setting('DateStyle')"),
+            "SELECT 'current_user', 'ISO, MDY'                  ");
+  EXPECT_EQ(with("SELECT current_date, current_timestamp"),
+            "SELECT current_date, current_timestamp");
+  EXPECT_FALSE(WithSessionWords("SELECT current_setting('nothing') FROM t", asker).ok());
 }
 
 TEST(Variables, TakeWhatHasTheSameMeaningHere) {
