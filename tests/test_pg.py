@@ -264,9 +264,10 @@ def test_subscribe_sends_changes_until_it_is_cancelled(node):
                 values.append(body[at:at + max(size, 0)].decode())
                 at += max(size, 0)
             if values[1] == "1":
+                assert values[2] not in content  # what went comes first
                 content[values[2]] = int(values[3])
-            elif content.get(values[2]) == int(values[3]):
-                del content[values[2]]
+            else:
+                assert content.pop(values[2]) == int(values[3])
 
     for count in range(1, 4):
         psql(node, f"INSERT INTO clicks VALUES ({count}, 'live', 1, '2026-01-01 00:00:00')")
@@ -320,6 +321,24 @@ def test_the_sessions_own_words_stand_beside_relations(node):
     body = next(body for kind, body in wire.until(b"Z") if kind == b"D")
     assert [value in body for value in (b"ann", b"millrace", b"public", b"150000", b"0")] == [True] * 5
     wire.close()
+
+
+def test_a_transaction_that_waits_too_long_ends(node):
+    wire = Wire(node)
+    wire.send((b"Q", b"SET idle_in_transaction_session_timeout = '700ms'; BEGIN; INSERT INTO bag VALUES ('idle', 1)\0"))
+    wire.until(b"Z")
+    kind, body = wire.message()
+    assert kind == b"E" and field(body, b"C") == "25P03" and wire.message() == (b"", b"")
+    assert node.sql("SELECT count(*) FROM bag WHERE word = 'idle'") == [[0]]
+
+
+def test_a_stopping_node_says_so(make_node):
+    node = make_node(SQL)
+    node.start()
+    wire = Wire(node)
+    node.stop()
+    kind, body = wire.message()
+    assert kind == b"E" and field(body, b"C") == "57P01" and wire.message() == (b"", b"")
 
 
 def test_options_of_the_start_up_packet(node):

@@ -10,25 +10,39 @@ Error Cancelled() {
   return Error(Code::kCancelled, "canceling statement due to user request").SqlState("57014");
 }
 
-// An event's rows with their step and weights before them.
+// The part's rows of one sign, with their step and weights before them; nullptr: there are none.
+std::shared_ptr<duckdb::DataChunk> RowsOfSign(const rows::Batch::Part& part, bool came,
+                                              state::Step step, const rows::Types& types) {
+  std::vector<duckdb::sel_t> chosen;
+  for (size_t row = 0; row < part.rows->size(); ++row) {
+    if ((part.weight(row) > 0) == came) chosen.push_back(static_cast<duckdb::sel_t>(row));
+  }
+  if (chosen.empty()) return nullptr;
+  const duckdb::SelectionVector selection(chosen.data());
+  auto chunk = std::make_shared<duckdb::DataChunk>();
+  chunk->InitializeEmpty(types);
+  chunk->data[0].Reference(duckdb::Value::BIGINT(step.value));
+  duckdb::Vector weights(duckdb::LogicalType::BIGINT, chosen.size());
+  for (size_t i = 0; i < chosen.size(); ++i)
+    duckdb::FlatVector::GetData<int64_t>(weights)[i] = part.weight(chosen[i]);
+  chunk->data[1].Reference(weights);
+  for (size_t column = 2; column < types.size(); ++column)
+    chunk->data[column].Slice(part.rows->data[column - 2], selection, chosen.size());
+  chunk->SetCardinality(chosen.size());
+  chunk->Flatten();  // the selection goes with this function
+  return chunk;
+}
+
+// An event's rows: those that went before those that came, as a client takes them up.
 std::shared_ptr<const sql::QueryResult> EventRows(const runtime::FeedEvent& event,
                                                   const rows::Schema& schema) {
   auto result = std::make_shared<sql::QueryResult>();
   result->schema = schema;
-  for (const rows::Batch::Part& part : event.rows.parts) {
-    const size_t count = part.rows->size();
-    auto chunk = std::make_shared<duckdb::DataChunk>();
-    chunk->InitializeEmpty(schema.types());
-    chunk->data[0].Reference(duckdb::Value::BIGINT(event.step.value));
-    duckdb::Vector weights(duckdb::LogicalType::BIGINT, std::max<size_t>(count, 1));
-    for (size_t row = 0; row < count; ++row)
-      duckdb::FlatVector::GetData<int64_t>(weights)[row] = part.weight(row);
-    chunk->data[1].Reference(weights);
-    for (size_t column = 2; column < schema.columns.size(); ++column)
-      chunk->data[column].Reference(part.rows->data[column - 2]);
-    chunk->SetCardinality(count);
-    chunk->Flatten();
-    result->chunks.push_back(std::move(chunk));
+  for (const bool came : {false, true}) {
+    for (const rows::Batch::Part& part : event.rows.parts) {
+      auto chunk = RowsOfSign(part, came, event.step, schema.types());
+      if (chunk != nullptr) result->chunks.push_back(std::move(chunk));
+    }
   }
   return result;
 }
