@@ -10,7 +10,7 @@ from node import Node
 # The Python clients that tools/setup.sh --test installs.
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
 DEPS = pathlib.Path(os.environ.get("MILLRACE_DEPS", CACHE / "millrace" / "deps"))
-sys.path[:0] = map(str, sorted(DEPS.glob("python-clients-*"))[-1:])
+sys.path[:0] = map(str, [*sorted(DEPS.glob("python-clients-*"))[-1:], *sorted(DEPS.glob("pg-clients-*"))[-1:]])
 
 
 @pytest.fixture

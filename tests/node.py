@@ -37,13 +37,15 @@ class Node:
         self.process = None
         self.url = None
         self.kafka = None  # "127.0.0.1:1234"
+        self.pg = None  # the same
         self.tls = None  # the ssl.SSLContext of requests, where HTTP is under TLS
 
     def start(self, seconds=60):
         """Starts the process and waits until it is ready. Returns how long that took."""
         begin = time.monotonic()
         self.process = subprocess.Popen([str(BINARY), "run", self.project, "--data", self.data, "--http", "127.0.0.1:0",
-                                         *([] if "--kafka" in self.flags else ["--kafka", "127.0.0.1:0"]), *self.flags],
+                                         *([] if "--kafka" in self.flags else ["--kafka", "127.0.0.1:0"]),
+                                         *([] if "--pg" in self.flags else ["--pg", "127.0.0.1:0"]), *self.flags],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.stderr = []
         ready = threading.Event()
@@ -56,6 +58,8 @@ class Node:
                     self.url = f"{scheme}://" + line.split("http=")[1].split()[0]
                     if "kafka=" in line:
                         self.kafka = line.split("kafka=")[1].split()[0]
+                    if "pg=" in line:
+                        self.pg = line.split("pg=")[1].split()[0]
                     ready.set()
             ready.set()
 

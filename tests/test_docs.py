@@ -24,7 +24,7 @@ def test_the_readmes_tour(make_node):
     for command in indented_commands(tour):
         if " run " in command:
             continue  # that is the node above
-        command = command.replace("http://127.0.0.1:8080", node.url).replace("127.0.0.1:9092", node.kafka).replace("build/release/bin/millrace", str(BINARY))
+        command = command.replace("http://127.0.0.1:8080", node.url).replace("127.0.0.1:9092", node.kafka).replace("-p 5432", f"-p {node.pg.split(':')[1]}").replace("build/release/bin/millrace", str(BINARY))
         if " plan " in command:
             command += f" --data {node.data}"
         done = subprocess.run(["bash", "-ec", command.replace("curl ", "curl -sS --fail-with-body ")], cwd=ROOT, capture_output=True, text=True,
@@ -66,6 +66,18 @@ def test_the_commands_of_the_http_manual(make_node):
     node.stop()
 
 
+def test_the_commands_of_the_postgres_manual(make_node):
+    node = make_node(SHOP)
+    node.start()
+    host, port = node.pg.split(":")
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "postgres.md").read_text(), re.S)
+    assert blocks
+    for block in blocks:
+        done = subprocess.run(["bash", "-ec", block.replace("-p 5432", f"-p {port}")], cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0 and not done.stderr and "revenue_by_day" in done.stdout, (block, done.stdout, done.stderr)
+    node.stop()
+
+
 def test_the_commands_of_the_kafka_manual(make_node):
     node = make_node(SHOP)
     node.start()
@@ -83,7 +95,7 @@ def test_the_commands_of_the_kafka_manual(make_node):
         time.sleep(0.02)
     shown = ""
     for block in blocks:
-        done = subprocess.run(["bash", "-eo", "pipefail", "-c", block.replace("127.0.0.1:9092", node.kafka)], cwd=ROOT, capture_output=True,
+        done = subprocess.run(["bash", "-eo", "pipefail", "-c", block.replace("127.0.0.1:9092", node.kafka).replace("-p 5432", f"-p {node.pg.split(':')[1]}")], cwd=ROOT, capture_output=True,
                               text=True, timeout=120)
         assert done.returncode == 0, (block, done.stdout, done.stderr)
         shown += done.stdout

@@ -9,7 +9,7 @@ packages=(g++ cmake ninja-build ccache mold make pkg-config python3 python3-pip 
   libboost-dev libcli11-dev libfmt-dev libjemalloc-dev liblz4-dev libprotobuf-dev libprotoc-dev libreadline-dev librocksdb-dev
   libsimdjson-dev libsnappy-dev libspdlog-dev libssl-dev libtomlplusplus-dev libzstd-dev prometheus-cpp-dev zlib1g-dev)
 if [ "${1:-}" = --test ]; then
-  packages+=(libgtest-dev libgmock-dev python3-pytest openssl clang-format-14 clang-tidy-14 wrk kcat)
+  packages+=(libgtest-dev libgmock-dev python3-pytest openssl clang-format-14 clang-tidy-14 wrk kcat postgresql-client)
   command -v javac >/dev/null || packages+=(openjdk-17-jdk-headless)
   command -v mvn >/dev/null || packages+=(maven)
   command -v go >/dev/null || packages+=(golang-go)
@@ -92,6 +92,20 @@ if [ "${1:-}" = --test ]; then
     python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --target "$clients" \
       --no-deps -r "$(dirname "$0")/python_clients.txt"
     touch "$clients/complete"
+  fi
+  pg_clients="$deps/pg-clients-1"
+  if [ ! -e "$pg_clients/complete" ]; then
+    echo "setup: getting the Python clients of PostgreSQL" >&2
+    rm -rf "$pg_clients"
+    python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --target "$pg_clients" \
+      --no-deps -r "$(dirname "$0")/pg_clients.txt"
+    touch "$pg_clients/complete"
+  fi
+  jdbc="$deps/jdbc-42.7.4"
+  if [ ! -e "$jdbc/complete" ]; then
+    echo "setup: getting PostgreSQL's JDBC driver" >&2
+    mvn -q dependency:copy -Dartifact=org.postgresql:postgresql:42.7.4 -DoutputDirectory="$jdbc" >&2
+    touch "$jdbc/complete"
   fi
   kafkajs="$deps/kafkajs-2.2.4"
   if [ ! -e "$kafkajs/complete" ]; then

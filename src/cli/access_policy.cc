@@ -10,7 +10,7 @@ namespace {
 // The listeners that other machines can reach: the settings' names.
 Result<std::vector<std::string>> OpenListeners(const Settings& settings) {
   std::vector<std::string> names;
-  for (const char* name : {"http", "kafka"}) {
+  for (const char* name : {"http", "kafka", "pg"}) {
     const std::string& value = settings.at(name).value;
     if (value == "off") continue;
     TRY(const net::Address address, net::ParseAddress(value));

@@ -52,6 +52,7 @@ struct SettingFlags {
   std::map<std::string, std::string> values{{"data", ""},
                                             {"http", ""},
                                             {"kafka", ""},
+                                            {"pg", ""},
                                             {"kafka_advertised", ""},
                                             {"kafka_auto_create", ""},
                                             {"kafka_client_produce_quota", ""},
@@ -72,6 +73,8 @@ struct SettingFlags {
                        "HTTP listener HOST:PORT, or off (default 127.0.0.1:8080)");
     command.add_option("--kafka", values["kafka"],
                        "Kafka listener HOST:PORT, or off (default 127.0.0.1:9092)");
+    command.add_option("--pg", values["pg"],
+                       "PostgreSQL listener HOST:PORT, or off (default 127.0.0.1:5432)");
     command.add_option("--kafka-advertised", values["kafka_advertised"],
                        "HOST:PORT at which Kafka clients reach the listener (default: where it "
                        "listens)");
@@ -94,8 +97,8 @@ struct SettingFlags {
     command.add_option("--tls-key", values["tls_key"], "PEM file of its key, not encrypted");
     command.add_option(
         "--tls", values["tls"],
-        "Which listeners speak TLS: http, kafka, http,kafka, off, or auto: all, where "
-        "there is a certificate (default auto)");
+        "Which listeners speak TLS: http, kafka, pg or several as http,kafka; off, or auto: "
+        "all, where there is a certificate (default auto)");
   }
   void AddQuotas(CLI::App& command) {
     command.add_option("--kafka-client-produce-quota", values["kafka_client_produce_quota"],

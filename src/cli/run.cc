@@ -11,6 +11,7 @@
 #include "cli/find_node.h"
 #include "cli/kafka_listener.h"
 #include "cli/node_options.h"
+#include "cli/pg_listener.h"
 #include "cli/plan.h"
 #include "cli/project.h"
 #include "cli/settings.h"
@@ -48,7 +49,7 @@ Status WaitForEnd(const sigset_t& signals, const runtime::Node& node,
 
 // nullptr: no listener speaks TLS.
 Result<std::unique_ptr<net::TlsIdentity>> LoadTls(const Settings& settings) {
-  if (!SpeaksTls(settings, "http") && !SpeaksTls(settings, "kafka"))
+  if (!SpeaksTls(settings, "http") && !SpeaksTls(settings, "kafka") && !SpeaksTls(settings, "pg"))
     return std::unique_ptr<net::TlsIdentity>();
   return net::TlsIdentity::Load(
       {settings.at("tls_certificate").value, settings.at("tls_key").value});
@@ -68,7 +69,7 @@ Result<std::unique_ptr<http::Server>> StartHttp(const Settings& settings,
 }
 
 std::string ReadyText(const Settings& settings, const http::Server* server,
-                      const KafkaListener* kafka) {
+                      const KafkaListener* kafka, const pg::Server* pg) {
   std::string text = "ready";
   std::string with_tls;
   const auto add = [&](const std::string& name, const net::Address& address) {
@@ -77,6 +78,7 @@ std::string ReadyText(const Settings& settings, const http::Server* server,
   };
   if (server != nullptr) add("http", server->address());
   if (kafka != nullptr) add("kafka", kafka->address());
+  if (pg != nullptr) add("pg", pg->address());
   return text + with_tls;
 }
 
@@ -119,6 +121,7 @@ Status Run(const RunOptions& options) {
   std::unique_ptr<runtime::Node> node = std::move(*started);
   http::NodeBackend backend(*node);
   std::unique_ptr<KafkaListener> kafka;
+  std::unique_ptr<pg::Server> pg;
   const std::string address_file = node_options.data_directory + "/" + kAddressFile;
   const auto note_address = [&]() -> Status {
     if (server == nullptr) return Ok();
@@ -142,16 +145,19 @@ Status Run(const RunOptions& options) {
     std::fflush(stdout);
     TRY(kafka,
         KafkaListener::Start(settings, node_options.data_directory, *node, *access, tls.get()));
-    backend.SetOtherMetrics([&kafka, &access, &tls] {
+    TRY(pg, StartPg(settings, *node, *access, tls.get()));
+    backend.SetOtherMetrics([&kafka, &pg, &access, &tls] {
       return access->Metrics() + (kafka == nullptr ? std::string() : kafka->Metrics()) +
+             (pg == nullptr ? std::string() : pg->Metrics()) +
              (tls == nullptr ? std::string() : tls->Metrics());
     });
     service.SetBackend(&backend);
     TRY(note_address());
-    std::fprintf(stderr, "%s\n", ReadyText(settings, server.get(), kafka.get()).c_str());
+    std::fprintf(stderr, "%s\n", ReadyText(settings, server.get(), kafka.get(), pg.get()).c_str());
     return WaitForEnd(signals, *node, refresh);
   };
   const Status served = serve();
+  if (pg != nullptr) pg->Stop(kDrain);
   if (kafka != nullptr) kafka->Stop();
   stop_serving();
   const Status forgotten = ForgetAddress(address_file);

@@ -60,6 +60,7 @@ const std::vector<std::string>& SettingNames() {
                                                  "kafka_stream_produce_quota",
                                                  "memory",
                                                  "name",
+                                                 "pg",
                                                  "tls",
                                                  "tls_certificate",
                                                  "tls_key",
@@ -74,6 +75,7 @@ Settings ResolveSettings(const std::map<std::string, std::string>& flags,
   const std::map<std::string, std::string> defaults = {
       {"http", "127.0.0.1:8080"},
       {"kafka", "127.0.0.1:9092"},
+      {"pg", "127.0.0.1:5432"},
       {"kafka_advertised", "auto"},
       {"kafka_auto_create", "on"},
       {"kafka_client_fetch_quota", "off"},
@@ -173,8 +175,8 @@ Status CheckTls(const Settings& settings) {
   if (tls.value == "auto" || tls.value == "off") return Ok();
   const std::vector<std::string> names = NamedListeners(tls.value);
   for (const std::string& name : names) {
-    if (name != "http" && name != "kafka")
-      return Wrong("tls", tls, "it is auto, off, or listeners: http, kafka or http,kafka");
+    if (name != "http" && name != "kafka" && name != "pg")
+      return Wrong("tls", tls, "it is auto, off, or listeners: http, kafka, pg, as http,kafka");
   }
   if (!names.empty() && certificate.value == kNoFile)
     return Wrong("tls", tls, "a certificate and its key are needed: --tls-certificate, --tls-key");
@@ -205,7 +207,7 @@ Status CheckSettings(const Settings& settings) {
   const Setting& auth = settings.at("auth");
   if (auth.value != "auto" && auth.value != "on" && auth.value != "off")
     return Wrong("auth", auth, "it is auto, on or off");
-  for (const char* name : {"http", "kafka", "kafka_advertised"}) {
+  for (const char* name : {"http", "kafka", "pg", "kafka_advertised"}) {
     const Setting& setting = settings.at(name);
     // "auto", of kafka_advertised: where it listens.
     if (setting.value == (name == std::string_view("kafka_advertised") ? "auto" : "off")) continue;

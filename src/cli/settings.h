@@ -34,8 +34,8 @@ Result<uint64_t> MemoryOf(const Settings& settings);
 Result<double> ViewStepSecondsOf(const Settings& settings);
 // Bytes a second of kafka_client_produce_quota and its like; 0: off.
 Result<uint64_t> QuotaOf(const Settings& settings, const std::string& name);
-// Whether a listener ("http", "kafka") speaks TLS: each where there is a certificate, unless the
-// setting `tls` names some. REQUIRES: the settings have passed CheckSettings.
+// Whether a listener ("http", "kafka", "pg") speaks TLS: each where there is a certificate, unless
+// the setting `tls` names some. REQUIRES: the settings have passed CheckSettings.
 bool SpeaksTls(const Settings& settings, const std::string& listener);
 
 // "512 MB", "2GiB", "1073741824" → bytes. kInvalidArgument.

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "auth/statement_rights.h"
 #include "http/testing.h"
 
 namespace millrace::http {
@@ -156,16 +157,16 @@ TEST(HttpAccess, TellsReadersFromDefiners) {
   for (const char* text : {"SELECT 1", "  select 1", "-- a\n/* b */ FROM t", "((SELECT 1))",
                            "insert into t values (1)", "WITH a AS (SELECT 1) SELECT 2",
                            "SHOW VIEWS", "EXPLAIN SELECT 1"}) {
-    EXPECT_TRUE(CheckStatement(sql, text).ok()) << text;
-    EXPECT_TRUE(CheckStatement(nullptr, text).ok());
+    EXPECT_TRUE(auth::CheckStatement(sql, text).ok()) << text;
+    EXPECT_TRUE(auth::CheckStatement(nullptr, text).ok());
   }
   for (const char* text : {"CREATE VIEW v AS SELECT 1", "drop view v", "/* SELECT */ DROP VIEW v",
                            "-- SELECT\nALTER STREAM s PAUSE", "COPY t TO 'x'", "SET x = 1", "",
                            "SELECTX", "\"SELECT\"", "/* open SELECT"}) {
-    const Status status = CheckStatement(sql, text);
+    const Status status = auth::CheckStatement(sql, text);
     ASSERT_FALSE(status.ok()) << text;
-    EXPECT_EQ(status.error().sqlstate(), kInsufficientPrivilege);
-    EXPECT_TRUE(CheckStatement(nullptr, text).ok());
+    EXPECT_EQ(status.error().sqlstate(), auth::kInsufficientPrivilege);
+    EXPECT_TRUE(auth::CheckStatement(nullptr, text).ok());
   }
 }
 

@@ -1,4 +1,5 @@
 // POST /v1/sql.
+#include "auth/statement_rights.h"
 #include "base/clock.h"
 #include "http/access.h"
 #include "http/answer_rows.h"
@@ -52,7 +53,8 @@ Result<Outcome> Run(Backend& backend, const Plan& plan,
     return Error(Code::kInvalidArgument, "parameters go with one statement, the request holds {}",
                  statements.size());
   }
-  for (const std::string& statement : statements) TRY(CheckStatement(plan.principal, statement));
+  for (const std::string& statement : statements)
+    TRY(auth::CheckStatement(plan.principal, statement));
   Outcome outcome;
   std::vector<std::string> notices;
   std::vector<std::string> tokens;
@@ -131,7 +133,7 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
   auto outcome = co_await exchange.WaitWhileConnected(waiting, on_gone);
   if (!outcome.ok()) {
     exchange.ReplyError(outcome.error(),
-                        outcome.error().sqlstate() == kInsufficientPrivilege ? 403 : 0);
+                        outcome.error().sqlstate() == auth::kInsufficientPrivilege ? 403 : 0);
     co_return;
   }
   exchange.AddHeader("Vary", "Accept");

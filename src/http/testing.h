@@ -49,6 +49,13 @@ class FakeBackend final : public Backend, public ingest::Ingest {
   Status AppendBatches(ingest::BatchRequest, log::AppendDone) override {
     return Error(Code::kNotSupported, "no route hands batches over");
   }
+  Status Check(const ingest::Request&) override {
+    return Error(Code::kNotSupported, "no route asks");
+  }
+  Result<std::string> AppendTogether(const std::vector<ingest::Request>&,
+                                     log::AppendRequest) override {
+    return Error(Code::kNotSupported, "no route has transactions");
+  }
   std::string MergeTokens(const std::vector<std::string>& tokens) const override {
     return tokens.back();
   }

@@ -79,6 +79,12 @@ class Ingest {
   // thread (about 1 µs a row): send big bodies in pieces of a few thousand rows.
   virtual void Append(Request request, std::function<void(Result<Answer>)> done) = 0;
   Result<Answer> AppendAndWait(Request request);
+  // Whether all its rows would be taken: the error that Append with `all_or_nothing` would give.
+  virtual Status Check(const Request& request) = 0;
+  // Appends the rows of the requests, and `others`, as one frame, and gives the token. Waits for
+  // the disk. REQUIRES: all_or_nothing and no key, in each. Errors as Append's.
+  virtual Result<std::string> AppendTogether(const std::vector<Request>& requests,
+                                             log::AppendRequest others) = 0;
   // Appends the batches unchanged; which of their records are rows is decided in the step. A stream
   // with on_invalid = 'reject' takes all of them or none. An error returned: nothing was queued,
   // and `done` is not called: as Append's, and kCorruption (malformed, or does not unpack). An

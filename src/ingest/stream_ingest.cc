@@ -45,9 +45,13 @@ class StreamIngest final : public Ingest {
 
   Status Load();
   void Append(Request request, std::function<void(Result<Answer>)> done) override;
+  Status Check(const Request& request) override;
+  Result<std::string> AppendTogether(const std::vector<Request>& requests,
+                                     log::AppendRequest others) override;
   Status AppendBatches(BatchRequest request, log::AppendDone done) override;
 
  private:
+  Result<std::shared_ptr<StreamDoor>> FindRowDoor(const std::string& name);
   Result<std::shared_ptr<StreamDoor>> FindDoor(const std::string& name);
   Result<std::unique_ptr<RowChecker>> TakeChecker(StreamDoor& door);
   Result<Sorted> Sort(StreamDoor& door, const Request& request, Micros now);
@@ -224,13 +228,54 @@ Result<Sorted> StreamIngest::Sort(StreamDoor& door, const Request& request, Micr
   return sorted;
 }
 
+Result<std::shared_ptr<StreamDoor>> StreamIngest::FindRowDoor(const std::string& name) {
+  TRY(auto door, FindDoor(name));
+  if (door->definition.format == catalog::StreamDefinition::Format::kRaw)
+    return Error(Code::kNotSupported,
+                 "stream {} holds raw records, not rows: they come from Kafka clients",
+                 Quoted(door->definition.name));
+  return door;
+}
+
+Status StreamIngest::Check(const Request& request) {
+  TRY(const auto door, FindRowDoor(request.stream));
+  TRY(Sort(*door, request, context_.clock->Now()));
+  return Ok();
+}
+
+Result<std::string> StreamIngest::AppendTogether(const std::vector<Request>& requests,
+                                                 log::AppendRequest append) {
+  TRY(context_.admit());
+  const Micros now = context_.clock->Now();
+  std::vector<log::PartitionId> partitions;
+  std::vector<int64_t> records;
+  for (const log::PartitionAppend& other : append) {
+    partitions.push_back(other.partition);
+    records.push_back(0);  // no Kafka transaction writes there
+  }
+  std::vector<std::shared_ptr<StreamDoor>> doors;
+  for (const Request& request : requests) {
+    TRY(doors.emplace_back(), FindRowDoor(request.stream));
+    TRY(Sorted sorted, Sort(*doors.back(), request, now));
+    for (size_t i = 0; i < sorted.builders.size(); ++i) {
+      if (sorted.builders[i].empty()) continue;
+      partitions.push_back({doors.back()->topic, static_cast<int32_t>(i)});
+      records.push_back(sorted.builders[i].record_count());
+      append.push_back({partitions.back(), sorted.builders[i].Finish()});
+    }
+  }
+  TRY(const log::Appended appended, context_.log->AppendAndWait(std::move(append)));
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const auto rows = static_cast<int64_t>(requests[i].rows.size());
+    context_.door->Add(doors[i]->kept_as, requests[i].source,
+                       {.sent = rows, .appended = rows, .repeated = 0, .rejected = 0});
+  }
+  return EncodeToken(TokenOf(appended, partitions, records));
+}
+
 void StreamIngest::Append(Request request, std::function<void(Result<Answer>)> done) {
-  auto door = FindDoor(request.stream);
+  auto door = FindRowDoor(request.stream);
   if (!door.ok()) return done(door.error());
-  if ((*door)->definition.format == catalog::StreamDefinition::Format::kRaw)
-    return done(Error(Code::kNotSupported,
-                      "stream {} holds raw records, not rows: they come from Kafka clients",
-                      Quoted((*door)->definition.name)));
   const Micros now = context_.clock->Now();
 
   const std::string idempotency_key =

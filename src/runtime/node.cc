@@ -13,10 +13,12 @@
 #include "runtime/delete_records.h"
 #include "runtime/node_impl.h"
 #include "runtime/node_metrics.h"
+#include "runtime/prepared_lookup.h"
 #include "runtime/recovery.h"
 #include "runtime/statements.h"
 #include "runtime/subscription.h"
 #include "runtime/trace.h"
+#include "runtime/transaction.h"
 
 namespace millrace::runtime {
 
@@ -237,10 +239,41 @@ ingest::Ingest& Node::ingest() { return *impl_->ingest; }
 log::Log& Node::log() { return *impl_->log; }
 schemas::Registry& Node::schemas() { return *impl_->schemas; }
 catalog::CatalogPtr Node::catalog() const { return impl_->publisher.newest()->catalog; }
+std::vector<std::pair<std::string, rows::Schema>> Node::SystemTableColumns() const {
+  std::vector<std::pair<std::string, rows::Schema>> tables;
+  for (const std::string& name : impl_->system_tables.names())
+    tables.emplace_back(name, impl_->system_tables.Find(name)->schema);
+  return tables;
+}
+void Node::AddSystemTable(const std::string& name, rows::Schema schema,
+                          std::function<std::vector<std::vector<duckdb::Value>>()> rows) {
+  impl_->system_tables.Add(
+      name, {std::move(schema), [rows = std::move(rows)](const Published&) { return rows(); }});
+}
 int64_t Node::visible_step() const { return impl_->publisher.newest()->state.step.value; }
 
 Result<StatementResult> Node::Execute(std::string_view text, const StatementOptions& options) {
   return ExecuteStatement(*impl_, text, options);
+}
+std::shared_ptr<const sql::Snapshot> Node::PinSnapshot() const { return impl_->TakeSnapshot(); }
+Result<sql::Database::Described> Node::Describe(std::string_view text,
+                                                const sql::ParameterTypes& given) {
+  return DescribeStatement(*impl_, text, given);
+}
+std::shared_ptr<const PreparedLookup> Node::RecogniseLookup(const std::string& select,
+                                                            const sql::ParameterTypes& parameters) {
+  return PreparedLookup::Recognise(*impl_->publisher.newest(), select, parameters);
+}
+Result<std::optional<sql::QueryResult>> Node::AnswerLookup(
+    const PreparedLookup& lookup, const std::map<std::string, duckdb::Value>& values) {
+  const Publisher::Pin pin = impl_->publisher.PinNewest();
+  return lookup.Answer(pin.published(), values);
+}
+bool Node::IsQuick(const PreparedLookup& lookup) const {
+  return lookup.IsQuick(*impl_->publisher.newest());
+}
+std::unique_ptr<WriteTransaction> Node::BeginWrites() {
+  return std::make_unique<WriteTransaction>(*impl_);
 }
 Result<ProjectPlan> Node::PlanProject(const std::vector<ProjectFile>& files) {
   return PlanProjectFiles(*impl_, files);

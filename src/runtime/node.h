@@ -65,10 +65,14 @@ struct StatementOptions {
   std::string after;  // token: wait until it is visible first
   std::shared_ptr<std::atomic<bool>> cancel;
   size_t rows_max = 0;
+  // What a SELECT reads, instead of the newest step: of PinSnapshot.
+  std::shared_ptr<const sql::Snapshot> snapshot = nullptr;
 };
 
-struct RecordTrace;  // trace.h
-class Subscription;  // subscription.h
+struct RecordTrace;      // trace.h
+class Subscription;      // subscription.h
+class WriteTransaction;  // transaction.h
+class PreparedLookup;    // prepared_lookup.h
 
 // What the step decided about records that were appended.
 struct DecidedCounts {
@@ -130,6 +134,22 @@ class Node {
   // Any one statement. May take long.
   Result<StatementResult> Execute(std::string_view text, const StatementOptions& options);
 
+  // A step that several statements read. It keeps the step's versions from being dropped: not for
+  // long.
+  std::shared_ptr<const sql::Snapshot> PinSnapshot() const;
+  // What a statement takes and gives, without running it (sql::Database::Describe). May take long.
+  Result<sql::Database::Described> Describe(std::string_view text,
+                                            const sql::ParameterTypes& given);
+  // Keyed look-ups without DuckDB (prepared_lookup.h); nullptr: it is none. IsQuick: answered from
+  // memory, on any thread.
+  std::shared_ptr<const PreparedLookup> RecogniseLookup(const std::string& select,
+                                                        const sql::ParameterTypes& parameters);
+  Result<std::optional<sql::QueryResult>> AnswerLookup(
+      const PreparedLookup& lookup, const std::map<std::string, duckdb::Value>& values);
+  bool IsQuick(const PreparedLookup& lookup) const;
+  // Several writes as one (transaction.h). Must not outlive the Node.
+  std::unique_ptr<WriteTransaction> BeginWrites();
+
   // What `millrace plan` and `run` do with a project's files: the difference between what they
   // declare and what the catalog has of the project, and its application, all or nothing. What
   // would lose data is refused unless its name is in `allow_drop`. May take long.
@@ -149,6 +169,11 @@ class Node {
                                         const StatementOptions& options);
 
   catalog::CatalogPtr catalog() const;
+  // The tables of schema millrace, as "millrace.views", with their columns.
+  std::vector<std::pair<std::string, rows::Schema>> SystemTableColumns() const;
+  // One more, of a listener's. REQUIRES: nobody queries yet.
+  void AddSystemTable(const std::string& name, rows::Schema schema,
+                      std::function<std::vector<std::vector<duckdb::Value>>()> rows);
   int64_t visible_step() const;
   // Waits until everything that `token` stands for is visible. kTimeout.
   Status WaitVisible(std::string_view token, std::chrono::milliseconds timeout);

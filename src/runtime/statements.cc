@@ -98,7 +98,7 @@ class Executor {
   }
 
   Result<StatementResult> operator()(const sql::DescribeStatement& describe) {
-    const auto snapshot = node_.TakeSnapshot();
+    const auto snapshot = Snapshot();
     rows::Schema schema;
     size_t visible = 0;
     const catalog::Object* object = snapshot->catalog().FindRelation(describe.name);
@@ -124,7 +124,7 @@ class Executor {
   }
 
   Result<StatementResult> operator()(const sql::ExplainStatement& explain) {
-    const auto snapshot = node_.TakeSnapshot();
+    const auto snapshot = Snapshot();
     if (!explain.view.empty()) {
       const catalog::ViewDefinition* view = snapshot->catalog().FindView(explain.view);
       if (view == nullptr) {
@@ -240,8 +240,13 @@ class Executor {
   }
 
  private:
+  std::shared_ptr<const NodeSnapshot> Snapshot() const {
+    if (options_.snapshot == nullptr) return node_.TakeSnapshot();
+    return std::static_pointer_cast<const NodeSnapshot>(options_.snapshot);
+  }
+
   Result<StatementResult> Select(const std::string& select, const char* tag = "SELECT") {
-    const auto snapshot = node_.TakeSnapshot();
+    const auto snapshot = Snapshot();
     TRY(sql::QueryResult rows,
         node_.database->Query(snapshot, select, options_.parameters, limits_, options_.cancel));
     TRY(StatementResult result, Rows(tag, std::move(rows), snapshot->step()));
@@ -353,6 +358,26 @@ Result<StatementResult> ExecuteStatement(Node::Impl& node, std::string_view text
     TRY(visible.get_future().get());
   }
   return std::visit(Executor(node, statements[0], text, options), statements[0].statement);
+}
+
+Result<sql::Database::Described> DescribeStatement(Node::Impl& node, std::string_view text,
+                                                   const sql::ParameterTypes& given) {
+  const auto snapshot = node.TakeSnapshot();
+  TRY(const std::vector<sql::Statement> statements,
+      sql::Parse(text, {}, sql::TypesOf(snapshot->catalog())));
+  if (statements.size() != 1) {
+    return Error(Code::kInvalidArgument, "one statement is expected, there are {}",
+                 statements.size());
+  }
+  const sql::Statement& statement = statements[0];
+  const bool gives_rows = std::holds_alternative<sql::ShowStatement>(statement.statement) ||
+                          std::holds_alternative<sql::DescribeStatement>(statement.statement) ||
+                          std::holds_alternative<sql::ExplainStatement>(statement.statement);
+  if (!gives_rows) return node.database->Describe(snapshot, statement, given);
+  // They are quick, and have no parameters.
+  TRY(const StatementResult result,
+      std::visit(Executor(node, statement, text, {}), statement.statement));
+  return sql::Database::Described{given, result.rows ? result.rows->schema : rows::Schema()};
 }
 
 }  // namespace millrace::runtime

@@ -10,6 +10,9 @@ namespace millrace::runtime {
 Result<StatementResult> ExecuteStatement(Node::Impl& node, std::string_view text,
                                          const StatementOptions& options);
 
+Result<sql::Database::Described> DescribeStatement(Node::Impl& node, std::string_view text,
+                                                   const sql::ParameterTypes& given);
+
 // Definitions, from statements or a project's files (definitions.cc).
 Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& statement,
                                       std::string_view text, const StatementOptions& options);

@@ -116,6 +116,19 @@ Result<log::Appended> TableWriter::AppendBatches(const std::string& table,
   return appended;
 }
 
+Result<log::RecordBatchBuilder> TableWriter::RecordsOf(const Relation& table,
+                                                       const sql::Database::WriteRows& rows) const {
+  const log::Millis now{clock_.Now().value / 1000};
+  log::RecordBatchBuilder records;
+  if (table.table()->primary_key.empty()) {
+    TRY(AddBagRecords(table, rows, now, records));
+  } else {
+    AddKeyedRecords(*table.table(), rows, now, records);
+  }
+  TRY(CheckSize(records));
+  return records;
+}
+
 Result<WriteOutcome> TableWriter::Execute(const sql::WriteStatement& statement,
                                           const std::map<std::string, duckdb::Value>& parameters,
                                           const sql::QueryLimits& limits) {
@@ -136,14 +149,7 @@ Result<WriteOutcome> TableWriter::Execute(const sql::WriteStatement& statement,
   WriteOutcome outcome;
   outcome.affected = rows.affected;
   outcome.returning = std::move(rows.returning);
-  const log::Millis now{clock_.Now().value / 1000};
-  log::RecordBatchBuilder records;
-  if (relation->table()->primary_key.empty()) {
-    TRY(AddBagRecords(*relation, rows, now, records));
-  } else {
-    AddKeyedRecords(*relation->table(), rows, now, records);
-  }
-  TRY(CheckSize(records));
+  TRY(log::RecordBatchBuilder records, RecordsOf(*relation, rows));
   if (records.empty()) return outcome;
   TRY(outcome.token, AppendAndWait(*relation, records));
   return outcome;

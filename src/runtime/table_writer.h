@@ -45,9 +45,15 @@ class TableWriter {
   // visible. The errors are those of ChangelogOf, Log::Append, and kNotFound.
   Result<log::Appended> AppendBatches(const std::string& table, std::string_view batches);
 
+  // For a transaction over several tables (transaction.h), which holds the locks of all of them, in
+  // the order of their topics, from working the changes out until they are visible.
+  std::shared_ptr<std::mutex> LockOf(log::TopicId topic);
+  // The records of the changes; none where nothing changes. REQUIRES: the table's lock is held.
+  Result<log::RecordBatchBuilder> RecordsOf(const Relation& table,
+                                            const sql::Database::WriteRows& rows) const;
+
  private:
   Status AwaitVisible(log::FrameSequence frame);
-  std::shared_ptr<std::mutex> LockOf(log::TopicId topic);
   Result<std::string> AppendAndWait(const Relation& table, log::RecordBatchBuilder& records);
 
   log::Log& log_;

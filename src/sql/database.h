@@ -65,6 +65,9 @@ class Snapshot {
       const std::vector<Equality>& equalities) const = 0;
 };
 
+// Of a statement's parameters, by name; positional ones are "1", "2", ….
+using ParameterTypes = std::map<std::string, duckdb::LogicalType>;
+
 struct QueryLimits {
   std::chrono::milliseconds timeout{60'000};
   size_t rows_max = 0;  // 0: no bound
@@ -114,6 +117,16 @@ class Database {
                             const QueryLimits& limits,
                             std::shared_ptr<std::atomic<bool>> cancel = nullptr);
 
+  // What a SELECT, INSERT, UPDATE or DELETE takes and gives, without running it: the types of all
+  // its parameters (those given stay; of which nothing follows are texts) and its columns. Of other
+  // statements: as given, and none.
+  struct Described {
+    ParameterTypes parameters;
+    rows::Schema schema;
+  };
+  Result<Described> Describe(std::shared_ptr<const Snapshot> snapshot, const Statement& statement,
+                             const ParameterTypes& given);
+
   // A boolean condition over named, typed columns, for CHECK: evaluated over chunks.
   class RowCondition {
    public:
@@ -160,5 +173,11 @@ class Database {
 // `origin.text` (shifted by where the SQL text that DuckDB saw begins), and "did you mean" from its
 // candidates.
 Error FromDuckDb(const duckdb::ErrorData& error, const Origin& origin, size_t sql_begin);
+
+// The columns of a statement whose parameters have no values yet, without rows; `types` has those
+// that are given and gets the others: texts, where nothing follows of them. May throw DuckDB's
+// exceptions.
+Result<QueryResult> PlanParameters(duckdb::ClientContext& client, duckdb::SQLStatement& statement,
+                                   ParameterTypes& types);
 
 }  // namespace millrace::sql

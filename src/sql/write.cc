@@ -145,6 +145,13 @@ Result<Database::WriteRows> WriteEvaluation::Evaluate(const WriteStatement& stat
   }
 }
 
+Result<rows::Schema> WriteEvaluation::Describe(const WriteStatement& statement,
+                                               ParameterTypes& parameters) {
+  describing_ = &parameters;
+  TRY(const Database::WriteRows rows, Evaluate(statement));
+  return rows.returning.schema;
+}
+
 Result<Database::WriteRows> WriteEvaluation::Insert(duckdb::InsertStatement& insert) {
   TRY(Chunks rows, NewRows(insert));
   TRY(CheckRows(rows));
@@ -256,7 +263,7 @@ Result<Database::WriteRows> WriteEvaluation::InsertIntoTable(duckdb::InsertState
     }
     inserted.insert(inserted.end(), merge.replacing.begin(), merge.replacing.end());
     removed = merge.present;
-  } else if (action == Action::UPDATE && !merge.present.empty()) {
+  } else if (action == Action::UPDATE && (describing_ != nullptr || !merge.present.empty())) {
     std::vector<bool> touched;
     TRY(const Chunks updated,
         Updated(*insert.on_conflict_info, alias, merge.present, merge.replacing, touched));

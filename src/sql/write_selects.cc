@@ -33,6 +33,7 @@ void CollectParameters(duckdb::QueryNode& node,
 
 Result<QueryResult> WriteEvaluation::Run(duckdb::unique_ptr<duckdb::SelectStatement> select) {
   CollectParameters(*select->node, select->named_param_map);
+  if (describing_ != nullptr) return PlanParameters(lease_->client(), *select, *describing_);
   const auto prepared = lease_->connection().Prepare(std::move(select));
   if (prepared->HasError()) return FromCall(prepared->error, place_, lease_->context());
   QueryLimits limits = limits_;

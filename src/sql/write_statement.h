@@ -69,6 +69,8 @@ class WriteEvaluation {
                   const QueryLimits& limits);
 
   Result<Database::WriteRows> Evaluate(const WriteStatement& statement);
+  // The columns of RETURNING, and the types of the parameters: nothing is run.
+  Result<rows::Schema> Describe(const WriteStatement& statement, ParameterTypes& parameters);
 
  private:
   using Statement = duckdb::SQLStatement;
@@ -117,6 +119,7 @@ class WriteEvaluation {
   QueryLimits limits_;
   ConnectionPool::Lease lease_;
   WriteTarget target_;
+  ParameterTypes* describing_ = nullptr;  // not null: SELECTs are planned, not run
 };
 
 // Full chunks of chosen rows.
