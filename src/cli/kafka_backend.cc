@@ -176,6 +176,12 @@ Status KafkaBackend::CreateTopic(const std::string& name, int32_t partitions,
   if (const catalog::Object* taken = node_.catalog()->FindRelation(name))
     return Error(Code::kAlreadyExists, "{} is the name of a {}", Quoted(name),
                  catalog::KindName(taken->kind()));
+  for (const catalog::Object* object : node_.catalog()->OfKind(catalog::Kind::kView)) {
+    const auto& view = std::get<catalog::ViewDefinition>(object->definition);
+    if (view.changes != catalog::ViewDefinition::Changes::kNone &&
+        catalog::ChangesTopic(view.name) == name)
+      return Error(Code::kAlreadyExists, "{} is the topic of a view's changes", Quoted(name));
+  }
   if (validate_only) return Ok();
   std::string with = "format = 'raw'";
   for (const auto& [option, value] : options.set) with += fmt::format(", {} = '{}'", option, value);

@@ -9,7 +9,7 @@
 #include "pg/catalog_rewrite.h"
 #include "pg/catalog_rows.h"
 #include "pg/catalog_sql.h"
-#include "sql/watchdog.h"
+#include "stream/watchdog.h"
 
 namespace millrace::pg {
 
@@ -84,7 +84,7 @@ Error ErrorOf(const duckdb::ErrorData& error) {
 struct SystemCatalog::Impl {
   duckdb::unique_ptr<duckdb::DuckDB> database;
   SystemTables system_tables;
-  sql::Watchdog watchdog;
+  stream::Watchdog watchdog;
   std::mutex mutex;      // held while the tables are made anew
   uint64_t version = 0;  // guarded by mutex; of the catalog that the tables show
   bool filled = false;   // guarded by mutex
@@ -226,17 +226,16 @@ Result<sql::QueryResult> SystemCatalog::Query(
       return Error(Code::kNotSupported, "pg_catalog is only read");
     const auto timeout =
         asker.variables == nullptr ? kStatementTimeout : asker.variables->statement_timeout();
-    const sql::Watchdog::Guard watch(impl_->watchdog, *connection.context, timeout, asker.cancel);
+    const auto is_cancelled = [cancel = asker.cancel] { return cancel && cancel->load(); };
+    const stream::Watchdog::Guard watch(
+        impl_->watchdog, *connection.context,
+        [is_cancelled, deadline = std::chrono::steady_clock::now() + timeout] {
+          return is_cancelled() || std::chrono::steady_clock::now() >= deadline;
+        });
     const auto fail = [&](const duckdb::ErrorData& error) {
-      switch (watch.reason()) {
-        case sql::Watchdog::Reason::kTimeout:
-          return Error(Code::kTimeout, "canceling statement due to statement timeout");
-        case sql::Watchdog::Reason::kCancelled:
-          return Error(Code::kCancelled, "canceling statement due to user request");
-        case sql::Watchdog::Reason::kNone:
-          break;
-      }
-      return ErrorOf(error);
+      if (!watch.interrupted()) return ErrorOf(error);
+      if (is_cancelled()) return Error(Code::kCancelled, "canceling statement due to user request");
+      return Error(Code::kTimeout, "canceling statement due to statement timeout");
     };
     const auto prepared = connection.Prepare(std::move(statements[0]));
     if (prepared->HasError()) return fail(prepared->error);

@@ -12,7 +12,8 @@ namespace millrace::runtime {
 namespace {
 
 constexpr std::string_view kPrefix = "__changes.";
-constexpr std::chrono::seconds kLook{1};
+constexpr std::chrono::milliseconds kLook{200};     // for views that come to have a topic
+constexpr std::chrono::milliseconds kStepWait{20};  // while there are some; bounds Stop
 
 bool HasTopic(const catalog::Object& object) {
   const auto* view = std::get_if<catalog::ViewDefinition>(&object.definition);
@@ -32,7 +33,11 @@ void ViewChanges::Start() {
 }
 
 void ViewChanges::Stop() {
-  stop_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -103,7 +108,13 @@ void ViewChanges::Run() {
       at = topics_.erase(at);
       aligned_ = 0;
     }
-    if (!any) (void)publisher_.WaitNewer(published->state.step, kLook).ok();
+    if (any) continue;
+    if (!topics_.empty()) {
+      (void)publisher_.WaitNewer(published->state.step, kStepWait).ok();
+      continue;
+    }
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, kLook, [this] { return stop_.load(); });
   }
 }
 

@@ -19,9 +19,11 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -57,6 +59,8 @@ class ViewChanges {
   std::map<std::string, std::unique_ptr<ViewTopic>> topics_;  // by TopicName
   uint64_t aligned_ = 0;                                      // with this version of the catalog
   std::atomic<bool> stop_{false};
+  std::mutex mutex_;
+  std::condition_variable wake_;  // stop_ was set
   std::thread thread_;
 };
 
