@@ -13,6 +13,9 @@
 namespace millrace::state {
 namespace {
 
+// As many calls as a compaction makes.
+constexpr int kCallsMax = 8;
+
 class CarefulFilesTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -62,9 +65,6 @@ class CarefulFilesTest : public testing::Test {
   std::unique_ptr<rocksdb::DB> db_;
 };
 
-// As many calls as a compaction makes.
-constexpr int kCallsMax = 8;
-
 class CarefulFilesFaultTest : public CarefulFilesTest, public testing::WithParamInterface<int> {};
 
 TEST_P(CarefulFilesFaultTest, ACompactionOfWhichNothingIsLeftMayFailButDoesNotEndTheProcess) {
@@ -82,18 +82,46 @@ TEST_P(CarefulFilesFaultTest, ACompactionOfWhichNothingIsLeftMayFailButDoesNotEn
 
 INSTANTIATE_TEST_SUITE_P(AtEachCall, CarefulFilesFaultTest, testing::Range(1, kCallsMax + 1));
 
-TEST_F(CarefulFilesTest, AFileWithEntriesFails) {
+TEST_F(CarefulFilesTest, AFileForIngestionFailsWhateverItHolds) {
+  const std::string path = (directory_ / "1-0.sst").string();
+  for (int call = 1; call <= 4; ++call) {
+    rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), options_);
+    faulty_->Arm(FaultyRocksFiles::Fault::kOne, call, rocksdb::IOStatus::NoSpace("full"));
+    auto status = writer.Open(path);
+    if (status.ok()) status = writer.DeleteRange("a", "b");
+    if (status.ok()) status = writer.Finish();
+    EXPECT_EQ(status.ok(), !faulty_->Disarm()) << call;
+  }
+}
+
+// Of the new file: to make it, write it, sync it and close it.
+class CarefulFilesCallTest : public CarefulFilesTest, public testing::WithParamInterface<int> {
+ protected:
+  void ExpectCompactionFails() {
+    faulty_->Arm(FaultyRocksFiles::Fault::kOne, GetParam(), rocksdb::IOStatus::NoSpace("full"));
+    const auto status = Compact();
+    EXPECT_TRUE(faulty_->Disarm());
+    EXPECT_TRUE(status.IsNoSpace()) << status.ToString();
+  }
+};
+
+TEST_P(CarefulFilesCallTest, AFileWithEntriesFails) {
   Ingest("a", "y", "k1");
   Ingest("b", "z", "k2");
-  int failed = 0;
-  for (int call = 1; call <= kCallsMax; ++call) {
-    faulty_->Arm(FaultyRocksFiles::Fault::kOne, call, rocksdb::IOStatus::NoSpace("full"));
-    const auto status = Compact();
-    if (faulty_->Disarm() && !status.ok()) ++failed;
-    if (!status.ok()) break;
-  }
-  EXPECT_GT(failed, 0);
+  ExpectCompactionFails();
 }
+
+// They are entries as well.
+TEST_P(CarefulFilesCallTest, AFileOfDropsThatStandFails) {
+  Ingest("a", "y", "k0");
+  const auto* snapshot = db_->GetSnapshot();
+  Ingest("a", "y", "");
+  Ingest("b", "z", "");
+  ExpectCompactionFails();
+  db_->ReleaseSnapshot(snapshot);
+}
+
+INSTANTIATE_TEST_SUITE_P(AtEachCall, CarefulFilesCallTest, testing::Range(1, 5));
 
 }  // namespace
 }  // namespace millrace::state
