@@ -16,10 +16,8 @@ constexpr size_t kGatherBytes = 1u << 20;
 // A request's memory grows with what has come of it, by at most this much ahead.
 constexpr size_t kReadAheadBytes = 1u << 20;
 
-constexpr auto kNever = std::chrono::steady_clock::time_point::max();
-
 asio::awaitable<void> WaitFor(asio::steady_timer& timer) {
-  timer.expires_at(kNever);
+  timer.expires_at(std::chrono::steady_clock::time_point::max());
   millrace::ErrorCode cancelled;  // it never fires
   co_await timer.async_wait(WithError(cancelled));
 }
@@ -142,7 +140,7 @@ asio::awaitable<std::string> Connection::ReadRequest() {
   const bool stranger = session_.is_stranger();
   read_deadline_ =
       loop_.now + (stranger ? shared_.options.request_timeout : shared_.options.idle_timeout);
-  const bool has_size = co_await ReadFully(size_bytes, kSizeBytes);
+  const bool has_size = co_await stream_.ReadFully(size_bytes, kSizeBytes);
   idle_ = false;
   if (!has_size) co_return bytes;
   if (std::string_view(size_bytes, 2) == kTlsBegin) {
@@ -160,22 +158,11 @@ asio::awaitable<std::string> Connection::ReadRequest() {
   while (bytes.size() < wanted) {
     const size_t from = bytes.size();
     bytes.resize(std::min(wanted, from + kReadAheadBytes));
-    const bool got = co_await ReadFully(bytes.data() + from, bytes.size() - from);
+    const bool got = co_await stream_.ReadFully(bytes.data() + from, bytes.size() - from);
     if (!got) co_return std::string();
   }
   read_deadline_ = kNever;
   co_return bytes;
-}
-
-asio::awaitable<bool> Connection::ReadFully(char* to, size_t size) {
-  size_t got = 0;
-  while (got < size) {
-    millrace::ErrorCode error;
-    const size_t now = co_await stream_.Read(to + got, size - got, error);
-    got += now;
-    if (error) co_return false;
-  }
-  co_return true;
 }
 
 asio::awaitable<void> Connection::WaitForRoom() {
@@ -225,16 +212,9 @@ asio::awaitable<void> Connection::WriteReplies() {
 }
 
 asio::awaitable<bool> Connection::Send(const std::string& bytes) {
-  write_deadline_ = loop_.now + shared_.options.write_timeout;
-  size_t sent = 0;
-  while (sent < bytes.size()) {
-    millrace::ErrorCode error;
-    const size_t now = co_await stream_.Write(bytes.data() + sent, bytes.size() - sent, error);
-    sent += now;
-    if (error) co_return false;
-    write_deadline_ = loop_.now + shared_.options.write_timeout;
-  }
-  write_deadline_ = kNever;
+  const bool sent =
+      co_await SendFully(stream_, bytes, shared_.options.write_timeout, write_deadline_);
+  if (!sent) co_return false;
   shared_.counters.bytes_out.fetch_add(static_cast<int64_t>(bytes.size()));
   co_return true;
 }

@@ -52,7 +52,6 @@ class Connection final : public net::ServedConnection,
   asio::awaitable<void> WriteReplies();
   // The next request's bytes; empty: none comes any more.
   asio::awaitable<std::string> ReadRequest();
-  asio::awaitable<bool> ReadFully(char* to, size_t size);
   asio::awaitable<bool> Send(const std::string& bytes);
   asio::awaitable<void> WaitForRoom();
   asio::awaitable<void> BeStill();

@@ -20,6 +20,21 @@ std::unique_ptr<TlsListening> ListeningWith(const ListenOptions& listen) {
 }
 }  // namespace
 
+asio::awaitable<bool> ServedConnection::SendFully(Stream& stream, std::string_view bytes,
+                                                  std::chrono::milliseconds timeout,
+                                                  TimePoint& deadline) {
+  deadline = loop_.now + timeout;
+  for (size_t sent = 0; sent < bytes.size();) {
+    ErrorCode error;
+    const size_t now = co_await stream.Write(bytes.data() + sent, bytes.size() - sent, error);
+    sent += now;
+    if (error) co_return false;
+    deadline = loop_.now + timeout;
+  }
+  deadline = kNever;
+  co_return true;
+}
+
 Result<std::unique_ptr<ConnectionServer>> ConnectionServer::Start(const ListenOptions& listen,
                                                                   int io_threads, Serve serve) {
   std::unique_ptr<ConnectionServer> server(

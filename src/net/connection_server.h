@@ -66,6 +66,14 @@ class ServedConnection {
   virtual void Abort() = 0;
 
  protected:
+  using TimePoint = std::chrono::steady_clock::time_point;
+  static constexpr TimePoint kNever = TimePoint::max();
+
+  // Sends all bytes; false: the stream ended before. The peer has `timeout` for each part that it
+  // takes: `deadline` says until when, and is kNever at the end.
+  asio::awaitable<bool> SendFully(Stream& stream, std::string_view bytes,
+                                  std::chrono::milliseconds timeout, TimePoint& deadline);
+
   ConnectionLoop& loop_;
 };
 

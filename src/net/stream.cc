@@ -45,6 +45,16 @@ asio::awaitable<size_t> Stream::Read(char* to, size_t size, ErrorCode& error) {
   return socket_.async_read_some(asio::buffer(to, size), WithError(error));
 }
 
+asio::awaitable<bool> Stream::ReadFully(char* to, size_t size) {
+  for (size_t got = 0; got < size;) {
+    ErrorCode error;
+    const size_t now = co_await Read(to + got, size - got, error);
+    got += now;
+    if (error) co_return false;
+  }
+  co_return true;
+}
+
 asio::awaitable<size_t> Stream::Write(const char* data, size_t size, ErrorCode& error) {
   if (tls_ != nullptr) return WriteTls(data, size, error);
   return socket_.async_write_some(asio::buffer(data, size), WithError(error));

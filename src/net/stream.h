@@ -31,6 +31,8 @@ class Stream {
 
   // Some bytes, as they come; 0 with an error. REQUIRES: size > 0.
   asio::awaitable<size_t> Read(char* to, size_t size, ErrorCode& error);
+  // All of them; false: the stream ended before.
+  asio::awaitable<bool> ReadFully(char* to, size_t size);
   // Writes some of them; 0 with an error.
   asio::awaitable<size_t> Write(const char* data, size_t size, ErrorCode& error);
   // What can be written without waiting. 0 with would_block: WaitToWrite, then the same bytes

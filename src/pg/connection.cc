@@ -11,7 +11,6 @@ namespace millrace::pg {
 
 namespace {
 
-constexpr auto kNever = std::chrono::steady_clock::time_point::max();
 constexpr size_t kLengthBytes = sizeof(int32_t);
 constexpr size_t kReadBytes = 16u << 10;
 constexpr int kPacketsMax = 4;  // requests for encryption before the start-up packet
@@ -75,7 +74,7 @@ asio::awaitable<void> Connection::Serve() {
 asio::awaitable<std::optional<StartupPacket>> Connection::Greet() {
   for (int packets = 0; packets < kPacketsMax; ++packets) {
     char length_bytes[kLengthBytes];
-    const bool has_length = co_await ReadFully(length_bytes, kLengthBytes);
+    const bool has_length = co_await stream_.ReadFully(length_bytes, kLengthBytes);
     if (!has_length) co_return std::nullopt;
     const auto length = static_cast<uint32_t>(GetInt32(length_bytes));
     if (length < 2 * kLengthBytes || length > kStrangerBytesMax) {
@@ -83,7 +82,7 @@ asio::awaitable<std::optional<StartupPacket>> Connection::Greet() {
       co_return std::nullopt;  // another protocol: it would not understand an answer
     }
     std::string bytes(length - kLengthBytes, '\0');
-    const bool complete = co_await ReadFully(bytes.data(), bytes.size());
+    const bool complete = co_await stream_.ReadFully(bytes.data(), bytes.size());
     if (!complete) co_return std::nullopt;
     Result<StartupPacket> packet = ParseStartup(bytes);
     if (!packet.ok()) {
@@ -381,28 +380,10 @@ asio::awaitable<bool> Connection::ReadSome() {
   co_return !error;
 }
 
-asio::awaitable<bool> Connection::ReadFully(char* to, size_t size) {
-  size_t got = 0;
-  while (got < size) {
-    millrace::ErrorCode error;
-    const size_t now = co_await stream_.Read(to + got, size - got, error);
-    got += now;
-    if (error) co_return false;
-  }
-  co_return true;
-}
-
 asio::awaitable<bool> Connection::Send(std::string& bytes) {
-  write_deadline_ = loop_.now + shared_.options.write_timeout;
-  size_t sent = 0;
-  while (sent < bytes.size()) {
-    millrace::ErrorCode error;
-    const size_t now = co_await stream_.Write(bytes.data() + sent, bytes.size() - sent, error);
-    sent += now;
-    if (error) co_return false;
-    write_deadline_ = loop_.now + shared_.options.write_timeout;
-  }
-  write_deadline_ = kNever;
+  const bool sent =
+      co_await SendFully(stream_, bytes, shared_.options.write_timeout, write_deadline_);
+  if (!sent) co_return false;
   shared_.counters.bytes_out.fetch_add(static_cast<int64_t>(bytes.size()));
   co_return true;
 }

@@ -61,7 +61,6 @@ class Connection final : public net::ServedConnection,
   asio::awaitable<Session::Next> Work(std::string& out);
   asio::awaitable<bool> WaitForStep();
   asio::awaitable<bool> ReadSome();
-  asio::awaitable<bool> ReadFully(char* to, size_t size);
   asio::awaitable<bool> Send(std::string& bytes);
   // The error outlives the coroutine.
   asio::awaitable<void> Refuse(const Error& error);
