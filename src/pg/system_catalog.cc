@@ -226,15 +226,12 @@ Result<sql::QueryResult> SystemCatalog::Query(
       return Error(Code::kNotSupported, "pg_catalog is only read");
     const auto timeout =
         asker.variables == nullptr ? kStatementTimeout : asker.variables->statement_timeout();
-    const auto is_cancelled = [cancel = asker.cancel] { return cancel && cancel->load(); };
-    const stream::Watchdog::Guard watch(
-        impl_->watchdog, *connection.context,
-        [is_cancelled, deadline = std::chrono::steady_clock::now() + timeout] {
-          return is_cancelled() || std::chrono::steady_clock::now() >= deadline;
-        });
+    const stream::Watchdog::Guard watch(impl_->watchdog, *connection.context,
+                                        stream::EndOfCall(timeout, asker.cancel));
     const auto fail = [&](const duckdb::ErrorData& error) {
       if (!watch.interrupted()) return ErrorOf(error);
-      if (is_cancelled()) return Error(Code::kCancelled, "canceling statement due to user request");
+      if (asker.cancel && asker.cancel->load())
+        return Error(Code::kCancelled, "canceling statement due to user request");
       return Error(Code::kTimeout, "canceling statement due to statement timeout");
     };
     const auto prepared = connection.Prepare(std::move(statements[0]));

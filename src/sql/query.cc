@@ -59,14 +59,6 @@ Error Interrupted(const QueryLimits& limits, const Cancel& cancel) {
   return Error(Code::kTimeout, "the query took longer than {} ms", limits.timeout.count());
 }
 
-// When the watchdog is to end a call that begins now.
-std::function<bool()> EndOf(const QueryLimits& limits, const Cancel& cancel) {
-  return [deadline = std::chrono::steady_clock::now() + limits.timeout, cancel] {
-    return (cancel && cancel->load(std::memory_order_relaxed)) ||
-           std::chrono::steady_clock::now() >= deadline;
-  };
-}
-
 std::string PreparedKey(uint64_t catalog_version, const std::string& text) {
   return fmt::format("{}\n{}", catalog_version, text);
 }
@@ -80,7 +72,8 @@ Result<QueryResult> Database::Impl::Run(PooledConnection& connection,
                                         const std::shared_ptr<std::atomic<bool>>& cancel,
                                         const Place& place) {
   TRY(Values values, BindParameters(statement, parameters));
-  const stream::Watchdog::Guard watch(watchdog, connection.client(), EndOf(limits, cancel));
+  const stream::Watchdog::Guard watch(watchdog, connection.client(),
+                                      stream::EndOfCall(limits.timeout, cancel));
   const auto fail = [&](const duckdb::ErrorData& error) -> Result<QueryResult> {
     if (watch.interrupted()) return Interrupted(limits, cancel);
     return FromCall(error, place, connection.context());
@@ -134,7 +127,8 @@ Result<QueryResult> Database::Query(std::shared_ptr<const Snapshot> snapshot,
   TRY(Guard([&] { return Teach(*lease, snapshot->catalog()); }, fail));
   std::shared_ptr<duckdb::PreparedStatement> prepared = lease->FindPrepared(key);
   if (!prepared) {
-    const stream::Watchdog::Guard watch(impl_->watchdog, lease->client(), EndOf(limits, cancel));
+    const stream::Watchdog::Guard watch(impl_->watchdog, lease->client(),
+                                        stream::EndOfCall(limits.timeout, cancel));
     const auto prepare = [&]() -> Status {
       TRY(auto statement, ParseSelect(select));
       prepared = std::shared_ptr<duckdb::PreparedStatement>(

@@ -2,6 +2,14 @@
 
 namespace millrace::stream {
 
+std::function<bool()> EndOfCall(std::chrono::milliseconds timeout,
+                                std::shared_ptr<std::atomic<bool>> cancel) {
+  return [deadline = std::chrono::steady_clock::now() + timeout, cancel = std::move(cancel)] {
+    return (cancel && cancel->load(std::memory_order_relaxed)) ||
+           std::chrono::steady_clock::now() >= deadline;
+  };
+}
+
 Watchdog::Watchdog() : thread_([this] { Run(); }) {}
 
 Watchdog::~Watchdog() {

@@ -3,16 +3,22 @@
 // DuckDB looks at an interrupt between two chunks of rows. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <thread>
 
 #include "duckdb.hpp"
 
 namespace millrace::stream {
+
+// When a call that begins now is over: after the timeout, or when somebody cancels it.
+std::function<bool()> EndOfCall(std::chrono::milliseconds timeout,
+                                std::shared_ptr<std::atomic<bool>> cancel);
 
 class Watchdog {
  public:
