@@ -93,10 +93,8 @@ void CopyOut::Row(size_t row, std::string& out) {
   message.Begin('d');
   switch (options_.format) {
     case CopyOptions::Format::kText:
-      TextRow(row, out);
-      break;
     case CopyOptions::Format::kCsv:
-      CsvRow(row, out);
+      Line(row, out);
       break;
     case CopyOptions::Format::kBinary:
       BinaryHeader(message);
@@ -114,20 +112,6 @@ void CopyOut::Row(size_t row, std::string& out) {
       break;
   }
   message.End();
-}
-
-void CopyOut::TextRow(size_t row, std::string& out) {
-  for (size_t i = 0; i < encoder_.columns(); ++i) {
-    if (i > 0) out += options_.delimiter;
-    if (encoder_.IsNull(row, i)) {
-      out += options_.null_text;
-      continue;
-    }
-    field_.clear();
-    encoder_.Field(row, i, field_);
-    AppendEscaped(field_, options_.delimiter, out);
-  }
-  out += '\n';
 }
 
 void CopyOut::CsvField(std::string_view text, bool force, std::string& out) const {
@@ -148,7 +132,7 @@ void CopyOut::CsvField(std::string_view text, bool force, std::string& out) cons
   out += options_.quote;
 }
 
-void CopyOut::CsvRow(size_t row, std::string& out) {
+void CopyOut::Line(size_t row, std::string& out) {
   for (size_t i = 0; i < encoder_.columns(); ++i) {
     if (i > 0) out += options_.delimiter;
     if (encoder_.IsNull(row, i)) {
@@ -157,7 +141,11 @@ void CopyOut::CsvRow(size_t row, std::string& out) {
     }
     field_.clear();
     encoder_.Field(row, i, field_);
-    CsvField(field_, force_quote_[i], out);
+    if (options_.format == CopyOptions::Format::kCsv) {
+      CsvField(field_, force_quote_[i], out);
+    } else {
+      AppendEscaped(field_, options_.delimiter, out);
+    }
   }
   out += '\n';
 }

@@ -27,8 +27,8 @@ class CopyOut {
 
  private:
   void BinaryHeader(MessageWriter& message);
-  void TextRow(size_t row, std::string& out);
-  void CsvRow(size_t row, std::string& out);
+  // Of the text or CSV format.
+  void Line(size_t row, std::string& out);
   void CsvField(std::string_view text, bool force, std::string& out) const;
 
   const rows::Schema schema_;

@@ -7,19 +7,11 @@
 #include "pg/copy_in.h"
 #include "pg/parameter.h"
 #include "pg/replies.h"
+#include "pg/testing.h"
 #include "pg/types.h"
 
 namespace millrace::pg {
 namespace {
-
-std::string Framed(char type, const std::string& body) {
-  std::string out;
-  MessageWriter message(out);
-  message.Begin(type);
-  message.Bytes(body);
-  message.End();
-  return out;
-}
 
 TEST(Message, ComesOnceItIsWhole) {
   const std::string bytes = Framed('Q', std::string("SELECT 1\0", 9)) + Framed('S', "");

@@ -9,18 +9,11 @@
 
 #include "pg/authenticator.h"
 #include "pg/replies.h"
+#include "pg/testing.h"
 
 namespace millrace::pg {
 namespace {
 
-std::string Framed(char type, const std::string& body) {
-  std::string out;
-  MessageWriter message(out);
-  message.Begin(type);
-  message.Bytes(body);
-  message.End();
-  return out;
-}
 std::string Text(std::string_view text) { return std::string(text) + '\0'; }
 std::string Query(std::string_view text) { return Framed('Q', Text(text)); }
 std::string Parse(std::string_view name, std::string_view text) {
