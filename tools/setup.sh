@@ -84,23 +84,19 @@ POM
   mvn -q -f "$jars/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars" >&2
   touch "$jars/complete"
 }
+# Packages of a list, in a folder of their own.
+get_python_clients() {
+  local clients="$deps/$1"
+  [ -e "$clients/complete" ] && return
+  echo "setup: getting the Python packages of tools/$2" >&2
+  rm -rf "$clients"
+  python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --target "$clients" --no-deps \
+    -r "$(dirname "$0")/$2"
+  touch "$clients/complete"
+}
 if [ "${1:-}" = --test ]; then
-  clients="$deps/python-clients-2"
-  if [ ! -e "$clients/complete" ]; then
-    echo "setup: getting the Python clients of Kafka" >&2
-    rm -rf "$clients"
-    python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --target "$clients" \
-      --no-deps -r "$(dirname "$0")/python_clients.txt"
-    touch "$clients/complete"
-  fi
-  pg_clients="$deps/pg-clients-1"
-  if [ ! -e "$pg_clients/complete" ]; then
-    echo "setup: getting the Python clients of PostgreSQL" >&2
-    rm -rf "$pg_clients"
-    python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --target "$pg_clients" \
-      --no-deps -r "$(dirname "$0")/pg_clients.txt"
-    touch "$pg_clients/complete"
-  fi
+  get_python_clients python-clients-2 python_clients.txt
+  get_python_clients pg-clients-1 pg_clients.txt
   jdbc="$deps/jdbc-42.7.4"
   if [ ! -e "$jdbc/complete" ]; then
     echo "setup: getting PostgreSQL's JDBC driver" >&2
