@@ -232,6 +232,12 @@ const ViewDefinition* Catalog::FindView(std::string_view name) const {
   return object == nullptr ? nullptr : &std::get<ViewDefinition>(object->definition);
 }
 
+const Object* Catalog::FindChangesTopic(std::string_view name) const {
+  if (!rows::LowerName(name).ends_with(kChangesSuffix)) return nullptr;
+  const Object* view = Find(Kind::kView, name.substr(0, name.size() - kChangesSuffix.size()));
+  return view != nullptr && HasChangesTopic(*view) ? view : nullptr;
+}
+
 std::vector<const Object*> Catalog::InOrder() const {
   return Order(Pointers(objects_)).value();  // Apply lets no cycle in
 }
@@ -369,10 +375,15 @@ Status Catalog::Take(const Alter& alter) {
   return Ok();
 }
 
-// That everything the object needs is there. `before`: the catalog that the changes started from,
-// `dropped`: name keys that are gone since.
+// That everything the object needs is there, and its name to be had. `before`: the catalog that the
+// changes started from, `dropped`: name keys that are gone since.
 Status Catalog::CheckNeeds(const Object& object, const Catalog& before,
                            const std::set<std::string>& dropped) const {
+  const Object* view = IsRelation(object.kind()) ? FindChangesTopic(object.name()) : nullptr;
+  if (view != nullptr)
+    return Error(Code::kAlreadyExists, "{} has the name of the topic of changes of {}",
+                 Describe(object), Describe(*view))
+        .SqlState("42P07");
   const auto still_needed = [&](const Object& gone) {
     return Error(Code::kConflict, "cannot drop {}: {} needs it", Describe(gone),
                  List(NeededBy(gone.kind(), gone.name())))

@@ -94,6 +94,8 @@ class Catalog {
   const StreamDefinition* FindStream(std::string_view name) const;
   const TableDefinition* FindTable(std::string_view name) const;
   const ViewDefinition* FindView(std::string_view name) const;
+  // The view whose topic of changes is called so.
+  const Object* FindChangesTopic(std::string_view name) const;
   // All objects, each after those it depends on; ties by name.
   std::vector<const Object*> InOrder() const;
   std::vector<const Object*> OfKind(Kind kind) const;

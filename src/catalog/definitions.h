@@ -88,8 +88,11 @@ struct ViewDefinition {
   std::optional<int64_t> memory_max;
 };
 
-// The topic of a view's changes, to clients of the log's protocol.
-inline std::string ChangesTopic(std::string_view view) { return std::string(view) + ".changes"; }
+// The topic of a view's changes, to clients of the log's protocol: no relation has its name.
+inline constexpr std::string_view kChangesSuffix = ".changes";
+inline std::string ChangesTopic(std::string_view view) {
+  return std::string(view) + std::string(kChangesSuffix);
+}
 
 struct IndexDefinition {
   std::string name;
@@ -193,5 +196,11 @@ struct Object {
   // Names of relations that this object needs. The types and macros are `uses`.
   std::vector<std::string> depends_on() const;
 };
+
+// Whether it is a view with a topic of its changes.
+inline bool HasChangesTopic(const Object& object) {
+  const auto* view = std::get_if<ViewDefinition>(&object.definition);
+  return view != nullptr && view->changes != ViewDefinition::Changes::kNone;
+}
 
 }  // namespace millrace::catalog

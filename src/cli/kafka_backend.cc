@@ -1,5 +1,6 @@
 #include "cli/kafka_backend.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <unordered_map>
@@ -92,41 +93,58 @@ std::shared_ptr<const KafkaBackend::Index> KafkaBackend::Topology() const {
     made->by_name.emplace(topic.name, topic);
     made->by_id.emplace(topic.id, topic);
   }
-  bool complete = true;
-  for (const catalog::Object* object : catalog->OfKind(catalog::Kind::kView)) {
-    const auto& view = std::get<catalog::ViewDefinition>(object->definition);
-    if (view.changes == catalog::ViewDefinition::Changes::kNone) continue;
-    const std::optional<log::TopicId> id = node_.ChangesTopicOf(*object);
-    complete = complete && id;  // else it is being made
-    if (!id) continue;
-    Topic topic{catalog::ChangesTopic(view.name), *id};
-    topic.kind = Topic::Kind::kChanges;
-    topic.compact = view.changes == catalog::ViewDefinition::Changes::kUpsert;
-    made->by_name.emplace(topic.name, topic);
-    made->by_id.emplace(topic.id, topic);
-  }
-  if (complete) index_.store(made);
+  index_.store(made);
   return made;
 }
 
-std::vector<Topic> KafkaBackend::Topics() const {
+// The node makes and deletes these topics by itself, a little behind the catalog.
+std::optional<Topic> KafkaBackend::ChangesOf(const catalog::Object& object) const {
+  const auto& view = std::get<catalog::ViewDefinition>(object.definition);
+  const std::optional<log::TopicId> id = node_.ChangesTopicOf(object);
+  if (!id) return std::nullopt;
+  Topic topic{catalog::ChangesTopic(view.name), *id};
+  topic.kind = Topic::Kind::kChanges;
+  topic.compact = view.changes == catalog::ViewDefinition::Changes::kUpsert;
+  return topic;
+}
+
+std::vector<Topic> KafkaBackend::ChangesTopics() const {
   std::vector<Topic> topics;
+  const catalog::CatalogPtr catalog = node_.catalog();
+  for (const catalog::Object* object : catalog->OfKind(catalog::Kind::kView)) {
+    if (!catalog::HasChangesTopic(*object)) continue;
+    if (auto topic = ChangesOf(*object)) topics.push_back(*std::move(topic));
+  }
+  return topics;
+}
+
+std::vector<Topic> KafkaBackend::Topics() const {
+  std::vector<Topic> topics = ChangesTopics();
   for (const auto& [name, topic] : Topology()->by_name) topics.push_back(topic);
+  std::sort(topics.begin(), topics.end(),
+            [](const Topic& a, const Topic& b) { return a.name < b.name; });
   return topics;
 }
 
 std::optional<Topic> KafkaBackend::FindTopic(std::string_view name) const {
   const auto index = Topology();
   const auto it = index->by_name.find(name);
-  if (it == index->by_name.end()) return std::nullopt;
-  return it->second;
+  if (it != index->by_name.end()) return it->second;
+  const catalog::CatalogPtr catalog = node_.catalog();
+  const catalog::Object* view = catalog->FindChangesTopic(name);
+  // Names of topics compare with case.
+  if (view == nullptr || catalog::ChangesTopic(view->name()) != name) return std::nullopt;
+  return ChangesOf(*view);
 }
 
 std::optional<Topic> KafkaBackend::FindTopic(log::TopicId id) const {
   const auto index = Topology();
   const auto it = index->by_id.find(id);
-  if (it == index->by_id.end()) return std::nullopt;
-  return it->second;
+  if (it != index->by_id.end()) return it->second;
+  for (Topic& topic : ChangesTopics()) {
+    if (topic.id == id) return std::move(topic);
+  }
+  return std::nullopt;
 }
 
 Result<int64_t> KafkaBackend::DeleteRecords(const Topic& topic, int32_t partition,
@@ -176,12 +194,6 @@ Status KafkaBackend::CreateTopic(const std::string& name, int32_t partitions,
   if (const catalog::Object* taken = node_.catalog()->FindRelation(name))
     return Error(Code::kAlreadyExists, "{} is the name of a {}", Quoted(name),
                  catalog::KindName(taken->kind()));
-  for (const catalog::Object* object : node_.catalog()->OfKind(catalog::Kind::kView)) {
-    const auto& view = std::get<catalog::ViewDefinition>(object->definition);
-    if (view.changes != catalog::ViewDefinition::Changes::kNone &&
-        catalog::ChangesTopic(view.name) == name)
-      return Error(Code::kAlreadyExists, "{} is the topic of a view's changes", Quoted(name));
-  }
   if (validate_only) return Ok();
   std::string with = "format = 'raw'";
   for (const auto& [option, value] : options.set) with += fmt::format(", {} = '{}'", option, value);

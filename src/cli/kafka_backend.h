@@ -39,6 +39,9 @@ class KafkaBackend final : public kafka::Backend {
   struct Index;
   // Of the newest catalog.
   std::shared_ptr<const Index> Topology() const;
+  // Of a view that has one; nullopt: it is being made.
+  std::optional<kafka::Topic> ChangesOf(const catalog::Object& view) const;
+  std::vector<kafka::Topic> ChangesTopics() const;
   // kNotFound; kInvalidArgument where it is a table's or a view's.
   Status CheckIsStream(const std::string& name) const;
 

@@ -176,17 +176,9 @@ class Binder {
   }
 
  private:
-  // Streams, tables and topics of changes share the names of topics.
   Status DefineChanges(catalog::ViewDefinition& view, const std::vector<size_t>& key) const {
     view.key.clear();
     for (const size_t column : key) view.key.push_back(view.schema.columns[column].name);
-    if (view.changes == catalog::ViewDefinition::Changes::kNone) return Ok();
-    const std::string topic = catalog::ChangesTopic(view.name);
-    if (const catalog::Object* taken = catalog_.FindRelation(topic))
-      return Error(Code::kAlreadyExists,
-                   "view {}: its topic of changes would have the name of {} {}", Quoted(view.name),
-                   catalog::KindName(taken->kind()), Quoted(topic))
-          .SqlState("42P07");
     if (view.changes == catalog::ViewDefinition::Changes::kUpsert && view.key.empty())
       return Error(Code::kInvalidArgument,
                    "view {}: changes = 'upsert' needs columns that identify a row, and this SELECT "

@@ -166,9 +166,10 @@ void Node::Impl::Stop() {
     const std::lock_guard guard(sources_mutex);
     sources.clear();
   }
-  if (view_changes != nullptr) view_changes->Stop();
+  if (view_changes != nullptr) view_changes->BeginStop();
   if (builds != nullptr) builds->Stop();
   if (loop != nullptr) loop->Stop();
+  if (view_changes != nullptr) view_changes->Stop();
   if (store != nullptr) {
     // The loop has flushed; what it reports is all there is to say.
     if (const Status health = loop->health(); !health.ok())

@@ -64,7 +64,8 @@ Status Pipeline::FeedDifference(const Relation& before, const Relation& after) {
   const rows::Types& types = after.content->types();
   const state::Step step{state_.step.value + 1};
   std::optional<rows::Batch> difference;
-  if (before.content->types() == types) {
+  if (before.content->types() == types &&
+      before.shape.schema.names() == after.shape.schema.names()) {
     auto found = Difference(*before.content, *after.content);
     if (!found.ok() && !OnlyOfTheContent(found.error())) return found.error();
     if (found.ok()) {

@@ -47,12 +47,17 @@ Result<std::optional<FeedEvent>> Subscription::Next(std::chrono::milliseconds ti
   }
 }
 
+void Subscription::NoteColumns(const Relation& relation) {
+  schema_ = relation.shape.schema;
+  types_ = relation.content->types();
+}
+
 bool Subscription::BeginContent() {
   Publisher::Pin pin = publisher_.PinNewest();
   auto relation = FindInternal(pin.published(), feed_->name());
   // A replacement that has been computed and is not shown yet has given the feed its new name.
   if (relation == nullptr || relation->content == nullptr) return false;
-  types_ = relation->content->types();
+  NoteColumns(*relation);
   content_ = std::make_shared<Content>(Content{std::move(pin), std::move(relation), nullptr});
   return true;
 }
@@ -99,7 +104,7 @@ Result<std::optional<FeedEvent>> Subscription::NextChange(std::chrono::milliseco
       TRY(publisher_.WaitNewer(newest->state.step, timeout));
       return std::optional<FeedEvent>();
     }
-    types_ = relation->content->types();
+    NoteColumns(*relation);
   }
   FeedEvent event{FeedEvent::Kind::kRows, entries->front()->step, {}};
   for (const Feed::EntryPtr& entry : *entries) {

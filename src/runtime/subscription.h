@@ -40,7 +40,7 @@ class Subscription {
   // kUnavailable: the node stops.
   Result<std::optional<FeedEvent>> Next(std::chrono::milliseconds timeout);
   // Of the rows given last.
-  const rows::Types& types() const { return types_; }
+  const rows::Schema& schema() const { return schema_; }
 
  private:
   struct Content;  // being given
@@ -55,7 +55,10 @@ class Subscription {
   const std::shared_ptr<void> use_;
   std::optional<state::Step> after_;  // none: a content has to be given first
   std::shared_ptr<Content> content_;
-  rows::Types types_;
+  void NoteColumns(const Relation& relation);
+
+  rows::Schema schema_;
+  rows::Types types_;  // of schema_
   std::chrono::steady_clock::time_point last_progress_;
 };
 

@@ -12,14 +12,8 @@ namespace millrace::runtime {
 namespace {
 
 constexpr std::string_view kPrefix = "__changes.";
-constexpr std::chrono::milliseconds kLook{200};     // for views that come to have a topic
-constexpr std::chrono::milliseconds kStepWait{20};  // while there are some; bounds Stop
-
-bool HasTopic(const catalog::Object& object) {
-  const auto* view = std::get_if<catalog::ViewDefinition>(&object.definition);
-  return view != nullptr && view->materialized &&
-         view->changes != catalog::ViewDefinition::Changes::kNone;
-}
+constexpr std::chrono::milliseconds kLook{200};  // for views that come to have a topic
+constexpr std::chrono::seconds kStepWait{1};
 
 }  // namespace
 
@@ -33,27 +27,30 @@ void ViewChanges::Start() {
 }
 
 void ViewChanges::Stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
-  wake_.notify_all();
+  BeginStop();
   if (thread_.joinable()) thread_.join();
 }
 
-// Another kind of records is another topic.
+void ViewChanges::BeginStop() {
+  const std::lock_guard lock(mutex_);
+  stop_ = true;
+  wake_.notify_all();
+}
+
+// Records of another kind, or with another key, are another topic.
 std::string ViewChanges::TopicName(const catalog::Object& view) {
   const auto& definition = std::get<catalog::ViewDefinition>(view.definition);
+  std::string records = rows::LowerName(view.kept_as());
+  for (const std::string& column : definition.key) records += '\n' + column;
   return fmt::format("{}{:016x}", kPrefix,
-                     StableHash(rows::LowerName(view.kept_as()),
-                                /*seed=*/static_cast<uint64_t>(definition.changes)));
+                     StableHash(records, /*seed=*/static_cast<uint64_t>(definition.changes)));
 }
 
 // Topics for the views that have none, and none for those that are gone.
 Status ViewChanges::Align(const catalog::Catalog& catalog) {
   std::set<std::string> wanted;
   for (const catalog::Object* object : catalog.OfKind(catalog::Kind::kView)) {
-    if (!HasTopic(*object)) continue;
+    if (!catalog::HasChangesTopic(*object)) continue;
     const std::string name = TopicName(*object);
     wanted.insert(name);
     const auto& view = std::get<catalog::ViewDefinition>(object->definition);
@@ -78,14 +75,15 @@ Status ViewChanges::Align(const catalog::Catalog& catalog) {
 }
 
 void ViewChanges::Run() {
-  std::map<std::string, std::string> told;  // the error that each has met last
+  std::map<std::string, std::string> told;  // the error that each has met last; "": Align
   while (!stop_) {
     const PublishedPtr published = publisher_.newest();
     if (published->catalog->version() != aligned_) {
-      if (const Status aligned = Align(*published->catalog); !aligned.ok()) {
-        if (!stop_) LOG_ERROR("topics of views' changes", "error={}", aligned.error().ToString());
-        if (aligned.error().code() == Code::kUnavailable) return;
-      }
+      const Status aligned = Align(*published->catalog);
+      const std::string error = aligned.ok() ? "" : aligned.error().ToString();
+      if (!error.empty() && !stop_ && told[""] != error)
+        LOG_ERROR("topics of views' changes", "error={}", error);
+      told[""] = error;
     }
     bool any = false;
     for (auto at = topics_.begin(); at != topics_.end();) {
@@ -110,7 +108,8 @@ void ViewChanges::Run() {
     }
     if (any) continue;
     if (!topics_.empty()) {
-      (void)publisher_.WaitNewer(published->state.step, kStepWait).ok();
+      // The error: no step comes any more.
+      if (!publisher_.WaitNewer(published->state.step, kStepWait).ok()) return;
       continue;
     }
     std::unique_lock lock(mutex_);

@@ -43,7 +43,10 @@ class ViewChanges {
   ViewChanges(log::Log& log, Publisher& publisher, Subscribe subscribe);
   ~ViewChanges();
   void Start();
-  // What was visible and is not written yet is written after the next start.
+  // Writes no further: what was visible and is not written yet is written after the next start. It
+  // may wait for a step until the publisher is closed.
+  void BeginStop();
+  // Waits for the end.
   void Stop();
 
   // Of a view whose changes have a topic, to the log. Stays over renames.

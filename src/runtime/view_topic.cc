@@ -88,8 +88,9 @@ Result<bool> ViewTopic::Advance(const ViewChanges::Subscribe& subscribe) {
     case FeedEvent::Kind::kRows:
       break;
   }
-  // Replaced by one with other columns, which is not in this catalog yet.
-  if (view_.schema.types() != subscription_->types())
+  // Replaced by one with other columns, which the caller has not seen yet.
+  const rows::Schema& given = subscription_->schema();
+  if (view_.schema.types() != given.types() || view_.schema.names() != given.names())
     return Error(Code::kConflict, "its columns have changed");
   std::vector<Record> records = RecordsOf(event->rows, event->step);
   if (!content_) {
@@ -101,6 +102,7 @@ Result<bool> ViewTopic::Advance(const ViewChanges::Subscribe& subscribe) {
   for (const Record& record : records) {
     if (record.key) gone_.erase(*record.key);
   }
+  SayVoid(event->step);
   std::swap(held_, records);
   TRY(Write(std::move(records), event->step, true));
   return true;
@@ -125,15 +127,14 @@ Status ViewTopic::Begin(const ViewChanges::Subscribe& subscribe) {
 Status ViewTopic::BeginContent() {
   content_ = true;
   skip_ = 0;
+  void_before_ = false;
   gone_.clear();
   held_.clear();
   const auto cut = log_.DurableCut();
   const log::Cut::End* range = cut->Find(partition_);
   if (range == nullptr || range->start == range->end) return Ok();
-  if (!compacted()) {
-    held_.push_back(EnvelopeOf("", nullptr, nullptr, "t", {0}));
-    return Ok();
-  }
+  void_before_ = !compacted();
+  if (void_before_) return Ok();
   return Scan(log_, partition_, range->start, range->end, [&](const log::RecordView& record) {
     if (!record.key) return;
     if (record.value) {
@@ -144,7 +145,13 @@ Status ViewTopic::BeginContent() {
   });
 }
 
+void ViewTopic::SayVoid(state::Step step) {
+  if (std::exchange(void_before_, false))
+    held_.push_back(EnvelopeOf("", nullptr, nullptr, "t", step));
+}
+
 Status ViewTopic::EndContent(state::Step step) {
+  SayVoid(step);
   for (const std::string& key : gone_) held_.push_back({key, std::nullopt});
   gone_.clear();
   TRY(Write(std::exchange(held_, {}), step, false));

@@ -21,7 +21,8 @@ class ViewTopic {
   ViewTopic(log::Log& log, log::TopicId topic, const std::atomic<bool>& stop)
       : log_(log), partition_{topic, 0}, stop_(stop) {}
 
-  // As the catalog has it now: renames and replacements change it.
+  // As the catalog has it now: renames and replacements change it. REQUIRES: the name and key of
+  // its topic are those of this one (ViewChanges::TopicName).
   void SetView(const catalog::Object& view);
   const std::string& view() const { return view_.name; }
   // Writes the next change, if there is one; false: there is none. kNotFound: the view is gone.
@@ -43,6 +44,7 @@ class ViewTopic {
   bool compacted() const { return view_.changes == catalog::ViewDefinition::Changes::kUpsert; }
   Status Begin(const ViewChanges::Subscribe& subscribe);
   Status BeginContent();
+  void SayVoid(state::Step step);
   Status EndContent(state::Step step);
   Result<std::optional<Tail>> ReadTail() const;
   Result<int64_t> CountOfStep(log::Offset end, state::Step step) const;
@@ -60,6 +62,7 @@ class ViewTopic {
   // While a content is being given: the newest of its records, not written yet, and the keys that
   // the topic has of rows that have not come again.
   bool content_ = false;
+  bool void_before_ = false;  // it has to be said that what the topic holds is void
   std::vector<Record> held_;
   std::set<std::string, std::less<>> gone_;
   // Of the first step, where its first records are there already.
