@@ -26,6 +26,11 @@ const char* const kProject =
     " QUALIFY row_number() OVER (PARTITION BY k ORDER BY v DESC, id) <= 2;"
     "CREATE MATERIALIZED VIEW of_inverse AS SELECT"
     " sum(CASE WHEN id % 10 = 0 THEN 'x' ELSE '2' END::BIGINT) AS s FROM lines;"
+    // SQL leaves open in which order equal ids % 3 come, and which of equal parities is taken.
+    "CREATE MATERIALIZED VIEW peers AS SELECT k, l, count(*) AS n FROM"
+    " (SELECT k, list(id) OVER (PARTITION BY k ORDER BY id % 3) AS l FROM lines) GROUP BY k, l;"
+    "CREATE MATERIALIZED VIEW nearest AS SELECT a.id, b.id AS other FROM lines a"
+    " ASOF JOIN (SELECT k, id, id % 2 AS parity FROM lines) b ON a.k = b.k AND a.id % 3 >= parity;"
     "CREATE MATERIALIZED VIEW middle AS SELECT k, median(v) AS m FROM lines GROUP BY k;";
 
 struct Image {
@@ -40,7 +45,7 @@ Image ImageOf(Node& node) {
   image.step = node.visible_step();
   image.ledger = Query(node, "FROM millrace.ledger ORDER BY ALL");
   for (const char* relation : {"lines", "names", "sums", "named", "pairs", "best", "of_inverse",
-                               "middle", "millrace.errors"}) {
+                               "peers", "nearest", "middle", "millrace.errors"}) {
     image.relations[relation] = Query(node, fmt::format("FROM {} ORDER BY ALL", relation));
   }
   return image;

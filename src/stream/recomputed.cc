@@ -1,6 +1,7 @@
 #include "stream/recomputed.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "base/check.h"
 #include "duckdb/common/types/column/column_data_collection.hpp"
@@ -8,17 +9,14 @@
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/operator/logical_column_data_get.hpp"
 #include "duckdb/planner/operator/logical_comparison_join.hpp"
-#include "duckdb/planner/operator/logical_window.hpp"
 #include "stream/expressions.h"
 #include "stream/session.h"
+#include "stream/window_plan.h"
 
 namespace millrace::stream {
 namespace {
 
 using Plans = std::vector<duckdb::unique_ptr<duckdb::LogicalOperator>>;
-
-// Of the operators that DuckDB runs, behind the inputs' own; any other will do.
-constexpr duckdb::idx_t kWindowIndex = 100;
 
 std::vector<ColumnIndex> KeyOf(const Node& node, size_t input) {
   if (const auto* window = std::get_if<Window>(&node.op)) return window->partition;
@@ -26,14 +24,7 @@ std::vector<ColumnIndex> KeyOf(const Node& node, size_t input) {
   return input == 0 ? join.left_keys : join.right_keys;
 }
 
-duckdb::unique_ptr<duckdb::LogicalOperator> PlanOf(const Window& window, Plans inputs) {
-  auto plan = duckdb::make_uniq<duckdb::LogicalWindow>(kWindowIndex);
-  for (const Expression& call : window.calls) plan->expressions.push_back(call->Copy());
-  plan->children.push_back(std::move(inputs[0]));
-  return plan;
-}
-
-duckdb::unique_ptr<duckdb::LogicalOperator> PlanOf(const AsofJoin& join, Plans inputs) {
+duckdb::unique_ptr<duckdb::LogicalOperator> PlanOfAsof(const AsofJoin& join, Plans inputs) {
   auto plan = duckdb::make_uniq<duckdb::LogicalComparisonJoin>(
       join.kind == JoinKind::kLeft ? duckdb::JoinType::LEFT : duckdb::JoinType::INNER,
       duckdb::LogicalOperatorType::LOGICAL_ASOF_JOIN);
@@ -66,6 +57,8 @@ RecomputedOperator::RecomputedOperator(const Node& node, const OperatorContext& 
         KeyOf(node, i), context.input_types[i],
         context.state.Bags(state::TableId{context.table.value + i}, /*ordered=*/true)));
   }
+  if (const auto* join = std::get_if<AsofJoin>(&node.op))
+    right_values_.emplace(std::vector<ColumnIndex>{join->right_value}, context.input_types[1]);
   if (!node.closing) return;
   closing_column_ = KeyOf(node, 0)[node.closing->key];
   closing_.emplace(node, context.input_types[0][closing_column_], context);
@@ -170,34 +163,66 @@ Result<std::string> RecomputedOperator::Describe(const Rows& rows) {
   return std::string();
 }
 
+// The keys' rows as DuckDB reads them. Those of a window are followed by their ordinal; of the
+// right rows of an ASOF join that have one key and value the first stands for all, which one DuckDB
+// took would depend on how many others there are.
 Result<duckdb::unique_ptr<duckdb::LogicalOperator>> RecomputedOperator::Collect(
     const Budget& budget, size_t input, const std::vector<Rows>& keys, size_t begin, size_t end) {
   Input& from = *inputs_[input];
-  auto collection = duckdb::make_uniq<duckdb::ColumnDataCollection>(
-      duckdb::Allocator::DefaultAllocator(), from.types);
+  const bool numbers = std::holds_alternative<Window>(node_.op);
+  KeyReader* const values = input == 1 ? &*right_values_ : nullptr;
+  duckdb::vector<duckdb::LogicalType> types(from.types.begin(), from.types.end());
+  if (numbers) types.push_back(duckdb::LogicalType::BIGINT);
+  auto collection =
+      duckdb::make_uniq<duckdb::ColumnDataCollection>(duckdb::Allocator::DefaultAllocator(), types);
+  duckdb::DataChunk decoded;
+  decoded.Initialize(duckdb::Allocator::DefaultAllocator(), from.types);
   duckdb::DataChunk chunk;
-  chunk.Initialize(duckdb::Allocator::DefaultAllocator(), from.types);
+  chunk.InitializeEmpty(types);
   std::vector<std::string_view> rows;
+  std::vector<size_t> key_of_row;        // of `rows`, where right values are looked at
+  std::unordered_set<std::string> seen;  // values of the key of the last row
+  size_t seen_of = begin;
+  duckdb::SelectionVector kept(STANDARD_VECTOR_SIZE);
+  int64_t ordinal = 0;
   const auto flush = [&]() -> Status {
     if (rows.empty()) return Ok();
-    chunk.Reset();
-    TRY(from.decoder.Decode(rows, chunk, 0));
+    decoded.Reset();
+    TRY(from.decoder.Decode(rows, decoded, 0));
+    decoded.SetCardinality(rows.size());
+    for (size_t i = 0; i < from.types.size(); ++i) chunk.data[i].Reference(decoded.data[i]);
+    if (numbers) {
+      chunk.data.back().Sequence(ordinal, 1, rows.size());
+      ordinal += static_cast<int64_t>(rows.size());
+    }
     chunk.SetCardinality(rows.size());
+    if (values != nullptr) {
+      const std::vector<state::Key>& read = values->Read(decoded);
+      size_t count = 0;
+      for (size_t i = 0; i < rows.size(); ++i) {
+        if (key_of_row[i] != seen_of) seen.clear();
+        seen_of = key_of_row[i];
+        if (seen.emplace(read[i].bytes).second) kept.set_index(count++, i);
+      }
+      chunk.Slice(kept, count);
+    }
     collection->Append(chunk);
     rows.clear();
+    key_of_row.clear();
     return budget.CheckTime();
   };
   for (size_t key = begin; key < end; ++key) {
     for (const Row& row : keys[key][input]) {
       for (rows::Weight copy = 0; copy < row.weight; ++copy) {
         rows.push_back(row.bytes);
+        if (values != nullptr) key_of_row.push_back(key);
         if (rows.size() == STANDARD_VECTOR_SIZE) TRY(flush());
       }
     }
   }
   TRY(flush());
   duckdb::unique_ptr<duckdb::LogicalOperator> plan =
-      duckdb::make_uniq<duckdb::LogicalColumnDataGet>(input, from.types, std::move(collection));
+      duckdb::make_uniq<duckdb::LogicalColumnDataGet>(input, types, std::move(collection));
   plan->ResolveOperatorTypes();
   return plan;
 }
@@ -223,8 +248,8 @@ Result<std::optional<std::string>> RecomputedOperator::Run(const Budget& budget,
       inputs.push_back(std::move(input));
     }
     const auto* window = std::get_if<Window>(&node_.op);
-    auto plan = window != nullptr ? PlanOf(*window, std::move(inputs))
-                                  : PlanOf(std::get<AsofJoin>(node_.op), std::move(inputs));
+    auto plan = window != nullptr ? PlanOfWindow(*window, std::move(inputs[0]))
+                                  : PlanOfAsof(std::get<AsofJoin>(node_.op), std::move(inputs));
     plan->ResolveOperatorTypes();
     const auto result = session_->context->Query(
         duckdb::make_uniq<duckdb::LogicalPlanStatement>(std::move(plan)), {});

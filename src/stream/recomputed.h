@@ -4,9 +4,9 @@
 //
 //   out = Δ op(I(in₁), …): for each touched key − old + new; rows that stay as they were cancel out
 //
-// DuckDB sees the rows in the order of their encodings, so that what SQL leaves open (which of two
-// equal rows is first) is decided by the rows and by nothing else. A row of weight w stands w
-// times.
+// What SQL leaves open (which of two equal rows is first) is decided by the order of the rows'
+// encodings (window_plan.h says how), so that what is taken away is what was given. A row of weight
+// w stands w times.
 //
 // A key whose computation fails (a sum over HUGEINT) is left out and reported; it heals when a
 // change takes back what failed.
@@ -79,6 +79,7 @@ class RecomputedOperator final : public Operator {
   Watchdog& watchdog_;
   std::unique_ptr<duckdb::Connection> session_;  // opened when it is first needed
   std::vector<std::unique_ptr<Input>> inputs_;
+  std::optional<KeyReader> right_values_;  // of an AsofJoin
   ColumnIndex closing_column_ = 0;
   std::optional<ClosingKeys> closing_;
 
