@@ -71,8 +71,9 @@ class NodeContents : public testing::Test {
       std::this_thread::sleep_for(milliseconds(2));
     EXPECT_EQ(StatusOf(view), status);
   }
-  // Stops the node and makes every row of the content one that no release writes.
-  void Damage(const std::string& relation) {
+  // Stops the node and makes every row of the content one that no release writes, or takes it away.
+  enum class Harm { kUnreadable, kGone };
+  void Damage(const std::string& relation, Harm harm = Harm::kUnreadable) {
     const state::TableId table = ContentTable(*node_->catalog()->FindRelation(relation));
     node_.reset();
     state::StoreOptions options;
@@ -84,7 +85,9 @@ class NodeContents : public testing::Test {
     {
       state::ContentDisk::Cursor cursor = state::ContentDisk((*store)->disk(), table).All();
       for (cursor.Begin(); cursor.Valid(); cursor.Next())
-        mutations.push_back({table, std::string(cursor.key()), "\x7f not a weight", true});
+        mutations.push_back(
+            {table, std::string(cursor.key()),
+             harm == Harm::kGone ? std::nullopt : std::optional("\x7f not a weight"), true});
     }
     ASSERT_FALSE(mutations.empty());
     (*store)->BeginFlush((*store)->flushed_step(), std::move(mutations));
@@ -168,6 +171,32 @@ TEST_F(NodeContents, DamageCostsTheViewAndWhatReadsItAndAResumeMendsIt) {
   Start();
   EXPECT_EQ(StatusOf("counts"), "failed");
   EXPECT_EQ(StatusOf("others"), "running");
+  Do("ALTER MATERIALIZED VIEW counts RESUME");
+  Await("counts", "running");
+  Await("over", "running");
+  EXPECT_EQ(Difference(*node_, "counts"), Rows{});
+  EXPECT_EQ(Difference(*node_, "over"), Rows{});
+}
+
+// As a defect would have it: what the engine takes away the content does not have.
+TEST_F(NodeContents, AChangeThatDoesNotFitCostsTheViewAndWhatReadsItOnly) {
+  Start();
+  Fill();
+  Damage("counts", Harm::kGone);
+  Start();
+  Do("INSERT INTO lines VALUES (17, 1)");
+  Await("counts", "failed");
+  Await("over", "failed");
+  EXPECT_TRUE(node_->health().ok()) << node_->health().error().ToString();
+  EXPECT_THAT(Query(*node_, "SELECT reason FROM millrace.views WHERE name = 'counts'")[0][0],
+              HasSubstr("does not fit its content"));
+  EXPECT_EQ(Query(*node_, "FROM counts"), Rows{});
+  Do("INSERT INTO lines VALUES (18, 1)");
+  EXPECT_EQ(StatusOf("others"), "running");
+  EXPECT_EQ(Difference(*node_, "others"), Rows{});
+  Kill();
+  Start();
+  EXPECT_EQ(StatusOf("counts"), "failed");
   Do("ALTER MATERIALIZED VIEW counts RESUME");
   Await("counts", "running");
   Await("over", "running");

@@ -158,19 +158,43 @@ bool Pipeline::WantsStep(Micros clock) const {
   });
 }
 
-Status Pipeline::ApplyChanges(state::Step step, Micros clock, const stream::StepResult& result) {
+// A view whose content does not fit its change fails, with its dependents: they show the step
+// before.
+Status Pipeline::ApplyChanges(state::Step step, Micros clock, stream::StepResult& result) {
   const state::Step oldest_needed = context_.publisher->OldestNeeded();
+  std::vector<std::string> applied;
+  bool fits = true;
   for (const auto& [name, change] : result.changes) {
     const auto relation = relations_.find(name);
     if (relation == relations_.end() || relation->second->content == nullptr) {
       return Error(Code::kInternal, "the engine changed {}, which has no content", Quoted(name));
     }
-    state::ViewTable& content = *relation->second->content;
-    TRY(content.Apply(step, change, before_.at(name), oldest_needed)
-            .With("apply step to " + Quoted(name)));
-    feeds_->Add(name, step, clock, change, content.types());
+    Status done = relation->second->content->Apply(step, change, before_.at(name), oldest_needed);
+    if (done.ok()) {
+      applied.push_back(name);
+    } else if (relation->second->view() != nullptr && done.error().code() == Code::kInternal) {
+      LOG_ERROR("a view's change does not fit its content", "view={} step={} error={}", name,
+                step.value, done.error().message());
+      stopped_.emplace(name, Stopped{name,
+                                     "its change does not fit its content, which is a defect "
+                                     "of Millrace: " +
+                                         done.error().message()});
+      fits = false;
+    } else {
+      return std::move(done).With("apply step to " + Quoted(name));
+    }
   }
   before_.clear();
+  if (!fits) {
+    StopDependents();
+    for (const std::string& name : applied) {
+      if (stopped_.contains(name))
+        relations_.at(name)->content->Revert(step, result.changes.at(name));
+    }
+    LeaveOutStopped(result);
+  }
+  for (const auto& [name, change] : result.changes)
+    feeds_->Add(name, step, clock, change, relations_.at(name)->content->types());
   return Ok();
 }
 

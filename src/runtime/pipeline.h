@@ -155,6 +155,7 @@ class Pipeline {
   void StopFailing(const stream::StepResult& result);
   void StopLarge(const stream::StepResult& result, double limit_factor);
   void StopDependents();
+  void LeaveOutStopped(stream::StepResult& result);
   Status FeedDifference(const Relation& before, const Relation& after);
   Status RemoveHalted(const catalog::Catalog& catalog);
   Status Adopt(const catalog::Object& object, const catalog::Catalog& catalog);
@@ -164,7 +165,7 @@ class Pipeline {
   void LeaveTopic(const Relation& relation);
   void LeaveDoor(const Relation& relation);
   Status CloseWindows(double limit_factor);
-  Status ApplyChanges(state::Step step, Micros clock, const stream::StepResult& result);
+  Status ApplyChanges(state::Step step, Micros clock, stream::StepResult& result);
   void ApplyFindings(const StreamSource& source, const stream::StepResult& result);
   Status ApplyFailures(state::Step step, const stream::StepResult& result);
   void CountReads(const stream::StepResult& result);

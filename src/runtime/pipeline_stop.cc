@@ -37,11 +37,15 @@ Status Pipeline::NoteStopped(stream::StepResult& result, double limit_factor) {
   TRY(ReadBefore(result));
   if (stopped_.empty()) return Ok();
   StopDependents();
+  LeaveOutStopped(result);
+  return Ok();
+}
+
+void Pipeline::LeaveOutStopped(stream::StepResult& result) {
   const auto stopped = [&](const std::string& name) { return stopped_.contains(name); };
   std::erase_if(result.changes, [&](const auto& item) { return stopped(item.first); });
   std::erase_if(result.failures, [&](const auto& item) { return stopped(item.first); });
   std::erase_if(result.reads, [&](const auto& item) { return stopped(item.first.second); });
-  return Ok();
 }
 
 // What the step needs of the contents that it changes and has on disk only.

@@ -173,10 +173,10 @@ Status ViewTable::Apply(Step step, const rows::Batch& change, const Before& befo
   // Weights may pass through negative values within one unconsolidated batch, so they are judged at
   // the end.
   for (const Entry* entry : negative) {
-    if (entry->newest.weight < 0) {
-      return Error(Code::kInternal, "a row was taken away that is not there (weight {})",
-                   entry->newest.weight);
-    }
+    const rows::Weight weight = entry->newest.weight;
+    if (weight >= 0) continue;
+    TakeBack(step, change);
+    return Error(Code::kInternal, "a row was taken away that is not there (weight {})", weight);
   }
   if (!change.empty()) {
     change_steps_.push_back(step);
@@ -186,6 +186,24 @@ Status ViewTable::Apply(Step step, const rows::Batch& change, const Before& befo
   }
   Collect(oldest_needed);
   return Ok();
+}
+
+void ViewTable::Revert(Step step, const rows::Batch& change) {
+  const std::unique_lock lock(mutex_);
+  TakeBack(step, change);
+}
+
+// The versions of the step stay, with the weights that were before.
+void ViewTable::TakeBack(Step step, const rows::Batch& change) {
+  for (const rows::Batch::Part& part : change.parts) {
+    const std::vector<std::string_view>& encoded = encoder_.Encode(*part.rows);
+    for (size_t i = 0; i < encoded.size(); ++i) {
+      Entry* entry = Find(encoded[i], StableHash(encoded[i]));
+      CHECK(entry != nullptr && entry->newest.step == step) << "nothing to take back";
+      entry->newest.weight -= part.weight(i);
+      row_count_ -= part.weight(i);
+    }
+  }
 }
 
 void ViewTable::Collect(Step oldest_needed) {

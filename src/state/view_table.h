@@ -68,13 +68,15 @@ class ViewTable {
   Result<Before> ReadBefore(const rows::Batch& change);
   // The change of one step. Steps come in rising order. `before`: what ReadBefore has given for it
   // since the last writer's call. `oldest_needed`: no reader is pinned, or will pin, before it.
-  // kInternal: a row was taken away that is not there (a bug upstream); readers of earlier steps go
-  // on, nothing more may be applied.
+  // kInternal: a row was taken away that is not there (a bug upstream); nothing of the change was
+  // applied.
   Status Apply(Step step, const rows::Batch& change, const Before& before, Step oldest_needed);
   Status Apply(Step step, const rows::Batch& change, Step oldest_needed) {
     TRY(const Before before, ReadBefore(change));
     return Apply(step, change, before, oldest_needed);
   }
+  // Takes back a change that Apply has taken at `step`, the last one applied.
+  void Revert(Step step, const rows::Batch& change);
   // What changed since the last call, for Store::BeginFlush at `step`, the last one applied.
   // REQUIRES: no flush is under way.
   void TakeDirty(Step step, std::vector<Mutation>& out);
@@ -152,6 +154,7 @@ class ViewTable {
   bool complete() const { return disk_entries_ == resident_entries_; }
   Entry* FindOrCreate(std::string_view row, uint64_t hash);
   Entry* Find(std::string_view row, uint64_t hash) const;
+  void TakeBack(Step step, const rows::Batch& change);
   static rows::Weight WeightAt(const Entry& entry, Step step);
   uint64_t GroupOf(const Entry& entry) const;
   std::vector<uint64_t> GroupsOf(duckdb::DataChunk& rows,
