@@ -13,15 +13,14 @@ constexpr std::chrono::milliseconds kLook{50};
 constexpr size_t kGivenUpMax = 100;
 }  // namespace
 
-Builds::Builds(std::function<Status(uint64_t build)> finish)
-    : finish_(std::move(finish)), thread_([this] { Run(); }) {}
+Builds::Builds(std::function<Status(uint64_t build)> finish, std::chrono::milliseconds retry_after)
+    : finish_(std::move(finish)), retry_after_(retry_after), thread_([this] { Run(); }) {}
 
 Builds::~Builds() { Stop(); }
 
 void Builds::Complete(uint64_t build) {
   const std::lock_guard lock(mutex_);
-  if (failed_.contains(build) || !complete_.insert(build).second) return;
-  changed_.notify_all();
+  if (complete_.insert(build).second) changed_.notify_all();
 }
 
 void Builds::GivenUp(uint64_t build, std::string reason) {
@@ -53,20 +52,38 @@ void Builds::Stop() {
 
 void Builds::Run() {
   std::unique_lock lock(mutex_);
-  while (true) {
-    changed_.wait(lock, [&] { return stop_ || !complete_.empty(); });
-    if (stop_) return;
-    const uint64_t build = *complete_.begin();
-    lock.unlock();
-    const Status done = finish_(build);
-    lock.lock();
-    if (!done.ok()) {
-      if (!stop_) LOG_ERROR("end of a build", "build={} error={}", build, done.error().message());
-      failed_.insert(build);
+  while (!stop_) {
+    const auto next = std::find_if(complete_.begin(), complete_.end(),
+                                   [&](uint64_t build) { return !failed_.contains(build); });
+    if (next != complete_.end()) {
+      Finish(*next, lock);
+    } else if (failed_.empty()) {
+      changed_.wait(lock, [&] { return stop_ || !complete_.empty(); });
+    } else {
+      changed_.wait_for(lock, retry_after_,
+                        [&] { return stop_ || complete_.size() > failed_.size(); });
+      if (complete_.size() > failed_.size()) continue;
+      for (const uint64_t build : std::set<uint64_t>(complete_)) {
+        if (!stop_) Finish(build, lock);
+      }
     }
+  }
+}
+
+void Builds::Finish(uint64_t build, std::unique_lock<std::mutex>& lock) {
+  lock.unlock();
+  const Status done = finish_(build);
+  lock.lock();
+  if (done.ok()) {
+    failed_.erase(build);
     complete_.erase(build);
     changed_.notify_all();
+    return;
   }
+  std::string& why = failed_[build];
+  if (!stop_ && why != done.error().message())
+    LOG_ERROR("end of a build, tried again", "build={} error={}", build, done.error().message());
+  why = done.error().message();
 }
 
 bool Builds::WaitUntil(const std::function<bool()>& over, std::chrono::milliseconds timeout,

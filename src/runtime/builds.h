@@ -23,7 +23,9 @@ namespace millrace::runtime {
 class Builds {
  public:
   // `finish` makes the changes of a build that is complete; it may find that the build is over.
-  explicit Builds(std::function<Status(uint64_t build)> finish);
+  // Where it fails (a full disk) it is asked again, every `retry_after`.
+  explicit Builds(std::function<Status(uint64_t build)> finish,
+                  std::chrono::milliseconds retry_after = std::chrono::seconds(1));
   ~Builds();
   Builds(const Builds&) = delete;
   Builds& operator=(const Builds&) = delete;
@@ -42,12 +44,14 @@ class Builds {
 
  private:
   void Run();
+  void Finish(uint64_t build, std::unique_lock<std::mutex>& lock);
 
   const std::function<Status(uint64_t build)> finish_;
+  const std::chrono::milliseconds retry_after_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::set<uint64_t> complete_;               // not ended yet
-  std::set<uint64_t> failed_;                 // their end failed: tried again at the next start
+  std::map<uint64_t, std::string> failed_;    // of these, whose end has failed last, and why
   std::map<uint64_t, std::string> given_up_;  // the newest kGivenUpMax
   bool stop_ = false;
   std::thread thread_;
