@@ -6,6 +6,7 @@
 #include "duckdb/main/config.hpp"
 #include "sql/duckdb_error.h"
 #include "sql/equality_hints.h"
+#include "sql/refused_plans.h"
 #include "sql/relation_binding.h"
 #include "sql/session_functions.h"
 
@@ -57,7 +58,10 @@ void Configure(duckdb::DBConfig& config, Purpose purpose, const DatabaseOptions&
                                            ? RulesOffForCircuits()
                                            : std::set<OptimizerType>{OptimizerType::COMMON_SUBPLAN};
   RegisterReplacementScan(config);
-  if (purpose == Purpose::kQueries) RegisterEqualityHints(config);
+  if (purpose == Purpose::kQueries) {
+    RegisterEqualityHints(config);
+    RegisterRefusedPlans(config);
+  }
 }
 
 void Execute(duckdb::Connection& connection, const std::string& sql) {
