@@ -42,6 +42,12 @@ class Backend {
                                              int64_t offset,
                                              const runtime::StatementOptions& options) = 0;
 
+  virtual Result<std::optional<runtime::TableRow>> ReadRow(std::string_view table,
+                                                           std::string_view key) const = 0;
+  virtual Result<runtime::RowWritten> WriteRow(std::string_view table, std::string_view key,
+                                               std::optional<std::string_view> row,
+                                               const runtime::TableRows::Condition& condition) = 0;
+
   virtual schemas::Registry& schemas() = 0;
   virtual Result<runtime::Node::BackupSource> BeginBackup() = 0;
   virtual Status EndBackup() = 0;

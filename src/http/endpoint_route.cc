@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "http/answer_rows.h"
+#include "http/entity_tag.h"
 #include "http/service.h"
 #include "http/text.h"
 
@@ -103,24 +104,12 @@ std::optional<Plan> MakePlan(ServiceContext& context, Backend& backend, Exchange
   return plan;
 }
 
-// If-None-Match: a list of tags, or *. Weak comparison (RFC 9110, section 8.8.3.2): the W/ does not
-// matter.
-bool NamesTag(std::string_view list, std::string_view opaque) {
-  while (!list.empty()) {
-    std::string_view tag = NextPart(list, ',');
-    if (tag == "*") return true;
-    if (tag.starts_with("W/")) tag.remove_prefix(2);
-    if (tag == opaque) return true;
-  }
-  return false;
-}
-
 // True: the client has this already, and was told so.
 bool AnswerNotModified(const Backend& backend, const Plan& plan, Exchange& exchange) {
   const auto wanted = exchange.head().Get("if-none-match");
   if (!wanted) return false;
   const std::string opaque = fmt::format("\"{}\"", backend.EndpointStep(plan.match));
-  if (!NamesTag(*wanted, opaque)) return false;
+  if (!NamesTag(*wanted, opaque, TagComparison::kWeak)) return false;
   exchange.AddHeader("ETag", "W/" + opaque);
   exchange.AddHeader("Cache-Control", "no-cache");
   exchange.AddHeader("Vary", "Accept");

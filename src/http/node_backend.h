@@ -29,6 +29,15 @@ class NodeBackend final : public Backend {
   Result<runtime::EndpointAnswer> AnswerEndpoint(
       const runtime::EndpointMatch& match, const std::map<std::string, std::string>& parameters,
       const runtime::StatementOptions& options) override;
+  Result<std::optional<runtime::TableRow>> ReadRow(std::string_view table,
+                                                   std::string_view key) const override {
+    return node_.ReadRow(table, key);
+  }
+  Result<runtime::RowWritten> WriteRow(std::string_view table, std::string_view key,
+                                       std::optional<std::string_view> row,
+                                       const runtime::TableRows::Condition& condition) override {
+    return node_.WriteRow(table, key, row, condition);
+  }
   runtime::DecidedCounts Decided(const std::vector<ingest::Placed>& placed) const override {
     return node_.Decided(placed);
   }

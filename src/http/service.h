@@ -83,6 +83,7 @@ class Service {
 // Each adds its routes (one file each).
 void AddIngestRoute(ServiceContext& context, Router& router);
 void AddSqlRoute(ServiceContext& context, Router& router);
+void AddTableRoute(ServiceContext& context, Router& router);
 void AddEndpointRoute(ServiceContext& context, Router& router);
 void AddSystemRoutes(ServiceContext& context, Router& router);
 void AddProjectRoute(ServiceContext& context, Router& router);

@@ -119,6 +119,15 @@ class FakeBackend final : public Backend, public ingest::Ingest {
   }
 
   // Every row whose text holds "twice" is a duplicate.
+  Result<std::optional<runtime::TableRow>> ReadRow(std::string_view,
+                                                   std::string_view) const override {
+    return Error(Code::kNotSupported, "no tables here");
+  }
+  Result<runtime::RowWritten> WriteRow(std::string_view, std::string_view,
+                                       std::optional<std::string_view>,
+                                       const runtime::TableRows::Condition&) override {
+    return Error(Code::kNotSupported, "no tables here");
+  }
   runtime::DecidedCounts Decided(const std::vector<ingest::Placed>& placed) const override {
     runtime::DecidedCounts counts;
     for (const ingest::Placed& place : placed) {

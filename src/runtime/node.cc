@@ -137,6 +137,8 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   impl->table_writer =
       std::make_unique<TableWriter>(*impl->log, impl->publisher, *impl->database, Clock::System(),
                                     [node] { return node->TakeSnapshot(); });
+  impl->table_rows =
+      std::make_unique<TableRows>(*impl->table_writer, [node] { return node->TakeSnapshot(); });
   impl->seeds = std::make_unique<Seeds>(files, directory + "/seeds", options.project_directory,
                                         *impl->database, *impl->table_writer);
   impl->builds =
@@ -377,6 +379,16 @@ std::optional<log::TopicId> Node::ChangesTopicOf(const catalog::Object& view) co
 
 Result<log::Appended> Node::AppendToTable(const std::string& table, std::string_view batches) {
   return impl_->table_writer->AppendBatches(table, batches);
+}
+
+Result<std::optional<TableRow>> Node::ReadRow(std::string_view table, std::string_view key) const {
+  return impl_->table_rows->Read(table, key);
+}
+
+Result<RowWritten> Node::WriteRow(std::string_view table, std::string_view key,
+                                  std::optional<std::string_view> row,
+                                  const TableRows::Condition& condition) {
+  return impl_->table_rows->Write(table, key, row, condition);
 }
 
 Result<int64_t> Node::DeleteRecords(std::string_view stream, int32_t partition,

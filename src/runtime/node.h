@@ -20,6 +20,7 @@
 #include "log/log.h"
 #include "rows/schema.h"
 #include "runtime/ledger.h"
+#include "runtime/table_rows.h"
 #include "sql/database.h"
 
 namespace rocksdb {
@@ -221,6 +222,12 @@ class Node {
   std::optional<log::TopicId> ChangesTopicOf(const catalog::Object& view) const;
   // Puts records into a keyed table: see TableWriter::AppendBatches. Waits for disk and step.
   Result<log::Appended> AppendToTable(const std::string& table, std::string_view batches);
+
+  // One row of a keyed table: see TableRows.
+  Result<std::optional<TableRow>> ReadRow(std::string_view table, std::string_view key) const;
+  Result<RowWritten> WriteRow(std::string_view table, std::string_view key,
+                              std::optional<std::string_view> row,
+                              const TableRows::Condition& condition);
 
   // The books of every hop as of the visible step, and whether they balance (the text names the
   // edge that does not).

@@ -42,6 +42,7 @@ struct Node::Impl {
   std::unique_ptr<ingest::Ingest> ingest;
   SystemTables system_tables;
   std::unique_ptr<TableWriter> table_writer;
+  std::unique_ptr<TableRows> table_rows;
   std::unique_ptr<Seeds> seeds;
   std::unique_ptr<Builds> builds;
   std::unique_ptr<ViewChanges> view_changes;

@@ -6,6 +6,7 @@
 
 #include "log/record_batch.h"
 #include "log/unpack.h"
+#include "rows/json_split.h"
 #include "rows/json_text.h"
 #include "runtime/row_text.h"
 
@@ -83,7 +84,9 @@ class BatchWriter {
       if (!records[i].key && !records[i].value)
         return WrongRecord(Number(i), "neither key nor value");
       if (!records[i].key) continue;
-      texts.push_back(KeyObject(*records[i].key));
+      auto object = KeyAsObject(schema_, key_columns_, *records[i].key);
+      if (!object.ok()) return WrongRecord(Number(i), object.error().message());
+      texts.push_back(*std::move(object));
       places.push_back(i);
     }
     const std::vector<std::string_view> views(texts.begin(), texts.end());
@@ -114,21 +117,6 @@ class BatchWriter {
     return Ok();
   }
 
-  // A key of one column may stand alone.
-  std::string KeyObject(std::string_view key) const {
-    const std::string_view text = rows::TrimJson(key);
-    if (key_columns_.size() != 1 || text.starts_with('{')) return std::string(key);
-    std::string object = "{";
-    rows::AppendJsonString(schema_.columns[key_columns_[0]].name, object);
-    object += ':';
-    if (text.size() > 1 && text.starts_with('"') && text.ends_with('"')) {
-      object += text;
-    } else {
-      rows::AppendJsonString(key, object);
-    }
-    return object + "}";
-  }
-
   Status CheckKeys(duckdb::DataChunk& rows, std::span<const size_t> places) const {
     for (const size_t column : key_columns_) {
       duckdb::UnifiedVectorFormat format;
@@ -153,6 +141,37 @@ class BatchWriter {
 };
 
 }  // namespace
+
+Result<std::string> KeyAsObject(const rows::Schema& schema, const std::vector<size_t>& key_columns,
+                                std::string_view key) {
+  const std::string_view text = rows::TrimJson(key);
+  if (text.starts_with('{')) return std::string(text);
+  std::vector<std::string> values;
+  if (text.starts_with('[')) {
+    rows::JsonSplitter splitter(rows::JsonBody::kAny);
+    TRY(const auto elements, splitter.Feed(text));
+    values.assign(elements.begin(), elements.end());
+    TRY(splitter.Finish());
+    if (values.size() != key_columns.size())
+      return Error(Code::kInvalidArgument, "a key of {} values, the primary key has {}",
+                   values.size(), key_columns.size());
+  } else if (key_columns.size() > 1) {
+    return Error(Code::kInvalidArgument, "a key of one value, the primary key has {}",
+                 key_columns.size())
+        .Hint("a JSON array of the values, or an object");
+  } else if (text.size() > 1 && text.starts_with('"') && text.ends_with('"')) {
+    values.emplace_back(text);
+  } else {
+    rows::AppendJsonString(key, values.emplace_back());
+  }
+  std::string object;
+  for (size_t i = 0; i < key_columns.size(); ++i) {
+    object += i == 0 ? '{' : ',';
+    rows::AppendJsonString(schema.columns[key_columns[i]].name, object);
+    object += ':' + values[i];
+  }
+  return object + "}";
+}
 
 Result<std::string> ChangelogOf(const Relation& table, ingest::RowChecker& checker,
                                 std::string_view batches) {

@@ -3,12 +3,13 @@
 // one key to compaction.
 //
 // The value is the row, a JSON object; none deletes the row of the key. The key is a JSON object of
-// the primary key's columns, or the value alone where that is one column; beside a row it may be
-// missing.
+// the primary key's columns, an array of their values, or the value alone where that is one column;
+// beside a row it may be missing.
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "ingest/row_checker.h"
@@ -21,5 +22,10 @@ namespace millrace::runtime {
 // transaction's, or a table without primary key. kCorruption.
 Result<std::string> ChangelogOf(const Relation& table, ingest::RowChecker& checker,
                                 std::string_view batches);
+
+// A key in any of its forms as a JSON object of the primary key's columns (KeyColumns gives them).
+// kInvalidArgument: an array of another length.
+Result<std::string> KeyAsObject(const rows::Schema& schema, const std::vector<size_t>& key_columns,
+                                std::string_view key);
 
 }  // namespace millrace::runtime

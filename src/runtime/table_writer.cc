@@ -98,8 +98,8 @@ Status TableWriter::AwaitVisible(log::FrameSequence frame) {
   return visible.get_future().get();
 }
 
-Result<log::Appended> TableWriter::AppendBatches(const std::string& table,
-                                                 std::string_view batches) {
+Result<log::Appended> TableWriter::AppendBatches(const std::string& table, std::string_view batches,
+                                                 const std::function<Status()>& check) {
   const auto published = publisher_.newest();
   const auto relation = published->relations->Find(table);
   if (relation == nullptr || relation->table() == nullptr)
@@ -109,6 +109,7 @@ Result<log::Appended> TableWriter::AppendBatches(const std::string& table,
   TRY(std::string changelog, ChangelogOf(*relation, *checker, batches));
   const auto table_lock = LockOf(relation->topic());
   const std::lock_guard lock(*table_lock);
+  TRY(check());
   log::AppendRequest request;
   request.push_back({{relation->topic(), 0}, std::move(changelog)});
   TRY(log::Appended appended, log_.AppendAndWait(std::move(request)));

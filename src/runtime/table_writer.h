@@ -42,8 +42,11 @@ class TableWriter {
   using Chunks = std::vector<std::shared_ptr<duckdb::DataChunk>>;
   Status Upsert(const std::string& table, const Chunks& rows);
   // Batches as clients of the log's protocol send them (table_records.h); returns when the rows are
-  // visible. The errors are those of ChangelogOf, Log::Append, and kNotFound.
-  Result<log::Appended> AppendBatches(const std::string& table, std::string_view batches);
+  // visible. `check` is asked before, while nobody else changes the table. The errors are its own,
+  // those of ChangelogOf, Log::Append, and kNotFound.
+  Result<log::Appended> AppendBatches(
+      const std::string& table, std::string_view batches,
+      const std::function<Status()>& check = [] { return Ok(); });
 
   // For a transaction over several tables (transaction.h), which holds the locks of all of them, in
   // the order of their topics, from working the changes out until they are visible.

@@ -8,6 +8,7 @@
 // seed and, made small, a text for tests/sql. `--seed N --cases 1` runs one case again. A run of
 // 1,000 cases or more fails when a construct of the grammar stood in no view. `--keep-going` shows
 // up to 50 failures; `--coverage` prints how many views had each construct.
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 
@@ -78,14 +79,25 @@ void Report(const Case& made, uint64_t seed, const Failure& failure) {
               AsSlt(small, last->view, runner).c_str());
 }
 
+std::atomic<uint64_t> running_seed = 0;
+
+// An exception that nobody caught ends the process: which case that was is said first.
+[[noreturn]] void OnTerminate() {
+  std::printf("ENDED in --seed %llu --cases 1\n", Number(running_seed.load()));
+  std::fflush(stdout);
+  std::abort();
+}
+
 int Main(int argc, char** argv) {
   const Arguments arguments = Parse(argc, argv);
+  std::set_terminate(OnTerminate);
   std::printf("MILLRACE_SEED=%llu\n", Number(arguments.seed));
   Runner runner;
   Counts counts;
   uint64_t failures = 0;
   const auto start = Tick();
   for (uint64_t i = 0; i < arguments.cases_max && SecondsSince(start) < arguments.seconds; ++i) {
+    running_seed = arguments.seed + i;
     const Case made = MakeCase(arguments.seed + i);
     const auto failure = runner.Run(made, counts, (arguments.seed + i) % kBlock == 0);
     if (!failure) continue;
