@@ -5,6 +5,7 @@
 
 #include "base/coding.h"
 #include "base/logging.h"
+#include "base/utf8.h"
 #include "runtime/tables.h"
 
 namespace millrace::runtime {
@@ -255,8 +256,9 @@ Status Pipeline::ApplyFailures(state::Step step, const stream::StepResult& resul
     for (const stream::RowFailure& failure : failures) {
       row.Reset();
       row.SetValue(0, 0, duckdb::Value(view));
-      row.SetValue(1, 0, duckdb::Value(failure.message));
-      row.SetValue(2, 0, duckdb::Value(failure.row));
+      // States of earlier releases have DuckDB's messages as they came, characters cut in two.
+      row.SetValue(1, 0, duckdb::Value(ValidUtf8(failure.message)));
+      row.SetValue(2, 0, duckdb::Value(ValidUtf8(failure.row)));
       row.SetCardinality(1);
       builder.AppendRow(row, 0, failure.weight);
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/utf8.h"
 #include "catalog/stream_versions.h"
 #include "ingest/ingest.h"
 #include "ingest/row_checker.h"
@@ -37,7 +38,7 @@ duckdb::Value SourceOf(const log::RecordView& record) {
   for (log::HeaderCursor headers = record.headers(); headers.Next();) {
     const log::Header& header = headers.header();
     if (header.key == ingest::kSourceHeader && header.value)
-      return duckdb::Value(std::string(*header.value));
+      return duckdb::Value(ValidUtf8(*header.value));
   }
   return duckdb::Value(duckdb::LogicalType::VARCHAR);
 }

@@ -107,7 +107,7 @@ void StepLoop::Loop() {
   }
   while (true) {
     bool worked = false;
-    if (Status status = LoopOnce(worked); !status.ok()) {
+    if (Status status = GuardedOnce(worked); !status.ok()) {
       Fail(status.error());
       break;
     }
@@ -138,6 +138,16 @@ void StepLoop::Fail(const Error& error) {
   LOG_ERROR("the step loop cannot go on", "error={}", error.message());
   const std::lock_guard lock(mutex_);
   if (!failed_) failed_ = error;
+}
+
+// DuckDB's values throw where they are made; what no part below expected ends the loop and not the
+// process, so that readers go on.
+Status StepLoop::GuardedOnce(bool& worked) {
+  try {
+    return LoopOnce(worked);
+  } catch (const std::exception& exception) {
+    return Error(Code::kInternal, "an exception in the step loop: {}", exception.what());
+  }
 }
 
 Status StepLoop::LoopOnce(bool& worked) {

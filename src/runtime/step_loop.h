@@ -94,6 +94,7 @@ class StepLoop {
 
   void Loop();
   bool Stopping() const;
+  Status GuardedOnce(bool& worked);
   Status LoopOnce(bool& worked);
   void RunBoundaryWork();
   Result<Chosen> Choose();

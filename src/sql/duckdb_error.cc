@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/utf8.h"
+
 namespace millrace::sql {
 namespace {
 
@@ -22,8 +24,9 @@ duckdb::optional_idx Position(const duckdb::ErrorData& error) {
 }
 
 // What DuckDB appends for a person at its own shell: the quoted line, advice on its own catalog.
+// It quotes values byte by byte, cut in the middle of a character too.
 std::string PlainMessage(const duckdb::ErrorData& error) {
-  std::string text = error.RawMessage();
+  std::string text = ValidUtf8(error.RawMessage());
   for (const std::string_view tail :
        {"\n\nLINE ", "\nLINE ", "\nCandidate bindings:", "\nCandidate functions:", "\nDid you mean",
         "\n\nCandidate", "\n\tCandidate"}) {
@@ -190,7 +193,7 @@ Error FromDuckDb(const duckdb::ErrorData& given, const Place& place,
   const duckdb::ErrorData& error = given;
   if (IsDefect(error)) {
     // A note for DuckDB's makers and a stack trace may follow the first line.
-    const std::string& text = error.RawMessage();
+    const std::string text = ValidUtf8(error.RawMessage());
     return Error(Code::kInternal, "DuckDB met a defect of its own: {}",
                  text.substr(0, text.find('\n')))
         .Hint("another form of the statement may work");

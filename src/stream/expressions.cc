@@ -1,5 +1,6 @@
 #include "stream/expressions.h"
 
+#include "base/utf8.h"
 #include "duckdb/common/error_data.hpp"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "duckdb/planner/expression/bound_cast_expression.hpp"
@@ -44,7 +45,7 @@ ResultMemory MemoryOf(const duckdb::Expression& expression) {
 }  // namespace
 
 std::string ReadableMessage(const std::exception& exception) {
-  return duckdb::ErrorData(exception).RawMessage();
+  return ValidUtf8(duckdb::ErrorData(exception).RawMessage());
 }
 
 bool EndsTheStep(const std::exception& exception) {
