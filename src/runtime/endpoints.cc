@@ -95,6 +95,7 @@ Result<std::shared_ptr<const Endpoints>> Endpoints::Make(const catalog::Catalog&
     endpoint->segments = Split(definition.path);
     endpoint->relations = ResolveRelations(definition.reads, catalog);
     endpoint->streams = ResolveStreams(definition.reads, catalog);
+    endpoint->ordered = HasOrder(definition.select);
     endpoint->keyed = RecogniseKeyedLookup(definition, relations);
     if (endpoint->keyed)
       TRY(endpoint->keyed->relation->content->AddIndex(endpoint->keyed->key_columns));
@@ -293,6 +294,23 @@ std::optional<Micros> WatermarkOf(const Endpoint& endpoint, const Published& pub
     if (!least || watermark->second < *least) least = watermark->second;
   }
   return least;
+}
+
+bool IsInForce(const KeyedLookup& lookup, const Published& published) {
+  const auto relation = published.relations->Find(lookup.relation->object.name());
+  return relation != nullptr && relation->content == lookup.relation->content;
+}
+
+std::optional<Error> FailureOf(const Endpoint& endpoint, const Published& published) {
+  for (const std::string& name : endpoint.relations) {
+    const catalog::Object* object = published.catalog->FindRelation(name);
+    if (object == nullptr || !object->halt) continue;
+    const catalog::Halt& halt = *object->halt;
+    if (halt.why != catalog::Halt::Why::kFailed) continue;
+    return Error(Code::kUnavailable, "view {} has failed: {}", Quoted(object->name()), halt.reason)
+        .Hint(fmt::format("it shows step {} until it is replaced or resumed", halt.step));
+  }
+  return std::nullopt;
 }
 
 state::Step LastChangeOf(const Endpoint& endpoint, const Published& published) {

@@ -40,6 +40,7 @@ struct Endpoint {
   std::vector<std::string> segments;  // of the path; "{name}" for a parameter
   std::optional<KeyedLookup> keyed;
   std::vector<std::string> relations;  // it reads, plain views resolved
+  bool ordered = false;                // its SELECT ends with ORDER BY
   std::vector<std::string> streams;    // internal names of those behind all that, through views too
   struct ParameterCheck {
     rows::Schema schema;  // one column
@@ -81,6 +82,11 @@ Result<std::map<std::string, duckdb::Value>> ParseParameters(
 Result<sql::QueryResult> AnswerKeyed(const KeyedLookup& lookup,
                                      const std::map<std::string, duckdb::Value>& values,
                                      state::Step step, const std::function<Status()>& go_on);
+// Whether its relation is the one of that name in `published`: a view that is replaced is another
+// from a step on, and endpoints follow a little later.
+bool IsInForce(const KeyedLookup& lookup, const Published& published);
+// Why what the endpoint reads stands still; nullopt: no view that it reads has failed.
+std::optional<Error> FailureOf(const Endpoint& endpoint, const Published& published);
 // The step at which what the endpoint reads changed last, as of `published`.
 state::Step LastChangeOf(const Endpoint& endpoint, const Published& published);
 

@@ -168,22 +168,35 @@ class Recogniser {
   KeyedLookup lookup_;
 };
 
+// nullptr: whatever it is, it was bound, so DuckDB can answer it.
+std::unique_ptr<duckdb::QueryNode> ParseSelect(const std::string& select) {
+  duckdb::Parser parser;
+  try {
+    parser.ParseQuery(select);
+  } catch (const std::exception&) {
+    return nullptr;
+  }
+  if (parser.statements.size() != 1 ||
+      parser.statements[0]->type != duckdb::StatementType::SELECT_STATEMENT)
+    return nullptr;
+  return std::move(parser.statements[0]->Cast<duckdb::SelectStatement>().node);
+}
+
 }  // namespace
 
 std::optional<KeyedLookup> RecogniseKeyedLookup(const catalog::EndpointDefinition& endpoint,
                                                 const Relations& relations) {
-  duckdb::Parser parser;
-  try {
-    parser.ParseQuery(endpoint.select);
-  } catch (const std::exception&) {
-    return std::nullopt;  // whatever it is, it was bound, so DuckDB can answer it
-  }
-  if (parser.statements.size() != 1 ||
-      parser.statements[0]->type != duckdb::StatementType::SELECT_STATEMENT)
-    return std::nullopt;
-  const auto& node = *parser.statements[0]->Cast<duckdb::SelectStatement>().node;
-  if (node.type != duckdb::QueryNodeType::SELECT_NODE) return std::nullopt;
-  return Recogniser(endpoint, relations).Recognise(node.Cast<duckdb::SelectNode>());
+  const auto node = ParseSelect(endpoint.select);
+  if (node == nullptr || node->type != duckdb::QueryNodeType::SELECT_NODE) return std::nullopt;
+  return Recogniser(endpoint, relations).Recognise(node->Cast<duckdb::SelectNode>());
+}
+
+bool HasOrder(const std::string& select) {
+  const auto node = ParseSelect(select);
+  return node != nullptr &&
+         std::any_of(node->modifiers.begin(), node->modifiers.end(), [](const auto& modifier) {
+           return modifier->type == duckdb::ResultModifierType::ORDER_MODIFIER;
+         });
 }
 
 }  // namespace millrace::runtime

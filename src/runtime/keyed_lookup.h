@@ -12,4 +12,7 @@ namespace millrace::runtime {
 std::optional<KeyedLookup> RecogniseKeyedLookup(const catalog::EndpointDefinition& endpoint,
                                                 const Relations& relations);
 
+// Whether the SELECT says in which order its rows come. REQUIRES: it was bound without error.
+bool HasOrder(const std::string& select);
+
 }  // namespace millrace::runtime

@@ -220,6 +220,7 @@ Status Node::Impl::FollowCatalog() {
     const std::lock_guard guard(endpoints_mutex);
     endpoints = std::move(made);
   }
+  publisher.Tell(/*catalog_changed=*/true);
   const std::lock_guard guard(sources_mutex);
   std::erase_if(sources, [&](const auto& item) {
     const catalog::Object* object = published->catalog->Find(catalog::Kind::kSource, item.first);
@@ -311,7 +312,7 @@ Result<EndpointAnswer> Node::AnswerEndpoint(const EndpointMatch& match,
   const auto snapshot = impl_->TakeSnapshot();
   const Published& published = snapshot->published();
   EndpointAnswer answer;
-  if (endpoint.keyed) {
+  if (endpoint.keyed && IsInForce(*endpoint.keyed, published)) {
     TRY(answer.rows, AnswerKeyed(*endpoint.keyed, values, published.state.step,
                                  [&, deadline = Tick() + options.timeout]() -> Status {
                                    if (options.cancel && *options.cancel)
@@ -327,7 +328,13 @@ Result<EndpointAnswer> Node::AnswerEndpoint(const EndpointMatch& match,
   }
   answer.step = LastChangeOf(endpoint, published).value;
   answer.watermark = WatermarkOf(endpoint, published);
+  answer.ordered = endpoint.ordered;
+  answer.failed = FailureOf(endpoint, published);
   return answer;
+}
+
+void Node::OnStep(std::function<void(bool catalog_changed)> told) {
+  impl_->publisher.Listen(std::move(told));
 }
 
 Status Node::WaitVisible(std::string_view token, std::chrono::milliseconds timeout) {

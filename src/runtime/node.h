@@ -85,6 +85,8 @@ struct EndpointAnswer {
   sql::QueryResult rows;
   int64_t step = 0;                 // of the content: the ETag
   std::optional<Micros> watermark;  // of the streams read: X-Data-Timestamp
+  bool ordered = false;             // the query says in which order the rows come
+  std::optional<Error> failed;      // a view that it reads has failed, and shows an older step
 };
 
 // What a request wants of an endpoint, worked out by MatchEndpoint.
@@ -168,6 +170,10 @@ class Node {
   Result<EndpointAnswer> AnswerEndpoint(const EndpointMatch& match,
                                         const std::map<std::string, std::string>& parameters,
                                         const StatementOptions& options);
+  // Calls `told` after each step that is shown, and when endpoints are others than before
+  // (`catalog_changed`), on a thread of the node: it must be quick. One listener; nullptr: nobody
+  // any more, and no call is under way once it returns.
+  void OnStep(std::function<void(bool catalog_changed)> told);
 
   catalog::CatalogPtr catalog() const;
   // The tables of schema millrace, as "millrace.views", with their columns.

@@ -41,8 +41,10 @@ Publisher::~Publisher() {
 
 void Publisher::Publish(PublishedPtr published) {
   std::vector<Waiter> ready;
+  bool catalog_changed = false;
   {
     const std::lock_guard lock(mutex_);
+    catalog_changed = newest_ == nullptr || newest_->catalog != published->catalog;
     newest_ = std::move(published);
     const auto end = waiters_.upper_bound(newest_->state.frame);
     for (auto it = waiters_.begin(); it != end;) {
@@ -56,6 +58,17 @@ void Publisher::Publish(PublishedPtr published) {
     published_.notify_all();
   }
   for (Waiter& waiter : ready) waiter.done(Ok());
+  Tell(catalog_changed);
+}
+
+void Publisher::Listen(Listener told) {
+  const std::lock_guard lock(listener_mutex_);
+  listener_ = std::move(told);
+}
+
+void Publisher::Tell(bool catalog_changed) {
+  const std::lock_guard lock(listener_mutex_);
+  if (listener_) listener_(catalog_changed);
 }
 
 Status Publisher::WaitNewer(state::Step step, std::chrono::milliseconds timeout) const {

@@ -67,6 +67,12 @@ class Publisher {
                    std::function<void(Status)> done);
   // Waits until a step after `step` is shown, at most that long. The error: Close was called.
   Status WaitNewer(state::Step step, std::chrono::milliseconds timeout) const;
+  // Calls `told` after each step that is shown, on the thread that shows it: it must be quick.
+  // `catalog_changed`: objects are others than before. One listener; nullptr: nobody any more, and
+  // no call is under way once it returns.
+  using Listener = std::function<void(bool catalog_changed)>;
+  void Listen(Listener told);
+  void Tell(bool catalog_changed);
   void Close(const Error& reason);
 
  private:
@@ -89,6 +95,8 @@ class Publisher {
   mutable std::condition_variable published_;
   std::condition_variable deadlines_changed_;
   std::thread expire_thread_;
+  std::mutex listener_mutex_;  // held while the listener is called
+  Listener listener_;
 };
 
 }  // namespace millrace::runtime

@@ -46,6 +46,22 @@ TEST_F(PublisherTest, CloseTellsAllWhoWait) {
   EXPECT_EQ(When(1, milliseconds(30'000)).get().error().code(), Code::kUnavailable);
 }
 
+TEST_F(PublisherTest, TheListenerHearsOfEachStepAndOfAnotherCatalog) {
+  std::vector<std::pair<int64_t, bool>> heard;
+  publisher_.Publish(UpTo(1, 1));
+  publisher_.Listen([&](bool catalog_changed) {
+    heard.emplace_back(publisher_.newest()->state.step.value, catalog_changed);
+  });
+  publisher_.Publish(UpTo(2, 2));
+  auto other = std::make_shared<Published>(*UpTo(3, 3));
+  other->catalog = catalog::Catalog::Empty();
+  publisher_.Publish(other);
+  publisher_.Tell(true);
+  publisher_.Listen(nullptr);
+  publisher_.Publish(UpTo(4, 4));
+  EXPECT_EQ(heard, (std::vector<std::pair<int64_t, bool>>{{2, false}, {3, true}, {3, true}}));
+}
+
 TEST_F(PublisherTest, WhatAReaderPinsIsNeeded) {
   publisher_.Publish(UpTo(1, 1));
   {
