@@ -74,4 +74,21 @@ bool Admit(ServiceContext& context, Exchange& exchange, const Route& route) {
   return false;
 }
 
+Status CheckStillAdmitted(const ServiceContext& context, Exchange& exchange,
+                          auth::Permission needed) {
+  const auth::Access* access = context.options.access;
+  if (access == nullptr || !access->required()) return Ok();
+  if (exchange.principal() == nullptr)
+    return Error(Code::kInvalidArgument, "this node asks its clients to sign in now");
+  const std::string who = exchange.principal()->ToString();
+  const auto now = access->Renew(exchange.principal());
+  if (now == nullptr)
+    return Error(Code::kInvalidArgument, "{} is revoked, dropped, replaced or expired", who);
+  const Backend* backend = context.backend.load();
+  const std::string object = backend == nullptr ? "" : ObjectOf(*backend, exchange, needed);
+  if (now->scopes.Allow(needed, object)) return Ok();
+  return Error(Code::kInvalidArgument, "{} has no scope {} any more", who,
+               auth::ToString(auth::Scope{needed, object.empty() ? "*" : object}));
+}
+
 }  // namespace millrace::http

@@ -12,4 +12,10 @@ namespace millrace::http {
 // 503 where it cannot be known yet.
 bool Admit(ServiceContext& context, Exchange& exchange, const Route& route);
 
+// Of an answer without end: whether its client may go on, which signed in when it began. The error
+// is one for status `kSignedOut`.
+Status CheckStillAdmitted(const ServiceContext& context, Exchange& exchange,
+                          auth::Permission needed);
+inline constexpr int kSignedOut = 401;
+
 }  // namespace millrace::http

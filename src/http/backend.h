@@ -34,6 +34,7 @@ class Backend {
   virtual Result<runtime::EndpointAnswer> AnswerEndpoint(
       const runtime::EndpointMatch& match, const std::map<std::string, std::string>& parameters,
       const runtime::StatementOptions& options) = 0;
+  virtual void OnStep(std::function<void(bool catalog_changed)> told) = 0;
 
   virtual runtime::DecidedCounts Decided(const std::vector<ingest::Placed>& placed) const = 0;
   virtual Result<runtime::ProjectPlan> PlanProject(

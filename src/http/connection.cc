@@ -251,6 +251,7 @@ void Connection::CheckDeadline() {
 void Connection::StopSoon() {
   stopping_ = true;
   if (waiting_for_request_) stream_.Cancel();
+  if (abandon_ && abandon_at_stop_) abandon_(Error(Code::kUnavailable, "the server is stopping"));
 }
 
 void Connection::Abort() {

@@ -81,6 +81,7 @@ class Connection final : public net::ServedConnection {
   bool broken_ = false;  // the stream is of no use any more
   bool linger_ = false;  // input was left unread: see Linger
   std::function<void(Error)> abandon_;
+  bool abandon_at_stop_ = false;  // abandon_ is to be called as soon as the server begins to stop
   std::shared_ptr<std::function<void()>> watch_;
 };
 

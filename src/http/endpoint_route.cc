@@ -1,6 +1,7 @@
 // GET of the paths that CREATE ENDPOINT defined: every path that no other route takes comes here.
 #include <algorithm>
 
+#include "http/answer_live.h"
 #include "http/answer_rows.h"
 #include "http/entity_tag.h"
 #include "http/service.h"
@@ -13,6 +14,7 @@ struct Plan {
   runtime::EndpointMatch match;
   std::map<std::string, std::string> parameters;  // of the path and of the query string
   Format format = Format::kJson;
+  bool live = false;  // events, not a format
   bool numbers_as_strings = false;
   std::chrono::milliseconds timeout{0};
   std::string after;
@@ -93,11 +95,14 @@ std::optional<Plan> MakePlan(ServiceContext& context, Backend& backend, Exchange
       }
     }
   }
-  const auto format = Negotiate(exchange.head().Get("accept"), kFormats);
+  const auto accept = exchange.head().Get("accept");
+  plan.live = WantsEvents(accept);
+  const auto format = plan.live ? std::optional(Format::kJson) : Negotiate(accept, kFormats);
   if (!format) {
-    exchange.ReplyError(Error(Code::kInvalidArgument, "none of the accepted media types can be had")
-                            .Hint("application/json, application/x-ndjson, text/csv"),
-                        406);
+    exchange.ReplyError(
+        Error(Code::kInvalidArgument, "none of the accepted media types can be had")
+            .Hint("application/json, application/x-ndjson, text/csv, text/event-stream"),
+        406);
     return std::nullopt;
   }
   plan.format = *format;
@@ -136,7 +141,7 @@ bool AnswerAtOnce(ServiceContext& context, Exchange& exchange) {
   if (backend == nullptr) return true;
   const auto plan = MakePlan(context, *backend, exchange);
   if (!plan) return true;
-  if (!plan->after.empty()) return false;
+  if (!plan->after.empty() || plan->live) return false;
   if (AnswerNotModified(*backend, *plan, exchange)) return true;
   if (!backend->EndpointIsFast(plan->match)) return false;
   runtime::StatementOptions options;
@@ -179,8 +184,14 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
       exchange.ReplyError(waited.error());
       co_return;
     }
-    if (AnswerNotModified(*backend, *plan, exchange)) co_return;
   }
+  if (plan->live) {
+    LiveRequest request{std::move(plan->match), std::string(exchange.head().path),
+                        std::move(plan->parameters), plan->numbers_as_strings};
+    co_await AnswerLive(context, *backend, exchange, std::move(request), plan->timeout);
+    co_return;
+  }
+  if (!plan->after.empty() && AnswerNotModified(*backend, *plan, exchange)) co_return;
   const auto cancel = std::make_shared<std::atomic<bool>>(false);
   const Format format = plan->format;
   net::Waiting<Outcome> waiting;

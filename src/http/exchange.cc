@@ -208,11 +208,32 @@ asio::awaitable<void> Exchange::Sleep(std::chrono::milliseconds duration) {
   co_await timer.async_wait(WithError(ignored));
 }
 
-void Exchange::SetAbandon(std::function<void(Error)> abandon) {
+void Exchange::SetAbandon(std::function<void(Error)> abandon, bool at_stop) {
   connection_.abandon_ = std::move(abandon);
-  if (connection_.abandon_ && connection_.broken_) {
+  connection_.abandon_at_stop_ = at_stop;
+  if (connection_.abandon_ && (connection_.broken_ || (at_stop && connection_.stopping_))) {
     connection_.abandon_(Error(Code::kUnavailable, "the server is stopping"));
   }
+}
+
+std::unique_ptr<asio::steady_timer> Exchange::AbandonAfter(std::chrono::milliseconds limit,
+                                                           std::function<void(Error)> abandon) {
+  auto timer = std::make_unique<asio::steady_timer>(connection_.loop_.context, limit);
+  timer->async_wait([abandon = std::move(abandon)](const ErrorCode& cancelled) {
+    if (!cancelled) abandon(Error(Code::kTimeout, "nothing came within the time limit"));
+  });
+  return timer;
+}
+
+bool Exchange::gone() const { return connection_.broken_; }
+bool Exchange::stopping() const { return connection_.stopping_; }
+
+void Exchange::BeginWatch() {
+  WatchForClose([connection = &connection_] {
+    connection->broken_ = true;
+    if (connection->abandon_) connection->abandon_(ClientGone());
+    connection->stream_.Cancel();  // what waits for room to write
+  });
 }
 
 void Exchange::WatchForClose(std::function<void()> on_gone) {

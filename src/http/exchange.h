@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -84,13 +85,31 @@ class Exchange {
     EndWatch();
     co_return result;
   }
+  // For answers without end. From BeginWatch to EndWatch a client that goes ends every wait at
+  // once, as the server does that begins to stop: with kUnavailable; gone() and stopping() tell
+  // which. kTimeout: nothing came within `limit`.
+  void BeginWatch();
+  void EndWatch();
+  template <typename T>
+  asio::awaitable<Result<T>> WaitAtMost(net::Waiting<T>& waiting, std::chrono::milliseconds limit) {
+    auto timer = AbandonAfter(limit, waiting.Abandon());
+    SetAbandon(waiting.Abandon(), /*at_stop=*/true);
+    auto result = co_await waiting.Get();
+    SetAbandon({});
+    timer->cancel();
+    co_return result;
+  }
+  bool gone() const;
+  bool stopping() const;
   asio::awaitable<void> Sleep(std::chrono::milliseconds duration);
 
  private:
   friend class Connection;
-  void SetAbandon(std::function<void(Error)> abandon);
+  // `at_stop`: also when the server begins to stop.
+  void SetAbandon(std::function<void(Error)> abandon, bool at_stop = false);
+  std::unique_ptr<asio::steady_timer> AbandonAfter(std::chrono::milliseconds limit,
+                                                   std::function<void(Error)> abandon);
   void WatchForClose(std::function<void()> on_gone);
-  void EndWatch();
   asio::awaitable<Result<size_t>> ReadPlain(char* to, size_t size);
   asio::awaitable<Result<size_t>> ReadChunked(char* to, size_t size);
   void PutHead(int status, std::string_view content_type);

@@ -1,5 +1,8 @@
 #include "http/negotiation.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "http/text.h"
 
 namespace millrace::http {
@@ -54,6 +57,21 @@ std::string_view BareType(Format format) {
   return {};
 }
 
+// How much a client likes a media type, in thousandths; 0: not at all.
+int QualityOf(std::string_view type, std::string_view accept) {
+  int exactness = 0;
+  int quality = 0;
+  while (!accept.empty()) {
+    const Range range = ParseRange(NextPart(accept, ','));
+    const int match = Exactness(range.type, type);
+    if (match > exactness) {
+      exactness = match;
+      quality = range.quality;
+    }
+  }
+  return quality;
+}
+
 }  // namespace
 
 std::string_view MediaType(Format format) {
@@ -66,23 +84,21 @@ std::optional<Format> Negotiate(std::optional<std::string_view> accept,
   std::optional<Format> best;
   int best_quality = 0;
   for (const Format format : offered) {
-    int exactness = 0;
-    int quality = 0;
-    std::string_view list = *accept;
-    while (!list.empty()) {
-      const Range range = ParseRange(NextPart(list, ','));
-      const int match = Exactness(range.type, BareType(format));
-      if (match > exactness) {
-        exactness = match;
-        quality = range.quality;
-      }
-    }
+    const int quality = QualityOf(BareType(format), *accept);
     if (quality > best_quality) {
       best = format;
       best_quality = quality;
     }
   }
   return best;
+}
+
+bool WantsEvents(std::optional<std::string_view> accept) {
+  if (!accept) return false;
+  const int quality = QualityOf(kEventStream, *accept);
+  return quality > 0 && std::all_of(std::begin(kFormats), std::end(kFormats), [&](Format format) {
+           return QualityOf(BareType(format), *accept) < quality;
+         });
 }
 
 std::string BareMediaType(std::string_view content_type) {

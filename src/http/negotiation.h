@@ -19,6 +19,9 @@ std::string_view MediaType(Format format);  // as the answer's Content-Type says
 // empty header takes the first. nullopt: it accepts none of them (406).
 std::optional<Format> Negotiate(std::optional<std::string_view> accept,
                                 std::span<const Format> offered);
+// The media type of a live answer, and whether the client likes it better than any format.
+inline constexpr std::string_view kEventStream = "text/event-stream";
+bool WantsEvents(std::optional<std::string_view> accept);
 
 // "Application/JSON; charset=utf-8" → "application/json".
 std::string BareMediaType(std::string_view content_type);

@@ -38,6 +38,9 @@ class NodeBackend final : public Backend {
                                        const runtime::TableRows::Condition& condition) override {
     return node_.WriteRow(table, key, row, condition);
   }
+  void OnStep(std::function<void(bool catalog_changed)> told) override {
+    node_.OnStep(std::move(told));
+  }
   runtime::DecidedCounts Decided(const std::vector<ingest::Placed>& placed) const override {
     return node_.Decided(placed);
   }

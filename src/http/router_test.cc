@@ -82,6 +82,17 @@ TEST(Negotiation, TakesTheBestLikedFormatAndTheFirstWhereNothingIsSaid) {
   EXPECT_EQ(Negotiate("text/csv;q=0", kFormats), std::nullopt);
 }
 
+TEST(Negotiation, GivesEventsOnlyToThoseWhoAskForThem) {
+  for (const char* accept :
+       {"text/event-stream", "TEXT/Event-Stream", "*/*;q=0.5, text/event-stream",
+        "text/event-stream;q=0.3, application/json;q=0.2"})
+    EXPECT_TRUE(WantsEvents(accept)) << accept;
+  for (const char* accept : {"", "*/*", "text/*", "application/json, text/event-stream",
+                             "text/event-stream;q=0", "text/event-stream;q=0.5, text/csv"})
+    EXPECT_FALSE(WantsEvents(accept)) << accept;
+  EXPECT_FALSE(WantsEvents(std::nullopt));
+}
+
 TEST(Negotiation, ListsWhatBodiesMayBe) {
   EXPECT_EQ(BodyFormat("Application/JSON; charset=utf-8").value(), Format::kJson);
   EXPECT_EQ(BodyFormat("application/x-ndjson").value(), Format::kNdjson);

@@ -1,19 +1,10 @@
 #include "http/service.h"
 
-#include <algorithm>
 #include <charconv>
 
 #include "http/access.h"
 
 namespace millrace::http {
-
-bool MemoryBudget::TryTake(size_t bytes) {
-  size_t used = used_.load();
-  do {
-    if (bytes > bytes_max_ - std::min(used, bytes_max_)) return false;
-  } while (!used_.compare_exchange_weak(used, used + bytes));
-  return true;
-}
 
 Backend* ServiceContext::ReadyBackend(Exchange& exchange) {
   Backend* found = backend.load();
@@ -45,6 +36,7 @@ Service::~Service() { Stop(); }
 void Service::Stop() {
   context_.queries.Stop();
   context_.ingest.Stop();
+  context_.live.Stop();
 }
 
 Result<std::chrono::milliseconds> ParseTimeout(const std::string* text,

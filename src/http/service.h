@@ -12,6 +12,8 @@
 #include "auth/access.h"
 #include "http/backend.h"
 #include "http/exchange.h"
+#include "http/live_queries.h"
+#include "http/memory_budget.h"
 #include "http/router.h"
 #include "http/server.h"
 #include "net/work_pool.h"
@@ -27,22 +29,9 @@ struct ServiceOptions {
   size_t request_bytes_max = size_t{16} << 20;       // of one request that is taken as a whole
   std::chrono::milliseconds query_timeout{60'000};   // where the request does not say
   std::chrono::milliseconds query_timeout_max{600'000};
+  LiveOptions live;
   std::string version;
   const auth::Access* access = nullptr;  // outlives the service; null: open to all
-};
-
-// Bytes that all requests together may hold. Thread-safe.
-class MemoryBudget {
- public:
-  explicit MemoryBudget(size_t bytes_max) : bytes_max_(bytes_max) {}
-  bool TryTake(size_t bytes);
-  void Give(size_t bytes) { used_.fetch_sub(bytes); }
-  size_t used() const { return used_.load(); }
-  size_t bytes_max() const { return bytes_max_; }
-
- private:
-  const size_t bytes_max_;
-  std::atomic<size_t> used_{0};
 };
 
 // What the routes share.
@@ -52,12 +41,14 @@ struct ServiceContext {
   std::atomic<const Server*> server{nullptr};
   net::WorkPool queries;
   net::WorkPool ingest;
+  LiveQueries live;
   std::shared_ptr<MemoryBudget> body_memory;  // shared: bytes may be held until after the service
 
   explicit ServiceContext(ServiceOptions given)
       : options(std::move(given)),
         queries(options.query_threads, options.query_queue_max),
         ingest(options.ingest_threads, options.ingest_queue_max),
+        live(options.live),
         body_memory(std::make_shared<MemoryBudget>(options.body_memory_bytes_max)) {}
   // The backend if it can take requests; else answers 503 and gives null.
   Backend* ReadyBackend(Exchange& exchange);

@@ -81,7 +81,7 @@ std::string ServiceMetrics(ServiceContext& context) {
         context.ingest.queued(), context.options.ingest_queue_max);
   gauge("http_body_memory_bytes", "Memory that request bodies hold.", context.body_memory->used(),
         context.body_memory->bytes_max());
-  return out;
+  return out + context.live.Metrics();
 }
 
 void Healthz(ServiceContext& context, Exchange& exchange) {

@@ -106,16 +106,36 @@ class FakeBackend final : public Backend, public ingest::Ingest {
     return match;
   }
   bool EndpointIsFast(const runtime::EndpointMatch&) const override { return fast; }
-  int64_t EndpointStep(const runtime::EndpointMatch&) const override { return 7; }
+  int64_t EndpointStep(const runtime::EndpointMatch&) const override { return step; }
   Result<runtime::EndpointAnswer> AnswerEndpoint(
       const runtime::EndpointMatch&, const std::map<std::string, std::string>& parameters,
       const runtime::StatementOptions&) override {
     const auto count = parameters.find("count");
+    ++answers;
+    const std::lock_guard lock(mutex);
+    if (failure) return *failure;
     runtime::EndpointAnswer answer;
-    answer.rows = Rows(count == parameters.end() ? 1 : std::stoul(count->second));
-    answer.step = 7;
+    answer.rows = Rows(count == parameters.end() ? row_count : std::stoul(count->second));
+    if (renamed) answer.rows.schema.columns[0].name = "j";
+    answer.step = step;
     answer.watermark = Micros{1};
+    answer.ordered = true;
     return answer;
+  }
+
+  void OnStep(std::function<void(bool catalog_changed)> told) override {
+    const std::lock_guard lock(told_mutex);
+    on_step = std::move(told);
+  }
+  // Another step is shown, with so many rows.
+  void Step(int64_t to, size_t rows_then, bool catalog_changed = false) {
+    {
+      const std::lock_guard lock(mutex);
+      row_count = rows_then;
+    }
+    step = to;
+    const std::lock_guard lock(told_mutex);
+    if (on_step) on_step(catalog_changed);
   }
 
   // Every row whose text holds "twice" is a duplicate.
@@ -261,6 +281,13 @@ class FakeBackend final : public Backend, public ingest::Ingest {
   std::atomic<bool> healthy{true};
   schemas::Registry* registry = nullptr;
   std::atomic<int> waiting{0}, cancelled{0};
+  std::atomic<int64_t> step{7};
+  std::atomic<int> answers{0};   // of endpoints
+  size_t row_count = 1;          // of an answer; guarded by mutex
+  bool renamed = false;          // a column; guarded by mutex
+  std::optional<Error> failure;  // in the place of an answer; guarded by mutex
+  std::mutex told_mutex;
+  std::function<void(bool)> on_step;  // guarded by told_mutex
 
  private:
   catalog::CatalogPtr catalog_;

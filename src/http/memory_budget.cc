@@ -1,0 +1,15 @@
+#include "http/memory_budget.h"
+
+#include <algorithm>
+
+namespace millrace::http {
+
+bool MemoryBudget::TryTake(size_t bytes) {
+  size_t used = used_.load();
+  do {
+    if (bytes > bytes_max_ - std::min(used, bytes_max_)) return false;
+  } while (!used_.compare_exchange_weak(used, used + bytes));
+  return true;
+}
+
+}  // namespace millrace::http
