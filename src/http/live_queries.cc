@@ -59,10 +59,11 @@ struct LiveQuery {
     kIdle,     // the content is what was visible when it was looked at last
     kQueued,   // a thread will take it up
     kRunning,  // a thread evaluates it
-    kAgain,    // the same, and there has been another step since
+    kAgain,    // the same, and looks once more when it has
   };
   Job job = Job::kIdle;
   uint64_t started = 0, finished = 0;          // evaluations
+  uint64_t wanted = 0;                         // one has to start that is at least the wanted-th
   int64_t step = -1;                           // of what was read by the last one
   std::shared_ptr<const LiveContent> content;  // null: not evaluated yet
   uint64_t version = 0;                        // of the content: one more with each change
@@ -80,10 +81,15 @@ struct LiveQuery {
         match(std::move(request.match)) {}
 };
 
-// Whether something has been shown that the last evaluation has not read. REQUIRES: query.mutex is
-// held.
+// Whether something has been shown that the last evaluation that ended has not read. REQUIRES:
+// query.mutex is held.
 static bool IsBehind(const LiveQuery& query, const Backend& backend) {
   return query.finished == 0 || backend.EndpointStep(query.match) > query.step;
+}
+
+// Whether another evaluation has to start. The same.
+static bool IsNeeded(const LiveQuery& query, const Backend& backend) {
+  return query.wanted > query.started || IsBehind(query, backend);
 }
 
 LiveQueries::LiveQueries(const LiveOptions& options)
@@ -155,6 +161,7 @@ Result<std::unique_ptr<LiveReader>> LiveQueries::Join(Backend& backend, LiveRequ
     const std::lock_guard lock(query->mutex);
     // Another definition of the endpoint or of what it reads, where nobody followed it meanwhile.
     behind = query->match.compiled != compiled || IsBehind(*query, backend);
+    if (behind) query->wanted = query->started + 1;
     round = query->started + (behind ? 1 : 0);
   }
   auto reader = std::make_unique<LiveReader>(*this, query, last, round);
@@ -186,13 +193,14 @@ void LiveQueries::LookAtAll() {
   // Queries of one endpoint read the same.
   std::map<const void*, int64_t> steps;
   for (const QueryPtr& query : followed) {
-    bool behind = catalog_changed;
-    if (!behind) {
+    bool behind = false;
+    {
       const std::lock_guard lock(query->mutex);
+      if (catalog_changed) query->wanted = query->started + 1;
       const auto [step, is_new] = steps.try_emplace(query->match.compiled.get(), 0);
       if (is_new || query->match.compiled == nullptr)
         step->second = backend->EndpointStep(query->match);
-      behind = query->finished == 0 || step->second > query->step;
+      behind = catalog_changed || query->finished == 0 || step->second > query->step;
     }
     if (behind) Schedule(query);
   }
@@ -213,6 +221,7 @@ void LiveQueries::Schedule(const QueryPtr& query) {
       if (query->job == LiveQuery::Job::kRunning) query->job = LiveQuery::Job::kAgain;
       return;
     }
+    if (!IsNeeded(*query, *backend)) return;
     query->job = LiveQuery::Job::kQueued;
     fast = backend->EndpointIsFast(query->match);
   }
@@ -242,7 +251,7 @@ void LiveQueries::Evaluate(const QueryPtr& query) {
     Take(*query, std::move(outcome));
     ++query->finished;
     over = query->failure.has_value();
-    again = query->job == LiveQuery::Job::kAgain && !over;
+    again = query->job == LiveQuery::Job::kAgain && !over;  // Schedule looks whether it is needed
     query->job = LiveQuery::Job::kIdle;
     for (auto it = query->waiting.begin(); it != query->waiting.end();) {
       if (!it->first->HasNews()) {
