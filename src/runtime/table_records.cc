@@ -6,8 +6,7 @@
 
 #include "log/record_batch.h"
 #include "log/unpack.h"
-#include "rows/json_split.h"
-#include "rows/json_text.h"
+#include "runtime/key_text.h"
 #include "runtime/row_text.h"
 
 namespace millrace::runtime {
@@ -99,12 +98,7 @@ class BatchWriter {
     for (const auto& chunk : decoded.chunks) {
       // RowsAsJson goes by the schema's places of the columns.
       duckdb::DataChunk whole;
-      whole.InitializeEmpty(schema_.types());
-      for (size_t i = 0; i < whole.ColumnCount(); ++i)
-        whole.data[i].Reference(duckdb::Value(schema_.columns[i].type));
-      for (size_t i = 0; i < key_columns_.size(); ++i)
-        whole.data[key_columns_[i]].Reference(chunk->data[i]);
-      whole.SetCardinality(chunk->size());
+      WidenKeys(schema_, key_columns_, *chunk, whole);
       TRY(CheckKeys(whole, std::span(places).subspan(next)));
       for (std::string& key : RowsAsJson(schema_, whole, key_columns_)) {
         const size_t place = places[next++];
@@ -141,37 +135,6 @@ class BatchWriter {
 };
 
 }  // namespace
-
-Result<std::string> KeyAsObject(const rows::Schema& schema, const std::vector<size_t>& key_columns,
-                                std::string_view key) {
-  const std::string_view text = rows::TrimJson(key);
-  if (text.starts_with('{')) return std::string(text);
-  std::vector<std::string> values;
-  if (text.starts_with('[')) {
-    rows::JsonSplitter splitter(rows::JsonBody::kAny);
-    TRY(const auto elements, splitter.Feed(text));
-    values.assign(elements.begin(), elements.end());
-    TRY(splitter.Finish());
-    if (values.size() != key_columns.size())
-      return Error(Code::kInvalidArgument, "a key of {} values, the primary key has {}",
-                   values.size(), key_columns.size());
-  } else if (key_columns.size() > 1) {
-    return Error(Code::kInvalidArgument, "a key of one value, the primary key has {}",
-                 key_columns.size())
-        .Hint("a JSON array of the values, or an object");
-  } else if (text.size() > 1 && text.starts_with('"') && text.ends_with('"')) {
-    values.emplace_back(text);
-  } else {
-    rows::AppendJsonString(key, values.emplace_back());
-  }
-  std::string object;
-  for (size_t i = 0; i < key_columns.size(); ++i) {
-    object += i == 0 ? '{' : ',';
-    rows::AppendJsonString(schema.columns[key_columns[i]].name, object);
-    object += ':' + values[i];
-  }
-  return object + "}";
-}
 
 Result<std::string> ChangelogOf(const Relation& table, ingest::RowChecker& checker,
                                 std::string_view batches) {

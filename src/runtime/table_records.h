@@ -9,7 +9,6 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/result.h"
 #include "ingest/row_checker.h"
@@ -22,10 +21,5 @@ namespace millrace::runtime {
 // transaction's, or a table without primary key. kCorruption.
 Result<std::string> ChangelogOf(const Relation& table, ingest::RowChecker& checker,
                                 std::string_view batches);
-
-// A key in any of its forms as a JSON object of the primary key's columns (KeyColumns gives them).
-// kInvalidArgument: an array of another length.
-Result<std::string> KeyAsObject(const rows::Schema& schema, const std::vector<size_t>& key_columns,
-                                std::string_view key);
 
 }  // namespace millrace::runtime

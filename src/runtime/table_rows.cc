@@ -9,8 +9,8 @@
 #include "rows/encode.h"
 #include "rows/json_text.h"
 #include "runtime/endpoints.h"
+#include "runtime/key_text.h"
 #include "runtime/row_text.h"
-#include "runtime/table_records.h"
 #include "runtime/table_writer.h"
 
 namespace millrace::runtime {
