@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "catalog/raw_stream.h"
 #include "catalog/stream_versions.h"
 
 namespace millrace::catalog {
@@ -135,9 +136,10 @@ std::string List(const std::vector<const Object*>& objects) {
   return text;
 }
 
-// An index or a source stands on some kinds of relation only.
+// An index, a source or a table of a topic stands on some kinds of relation only.
 Status CheckTargetKind(const Object& object, const Object& target) {
   const auto* view = std::get_if<ViewDefinition>(&target.definition);
+  if (TableOfTopic(object) != nullptr) return CheckHoldsRecords(target, object);
   if (object.kind() == Kind::kIndex) {
     if (target.kind() == Kind::kTable || (view != nullptr && view->materialized)) return Ok();
     return Error(Code::kInvalidArgument, "{} needs a table or a materialized view, {} is a {}",
@@ -300,7 +302,10 @@ std::string Catalog::DependencyOf(std::string_view name) const {
   for (std::string_view suffix : {".quarantine", ".late"}) {
     if (plain.size() <= suffix.size() || !plain.ends_with(suffix)) continue;
     const std::string_view stream = plain.substr(0, plain.size() - suffix.size());
-    if (const Object* found = Find(Kind::kStream, stream)) return found->name();
+    const Object* found = FindRelation(stream);
+    if (found == nullptr) continue;
+    if (found->kind() == Kind::kStream || (suffix == ".quarantine" && TableOfTopic(*found)))
+      return found->name();
   }
   if (IsOutside(lower)) return "";
   return std::string(name);

@@ -96,6 +96,8 @@ Comparison Of(const TableDefinition& a, const TableDefinition& b) {
     return Incompatible(difference + " (ALTER TABLE is not available yet)");
   }
   if (!SameNames(a.primary_key, b.primary_key)) return Incompatible("its PRIMARY KEY changed");
+  if (!rows::EqualNames(a.topic, b.topic)) return Incompatible("its topic changed");
+  if (a.format != b.format) return Incompatible("its format changed");
   if (!SameChecks(a.checks, b.checks)) return InPlace("its CHECKs changed");
   if (a.seed != b.seed) return InPlace("its seed changed");
   return {};

@@ -174,13 +174,16 @@ Result<Definition> GetStream(Reader& in, uint8_t version) {
   return Definition(std::move(d));
 }
 
-Result<Definition> GetTable(Reader& in) {
+Result<Definition> GetTable(Reader& in, uint8_t version) {
   TableDefinition d;
   TRY(d.name, GetString(in));
   TRY(d.schema, GetSchema(in));
   TRY(d.checks, GetList<Check>(in, GetCheck));
   TRY(d.primary_key, GetNames(in));
   TRY(d.seed, GetString(in));
+  if (version < 6) return Definition(std::move(d));
+  TRY(d.topic, GetString(in));
+  TRY(d.format, GetEnum(in, TableDefinition::Format::kDebezium));
   return Definition(std::move(d));
 }
 
@@ -260,7 +263,7 @@ Result<Definition> GetDefinition(Reader& in, Kind kind, uint8_t version) {
     case Kind::kStream:
       return GetStream(in, version);
     case Kind::kTable:
-      return GetTable(in);
+      return GetTable(in, version);
     case Kind::kView:
       return GetView(in, version);
     case Kind::kIndex:

@@ -39,6 +39,7 @@ std::vector<std::string> Object::depends_on() const {
   if (const auto* macro = std::get_if<MacroDefinition>(&definition)) return macro->reads;
   if (const auto* index = std::get_if<IndexDefinition>(&definition)) return {index->relation};
   if (const auto* source = std::get_if<SourceDefinition>(&definition)) return {source->into};
+  if (const TableDefinition* table = TableOfTopic(*this)) return {table->topic};
   return {};
 }
 

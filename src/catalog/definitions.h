@@ -67,6 +67,11 @@ struct TableDefinition {
   std::vector<Check> checks;
   std::vector<std::string> primary_key;  // empty: a bag
   std::string seed;  // path of a file with rows, relative to the project; empty: none
+  // The raw stream whose records are what happened to its rows (runtime/change_decoder.h); empty:
+  // it is written to, and has a topic of its own.
+  std::string topic;
+  enum class Format { kJson, kDebezium };
+  Format format = Format::kJson;  // of the values in that topic
 };
 
 struct ViewDefinition {
@@ -196,6 +201,12 @@ struct Object {
   // Names of relations that this object needs. The types and macros are `uses`.
   std::vector<std::string> depends_on() const;
 };
+
+// The table whose rows come from the topic of a raw stream; nullptr: it is none such.
+inline const TableDefinition* TableOfTopic(const Object& object) {
+  const auto* table = std::get_if<TableDefinition>(&object.definition);
+  return table != nullptr && !table->topic.empty() ? table : nullptr;
+}
 
 // Whether it is a view with a topic of its changes.
 inline bool HasChangesTopic(const Object& object) {

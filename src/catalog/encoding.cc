@@ -93,6 +93,8 @@ void Put(std::string& out, const TableDefinition& d) {
   PutChecks(out, d.checks);
   PutNames(out, d.primary_key);
   PutBytes(out, d.seed);
+  PutBytes(out, d.topic);
+  PutEnum(out, d.format);
 }
 
 void Put(std::string& out, const ViewDefinition& d) {

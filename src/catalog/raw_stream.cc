@@ -25,4 +25,18 @@ rows::Schema RawSchema() {
   return schema;
 }
 
+Status CheckHoldsRecords(const Object& target, const Object& table) {
+  const auto* stream = std::get_if<StreamDefinition>(&target.definition);
+  if (stream != nullptr && stream->format == StreamDefinition::Format::kRaw) return Ok();
+  return Error(Code::kInvalidArgument,
+               "table {} takes its rows from a topic of raw records, {} is a {}",
+               Quoted(table.name()), Quoted(target.name()),
+               stream != nullptr ? "stream with columns" : KindName(target.kind()))
+      .Hint(stream != nullptr ? "CREATE MATERIALIZED VIEW … AS SELECT DISTINCT ON (…) keeps the "
+                                "newest row of each key of a stream with columns"
+                              : "a topic that Kafka clients made, or CREATE STREAM … WITH (format "
+                                "= 'raw')")
+      .SqlState("42809");
+}
+
 }  // namespace millrace::catalog

@@ -84,7 +84,13 @@ std::vector<Change> EveryKind() {
   stream.earlier = {{stream.schema, {{"b > 0"}}, 5, {0, 1, 2, 3, 4, 5, 6, 1LL << 40}}};
   stream.earlier[0].schema.columns.pop_back();
   stream.schema.columns[0].aliases = {"old", odd};
-  TableDefinition table{"t", stream.schema, {{"x"}}, {"a", "b"}, "seed.csv"};
+  TableDefinition table{"t",
+                        stream.schema,
+                        {{"x"}},
+                        {"a", "b"},
+                        "seed.csv",
+                        "my.events",
+                        TableDefinition::Format::kDebezium};
   ViewDefinition view{.name = "v",
                       .materialized = true,
                       .select = odd,
@@ -198,6 +204,29 @@ TEST(CatalogRecord, OpensTheBytesOfVersionTwo) {
   EXPECT_EQ(alter.object.comments, (Comments{"c", {{"k", "v"}}}));
   EXPECT_EQ(alter.object.kept_as(), "o");
   EXPECT_FALSE(alter.object.halt.has_value());
+}
+
+TEST(CatalogRecord, OpensTablesOfVersionFive) {
+  // They end with the seed: topic and format came later.
+  TableDefinition table;
+  table.name = "t";
+  table.primary_key = {"k"};
+  table.seed = "the seed";
+  Object object;
+  object.definition = table;
+  object.generation = 3;
+  std::string bytes = EncodeChanges(3, {Create{object, false}});
+  bytes.resize(bytes.size() - 4);
+  bytes.erase(bytes.find(table.seed) + table.seed.size(), 2);
+  bytes[0] = 5;
+  PutFixed<uint32_t>(bytes, Crc32c(bytes));
+  const auto decoded = DecodeChanges(bytes);
+  ASSERT_TRUE(decoded.ok()) << decoded.error().ToString();
+  const Object& read = std::get<Create>(decoded->second.at(0)).object;
+  EXPECT_EQ(std::get<TableDefinition>(read.definition).seed, table.seed);
+  EXPECT_EQ(std::get<TableDefinition>(read.definition).topic, "");
+  EXPECT_EQ(TableOfTopic(read), nullptr);
+  EXPECT_EQ(read.generation, 3u);
 }
 
 TEST(CatalogRecord, IsCorruptWhenAnyByteChangesOrIsMissing) {

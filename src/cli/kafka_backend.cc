@@ -87,6 +87,7 @@ std::shared_ptr<const KafkaBackend::Index> KafkaBackend::Topology() const {
     made->by_id.emplace(topic.id, topic);
   }
   for (const catalog::Object* object : catalog->OfKind(catalog::Kind::kTable)) {
+    if (catalog::TableOfTopic(*object) != nullptr) continue;  // its topic is the stream's
     Topic topic{object->name(), log::TopicId{object->topic_id}};
     topic.kind = Topic::Kind::kTable;
     topic.compact = true;

@@ -87,6 +87,10 @@ Status CatalogChanger::MakeTopics(std::vector<catalog::Change>& changes, Undo& u
     if (create == nullptr) continue;
     catalog::Object& object = create->object;
     if (object.kind() != catalog::Kind::kStream && object.kind() != catalog::Kind::kTable) continue;
+    if (catalog::TableOfTopic(object) != nullptr) {  // under which its positions are kept
+      object.topic_id = ContentTable(object).value;
+      continue;
+    }
     if (object.topic_id != 0) {  // it takes over the topic of a stream that goes
       TRY(GrowTopic(object));
       continue;

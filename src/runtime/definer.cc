@@ -93,6 +93,7 @@ class Binder {
   Status operator()(catalog::TableDefinition& table) {
     for (const std::string& column : table.primary_key)
       table.schema.columns[*table.schema.Find(column)].not_null = true;
+    TRY(CheckTopic(table));
     return CheckConditions(table.schema, table.checks);
   }
 
@@ -176,6 +177,37 @@ class Binder {
   }
 
  private:
+  // That it holds raw records, the catalog checks.
+  Status CheckTopic(const catalog::TableDefinition& table) const {
+    if (table.topic.empty() || catalog_.FindRelation(table.topic) != nullptr) return Ok();
+    const auto at_topic = [&](Error error) {
+      return std::move(error).At(
+          PositionAt(*declared_.text, declared_.create.topic_begin, declared_.file));
+    };
+    if (table.topic.starts_with("__"))
+      return at_topic(
+          Error(Code::kInvalidArgument, "topic {} is the node's own", Quoted(table.topic))
+              .SqlState("42809"));
+    if (const catalog::Object* view = catalog_.FindChangesTopic(table.topic))
+      return at_topic(Error(Code::kInvalidArgument, "topic {} is written by view {}",
+                            Quoted(table.topic), Quoted(view->name()))
+                          .Hint("read the view: it has the rows that they add up to")
+                          .SqlState("42809"));
+    std::vector<std::string> topics;
+    for (const catalog::Object* object : catalog_.OfKind(catalog::Kind::kStream)) {
+      const auto& stream = std::get<catalog::StreamDefinition>(object->definition);
+      if (stream.format == catalog::StreamDefinition::Format::kRaw) topics.push_back(stream.name);
+    }
+    std::string hint = DidYouMean(table.topic, topics);
+    if (hint.empty())
+      hint = fmt::format(
+          "a Kafka client makes it when it first writes to it, or CREATE STREAM {} INTO 1 "
+          "PARTITIONS WITH (format = 'raw')",
+          Quoted(table.topic));
+    return at_topic(Error(Code::kNotFound, "topic {} does not exist", Quoted(table.topic))
+                        .Hint(std::move(hint))
+                        .SqlState("42P01"));
+  }
   Status DefineChanges(catalog::ViewDefinition& view, const std::vector<size_t>& key) const {
     view.key.clear();
     for (const size_t column : key) view.key.push_back(view.schema.columns[column].name);

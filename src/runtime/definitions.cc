@@ -278,11 +278,50 @@ Result<StatementResult> BeginCreate(Node::Impl& node, const sql::Statement& stat
 
 }  // namespace
 
+namespace {
+
+// Until the table has read what its topic holds now.
+Status AwaitTopic(Node::Impl& node, const std::string& name, const StatementOptions& options,
+                  StatementResult& result) {
+  const auto relation = node.publisher.newest()->relations->Find(name);
+  if (relation == nullptr || catalog::TableOfTopic(relation->object) == nullptr) return Ok();
+  const auto cut = node.log->DurableCut();
+  const auto behind = [&] {
+    int64_t records = 0;
+    const PublishedPtr published = node.publisher.newest();
+    for (int32_t i = 0; i < relation->partitions(); ++i) {
+      const log::Cut::End* end = cut->Find({relation->log_topic(), i});
+      if (end == nullptr) continue;
+      const auto position = published->state.positions.find({relation->topic(), i});
+      const log::Offset next =
+          position == published->state.positions.end() ? end->start : position->second.next;
+      records += std::max<int64_t>(0, end->stable - next);
+    }
+    return records;
+  };
+  const auto over = [&] {
+    return behind() == 0 || node.publisher.newest()->relations->Find(name) == nullptr ||
+           !node.loop->health().ok();
+  };
+  const bool waited = node.builds->WaitUntil(over, options.timeout, options.cancel);
+  TRY(node.loop->health());
+  if (!waited)
+    result.notices.push_back(
+        fmt::format("table {} has yet to read {} records of its topic", Quoted(name), behind()));
+  result.step = node.publisher.newest()->state.step.value;
+  return Ok();
+}
+
+}  // namespace
+
 Result<StatementResult> ExecuteCreate(Node::Impl& node, const sql::Statement& statement,
                                       std::string_view text, const StatementOptions& options) {
   uint64_t build = 0;
   TRY(StatementResult result, BeginCreate(node, statement, text, build));
   TRY(AwaitBuild(node, build, options, result));
+  const auto& create = std::get<sql::CreateStatement>(statement.statement);
+  if (const auto* table = std::get_if<catalog::TableDefinition>(&create.definition))
+    TRY(AwaitTopic(node, table->name, options, result));
   return result;
 }
 

@@ -25,7 +25,8 @@ Status CheckFree(Node::Impl& node, const std::string& stream, log::PartitionId p
   const auto found = needed.find(partition);
   if (found == needed.end() || found->second >= before) return Ok();
   return Error(Code::kConflict,
-               "records of stream {} from offset {} on are still read: a view is built from them",
+               "records of stream {} from offset {} on are still read: a view or table is made "
+               "from them",
                Quoted(stream), found->second.value)
       .Hint("SHOW VIEWS tells which, and how far it is");
 }

@@ -4,19 +4,26 @@ namespace millrace::runtime {
 
 namespace {
 struct StreamEntry {
+  catalog::Kind kind;
   std::string name;
   StreamBooks books;
   int64_t appended = 0;
 };
 
+// Streams, and tables of topics: these too read records that others append.
 std::vector<StreamEntry> Streams(const Published& published) {
   std::vector<StreamEntry> out;
-  for (const catalog::Object* object : published.catalog->OfKind(catalog::Kind::kStream)) {
-    StreamEntry entry{object->name(), {}, 0};
+  for (const catalog::Object* object : published.catalog->InOrder()) {
+    const catalog::TableDefinition* table = catalog::TableOfTopic(*object);
+    if (object->kind() != catalog::Kind::kStream && table == nullptr) continue;
+    const catalog::Object* stream =
+        table == nullptr ? object : published.catalog->Find(catalog::Kind::kStream, table->topic);
+    if (stream == nullptr) continue;  // the catalog has refused it
+    StreamEntry entry{object->kind(), object->name(), {}, 0};
     const auto books = published.state.books.find(InternalName(*object));
     if (books != published.state.books.end()) entry.books = books->second;
     for (const auto& [edge, counts] : published.state.door) {
-      if (edge.first == object->kept_as()) entry.appended += counts.appended;
+      if (edge.first == stream->kept_as()) entry.appended += counts.appended;
     }
     out.push_back(std::move(entry));
   }
@@ -93,10 +100,10 @@ Status CheckBooks(const Published& published) {
         books.rows + books.duplicates + books.late_diverted + books.invalid + books.aborted)
       continue;
     return Error(Code::kInternal,
-                 "the books of stream {} do not balance: records {} is not rows {} + duplicates {} "
+                 "the books of {} {} do not balance: records {} is not rows {} + duplicates {} "
                  "+ late diverted {} + invalid {} + aborted {}",
-                 stream.name, books.records, books.rows, books.duplicates, books.late_diverted,
-                 books.invalid, books.aborted);
+                 catalog::KindName(stream.kind), stream.name, books.records, books.rows,
+                 books.duplicates, books.late_diverted, books.invalid, books.aborted);
   }
   for (const ReadEntry& read : Reads(published)) {
     const stream::ReadCounts& counts = read.counts;

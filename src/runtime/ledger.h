@@ -2,6 +2,7 @@
 //
 //   producer → log:   sent = appended + repeated + rejected            by stream and source
 //   log → stream:     records = rows + duplicates + late_diverted + invalid + aborted
+//                     and so of a table of a topic
 //   stream → view:    rows = used + filtered + failed                  by view, at its filters and
 //   projections door ↔ log:       records taken by steps = appended (+ recovered: acknowledged or
 //   not, their count at the door was lost in a crash)

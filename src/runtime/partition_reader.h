@@ -24,8 +24,13 @@ struct PartitionSlice {
 
 class PartitionReader {
  public:
-  PartitionReader(const log::Log& log, log::PartitionId partition, log::Offset next)
-      : log_(log), partition_(partition), next_(next), read_next_(next) {}
+  // `known_as`: what its slices are called where that is not the partition itself (a topic may be
+  // read by several, each at a place of its own).
+  PartitionReader(const log::Log& log, log::PartitionId partition, log::PartitionId known_as,
+                  log::Offset next)
+      : log_(log), partition_(partition), known_as_(known_as), next_(next), read_next_(next) {}
+
+  log::PartitionId partition() const { return partition_; }
 
   // Reads ahead until `bytes_max` or `records_max` are buffered or `end` is reached; at least one
   // batch where there is one.
@@ -55,6 +60,7 @@ class PartitionReader {
 
   const log::Log& log_;
   const log::PartitionId partition_;
+  const log::PartitionId known_as_;
   log::Offset next_;       // first record not taken
   log::Offset read_next_;  // first record not read
   std::deque<log::ReadBatch> buffered_;

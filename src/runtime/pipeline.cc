@@ -34,13 +34,16 @@ Result<std::unique_ptr<Pipeline>> Pipeline::Make(PipelineContext context) {
   return pipeline;
 }
 
-void Pipeline::AddReader(log::PartitionId partition) {
+void Pipeline::AddReader(const Relation& relation, int32_t number) {
+  const log::PartitionId partition{relation.topic(), number};
   const auto position = state_.positions.find(partition);
   const log::Offset next =
       position == state_.positions.end() ? log::Offset{0} : position->second.next;
   readers_.erase(partition);
-  readers_.emplace(std::piecewise_construct, std::forward_as_tuple(partition),
-                   std::forward_as_tuple(*context_.log, partition, next));
+  readers_.emplace(
+      std::piecewise_construct, std::forward_as_tuple(partition),
+      std::forward_as_tuple(*context_.log, log::PartitionId{relation.log_topic(), number},
+                            partition, next));
 }
 
 Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slices,
@@ -66,7 +69,7 @@ Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slice
   for (const auto& [name, source] : table_sources_) {
     const auto found = by_topic.find(source->relation().topic());
     if (found == by_topic.end()) continue;
-    source->Prepare(std::move(found->second.front()));
+    source->Prepare(std::move(found->second));
     input.sources[name] = source.get();
     tables.push_back(source.get());
   }
@@ -105,12 +108,7 @@ Status Pipeline::Run(const StepRecord& record, std::vector<PartitionSlice> slice
         position->second.event_time_max = source->findings()[i].event_time_max;
     }
   }
-  for (const TableSource* source : tables) {
-    StreamBooks& books = state_.books[source->relation().internal_name];
-    books.records += source->records();
-    books.invalid += source->invalid();
-    books.rows += source->records() - source->invalid();
-  }
+  for (const TableSource* source : tables) ApplyFindings(*source);
   for (const auto& [edge, counts] : record.door) state_.door[edge] += counts;
   // A stream's partitions fall idle as time passes, so its watermark may move without rows.
   for (const auto& [name, source] : stream_sources_) {
@@ -242,6 +240,18 @@ void Pipeline::ApplyFindings(const StreamSource& source, const stream::StepResul
     books.duplicates += duplicate_count;
     books.rows += found.records - found.invalid - found.late_diverted - duplicate_count;
   }
+}
+
+void Pipeline::ApplyFindings(const TableSource& source) {
+  const Relation& relation = source.relation();
+  const TableSource::Findings& found = source.findings();
+  for (size_t i = 0; i < found.exclusions.size(); ++i)
+    relation.exclusions->Add(static_cast<int32_t>(i), found.exclusions[i]);
+  StreamBooks& books = state_.books[relation.internal_name];
+  books.records += found.records + found.aborted;
+  books.aborted += found.aborted;
+  books.invalid += found.invalid;
+  books.rows += found.records - found.invalid;
 }
 
 Status Pipeline::ApplyFailures(state::Step step, const stream::StepResult& result) {

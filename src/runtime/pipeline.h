@@ -72,7 +72,7 @@ class Pipeline {
   int64_t RowsOf(const HistorySlice& slice) const;
   // Builds that have all their history: what they made can be shown.
   std::vector<uint64_t> built() const;
-  // What of each partition a build has yet to read, as of that state or now.
+  // What of each partition builds and tables of topics have yet to read, as of that state or now.
   std::map<log::PartitionId, log::Offset> HistoryNeeded(const NodeState& state) const;
   // Removes a relation with its state. REQUIRES: it was installed, nothing installed reads it.
   Status Uninstall(const catalog::Object& object);
@@ -137,7 +137,8 @@ class Pipeline {
   Status InstallStream(const std::shared_ptr<Relation>& relation, const catalog::Catalog& catalog,
                        Entry entry);
   Status MakeContent(Relation& relation, std::vector<size_t> key, Entry entry);
-  Status InstallTable(const std::shared_ptr<Relation>& relation, Entry entry);
+  Status InstallTable(const std::shared_ptr<Relation>& relation, const catalog::Catalog& catalog,
+                      Entry entry);
   Status InstallView(const std::shared_ptr<Relation>& relation, const catalog::Catalog& catalog,
                      Entry entry, uint64_t build);
   Status AddHistory(const Relation& view, uint64_t build, const std::vector<std::string>& reads);
@@ -159,7 +160,9 @@ class Pipeline {
   Status FeedDifference(const Relation& before, const Relation& after);
   Status RemoveHalted(const catalog::Catalog& catalog);
   Status Adopt(const catalog::Object& object, const catalog::Catalog& catalog);
-  void AddReader(log::PartitionId partition);
+  void AddReader(const Relation& relation, int32_t partition);
+  // Tables of a topic that has more partitions now.
+  Status GrowTablesOfTopics(const catalog::Catalog& catalog);
   // The other stream of its topic, where one takes it over from the other; else nullptr.
   const Relation* OtherOf(const Relation& relation) const;
   void LeaveTopic(const Relation& relation);
@@ -167,6 +170,7 @@ class Pipeline {
   Status CloseWindows(double limit_factor);
   Status ApplyChanges(state::Step step, Micros clock, stream::StepResult& result);
   void ApplyFindings(const StreamSource& source, const stream::StepResult& result);
+  void ApplyFindings(const TableSource& source);
   Status ApplyFailures(state::Step step, const stream::StepResult& result);
   void CountReads(const stream::StepResult& result);
   std::optional<Micros> WatermarkAt(const StreamSource& source, Micros clock) const;

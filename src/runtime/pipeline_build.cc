@@ -133,6 +133,17 @@ std::map<log::PartitionId, log::Offset> Pipeline::HistoryNeeded(const NodeState&
         }
       }
     }
+    for (const auto& [name, relation] : relations_) {
+      if (catalog::TableOfTopic(relation->object) == nullptr) continue;
+      for (int32_t i = 0; i < relation->partitions(); ++i) {
+        const auto position = of->positions.find({relation->topic(), i});
+        const log::Offset next =
+            position == of->positions.end() ? log::Offset{0} : position->second.next;
+        const auto [entry, is_new] =
+            needed.emplace(log::PartitionId{relation->log_topic(), i}, next);
+        if (!is_new) entry->second = std::min(entry->second, next);
+      }
+    }
   }
   return needed;
 }

@@ -21,7 +21,7 @@ Status Pipeline::Install(const catalog::Object& object, const catalog::Catalog& 
     case catalog::Kind::kStream:
       return InstallStream(relation, catalog, entry);
     case catalog::Kind::kTable:
-      return InstallTable(relation, entry);
+      return InstallTable(relation, catalog, entry);
     default:
       return InstallView(relation, catalog, entry, build);
   }
@@ -37,7 +37,7 @@ Status Pipeline::InstallStream(const std::shared_ptr<Relation>& relation,
   relations_[relation->internal_name] = relation;
   stream_sources_[relation->internal_name] = std::move(source);
   if (OtherOf(*relation) != nullptr) return Ok();  // until that one goes
-  for (int32_t i = 0; i < relation->partitions(); ++i) AddReader({relation->topic(), i});
+  for (int32_t i = 0; i < relation->partitions(); ++i) AddReader(*relation, i);
   return Ok();
 }
 
@@ -78,7 +78,7 @@ void Pipeline::LeaveTopic(const Relation& relation) {
       state_.positions[partition].next = available->start;
   }
   if (other == nullptr) return;
-  for (int32_t i = 0; i < other->partitions(); ++i) AddReader({other->topic(), i});
+  for (int32_t i = 0; i < other->partitions(); ++i) AddReader(*other, i);
 }
 
 // What came through the door of a stream stays with its topic.
@@ -95,15 +95,38 @@ void Pipeline::LeaveDoor(const Relation& relation) {
   }
 }
 
-Status Pipeline::InstallTable(const std::shared_ptr<Relation>& relation, Entry entry) {
+// A table of a topic reads that from its first record, at a place of its own: the stream that has
+// the topic, and other tables of it, do not notice.
+Status Pipeline::InstallTable(const std::shared_ptr<Relation>& relation,
+                              const catalog::Catalog& catalog, Entry entry) {
+  if (const catalog::TableDefinition* table = catalog::TableOfTopic(relation->object)) {
+    const catalog::Object* stream = catalog.Find(catalog::Kind::kStream, table->topic);
+    if (stream == nullptr)
+      return Error(Code::kInternal, "stream {}, whose topic table {} stands on, is gone",
+                   Quoted(table->topic), Quoted(table->name));
+    relation->fed_by = {stream->topic_id};
+    relation->fed_partitions = std::get<catalog::StreamDefinition>(stream->definition).partitions;
+    relation->exclusions = std::make_shared<Exclusions>(relation->topic(), relation->partitions());
+    if (entry == Entry::kRestart) TRY(relation->exclusions->Load(*context_.store));
+  }
   std::vector<size_t> key;
   for (const std::string& column : relation->table()->primary_key)
     key.push_back(*relation->shape.schema.Find(column));
   TRY(MakeContent(*relation, std::move(key), entry));
   TRY(engine_->Add(TablePlan(*relation), relation->object.generation));
   relations_[relation->internal_name] = relation;
-  table_sources_[relation->internal_name] = std::make_unique<TableSource>(relation);
-  AddReader({relation->topic(), 0});
+  TRY(table_sources_[relation->internal_name],
+      TableSource::Make(relation, catalog, *context_.database));
+  const auto cut = context_.log->DurableCut();
+  for (int32_t i = 0; i < relation->partitions(); ++i) {
+    // The topic's first records may be gone.
+    const log::Cut::End* available = cut->Find({relation->log_topic(), i});
+    if (relation->fed_by.value != 0 && available != nullptr) {
+      log::Offset& next = state_.positions[{relation->topic(), i}].next;
+      next = std::max(next, available->start);
+    }
+    AddReader(*relation, i);
+  }
   return Ok();
 }
 
@@ -243,13 +266,29 @@ Status Pipeline::Adopt(const catalog::Object& object, const catalog::Catalog& ca
       TRY(engine_->Widen(StreamPlan(*relation)));
     relation->exclusions->Grow(relation->partitions());
     for (int32_t i = present->partitions(); i < relation->partitions(); ++i)
-      AddReader({relation->topic(), i});
+      AddReader(*relation, i);
     TRY(stream_sources_[name],
         StreamSource::Make(relation, catalog, context_.workers, *context_.database));
   } else if (relation->table() != nullptr) {
-    table_sources_[name] = std::make_unique<TableSource>(relation);
+    TRY(table_sources_[name], TableSource::Make(relation, catalog, *context_.database));
   }
   present = std::move(relation);
+  return Ok();
+}
+
+Status Pipeline::GrowTablesOfTopics(const catalog::Catalog& catalog) {
+  for (auto& [name, present] : relations_) {
+    const catalog::TableDefinition* table = catalog::TableOfTopic(present->object);
+    const catalog::StreamDefinition* stream =
+        table == nullptr ? nullptr : catalog.FindStream(table->topic);
+    if (stream == nullptr || stream->partitions <= present->partitions()) continue;
+    auto grown = std::make_shared<Relation>(*present);
+    grown->fed_partitions = stream->partitions;
+    grown->exclusions->Grow(grown->partitions());
+    for (int32_t i = present->partitions(); i < grown->partitions(); ++i) AddReader(*grown, i);
+    TRY(table_sources_[name], TableSource::Make(grown, catalog, *context_.database));
+    present = std::move(grown);
+  }
   return Ok();
 }
 
@@ -257,8 +296,11 @@ Status Pipeline::SetCatalog(catalog::CatalogPtr catalog) {
   TRY(RemoveHalted(*catalog));
   auto visible = std::make_shared<Relations>();
   for (const catalog::Object* object : catalog->InOrder()) {
+    if (HoldsRows(*object)) TRY(Adopt(*object, *catalog));
+  }
+  TRY(GrowTablesOfTopics(*catalog));
+  for (const catalog::Object* object : catalog->InOrder()) {
     if (!HoldsRows(*object)) continue;
-    TRY(Adopt(*object, *catalog));
     visible->by_name[rows::LowerName(object->name())] = relations_.at(InternalName(*object));
   }
   for (const catalog::Object* object : catalog->OfKind(catalog::Kind::kIndex)) {

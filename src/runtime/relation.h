@@ -30,7 +30,7 @@ struct Relation {
   std::vector<std::string> reads;  // of a view: internal names of what its circuit reads
 
   std::shared_ptr<state::ViewTable> content;    // tables and views
-  std::shared_ptr<Exclusions> exclusions;       // streams
+  std::shared_ptr<Exclusions> exclusions;       // streams, and tables of topics
   std::shared_ptr<Heat> heat;                   // streams
   const schemas::Registry* registry = nullptr;  // of the schemas that records may name
 
@@ -47,8 +47,15 @@ struct Relation {
     return {stream() != nullptr ? stream()->format : catalog::StreamDefinition::Format::kRows,
             registry};
   }
+  // Where its records are. Its positions and exclusions go by topic(), for a table of a topic is
+  // not where the stream is that has the topic.
+  log::TopicId log_topic() const { return fed_by.value != 0 ? fed_by : topic(); }
   log::TopicId topic() const { return {object.topic_id}; }
-  int32_t partitions() const { return stream() != nullptr ? stream()->partitions : 1; }
+  int32_t partitions() const { return stream() != nullptr ? stream()->partitions : fed_partitions; }
+
+  // Of a table whose rows come from the topic of a raw stream: that topic.
+  log::TopicId fed_by;
+  int32_t fed_partitions = 1;
 };
 
 struct Relations {

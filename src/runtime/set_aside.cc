@@ -7,6 +7,7 @@
 #include "catalog/stream_versions.h"
 #include "ingest/ingest.h"
 #include "ingest/row_checker.h"
+#include "runtime/change_decoder.h"
 #include "runtime/exclusions.h"
 
 namespace millrace::runtime {
@@ -77,11 +78,20 @@ Result<std::vector<std::vector<duckdb::Value>>> ReadSetAside(const log::Log& log
                                           stream.format()));
     return Ok();
   };
+  const bool table = catalog::TableOfTopic(stream.object) != nullptr;
+  std::unique_ptr<ChangeDecoder> changes;
+  if (table) {
+    TRY(changes, ChangeDecoder::Make(stream, catalog, database));
+  }
+  const auto problems_of = [&](const ingest::Record& record) {
+    const std::span records(&record, 1);
+    return table ? changes->Decode(records).errors : checker->Decode(records).errors;
+  };
   std::vector<std::vector<duckdb::Value>> out;
   const auto cut = log.DurableCut();
   for (int32_t partition = 0; partition < stream.partitions(); ++partition) {
-    const log::PartitionId id{stream.topic(), partition};
-    const auto position = until.positions.find(id);
+    const log::PartitionId id{stream.log_topic(), partition};
+    const auto position = until.positions.find({stream.topic(), partition});
     const log::Cut::End* available = cut->Find(id);
     if (position == until.positions.end() || available == nullptr) continue;
     std::vector<Exclusions::Item> items =
@@ -103,13 +113,12 @@ Result<std::vector<std::vector<duckdb::Value>>> ReadSetAside(const log::Log& log
           duckdb::Value error(duckdb::LogicalType::VARCHAR);
           duckdb::Value column(duckdb::LogicalType::VARCHAR);
           if (what == SetAside::kQuarantine) {
-            TRY(check_by(catalog::VersionAt(*stream.stream(), partition, record.offset.value)));
-            const ingest::Record checked(record, batch.frame);
-            const rows::Decoded decoded = checker->Decode(std::span(&checked, 1));
-            if (!decoded.errors.empty()) {
-              error = duckdb::Value(decoded.errors[0].message);
-              if (!decoded.errors[0].column.empty())
-                column = duckdb::Value(decoded.errors[0].column);
+            if (!table)
+              TRY(check_by(catalog::VersionAt(*stream.stream(), partition, record.offset.value)));
+            const std::vector<rows::RowError> problems = problems_of({record, batch.frame});
+            if (!problems.empty()) {
+              error = duckdb::Value(problems[0].message);
+              if (!problems[0].column.empty()) column = duckdb::Value(problems[0].column);
             }
           }
           out.push_back(

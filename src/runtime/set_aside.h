@@ -1,4 +1,5 @@
-// The records of a stream that were set aside, with the reason: "<stream>.quarantine" and
+// The records of a stream, or of a table's topic, that were set aside, with the reason:
+// "<stream>.quarantine" and
 // "<stream>.late". A view over log and exclusions; nothing is written twice. Thread-safe.
 #pragma once
 

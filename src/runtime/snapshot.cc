@@ -151,7 +151,10 @@ std::optional<SetAsideName> FindSetAside(const Published& published, std::string
   const bool quarantine = rows::EqualNames(suffix, "quarantine");
   if (!quarantine && !rows::EqualNames(suffix, "late")) return std::nullopt;
   auto relation = published.relations->Find(name.substr(0, dot));
-  if (relation == nullptr || relation->stream() == nullptr) return std::nullopt;
+  if (relation == nullptr) return std::nullopt;
+  if (relation->stream() == nullptr &&
+      (!quarantine || catalog::TableOfTopic(relation->object) == nullptr))
+    return std::nullopt;
   return SetAsideName{std::move(relation), quarantine ? SetAside::kQuarantine : SetAside::kLate};
 }
 

@@ -188,9 +188,28 @@ void StepLoop::RunBoundaryWork() {
   }
 }
 
+// Tables of topics whose next records are of frames that the other readers have behind them: they
+// are new, and read what their topic holds.
+StepLoop::Lagging StepLoop::FindLagging() const {
+  Lagging lagging;
+  const log::FrameSequence taken = context_.pipeline->state().frame;
+  for (const auto& [known_as, reader] : context_.pipeline->readers()) {
+    if (known_as.topic != reader.partition().topic && !reader.empty() &&
+        reader.first_frame() <= taken)
+      lagging[known_as.topic] = {std::numeric_limits<uint64_t>::max()};
+  }
+  return lagging;
+}
+
+// Whether the reader is that of the one that lags, or with `of` none, of those that do not.
+bool StepLoop::IsOf(log::PartitionId known_as, const Lagging& lagging,
+                    std::optional<log::TopicId> of) {
+  return of ? known_as.topic == *of : !lagging.contains(known_as.topic);
+}
+
 // Takes everything up to the newest durable frame where that is little enough, else up to an
 // earlier frame: a step ends on a boundary of frames, so that nothing that was appended together is
-// ever half visible.
+// ever half visible. Those that lag are taken up to frames of their own, and hold nobody back.
 Result<StepLoop::Chosen> StepLoop::Choose() {
   const std::shared_ptr<const log::Cut> cut = context_.log->DurableCut();
   auto& readers = context_.pipeline->readers();
@@ -200,51 +219,71 @@ Result<StepLoop::Chosen> StepLoop::Choose() {
       context_.step_records_max / static_cast<int64_t>(std::max<size_t>(readers.size(), 1)), 1);
 
   Chosen chosen;
-  bool any = false;
+  Lagging lagging;
+  const auto frame_of = [&](log::PartitionId known_as) -> log::FrameSequence& {
+    const auto own = lagging.find(known_as.topic);
+    return own == lagging.end() ? chosen.frame : own->second;
+  };
   int64_t lag = 0;
   while (true) {
-    chosen.frame = cut->frame;
-    any = false;
     lag = 0;
-    for (auto& [partition, reader] : readers) {
-      const log::Cut::End* end = cut->Find(partition);
+    for (auto& [known_as, reader] : readers) {
+      const log::Cut::End* end = cut->Find(reader.partition());
       if (end == nullptr) continue;
       lag += end->stable - reader.next();
       TRY(reader.Fill(end->stable, bytes_max, records_max));
-      if (reader.empty()) continue;
-      any = true;
+    }
+    lagging = FindLagging();
+    chosen.frame = cut->frame;
+    for (auto& [topic, frame] : lagging) frame = cut->frame;
+    for (auto& [known_as, reader] : readers) {
+      const log::Cut::End* end = cut->Find(reader.partition());
+      if (end == nullptr || reader.empty() || reader.Reached(end->stable)) continue;
       // What is not read yet may begin with the frame of the last batch read, so that frame is not
       // whole.
-      if (!reader.Reached(end->stable))
-        chosen.frame = std::min(chosen.frame, {reader.last_frame().value - 1});
+      log::FrameSequence& frame = frame_of(known_as);
+      frame = std::min(frame, {reader.last_frame().value - 1});
     }
-    if (!any) break;
-    const bool progress = std::any_of(readers.begin(), readers.end(), [&](const auto& item) {
-      return !item.second.empty() && item.second.first_frame() <= chosen.frame;
-    });
-    if (progress) break;
-    bytes_max *= 2;  // one frame is larger than the bound: it is taken whole
+    // One frame is larger than the bound: it is taken whole.
+    const auto stuck = [&](std::optional<log::TopicId> of) {
+      bool waits = false;
+      for (const auto& [known_as, reader] : readers) {
+        if (reader.empty() || !IsOf(known_as, lagging, of)) continue;
+        if (reader.first_frame() <= frame_of(known_as)) return false;
+        waits = true;
+      }
+      return waits;
+    };
+    const bool lagging_stuck = std::any_of(lagging.begin(), lagging.end(),
+                                           [&](const auto& item) { return stuck(item.first); });
+    if (!lagging_stuck && !stuck(std::nullopt)) break;
+    bytes_max *= 2;
     records_max *= 2;
   }
   lag_records_.store(lag, std::memory_order_relaxed);
-  chosen.frame = std::min(chosen.frame, LastFrameThatFits());
-  const bool all = chosen.frame == cut->frame;
-  for (auto& [partition, reader] : readers) {
-    const log::Cut::End* end = cut->Find(partition);
+  chosen.frame = std::min(chosen.frame, LastFrameThatFits(lagging, std::nullopt));
+  for (auto& [topic, frame] : lagging)
+    frame = std::min({frame, chosen.frame, LastFrameThatFits(lagging, topic)});
+  for (auto& [known_as, reader] : readers) {
+    const log::Cut::End* end = cut->Find(reader.partition());
     if (end == nullptr || reader.next() >= end->stable) continue;
-    if (!all && (reader.empty() || reader.first_frame() > chosen.frame)) continue;
-    PartitionSlice slice =
-        reader.Take(chosen.frame, all ? std::optional(end->stable) : std::nullopt);
+    const log::FrameSequence frame = frame_of(known_as);
+    const bool all = frame == cut->frame;
+    if (!all && (reader.empty() || reader.first_frame() > frame)) continue;
+    PartitionSlice slice = reader.Take(frame, all ? std::optional(end->stable) : std::nullopt);
     chosen.records += slice.records;
     chosen.slices.push_back(std::move(slice));
   }
   return chosen;
 }
 
-// The frame up to which what was read is about records_target_ records; at least the first one.
-log::FrameSequence StepLoop::LastFrameThatFits() const {
+// The frame up to which what was read is about records_target_ records; at least the first one. Of
+// those that lag by themselves, or of all that do not.
+log::FrameSequence StepLoop::LastFrameThatFits(const Lagging& lagging,
+                                               std::optional<log::TopicId> of) const {
   std::map<log::FrameSequence, int64_t> records;
-  for (const auto& [partition, reader] : context_.pipeline->readers()) {
+  for (const auto& [known_as, reader] : context_.pipeline->readers()) {
+    if (!IsOf(known_as, lagging, of)) continue;
     for (const log::ReadBatch& batch : reader.buffered())
       records[batch.frame] += batch.last_offset - batch.base_offset + 1;
   }
@@ -443,7 +482,9 @@ Status StepLoop::AfterFlush() {
   context_.pipeline->NoteFlushed();
   TRY(context_.log->SetFreeFloor({context_.journal, 0}, JournalOffset(flushing_->step) + 1));
   const auto history = context_.pipeline->HistoryNeeded(*flushing_);
+  const std::shared_ptr<const log::Cut> cut = context_.log->DurableCut();
   for (const auto& [partition, position] : flushing_->positions) {
+    if (cut->Find(partition) == nullptr) continue;  // a table of a topic is at a place of its own
     const auto needed = history.find(partition);
     const log::Offset floor =
         needed == history.end() ? position.next : std::min(position.next, needed->second);

@@ -98,7 +98,13 @@ class StepLoop {
   Status LoopOnce(bool& worked);
   void RunBoundaryWork();
   Result<Chosen> Choose();
-  log::FrameSequence LastFrameThatFits() const;
+  // By topic as the readers are known: up to which frame those are taken that lag.
+  using Lagging = std::map<log::TopicId, log::FrameSequence>;
+  Lagging FindLagging() const;
+  static bool IsOf(log::PartitionId known_as, const Lagging& lagging,
+                   std::optional<log::TopicId> of);
+  log::FrameSequence LastFrameThatFits(const Lagging& lagging,
+                                       std::optional<log::TopicId> of) const;
   StepRecord MakeRecord(const Chosen& chosen);
   Status RunStep(Chosen chosen);
   void AdaptSteps(const Chosen& chosen, double seconds);

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <deque>
 #include <numeric>
+
+#include "rows/decode_rows.h"
+#include "runtime/stream_source.h"
 
 namespace millrace::runtime {
 
@@ -53,29 +57,74 @@ stream::Plan TablePlan(const Relation& relation) {
   return plan;
 }
 
-TableSource::TableSource(std::shared_ptr<const Relation> relation)
+Result<std::unique_ptr<TableSource>> TableSource::Make(std::shared_ptr<const Relation> relation,
+                                                       const catalog::Catalog& catalog,
+                                                       sql::Database& database) {
+  std::unique_ptr<ChangeDecoder> decoder;
+  if (catalog::TableOfTopic(relation->object) != nullptr) {
+    TRY(decoder, ChangeDecoder::Make(*relation, catalog, database));
+  }
+  return std::unique_ptr<TableSource>(new TableSource(std::move(relation), std::move(decoder)));
+}
+
+TableSource::TableSource(std::shared_ptr<const Relation> relation,
+                         std::unique_ptr<ChangeDecoder> decoder)
     : relation_(std::move(relation)),
       keyed_(!relation_->table()->primary_key.empty()),
       key_columns_(KeyColumns(*relation_->table())),
       row_decoder_(relation_->table()->schema, AllColumns(relation_->table()->schema)),
       key_decoder_(relation_->table()->schema,
                    keyed_ ? key_columns_ : AllColumns(relation_->table()->schema)),
-      encoder_(relation_->table()->schema.types()) {}
+      encoder_(relation_->table()->schema.types()),
+      decoder_(std::move(decoder)) {}
 
-void TableSource::Prepare(PartitionSlice slice) {
-  slice_ = std::move(slice);
-  invalid_ = 0;
+void TableSource::Prepare(std::vector<PartitionSlice> slices) {
+  slices_ = std::move(slices);
+  findings_ = {};
+  for (const PartitionSlice& slice : slices_) {
+    if (decoder_ == nullptr) findings_.records += slice.records;
+    findings_.aborted += slice.aborted;
+  }
 }
 
 Result<rows::Batch> TableSource::Read(int worker) {
-  if (worker != 0 || slice_.batches.empty()) return rows::Batch{};
+  if (worker != 0) return rows::Batch{};
+  if (decoder_ != nullptr) return ReadTopic();
   return keyed_ ? ReadKeyed() : ReadBag();
+}
+
+// The rows of a chunk, or of one of keys where they are deleted, with what the engine wants to know
+// of each.
+std::shared_ptr<duckdb::DataChunk> TableSource::KeyedChunk(
+    duckdb::DataChunk& chunk, bool deleted, const std::vector<int64_t>& orders) const {
+  const rows::Types types = KeyedSourceTypes(relation_->table()->schema);
+  const size_t columns = types.size() - 2;
+  auto rows = std::make_shared<duckdb::DataChunk>();
+  rows->InitializeEmpty(types);
+  for (size_t i = 0; i < columns; ++i) {
+    if (!deleted) {
+      rows->data[i].Reference(chunk.data[i]);
+      continue;
+    }
+    const auto key = std::find(key_columns_.begin(), key_columns_.end(), i);
+    if (key == key_columns_.end()) {
+      rows->data[i].Reference(duckdb::Value(types[i]));
+    } else {
+      rows->data[i].Reference(chunk.data[static_cast<size_t>(key - key_columns_.begin())]);
+    }
+  }
+  rows->data[columns].Reference(duckdb::Value::BOOLEAN(deleted));
+  duckdb::Vector order(duckdb::LogicalType::BIGINT, chunk.size());
+  std::copy(orders.begin(), orders.end(), duckdb::FlatVector::GetData<int64_t>(order));
+  rows->data[columns + 1].Reference(order);
+  rows->SetCardinality(chunk.size());
+  return rows;
 }
 
 Result<rows::Batch> TableSource::ReadKeyed() {
   std::vector<Change> upserts;
   std::vector<Change> deletes;
-  for (const log::ReadBatch& batch : slice_.batches) {
+  for (const log::ReadBatch& batch : slices_.front().batches) {
     log::RecordCursor records = batch.view().records();
     while (records.Next()) {
       const log::RecordView& record = records.record();
@@ -86,40 +135,18 @@ Result<rows::Batch> TableSource::ReadKeyed() {
       }
     }
   }
-  const rows::Types types = KeyedSourceTypes(relation_->table()->schema);
-  const size_t columns = types.size() - 2;
   rows::Batch out;
   const auto decode = [&](rows::JsonDecoder& decoder, const std::vector<Change>& changes,
                           bool deleted) {
     std::vector<std::string_view> texts;
     for (const Change& change : changes) texts.push_back(change.text);
     const rows::Decoded decoded = decoder.Decode(texts);
-    invalid_ += static_cast<int64_t>(changes.size() - decoded.inputs.size());
-    size_t first = 0;
+    findings_.invalid += static_cast<int64_t>(changes.size() - decoded.inputs.size());
+    size_t next = 0;
     for (const auto& chunk : decoded.chunks) {
-      auto rows = std::make_shared<duckdb::DataChunk>();
-      rows->InitializeEmpty(types);
-      for (size_t i = 0; i < columns; ++i) {
-        if (!deleted) {
-          rows->data[i].Reference(chunk->data[i]);
-          continue;
-        }
-        const auto key = std::find(key_columns_.begin(), key_columns_.end(), i);
-        if (key == key_columns_.end()) {
-          rows->data[i].Reference(duckdb::Value(types[i]));
-        } else {
-          rows->data[i].Reference(chunk->data[static_cast<size_t>(key - key_columns_.begin())]);
-        }
-      }
-      rows->data[columns].Reference(duckdb::Value::BOOLEAN(deleted));
-      duckdb::Vector order(duckdb::LogicalType::BIGINT, chunk->size());
-      for (size_t i = 0; i < chunk->size(); ++i) {
-        duckdb::FlatVector::GetData<int64_t>(order)[i] = changes[decoded.inputs[first + i]].order;
-      }
-      rows->data[columns + 1].Reference(order);
-      rows->SetCardinality(chunk->size());
-      first += chunk->size();
-      out.parts.push_back({std::move(rows), {}});
+      std::vector<int64_t> orders(chunk->size());
+      for (int64_t& order : orders) order = changes[decoded.inputs[next++]].order;
+      out.parts.push_back({KeyedChunk(*chunk, deleted, orders), {}});
     }
   };
   if (!upserts.empty()) decode(row_decoder_, upserts, false);
@@ -127,10 +154,96 @@ Result<rows::Batch> TableSource::ReadKeyed() {
   return out;
 }
 
+// All rows that the table held before the step go.
+Status TableSource::AddCleared(int64_t order, rows::Batch& out) const {
+  const state::ViewTable& content = *relation_->content;
+  std::deque<std::string> bytes;
+  std::vector<std::string_view> encoded;
+  TRY(content
+          .ScanParts({0, state::ViewTable::kParts, 1, content.key()},
+                     [&](std::string_view row, rows::Weight) {
+                       encoded.push_back(bytes.emplace_back(row));
+                     })
+          .With("read the content of " + Quoted(relation_->object.name())));
+  TRY(const rows::Batch held, rows::DecodeRows(content.types(), encoded));
+  for (const rows::Batch::Part& part : held.parts) {
+    duckdb::DataChunk keys;
+    rows::Types types;
+    for (const size_t column : key_columns_) types.push_back(content.types()[column]);
+    keys.InitializeEmpty(types);
+    for (size_t i = 0; i < key_columns_.size(); ++i)
+      keys.data[i].Reference(part.rows->data[key_columns_[i]]);
+    keys.SetCardinality(part.rows->size());
+    const std::vector<int64_t> orders(keys.size(), order);
+    out.parts.push_back({KeyedChunk(keys, true, orders), {}});
+  }
+  return Ok();
+}
+
+Result<rows::Batch> TableSource::ReadTopic() {
+  struct Place {
+    size_t partition;
+    log::Offset offset;
+  };
+  std::vector<std::pair<const log::ReadBatch*, size_t>> batches;
+  for (const PartitionSlice& slice : slices_) {
+    for (const log::ReadBatch& batch : slice.batches)
+      batches.emplace_back(&batch, static_cast<size_t>(slice.partition.partition));
+  }
+  std::stable_sort(batches.begin(), batches.end(), [](const auto& a, const auto& b) {
+    return AppendOrder(*a.first) < AppendOrder(*b.first);
+  });
+  std::vector<ingest::Record> records;
+  std::vector<Place> places;
+  for (const auto& [batch, partition] : batches) {
+    log::RecordCursor cursor = batch->view().records();
+    while (cursor.Next()) {
+      records.emplace_back(cursor.record(), batch->frame);
+      places.push_back({partition, cursor.record().offset});
+    }
+  }
+  const RowChanges changes = decoder_->Decode(records);
+  findings_.records = static_cast<int64_t>(records.size());
+  findings_.invalid = static_cast<int64_t>(changes.errors.size());
+  findings_.exclusions.resize(static_cast<size_t>(relation_->partitions()));
+  for (const rows::RowError& error : changes.errors) {
+    const Place& place = places[error.row];
+    findings_.exclusions[place.partition].push_back({place.offset, Reason::kInvalid});
+  }
+  // What came before the table was emptied does not count; a record's deletion comes before its
+  // row.
+  const int64_t cleared = changes.cleared.empty() ? -1 : int64_t{changes.cleared.back()};
+  rows::Batch out;
+  const auto put = [&](const RowChanges::Chunks& chunks, const std::vector<uint32_t>& inputs,
+                       bool deleted) {
+    size_t next = 0;
+    for (const auto& chunk : chunks) {
+      std::vector<int64_t> orders;
+      duckdb::SelectionVector counts(chunk->size());
+      for (size_t row = 0; row < chunk->size(); ++row) {
+        const int64_t input = inputs[next++];
+        if (input < cleared) continue;
+        counts.set_index(orders.size(), row);
+        orders.push_back(2 * input + (deleted ? 0 : 1));
+      }
+      if (orders.empty()) continue;
+      if (orders.size() < chunk->size()) {
+        chunk->Slice(counts, orders.size());
+        chunk->Flatten();
+      }
+      out.parts.push_back({KeyedChunk(*chunk, deleted, orders), {}});
+    }
+  };
+  put(changes.rows, changes.row_inputs, /*deleted=*/false);
+  put(changes.keys, changes.key_inputs, /*deleted=*/true);
+  if (cleared >= 0) TRY(AddCleared(2 * cleared, out));
+  return out;
+}
+
 Result<rows::Batch> TableSource::ReadBag() {
   std::vector<std::string_view> texts;
   std::vector<int64_t> counts;
-  for (const log::ReadBatch& batch : slice_.batches) {
+  for (const log::ReadBatch& batch : slices_.front().batches) {
     log::RecordCursor records = batch.view().records();
     while (records.Next()) {
       const log::RecordView& record = records.record();
@@ -140,7 +253,7 @@ Result<rows::Batch> TableSource::ReadBag() {
             record.value->data(), record.value->data() + record.value->size(), count);
         if (error != std::errc() || at != record.value->data() + record.value->size() ||
             count < 0) {
-          ++invalid_;
+          ++findings_.invalid;
           continue;
         }
       }
@@ -149,7 +262,7 @@ Result<rows::Batch> TableSource::ReadBag() {
     }
   }
   const rows::Decoded decoded = row_decoder_.Decode(texts);
-  invalid_ += static_cast<int64_t>(texts.size() - decoded.inputs.size());
+  findings_.invalid += static_cast<int64_t>(texts.size() - decoded.inputs.size());
   // Counts are absolute, so the change of a row is against what the table held, and then against
   // the record before.
   std::map<std::string, int64_t> seen;

@@ -74,6 +74,18 @@ Status AddBagRecords(const Relation& relation, const sql::Database::WriteRows& r
 
 }  // namespace
 
+Status CheckWritable(const catalog::Object& table) {
+  const catalog::TableDefinition* of_topic = catalog::TableOfTopic(table);
+  if (of_topic == nullptr) return Ok();
+  return Error(Code::kNotSupported, "the rows of table {} come from topic {}",
+               Quoted(of_topic->name), Quoted(of_topic->topic))
+      .Hint(of_topic->format == catalog::TableDefinition::Format::kJson
+                ? "a Kafka client changes them: a record with the row as its value, or with none "
+                  "to delete the row of its key"
+                : "change the database that the topic's events come from")
+      .SqlState("0A000");
+}
+
 std::shared_ptr<std::mutex> TableWriter::LockOf(log::TopicId topic) {
   const std::lock_guard lock(mutex_);
   auto& slot = locks_[topic];
@@ -104,6 +116,7 @@ Result<log::Appended> TableWriter::AppendBatches(const std::string& table, std::
   const auto relation = published->relations->Find(table);
   if (relation == nullptr || relation->table() == nullptr)
     return Error(Code::kNotFound, "table {} does not exist", Quoted(table));
+  TRY(CheckWritable(relation->object));
   TRY(const auto checker, ingest::RowChecker::Make(*published->catalog, relation->table()->schema,
                                                    relation->table()->checks, database_));
   TRY(std::string changelog, ChangelogOf(*relation, *checker, batches));
@@ -138,6 +151,7 @@ Result<WriteOutcome> TableWriter::Execute(const sql::WriteStatement& statement,
     return Error(Code::kNotFound, "table {} does not exist", Quoted(statement.target))
         .SqlState("42P01");
   }
+  TRY(CheckWritable(found->object));
   const auto table_lock = LockOf(found->topic());
   const std::lock_guard lock(*table_lock);
   const auto snapshot = take_snapshot_();
@@ -160,6 +174,7 @@ Status TableWriter::Upsert(const std::string& table, const Chunks& rows) {
   const auto relation = publisher_.newest()->relations->Find(table);
   if (relation == nullptr || relation->table() == nullptr) {
     return Error(Code::kNotFound, "table {} does not exist", Quoted(table));
+    TRY(CheckWritable(relation->object));
   }
   const catalog::TableDefinition& definition = *relation->table();
   CHECK(!definition.primary_key.empty()) << "rows are put in by key";

@@ -17,6 +17,9 @@
 
 namespace millrace::runtime {
 
+// kNotSupported: the rows come from a topic.
+Status CheckWritable(const catalog::Object& table);
+
 struct WriteOutcome {
   size_t affected = 0;
   std::string token;

@@ -116,6 +116,7 @@ Result<StatementResult> WriteTransaction::Apply(std::string_view text,
         .Hint(DidYouMean(write->target, catalog.RelationNames()))
         .SqlState("42P01");
   }
+  TRY(CheckWritable(relation->object));
   std::set<std::string> streams;
   for (const auto& [stream, rows] : changes.streams) streams.insert(stream);
   const auto overlay = std::make_shared<OverlaySnapshot>(changes.snapshot, changes.tables,

@@ -10,6 +10,7 @@
 #include "sql/parser_duckdb.h"
 #include "sql/parser_endpoint.h"
 #include "sql/parser_stream_options.h"
+#include "sql/parser_table_options.h"
 #include "sql/parser_values.h"
 #include "sql/parser_vocabulary.h"
 
@@ -168,16 +169,7 @@ class CreateParser {
           Error(Code::kNotSupported, "a table has one partition; only streams have more"));
     }
     if (cursor_.Accept({"WITH"})) {
-      TRY(const std::vector<Option> options, ExpectOptions(cursor_));
-      TRY(CheckOptionNames(cursor_, options, "a table", {"seed"}, {}));
-      for (const Option& option : options) {
-        if (table.primary_key.empty()) {
-          return cursor_.At(option.name_begin,
-                            Error(Code::kInvalidArgument,
-                                  "a seed needs a PRIMARY KEY: its rows are put in by key"));
-        }
-        table.seed = option.value;
-      }
+      TRY(create_.topic_begin, ExpectTableOptions(cursor_, table));
     }
     TRY(cursor_.ExpectEnd("WITH", {"WITH"}));
     create_.definition = std::move(table);
