@@ -5,10 +5,13 @@ import random
 import threading
 import time
 
+import psycopg
 import pytest
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from node import Refused, millrace
+from pg_node import dsn
 from test_kafka import consume, consumer, producer, wait_for
 
 TABLE = "CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR NOT NULL, age INTEGER CHECK (age >= 0)) WITH (topic = 'people', format = 'json')"
@@ -183,6 +186,47 @@ def test_a_key_may_move_between_partitions(node):
     node.kill()
     node.start()
     shows(node, [*expected.values(), (77, "last", 1)])
+
+
+def test_records_that_are_gone_are_not_missed(node):
+    topic(node)
+    client = producer(node)
+    send(client, [(str(i % 40), row(i % 40, f"n{i}", 1)) for i in range(100)])
+    admin = AdminClient({"bootstrap.servers": node.kafka})
+    delete = lambda before: list(admin.delete_records([TopicPartition("people", 0, before)]).values())[0].result(30)
+    delete(70)
+    node.sql(TABLE)
+    expected = [[i % 40, f"n{i}", 1] for i in range(80, 100)]
+    expected = sorted([*expected, *([i % 40, f"n{i}", 1] for i in range(70, 80))])
+    assert users(node) == expected
+    node.kill()
+    node.start()
+    assert users(node) == expected and balanced(node)
+    # What is deleted from now on the table keeps.
+    admin = AdminClient({"bootstrap.servers": node.kafka})
+    delete(100)
+    send(producer(node), [("0", None)])
+    shows(node, [row for row in expected if row[0] != 0])
+    for restart in (node.kill, node.stop):
+        restart()
+        node.start()
+        shows(node, [row for row in expected if row[0] != 0])
+        assert balanced(node)
+
+
+def test_postgresql_sees_a_table(node):
+    topic(node)
+    send(producer(node), [("1", row(1, "ann", 30)), ("2", row(2, "bob", 40))])
+    node.sql(TABLE)
+    node.sql("CREATE INDEX ON users (age)")
+    with psycopg.connect(dsn(node), autocommit=True) as session:
+        assert session.execute("SELECT name FROM users WHERE id = %s", (2,)).fetchall() == [("bob",)]
+        assert session.execute("SELECT name FROM users WHERE age = 30").fetchall() == [("ann",)]
+        assert session.execute("SELECT relkind FROM pg_catalog.pg_class WHERE relname = 'users'").fetchall() == [("r",)]
+        for begin in ("", "BEGIN; "):
+            with pytest.raises(psycopg.errors.FeatureNotSupported, match="come from topic"):
+                session.execute(begin + "INSERT INTO users VALUES (3, 'x', 1)")
+            session.execute("ROLLBACK")
 
 
 def test_keys_of_several_columns_and_transactions(node):

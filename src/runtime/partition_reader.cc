@@ -42,6 +42,7 @@ Status PartitionReader::Fill(log::Offset end, size_t bytes_max, int64_t records_
 PartitionSlice PartitionReader::Take(log::FrameSequence frame, std::optional<log::Offset> end) {
   PartitionSlice slice;
   slice.partition = known_as_;
+  slice.begin = next_;
   while (!buffered_.empty() && buffered_.front().frame <= frame) {
     const log::ReadBatch& batch = buffered_.front();
     slice.records += Records(batch);

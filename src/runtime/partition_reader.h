@@ -17,6 +17,8 @@ struct PartitionSlice {
   log::PartitionId partition;
   std::vector<log::ReadBatch> batches;
   std::vector<std::shared_ptr<const void>> holds;
+  // The first batch may begin with records below that, which are not taken (they are gone).
+  log::Offset begin;
   log::Offset end;  // one after the last record taken; damaged ranges are passed over
   int64_t records = 0;
   int64_t aborted = 0;  // records of aborted transactions that were passed over

@@ -270,6 +270,7 @@ void StreamSource::ReadPartition(ingest::RowChecker& checker, const PartitionSli
     log::RecordCursor records = batch.view().records();
     while (records.Next()) {
       const log::RecordView& record = records.record();
+      if (record.offset < slice.begin) continue;
       if (record.key && record.offset.value % Heat::kSample == 0) keys.push_back(*record.key);
       values.emplace_back(record, batch.frame);
       places.push_back({record.offset, record.timestamp.value * 1000, batch.clock.value, order});

@@ -185,21 +185,21 @@ Result<rows::Batch> TableSource::ReadTopic() {
     size_t partition;
     log::Offset offset;
   };
-  std::vector<std::pair<const log::ReadBatch*, size_t>> batches;
+  std::vector<std::pair<const log::ReadBatch*, const PartitionSlice*>> batches;
   for (const PartitionSlice& slice : slices_) {
-    for (const log::ReadBatch& batch : slice.batches)
-      batches.emplace_back(&batch, static_cast<size_t>(slice.partition.partition));
+    for (const log::ReadBatch& batch : slice.batches) batches.emplace_back(&batch, &slice);
   }
   std::stable_sort(batches.begin(), batches.end(), [](const auto& a, const auto& b) {
     return AppendOrder(*a.first) < AppendOrder(*b.first);
   });
   std::vector<ingest::Record> records;
   std::vector<Place> places;
-  for (const auto& [batch, partition] : batches) {
+  for (const auto& [batch, slice] : batches) {
     log::RecordCursor cursor = batch->view().records();
     while (cursor.Next()) {
+      if (cursor.record().offset < slice->begin) continue;
       records.emplace_back(cursor.record(), batch->frame);
-      places.push_back({partition, cursor.record().offset});
+      places.push_back({static_cast<size_t>(slice->partition.partition), cursor.record().offset});
     }
   }
   const RowChanges changes = decoder_->Decode(records);
