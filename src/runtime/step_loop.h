@@ -84,6 +84,8 @@ class StepLoop {
   Stats stats() const;
 
  private:
+  // With nothing to do the loop looks at its timers this often.
+  static constexpr std::chrono::milliseconds kIdleTick{100};
   struct Chosen {
     log::FrameSequence frame;
     std::vector<PartitionSlice> slices;
