@@ -43,6 +43,9 @@ class Backend {
                                              int64_t offset,
                                              const runtime::StatementOptions& options) = 0;
 
+  // What the endpoint answers with. May take long.
+  virtual Result<rows::Schema> ColumnsOf(const catalog::EndpointDefinition& endpoint) = 0;
+
   virtual Result<std::optional<runtime::TableRow>> ReadRow(std::string_view table,
                                                            std::string_view key) const = 0;
   virtual Result<runtime::RowWritten> WriteRow(std::string_view table, std::string_view key,

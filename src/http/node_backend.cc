@@ -48,4 +48,11 @@ Result<runtime::EndpointAnswer> NodeBackend::AnswerEndpoint(
   return node_.AnswerEndpoint(match, parameters, options);
 }
 
+Result<rows::Schema> NodeBackend::ColumnsOf(const catalog::EndpointDefinition& endpoint) {
+  sql::ParameterTypes types;
+  for (const auto& parameter : endpoint.parameters) types[parameter.name] = parameter.type;
+  TRY(sql::Database::Described described, node_.Describe(endpoint.select, types));
+  return std::move(described.schema);
+}
+
 }  // namespace millrace::http

@@ -19,6 +19,7 @@ Service::Service(ServiceOptions options) : context_(std::move(options)) {
   AddIngestRoute(context_, router_);
   AddSqlRoute(context_, router_);
   AddTableRoute(context_, router_);
+  AddOpenApiRoutes(context_, router_);
   AddProjectRoute(context_, router_);
   AddTraceRoute(context_, router_);
   AddRegistryRoutes(context_, router_);

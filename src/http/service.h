@@ -54,6 +54,19 @@ struct ServiceContext {
   Backend* ReadyBackend(Exchange& exchange);
 };
 
+// Runs `work`, which must own what it needs, on a pool thread.
+template <typename T>
+asio::awaitable<Result<T>> OnPool(ServiceContext& context, Exchange& exchange,
+                                  std::function<Result<T>()> work) {
+  net::Waiting<T> waiting;
+  const bool taken = context.queries.TrySubmit(
+      [work = std::move(work), done = waiting.Callback()] { done(work()); });
+  if (!taken)
+    co_return Error(Code::kUnavailable, "too many requests are waiting")
+        .Hint("try again in a second");
+  co_return co_await exchange.Wait(waiting);
+}
+
 class Service {
  public:
   explicit Service(ServiceOptions options);
@@ -80,6 +93,7 @@ void AddSystemRoutes(ServiceContext& context, Router& router);
 void AddProjectRoute(ServiceContext& context, Router& router);
 void AddTraceRoute(ServiceContext& context, Router& router);
 void AddRegistryRoutes(ServiceContext& context, Router& router);
+void AddOpenApiRoutes(ServiceContext& context, Router& router);
 void AddBackupRoute(ServiceContext& context, Router& router);
 
 // "5" and "5s" are seconds, "250ms" milliseconds, "2m" minutes. `fallback` where there is none.

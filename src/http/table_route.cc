@@ -83,19 +83,6 @@ Error NoRow(const Request& request) {
                Quoted(request.key));
 }
 
-// Runs `work` on a pool thread.
-template <typename T>
-asio::awaitable<Result<T>> OnPool(ServiceContext& context, Exchange& exchange,
-                                  std::function<Result<T>()> work) {
-  net::Waiting<T> waiting;
-  const bool taken = context.queries.TrySubmit(
-      [work = std::move(work), done = waiting.Callback()] { done(work()); });
-  if (!taken)
-    co_return Error(Code::kUnavailable, "too many requests are waiting")
-        .Hint("try again in a second");
-  co_return co_await exchange.Wait(waiting);
-}
-
 // False: it has answered with an error.
 asio::awaitable<bool> AwaitToken(Backend& backend, Exchange& exchange, const Options& options) {
   if (options.after.empty()) co_return true;

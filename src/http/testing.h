@@ -139,6 +139,9 @@ class FakeBackend final : public Backend, public ingest::Ingest {
   }
 
   // Every row whose text holds "twice" is a duplicate.
+  Result<rows::Schema> ColumnsOf(const catalog::EndpointDefinition&) override {
+    return Error(Code::kNotSupported, "no columns here");
+  }
   Result<std::optional<runtime::TableRow>> ReadRow(std::string_view,
                                                    std::string_view) const override {
     return Error(Code::kNotSupported, "no tables here");
