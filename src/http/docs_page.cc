@@ -19,7 +19,7 @@ const std::string_view kDocsPage = R"html(<!doctype html>
   pre { background: #f6f8fa; padding: .75rem; border-radius: 6px; overflow: auto; max-height: 24rem; }
   label { display: grid; grid-template-columns: 12rem 1fr; gap: .5rem; margin: .25rem 0; align-items: center; }
   input, textarea { width: 100%; box-sizing: border-box; padding: .25rem; }
-  .method { display: inline-block; min-width: 4rem; font-weight: 600; }
+  .method { display: inline-block; min-width: 4.5rem; margin-right: .5rem; font-weight: 600; }
   .hint { color: #57606a; }
   .wrong { color: #b3261e; }
   @media (prefers-color-scheme: dark) {
