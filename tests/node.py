@@ -43,6 +43,7 @@ class Node:
     def start(self, seconds=60):
         """Starts the process and waits until it is ready. Returns how long that took."""
         begin = time.monotonic()
+        self.url = self.kafka = self.pg = None  # those of an earlier process
         self.process = subprocess.Popen([str(BINARY), "run", self.project, "--data", self.data, "--http", "127.0.0.1:0",
                                          *([] if "--kafka" in self.flags else ["--kafka", "127.0.0.1:0"]),
                                          *([] if "--pg" in self.flags else ["--pg", "127.0.0.1:0"]), *self.flags],
