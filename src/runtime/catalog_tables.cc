@@ -134,6 +134,21 @@ Row ViewRow(const Published& published, const catalog::Object& object,
           OptionalText(object.comments.object)};
 }
 
+// Those that are being built for the first time come last.
+void ForEachView(
+    const Published& published,
+    const std::function<void(const catalog::Object&, const catalog::Build* build)>& visit) {
+  const catalog::Catalog& catalog = *published.catalog;
+  for (const catalog::Object* object : catalog.OfKind(catalog::Kind::kView))
+    visit(*object, catalog.FindBuild(catalog::Kind::kView, object->name()));
+  for (const auto& [number, build] : catalog.builds()) {
+    for (const catalog::Object* object : build.created()) {
+      if (object->kind() == catalog::Kind::kView && catalog.FindView(object->name()) == nullptr)
+        visit(*object, &build);
+    }
+  }
+}
+
 SystemTable Views() {
   return {MakeSchema({{"name", LogicalType::VARCHAR},
                       {"kind", LogicalType::VARCHAR},
@@ -148,19 +163,10 @@ SystemTable Views() {
                       {"query", LogicalType::VARCHAR},
                       {"comment", LogicalType::VARCHAR}}),
           [](const Published& published) {
-            const catalog::Catalog& catalog = *published.catalog;
             std::vector<Row> rows;
-            for (const catalog::Object* object : catalog.OfKind(catalog::Kind::kView)) {
-              rows.push_back(ViewRow(published, *object,
-                                     catalog.FindBuild(catalog::Kind::kView, object->name())));
-            }
-            for (const auto& [number, build] : catalog.builds()) {
-              for (const catalog::Object* object : build.created()) {
-                if (object->kind() == catalog::Kind::kView &&
-                    catalog.FindView(object->name()) == nullptr)
-                  rows.push_back(ViewRow(published, *object, &build));
-              }
-            }
+            ForEachView(published, [&](const catalog::Object& object, const catalog::Build* build) {
+              rows.push_back(ViewRow(published, object, build));
+            });
             return rows;
           }};
 }
@@ -297,6 +303,16 @@ void AddCatalogTables(SystemTables& tables) {
   tables.Add("millrace.types", Types());
   tables.Add("millrace.macros", Macros());
   tables.Add("millrace.columns", Columns());
+}
+
+std::map<std::string, int64_t> ViewsByStatus(const Published& published) {
+  std::map<std::string, int64_t> counts = {
+      {"running", 0}, {"building", 0}, {"replacing", 0}, {"paused", 0}, {"failed", 0}};
+  ForEachView(published, [&](const catalog::Object& object, const catalog::Build* build) {
+    if (std::get<catalog::ViewDefinition>(object.definition).materialized)
+      ++counts[ConditionOf(published, object, build).status];
+  });
+  return counts;
 }
 
 }  // namespace millrace::runtime

@@ -5,6 +5,8 @@
 
 #include <limits>
 
+#include "runtime/catalog_tables.h"
+
 namespace millrace::runtime {
 
 namespace {
@@ -134,6 +136,10 @@ std::string NodeMetricsText(const Node::Impl& node) {
     out.Gauge("millrace_relation_rows", "Rows of a view or table.",
               static_cast<double>(relation->content->row_count()),
               {{"relation", relation->object.name()}});
+  }
+  for (const auto& [status, count] : ViewsByStatus(*published)) {
+    out.Gauge("millrace_views", "Materialized views by their status.", static_cast<double>(count),
+              {{"status", status}});
   }
   for (const auto& [stream, watermark] : published->state.watermarks) {
     out.Gauge("millrace_watermark_seconds", "Watermark of a stream, as Unix time.",
