@@ -171,15 +171,7 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
   auto plan = MakePlan(context, *backend, exchange);
   if (!plan) co_return;
   if (!plan->after.empty()) {
-    net::Waiting<net::Done> visible;
-    backend->WhenVisible(plan->after, plan->timeout, [done = visible.Callback()](Status status) {
-      if (status.ok()) {
-        done(net::Done{});
-      } else {
-        done(std::move(status).error());
-      }
-    });
-    auto waited = co_await exchange.Wait(visible);
+    const Status waited = co_await AwaitVisible(*backend, exchange, plan->after, plan->timeout);
     if (!waited.ok()) {
       exchange.ReplyError(waited.error());
       co_return;

@@ -323,16 +323,8 @@ class Body {
       total_.decided.emplace();
       co_return;
     }
-    net::Waiting<net::Done> waiting;
-    backend_.WhenVisible(token, request_.timeout, [done = waiting.Callback()](Status status) {
-      if (status.ok()) {
-        done(net::Done{});
-      } else {
-        done(std::move(status).error());
-      }
-    });
     // The rows are appended: that they are not visible yet is no reason to send them again.
-    auto visible = co_await exchange_.Wait(waiting);
+    const Status visible = co_await AwaitVisible(backend_, exchange_, token, request_.timeout);
     total_.visible = visible.ok();
     if (!visible.ok()) total_.not_visible = visible.error().message();
     if (visible.ok() && !total_.answer.repeated) {

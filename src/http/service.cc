@@ -40,6 +40,21 @@ void Service::Stop() {
   context_.live.Stop();
 }
 
+asio::awaitable<Status> AwaitVisible(Backend& backend, Exchange& exchange, std::string token,
+                                     std::chrono::milliseconds timeout) {
+  net::Waiting<net::Done> waiting;
+  backend.WhenVisible(token, timeout, [done = waiting.Callback()](Status status) {
+    if (status.ok()) {
+      done(net::Done{});
+    } else {
+      done(std::move(status).error());
+    }
+  });
+  auto visible = co_await exchange.Wait(waiting);
+  if (!visible.ok()) co_return std::move(visible).error();
+  co_return Ok();
+}
+
 Result<std::chrono::milliseconds> ParseTimeout(const std::string* text,
                                                std::chrono::milliseconds fallback,
                                                std::chrono::milliseconds max) {

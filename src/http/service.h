@@ -54,6 +54,10 @@ struct ServiceContext {
   Backend* ReadyBackend(Exchange& exchange);
 };
 
+// Waits until what a token stands for is visible.
+asio::awaitable<Status> AwaitVisible(Backend& backend, Exchange& exchange, std::string token,
+                                     std::chrono::milliseconds timeout);
+
 // Runs `work`, which must own what it needs, on a pool thread.
 template <typename T>
 asio::awaitable<Result<T>> OnPool(ServiceContext& context, Exchange& exchange,

@@ -86,16 +86,7 @@ Error NoRow(const Request& request) {
 // False: it has answered with an error.
 asio::awaitable<bool> AwaitToken(Backend& backend, Exchange& exchange, const Options& options) {
   if (options.after.empty()) co_return true;
-  net::Waiting<net::Done> visible;
-  const std::function<void(Status)> done = [callback = visible.Callback()](Status status) {
-    if (status.ok()) {
-      callback(net::Done{});
-    } else {
-      callback(std::move(status).error());
-    }
-  };
-  backend.WhenVisible(options.after, options.timeout, done);
-  const auto waited = co_await exchange.Wait(visible);
+  const Status waited = co_await AwaitVisible(backend, exchange, options.after, options.timeout);
   if (!waited.ok()) exchange.ReplyError(waited.error());
   co_return waited.ok();
 }
