@@ -49,8 +49,9 @@ Status LoggedEvents::AddStream(Kind kind, int workers, sql::Database& database) 
   TRY(stream.source,
       runtime::StreamSource::Make(stream.relation, *NexmarkCatalog(), workers, database));
   for (int32_t i = 0; i < workers; ++i) {
-    stream.readers.push_back(std::make_unique<runtime::PartitionReader>(
-        *log_, log::PartitionId{topic.id, i}, log::Offset{0}));
+    const log::PartitionId partition{topic.id, i};
+    stream.readers.push_back(
+        std::make_unique<runtime::PartitionReader>(*log_, partition, partition, log::Offset{0}));
   }
   stream.ends.resize(static_cast<size_t>(workers));
   return Ok();
