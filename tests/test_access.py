@@ -86,6 +86,23 @@ def test_a_token_opens_what_its_scopes_say_until_it_is_revoked(node):
     node.stop()
 
 
+def test_rows_of_a_table_are_for_those_who_may_consume_or_ingest_it(node):
+    node.start()
+    node.sql("CREATE TABLE people (id INTEGER PRIMARY KEY, name VARCHAR)")
+    node.sql("CREATE TABLE secrets (id INTEGER PRIMARY KEY)")
+    writer, reader = token(node, "ingest:people"), token(node, "consume:people")
+    within_seconds(lambda: status(node, "GET", "/v1/tables/people/1") == 401)
+    within_seconds(lambda: status(node, "PUT", "/v1/tables/people/1", writer, b'{"name": "Ann"}') == 201)
+    within_seconds(lambda: status(node, "GET", "/v1/tables/people/1", reader) == 200)
+    assert status(node, "GET", "/v1/tables/people/1", writer) == 403
+    assert status(node, "PUT", "/v1/tables/people/1", reader, b"{}") == 403 and status(node, "DELETE", "/v1/tables/people/1", reader) == 403
+    assert status(node, "PUT", "/v1/tables/secrets/1", writer, b"{}") == 403 and status(node, "GET", "/v1/tables/secrets/1", reader) == 403
+    assert status(node, "DELETE", "/v1/tables/people/1", writer) == 204
+    # Its paths are for those who signed in, the empty page for all.
+    assert status(node, "GET", "/openapi.json") == 401 and status(node, "GET", "/openapi.json", reader) == 200 and status(node, "GET", "/docs") == 200
+    node.stop()
+
+
 def test_tokens_outlive_a_kill_and_no_secret_is_on_disk(node):
     admin = token(node, "admin")
     user(node, "alice", "admin")
