@@ -1,5 +1,4 @@
 #include "duckdb/planner/expression/list.hpp"
-#include "sql/refused_plans.h"
 #include "sql/view_planner.h"
 
 namespace millrace::sql {
@@ -26,7 +25,6 @@ Result<NodeId> ViewPlanner::MapAsofJoin(duckdb::LogicalComparisonJoin& op) {
     return Refuse(fmt::format("an ASOF join of type {}", duckdb::JoinTypeToString(op.join_type)),
                   op);
   }
-  if (const auto wrong = WrongIn(op)) return Refuse(*wrong, op);
   TRY(const NodeId left, Map(*op.children[0]));
   TRY(const NodeId right, Map(*op.children[1]));
   stream::AsofJoin join;

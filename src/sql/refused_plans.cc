@@ -4,6 +4,7 @@
 
 #include "duckdb/common/exception.hpp"
 #include "duckdb/optimizer/optimizer_extension.hpp"
+#include "duckdb/planner/operator/logical_comparison_join.hpp"
 
 namespace millrace::sql {
 namespace {
@@ -11,15 +12,17 @@ namespace {
 void Visit(const duckdb::LogicalOperator& op) {
   for (const auto& child : op.children) Visit(*child);
   if (op.type != duckdb::LogicalOperatorType::LOGICAL_ASOF_JOIN) return;
-  const auto& join = op.Cast<duckdb::LogicalComparisonJoin>();
-  const auto wrong = WrongIn(join);
-  if (!wrong) return;
-  throw duckdb::Exception(
-      duckdb::Exception::InitializeExtraInfo(join.conditions.front().left->GetQueryLocation()),
-      duckdb::ExceptionType::NOT_IMPLEMENTED,
-      *wrong +
-          " is answered wrongly by DuckDB and therefore refused; join on its parts or on its "
-          "text instead");
+  for (const auto& condition : op.Cast<duckdb::LogicalComparisonJoin>().conditions) {
+    const duckdb::LogicalType& type = condition.left->return_type;
+    if (!type.IsNested()) continue;
+    throw duckdb::Exception(
+        duckdb::Exception::InitializeExtraInfo(condition.left->GetQueryLocation()),
+        duckdb::ExceptionType::NOT_IMPLEMENTED,
+        fmt::format(
+            "an ASOF join on a {} is answered wrongly by DuckDB and therefore refused; join "
+            "on its parts or on its text instead",
+            duckdb::LogicalTypeIdToString(type.id())));
+  }
 }
 
 void Optimize(duckdb::OptimizerExtensionInput&, duckdb::unique_ptr<duckdb::LogicalOperator>& plan) {
@@ -27,15 +30,6 @@ void Optimize(duckdb::OptimizerExtensionInput&, duckdb::unique_ptr<duckdb::Logic
 }
 
 }  // namespace
-
-std::optional<std::string> WrongIn(const duckdb::LogicalComparisonJoin& join) {
-  for (const duckdb::JoinCondition& condition : join.conditions) {
-    const duckdb::LogicalType& type = condition.left->return_type;
-    if (type.IsNested())
-      return fmt::format("an ASOF join on a {}", duckdb::LogicalTypeIdToString(type.id()));
-  }
-  return std::nullopt;
-}
 
 void RegisterRefusedPlans(duckdb::DBConfig& config) {
   duckdb::OptimizerExtension extension;

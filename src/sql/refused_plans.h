@@ -1,19 +1,13 @@
-// Plans that DuckDB 1.5.6 answers wrongly: they are refused, in views and in queries.
+// Plans that DuckDB 1.5.6 answers wrongly are refused.
 //
 // An ASOF join on nested values pairs rows whose keys differ, and leaves out pairs that it should
-// have.
+// have. In views it is refused where they are defined (runtime/definer.cc): those that stand from
+// before go on as they were, so that a node starts with them.
 #pragma once
 
-#include <optional>
-#include <string>
-
 #include "duckdb/main/config.hpp"
-#include "duckdb/planner/operator/logical_comparison_join.hpp"
 
 namespace millrace::sql {
-
-// What of the join DuckDB gets wrong, as "an ASOF join on a MAP"; nullopt: nothing.
-std::optional<std::string> WrongIn(const duckdb::LogicalComparisonJoin& join);
 
 // Every plan of the database is looked at, after DuckDB's own optimiser rules.
 void RegisterRefusedPlans(duckdb::DBConfig& config);
