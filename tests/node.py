@@ -43,18 +43,19 @@ class Node:
     def start(self, seconds=60):
         """Starts the process and waits until it is ready. Returns how long that took."""
         begin = time.monotonic()
-        self.url = self.kafka = self.pg = None  # those of an earlier process
         self.process = subprocess.Popen([str(BINARY), "run", self.project, "--data", self.data, "--http", "127.0.0.1:0",
                                          *([] if "--kafka" in self.flags else ["--kafka", "127.0.0.1:0"]),
                                          *([] if "--pg" in self.flags else ["--pg", "127.0.0.1:0"]), *self.flags],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.stderr = []
         ready = threading.Event()
+        lines = []  # that say so; addresses may be those of an earlier process, which others still call
 
         def read():
             for line in self.process.stderr:
                 self.stderr.append(line)
                 if line.startswith("ready"):
+                    lines.append(line)
                     scheme = "https" if "http" in line.partition("tls=")[2] else "http"
                     self.url = f"{scheme}://" + line.split("http=")[1].split()[0]
                     if "kafka=" in line:
@@ -66,7 +67,7 @@ class Node:
 
         threading.Thread(target=read, daemon=True).start()
         assert ready.wait(seconds), "not ready in time:\n" + "".join(self.stderr)
-        assert self.url is not None and self.process.poll() is None, "did not start:\n" + "".join(self.stderr)
+        assert lines and self.process.poll() is None, "did not start:\n" + "".join(self.stderr)
         return time.monotonic() - begin
 
     def kill(self):
