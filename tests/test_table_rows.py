@@ -1,15 +1,18 @@
 """Rows of a keyed table by their address: GET, PUT and DELETE /v1/tables/{table}/{key}."""
 import json
 import threading
+import time
 import urllib.parse
 
 import pytest
 
 from node import Refused
+from test_kafka import consume, consumer
 
 PROJECT = """
 CREATE TABLE products (id INTEGER PRIMARY KEY, name VARCHAR NOT NULL, price DECIMAL(10,2), CHECK (price >= 0));
 CREATE TABLE prices (shop VARCHAR, id INTEGER, price DECIMAL(10,2), PRIMARY KEY (shop, id));
+CREATE TABLE shelves (id INTEGER DEFAULT 1 PRIMARY KEY, name VARCHAR);
 CREATE TABLE notes (text VARCHAR);
 CREATE STREAM clicks (id INTEGER);
 CREATE MATERIALIZED VIEW totals AS SELECT count(*) AS n, sum(price) AS price FROM products;
@@ -57,6 +60,23 @@ def test_a_row_is_put_read_and_deleted(node):
     assert refusal(node.request, "GET", path("products", "1"))[0] == 404
     assert refusal(node.request, "DELETE", path("products", "1"))[0] == 404
     assert node.sql("SELECT count(*) FROM products") == [[0]]
+
+
+def test_the_address_counts_and_not_the_default_of_its_column(node):
+    assert put(node, "shelves", "7", {"name": "low"})[2] == {"id": 7, "name": "low"}
+    assert put(node, "shelves", "1", {"name": "high"})[2] == {"id": 1, "name": "high"}
+    assert refusal(node.request, "GET", path("shelves", "{}"))[0] == 400
+
+
+def test_its_record_has_the_time_of_the_change(node):
+    begin = int(time.time() * 1000)
+    put(node, "products", "1", {"name": "tea"})
+    node.request("DELETE", path("products", "1"))
+    reader = consumer(node, "times")
+    reader.subscribe(["products"])
+    times = [message.timestamp()[1] for message in consume(reader, 2)]
+    reader.close()
+    assert begin <= times[0] <= times[1] <= time.time() * 1000
 
 
 def test_keys_of_several_columns_are_arrays(node):

@@ -27,7 +27,10 @@ struct Key {
 Result<std::vector<duckdb::Value>> KeyValues(rows::Schema schema,
                                              const std::vector<size_t>& columns,
                                              std::string_view object) {
-  for (const size_t column : columns) schema.columns[column].not_null = false;
+  for (const size_t column : columns) {
+    schema.columns[column].not_null = false;
+    schema.columns[column].default_value.reset();
+  }
   std::vector<size_t> ascending = columns;
   std::sort(ascending.begin(), ascending.end());
   rows::JsonDecoder decoder(schema, ascending);
@@ -124,20 +127,21 @@ Result<RowWritten> TableRows::Write(std::string_view table, std::string_view key
                                     std::optional<std::string_view> row,
                                     const Condition& condition) {
   TRY(const Key address, FindKey(*take_snapshot_(), table, key));
+  const log::Millis now{clock_.Now().value / 1000};
   log::RecordBatchBuilder records;
   if (row) {
     TRY(const std::string whole, WithKey(address, *row));
-    records.Add(address.object, whole, {0});
+    records.Add(address.object, whole, now);
   } else {
-    records.Add(address.object, std::nullopt, {0});
+    records.Add(address.object, std::nullopt, now);
   }
   RowWritten written;
   const auto check = [&]() -> Status {
     const auto snapshot = take_snapshot_();
     TRY(const Key found, FindKey(*snapshot, table, key));
-    TRY(const std::optional<TableRow> now, RowOf(*snapshot, found));
-    written.existed = now.has_value();
-    return condition(now ? &*now : nullptr);
+    TRY(const std::optional<TableRow> before, RowOf(*snapshot, found));
+    written.existed = before.has_value();
+    return condition(before ? &*before : nullptr);
   };
   auto appended = writer_.AppendBatches(std::string(table), records.Finish(), check);
   if (!appended.ok()) return OfOneRow(std::move(appended).error());

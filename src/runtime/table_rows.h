@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "sql/database.h"
 
@@ -30,8 +31,8 @@ struct RowWritten {
 class TableRows {
  public:
   using TakeSnapshot = std::function<std::shared_ptr<const NodeSnapshot>()>;
-  TableRows(TableWriter& writer, TakeSnapshot take_snapshot)
-      : writer_(writer), take_snapshot_(std::move(take_snapshot)) {}
+  TableRows(TableWriter& writer, Clock& clock, TakeSnapshot take_snapshot)
+      : writer_(writer), clock_(clock), take_snapshot_(std::move(take_snapshot)) {}
 
   // `key`: the value of the primary key as text or JSON, of several columns a JSON array of the
   // values in their order. Errors: kNotFound (no such table), kInvalidArgument (the key),
@@ -48,6 +49,7 @@ class TableRows {
 
  private:
   TableWriter& writer_;
+  Clock& clock_;
   const TakeSnapshot take_snapshot_;
 };
 
