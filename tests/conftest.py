@@ -38,3 +38,12 @@ def make_node(tmp_path):
     for node in nodes:
         if node.process is not None and node.process.poll() is None:
             node.kill()
+
+
+@pytest.fixture
+def node(make_node, request):
+    """A running node with the module's PROJECT."""
+    node = make_node(request.module.PROJECT)
+    node.start()
+    yield node
+    node.stop()

@@ -25,14 +25,6 @@ COMMENT ON COLUMN clicks.price IS 'in euros';
 
 
 @pytest.fixture
-def node(make_node):
-    node = make_node(PROJECT)
-    node.start()
-    yield node
-    node.stop()
-
-
-@pytest.fixture
 def document(node):
     return node.get("/openapi.json")
 

@@ -19,14 +19,6 @@ CREATE MATERIALIZED VIEW totals AS SELECT count(*) AS n, sum(price) AS price FRO
 """
 
 
-@pytest.fixture
-def node(make_node):
-    node = make_node(PROJECT)
-    node.start()
-    yield node
-    node.stop()
-
-
 def path(table, key):
     return f"/v1/tables/{table}/{urllib.parse.quote(key, safe='')}"
 

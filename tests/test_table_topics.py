@@ -17,14 +17,6 @@ CREATE MATERIALIZED VIEW totals AS SELECT count(*) AS n, sum(price) AS price FRO
 """
 
 
-@pytest.fixture
-def node(make_node):
-    node = make_node(PROJECT)
-    node.start()
-    yield node
-    node.stop()
-
-
 def send(client, topic, records):
     """Sends (key, value) pairs; returns the errors, None for each that was taken."""
     outcomes = []

@@ -18,14 +18,6 @@ CREATE MATERIALIZED VIEW lines WITH (changes = 'append') AS SELECT s.shop, amoun
 """
 
 
-@pytest.fixture
-def node(make_node):
-    node = make_node(PROJECT)
-    node.start()
-    yield node
-    node.stop()
-
-
 def read_all(node, topic, seconds=30):
     """Everything that the topic holds now."""
     from confluent_kafka import TopicPartition

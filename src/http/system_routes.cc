@@ -21,21 +21,16 @@ Route AtOnce(std::string pattern, Answer answer, bool open = false) {
 
 // On a pool thread, because it may wait for locks of the engine; the answer's content type and
 // text.
-Route OnPool(ServiceContext& context, std::string pattern, std::string content_type,
-             std::function<std::string(Backend&)> text) {
+Route PoolRoute(ServiceContext& context, std::string pattern, std::string content_type,
+                std::function<std::string(Backend&)> text) {
   return {std::move(pattern),
           "GET",
           [&context, content_type, text](Exchange& exchange) -> asio::awaitable<void> {
             Backend* backend = context.ReadyBackend(exchange);
             if (backend == nullptr) co_return;
-            net::Waiting<std::string> waiting;
-            const bool taken = context.queries.TrySubmit(
-                [backend, &text, done = waiting.Callback()] { done(text(*backend)); });
-            if (!taken) {
-              exchange.ReplyError(Error(Code::kUnavailable, "too many requests are waiting"));
-              co_return;
-            }
-            auto body = co_await exchange.Wait(waiting);
+            const std::function<Result<std::string>()> work =
+                [backend, text]() -> Result<std::string> { return text(*backend); };
+            const auto body = co_await OnPool<std::string>(context, exchange, work);
             if (body.ok()) {
               exchange.Reply(200, content_type, *body);
             } else {
@@ -131,13 +126,13 @@ void AddSystemRoutes(ServiceContext& context, Router& router) {
       "/healthz", [&](Exchange& exchange) { Healthz(context, exchange); }, true));
   router.Add(AtOnce(
       "/readyz", [&](Exchange& exchange) { Readyz(context, exchange); }, true));
-  router.Add(OnPool(
+  router.Add(PoolRoute(
       context, "/metrics", "text/plain; version=0.0.4; charset=utf-8", [&](Backend& backend) {
         const Server* server = context.server.load();
         return backend.Metrics() + (server == nullptr ? std::string() : server->Metrics()) +
                ServiceMetrics(context);
       }));
-  router.Add(OnPool(context, "/v1/ledger", "application/json", LedgerText));
+  router.Add(PoolRoute(context, "/v1/ledger", "application/json", LedgerText));
 }
 
 }  // namespace millrace::http

@@ -93,6 +93,26 @@ class NodeContents : public testing::Test {
     (*store)->BeginFlush((*store)->flushed_step(), std::move(mutations));
     ASSERT_TRUE((*store)->FinishFlush().ok());
   }
+  // `counts` fails, and `over` with it; a RESUME mends them.
+  void CostsTheViewAndWhatReadsItOnly(const std::string& reason) {
+    Await("counts", "failed");
+    Await("over", "failed");
+    EXPECT_TRUE(node_->health().ok()) << node_->health().error().ToString();
+    EXPECT_THAT(Query(*node_, "SELECT reason FROM millrace.views WHERE name = 'counts'")[0][0],
+                HasSubstr(reason));
+    Do("INSERT INTO lines VALUES (18, 1)");
+    EXPECT_EQ(StatusOf("others"), "running");
+    EXPECT_EQ(Difference(*node_, "others"), Rows{});
+    Kill();
+    Start();
+    EXPECT_EQ(StatusOf("counts"), "failed");
+    EXPECT_EQ(StatusOf("others"), "running");
+    Do("ALTER MATERIALIZED VIEW counts RESUME");
+    Await("counts", "running");
+    Await("over", "running");
+    EXPECT_EQ(Difference(*node_, "counts"), Rows{});
+    EXPECT_EQ(Difference(*node_, "over"), Rows{});
+  }
 
   TestDisk disk_;
   std::unique_ptr<Node> node_;
@@ -159,23 +179,7 @@ TEST_F(NodeContents, DamageCostsTheViewAndWhatReadsItAndAResumeMendsIt) {
   ASSERT_FALSE(read.ok());
   EXPECT_EQ(read.error().code(), Code::kCorruption) << read.error().ToString();
   Do("INSERT INTO lines VALUES (17, 1)");
-  Await("counts", "failed");
-  Await("over", "failed");
-  EXPECT_TRUE(node_->health().ok()) << node_->health().error().ToString();
-  EXPECT_THAT(Query(*node_, "SELECT reason FROM millrace.views WHERE name = 'counts'")[0][0],
-              HasSubstr("its content cannot be read"));
-  Do("INSERT INTO lines VALUES (18, 1)");
-  EXPECT_EQ(StatusOf("others"), "running");
-  EXPECT_EQ(Difference(*node_, "others"), Rows{});
-  Kill();
-  Start();
-  EXPECT_EQ(StatusOf("counts"), "failed");
-  EXPECT_EQ(StatusOf("others"), "running");
-  Do("ALTER MATERIALIZED VIEW counts RESUME");
-  Await("counts", "running");
-  Await("over", "running");
-  EXPECT_EQ(Difference(*node_, "counts"), Rows{});
-  EXPECT_EQ(Difference(*node_, "over"), Rows{});
+  CostsTheViewAndWhatReadsItOnly("its content cannot be read");
 }
 
 // As a defect would have it: what the engine takes away the content does not have.
@@ -186,22 +190,8 @@ TEST_F(NodeContents, AChangeThatDoesNotFitCostsTheViewAndWhatReadsItOnly) {
   Start();
   Do("INSERT INTO lines VALUES (17, 1)");
   Await("counts", "failed");
-  Await("over", "failed");
-  EXPECT_TRUE(node_->health().ok()) << node_->health().error().ToString();
-  EXPECT_THAT(Query(*node_, "SELECT reason FROM millrace.views WHERE name = 'counts'")[0][0],
-              HasSubstr("does not fit its content"));
   EXPECT_EQ(Query(*node_, "FROM counts"), Rows{});
-  Do("INSERT INTO lines VALUES (18, 1)");
-  EXPECT_EQ(StatusOf("others"), "running");
-  EXPECT_EQ(Difference(*node_, "others"), Rows{});
-  Kill();
-  Start();
-  EXPECT_EQ(StatusOf("counts"), "failed");
-  Do("ALTER MATERIALIZED VIEW counts RESUME");
-  Await("counts", "running");
-  Await("over", "running");
-  EXPECT_EQ(Difference(*node_, "counts"), Rows{});
-  EXPECT_EQ(Difference(*node_, "over"), Rows{});
+  CostsTheViewAndWhatReadsItOnly("does not fit its content");
 }
 
 TEST_F(NodeContents, ABuildFromADamagedContentIsGivenUp) {
