@@ -1,5 +1,6 @@
 #include "net/connection_server.h"
 
+#include <algorithm>
 #include <future>
 #include <thread>
 
@@ -10,8 +11,9 @@ namespace millrace::net {
 namespace {
 constexpr std::chrono::milliseconds kSweepEvery{500};
 constexpr std::chrono::milliseconds kEndPoll{2};
-// Between one Abort of all and the next: a handler that sleeps wakes up first.
-constexpr std::chrono::milliseconds kAbortEvery{50};
+// All are told again and again: a cancellation between two waits of a connection is lost, one that
+// was accepted just before is not there yet, and a handler that sleeps wakes up first.
+constexpr std::chrono::milliseconds kTellEvery{50};
 
 std::unique_ptr<TlsListening> ListeningWith(const ListenOptions& listen) {
   if (listen.tls == nullptr) return nullptr;
@@ -111,16 +113,22 @@ void ConnectionServer::Stop(std::chrono::milliseconds drain,
   if (stopped_) return;
   stopped_ = true;
   if (listener_) listener_->Stop();
-  EachLoop([](ConnectionLoop& loop) {
+  const auto tell = [](ConnectionLoop& loop) {
     loop.stopping = true;
     for (ServedConnection* connection : loop.connections) connection->StopSoon();
-  });
+  };
+  EachLoop(tell);
   if (stopping) stopping();
-  while (!WaitForEnd(drain)) {
+  const auto cut_at = std::chrono::steady_clock::now() + drain;
+  while (!WaitForEnd(std::min(drain, kTellEvery))) {
+    if (std::chrono::steady_clock::now() < cut_at) {
+      EachLoop(tell);
+      continue;
+    }
     EachLoop([](ConnectionLoop& loop) {
       for (ServedConnection* connection : loop.connections) connection->Abort();
     });
-    drain = kAbortEvery;
+    drain = kTellEvery;
   }
   threads_->Stop();
 }

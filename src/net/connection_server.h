@@ -60,7 +60,8 @@ class ServedConnection {
   // Called by the sweep: ends what waits for longer than it may. None of the three may destroy a
   // connection at once: they wake its coroutine, which does.
   virtual void CheckDeadline() = 0;
-  // Takes no further request; what is being answered is. An idle connection ends.
+  // Takes no further request; what is being answered is. An idle connection ends. Called again and
+  // again until it has ended.
   virtual void StopSoon() = 0;
   // Ends whatever it waits for.
   virtual void Abort() = 0;

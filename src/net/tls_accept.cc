@@ -43,6 +43,7 @@ class TlsAccept final : public ServedConnection {
   enum class First { kTls, kPlainText, kNothing };
 
   asio::awaitable<void> Begin() {
+    if (loop_.stopping) co_return;
     const First first = co_await ReadFirst();
     if (first == First::kNothing) {
       // Scanners, and balancers that look whether somebody listens: not worth a word.
