@@ -70,11 +70,15 @@ Listener::~Listener() { Stop(); }
 void Listener::Stop() {
   if (joined_.exchange(true)) return;
   stopping_ = true;
-  asio::post(acceptor_.get_executor(), [this] {
+  std::promise<void> closed;
+  asio::post(acceptor_.get_executor(), [&] {
     ErrorCode ignored;  // closing a listening socket has no error that anybody could act on
     acceptor_.close(ignored);
     pause_.cancel();
+    closed.set_value();
   });
+  // Both: a loop that had not begun ends before the socket is closed.
+  closed.get_future().wait();
   ended_.get_future().wait();
 }
 
