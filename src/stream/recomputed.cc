@@ -163,50 +163,19 @@ Result<std::string> RecomputedOperator::Describe(const Rows& rows) {
   return std::string();
 }
 
-// The keys' rows as DuckDB reads them. Those of a window are followed by their ordinal; of the
-// right rows of an ASOF join that have one key and value the first stands for all, which one DuckDB
-// took would depend on how many others there are.
-Result<duckdb::unique_ptr<duckdb::LogicalOperator>> RecomputedOperator::Collect(
-    const Budget& budget, size_t input, const std::vector<Rows>& keys, size_t begin, size_t end) {
+Status RecomputedOperator::ForEachChunk(const Budget& budget, size_t input,
+                                        const std::vector<Rows>& keys, size_t begin, size_t end,
+                                        const Visit& visit) {
   Input& from = *inputs_[input];
-  const bool numbers = std::holds_alternative<Window>(node_.op);
-  KeyReader* const values = input == 1 ? &*right_values_ : nullptr;
-  duckdb::vector<duckdb::LogicalType> types(from.types.begin(), from.types.end());
-  if (numbers) types.push_back(duckdb::LogicalType::BIGINT);
-  auto collection =
-      duckdb::make_uniq<duckdb::ColumnDataCollection>(duckdb::Allocator::DefaultAllocator(), types);
-  duckdb::DataChunk decoded;
-  decoded.Initialize(duckdb::Allocator::DefaultAllocator(), from.types);
   duckdb::DataChunk chunk;
-  chunk.InitializeEmpty(types);
+  chunk.Initialize(duckdb::Allocator::DefaultAllocator(), from.types);
   std::vector<std::string_view> rows;
-  std::vector<size_t> key_of_row;        // of `rows`, where right values are looked at
-  std::unordered_set<std::string> seen;  // values of the key of the last row
-  size_t seen_of = begin;
-  duckdb::SelectionVector kept(STANDARD_VECTOR_SIZE);
-  int64_t ordinal = 0;
+  std::vector<size_t> key_of_row;
   const auto flush = [&]() -> Status {
-    if (rows.empty()) return Ok();
-    decoded.Reset();
-    TRY(from.decoder.Decode(rows, decoded, 0));
-    decoded.SetCardinality(rows.size());
-    for (size_t i = 0; i < from.types.size(); ++i) chunk.data[i].Reference(decoded.data[i]);
-    if (numbers) {
-      chunk.data.back().Sequence(ordinal, 1, rows.size());
-      ordinal += static_cast<int64_t>(rows.size());
-    }
+    chunk.Reset();
+    TRY(from.decoder.Decode(rows, chunk, 0));
     chunk.SetCardinality(rows.size());
-    if (values != nullptr) {
-      const std::vector<state::Key>& read = values->Read(decoded);
-      size_t count = 0;
-      for (size_t i = 0; i < rows.size(); ++i) {
-        if (key_of_row[i] != seen_of) seen.clear();
-        seen_of = key_of_row[i];
-        if (seen.emplace(read[i].bytes).second) kept.set_index(count++, i);
-      }
-      chunk.Slice(kept, count);
-    }
-    collection->Append(chunk);
+    visit(chunk, key_of_row);
     rows.clear();
     key_of_row.clear();
     return budget.CheckTime();
@@ -215,14 +184,64 @@ Result<duckdb::unique_ptr<duckdb::LogicalOperator>> RecomputedOperator::Collect(
     for (const Row& row : keys[key][input]) {
       for (rows::Weight copy = 0; copy < row.weight; ++copy) {
         rows.push_back(row.bytes);
-        if (values != nullptr) key_of_row.push_back(key);
+        key_of_row.push_back(key);
         if (rows.size() == STANDARD_VECTOR_SIZE) TRY(flush());
       }
     }
   }
-  TRY(flush());
+  if (!rows.empty()) TRY(flush());
+  return Ok();
+}
+
+RecomputedOperator::Visit RecomputedOperator::AsTheyAre(Into& into) {
+  return [&into](duckdb::DataChunk& chunk, std::span<const size_t>) { into.Append(chunk); };
+}
+
+// Each row is followed by its ordinal.
+RecomputedOperator::Visit RecomputedOperator::Numbered(Into& into) const {
+  return [&into, ordinal = int64_t{0}](duckdb::DataChunk& chunk, std::span<const size_t>) mutable {
+    duckdb::DataChunk numbered;
+    numbered.InitializeEmpty(into.Types());
+    for (size_t i = 0; i < chunk.ColumnCount(); ++i) numbered.data[i].Reference(chunk.data[i]);
+    numbered.data.back().Sequence(ordinal, 1, chunk.size());
+    numbered.SetCardinality(chunk.size());
+    ordinal += static_cast<int64_t>(chunk.size());
+    into.Append(numbered);
+  };
+}
+
+// Of the right rows of an ASOF join that have one key and value the first stands for all: which one
+// DuckDB took would depend on how many others there are.
+RecomputedOperator::Visit RecomputedOperator::FirstOfEachValue(Into& into) {
+  return [this, &into, seen = std::unordered_set<std::string>(), seen_of = size_t{0}](
+             duckdb::DataChunk& chunk, std::span<const size_t> key_of_row) mutable {
+    const std::vector<state::Key>& values = right_values_->Read(chunk);
+    duckdb::SelectionVector kept(STANDARD_VECTOR_SIZE);
+    size_t count = 0;
+    for (size_t i = 0; i < chunk.size(); ++i) {
+      if (key_of_row[i] != seen_of) seen.clear();
+      seen_of = key_of_row[i];
+      if (seen.emplace(values[i].bytes).second) kept.set_index(count++, i);
+    }
+    chunk.Slice(kept, count);
+    into.Append(chunk);
+  };
+}
+
+// The keys' rows as DuckDB's operator reads them.
+Result<duckdb::unique_ptr<duckdb::LogicalOperator>> RecomputedOperator::Collect(
+    const Budget& budget, size_t input, const std::vector<Rows>& keys, size_t begin, size_t end) {
+  const bool is_window = std::holds_alternative<Window>(node_.op);
+  duckdb::vector<duckdb::LogicalType> types(inputs_[input]->types.begin(),
+                                            inputs_[input]->types.end());
+  if (is_window) types.push_back(duckdb::LogicalType::BIGINT);
+  auto rows = duckdb::make_uniq<Into>(duckdb::Allocator::DefaultAllocator(), types);
+  const Visit visit = is_window    ? Numbered(*rows)
+                      : input == 0 ? AsTheyAre(*rows)
+                                   : FirstOfEachValue(*rows);
+  TRY(ForEachChunk(budget, input, keys, begin, end, visit));
   duckdb::unique_ptr<duckdb::LogicalOperator> plan =
-      duckdb::make_uniq<duckdb::LogicalColumnDataGet>(input, types, std::move(collection));
+      duckdb::make_uniq<duckdb::LogicalColumnDataGet>(input, types, std::move(rows));
   plan->ResolveOperatorTypes();
   return plan;
 }

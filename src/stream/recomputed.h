@@ -20,8 +20,10 @@
 // Not thread-safe: one instance per worker. Errors: those of the state, out of memory.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -69,6 +71,15 @@ class RecomputedOperator final : public Operator {
   Result<std::optional<std::string>> Run(const Budget& budget, const std::vector<Rows>& keys,
                                          size_t begin, size_t end, rows::Weight weight,
                                          rows::Batch& out);
+  // The input's rows of these keys, decoded, some at a time: visit(chunk, key of each row).
+  using Visit = std::function<void(duckdb::DataChunk&, std::span<const size_t>)>;
+  Status ForEachChunk(const Budget& budget, size_t input, const std::vector<Rows>& keys,
+                      size_t begin, size_t end, const Visit& visit);
+  // How an input's rows go into what DuckDB's operator reads.
+  using Into = duckdb::ColumnDataCollection;
+  static Visit AsTheyAre(Into& into);
+  Visit Numbered(Into& into) const;
+  Visit FirstOfEachValue(Into& into);
   Result<duckdb::unique_ptr<duckdb::LogicalOperator>> Collect(const Budget& budget, size_t input,
                                                               const std::vector<Rows>& keys,
                                                               size_t begin, size_t end);
