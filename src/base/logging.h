@@ -10,7 +10,7 @@
 namespace millrace {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError, kOff };
-// Thread-safe. Default: kWarning, so that a program's own output stays readable; a node sets kInfo.
+// Thread-safe. Default: kWarning, so that a program's own output stays readable.
 void SetLogLevel(LogLevel level);
 bool LogEnabled(LogLevel level);
 void WriteLog(LogLevel level, std::string_view message, std::string_view fields);

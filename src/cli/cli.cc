@@ -62,6 +62,7 @@ struct SettingFlags {
                                             {"workers", ""},
                                             {"memory", ""},
                                             {"view_step_seconds", ""},
+                                            {"log_level", ""},
                                             {"auth", ""},
                                             {"tls", ""},
                                             {"tls_certificate", ""},
@@ -88,6 +89,9 @@ struct SettingFlags {
     command.add_option("--view-step-seconds", values["view_step_seconds"],
                        "CPU seconds that an operator of a view may take in a step before the view "
                        "fails (default 10)");
+    command.add_option("--log-level", values["log_level"],
+                       "What is logged to standard error: debug, info, warning, error or off "
+                       "(default warning)");
     command.add_option(
         "--auth", values["auth"],
         "Whether clients must sign in: on, off, or auto: where a listener is open to "

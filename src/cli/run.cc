@@ -90,7 +90,8 @@ Status Run(const RunOptions& options) {
   TRY(runtime::NodeOptions node_options, NodeOptionsOf(project.folder, settings));
   if (options.step_rows_max > 0)
     node_options.step_rows_max = static_cast<size_t>(options.step_rows_max);
-  if (!LogEnabled(LogLevel::kInfo)) SetLogLevel(LogLevel::kWarning);
+  TRY(const LogLevel log_level, LogLevelOf(settings));
+  SetLogLevel(log_level);
 
   // Signals are taken by sigtimedwait alone, so threads started from here on must not get them.
   sigset_t signals;

@@ -58,6 +58,7 @@ const std::vector<std::string>& SettingNames() {
                                                  "kafka_client_produce_quota",
                                                  "kafka_stream_fetch_quota",
                                                  "kafka_stream_produce_quota",
+                                                 "log_level",
                                                  "memory",
                                                  "name",
                                                  "pg",
@@ -87,6 +88,7 @@ Settings ResolveSettings(const std::map<std::string, std::string>& flags,
        std::to_string(std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kWorkersMax))},
       {"memory", DefaultMemory()},
       {"view_step_seconds", "10"},
+      {"log_level", "warning"},
       {"tls", "auto"},
       {"tls_certificate", kNoFile},
       {"tls_key", kNoFile},
@@ -152,6 +154,19 @@ Result<double> ViewStepSecondsOf(const Settings& settings) {
   return value;
 }
 
+Result<LogLevel> LogLevelOf(const Settings& settings) {
+  static const std::map<std::string, LogLevel> levels = {{"debug", LogLevel::kDebug},
+                                                         {"info", LogLevel::kInfo},
+                                                         {"warning", LogLevel::kWarning},
+                                                         {"error", LogLevel::kError},
+                                                         {"off", LogLevel::kOff}};
+  const Setting& level = settings.at("log_level");
+  const auto found = levels.find(level.value);
+  if (found == levels.end())
+    return Wrong("log_level", level, "it is debug, info, warning, error or off");
+  return found->second;
+}
+
 namespace {
 
 // The setting `tls` where it names listeners: "http,kafka".
@@ -197,6 +212,7 @@ Status CheckSettings(const Settings& settings) {
   TRY(WorkersOf(settings));
   TRY(MemoryOf(settings));
   TRY(ViewStepSecondsOf(settings));
+  TRY(LogLevelOf(settings));
   TRY(CheckTls(settings));
   for (const char* kind : {"client_fetch", "client_produce", "stream_fetch", "stream_produce"}) {
     TRY(QuotaOf(settings, fmt::format("kafka_{}_quota", kind)));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/logging.h"
 #include "base/result.h"
 
 namespace millrace::cli {
@@ -32,6 +33,7 @@ Status CheckSettings(const Settings& settings);
 Result<int> WorkersOf(const Settings& settings);
 Result<uint64_t> MemoryOf(const Settings& settings);
 Result<double> ViewStepSecondsOf(const Settings& settings);
+Result<LogLevel> LogLevelOf(const Settings& settings);
 // Bytes a second of kafka_client_produce_quota and its like; 0: off.
 Result<uint64_t> QuotaOf(const Settings& settings, const std::string& name);
 // Whether a listener ("http", "kafka", "pg") speaks TLS: each where there is a certificate, unless

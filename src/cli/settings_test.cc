@@ -80,6 +80,11 @@ TEST_F(SettingsTest, AWrongValueIsNamedWithWhereItCameFrom) {
   } wrong[] = {{"workers", "0"},   {"workers", "257"}, {"workers", "-1"},    {"workers", "two"},
                {"workers", "1e2"}, {"memory", "much"}, {"memory", "1kB"},    {"memory", "1 TBB"},
                {"http", "8080"},   {"http", "here"},   {"http", "1.1.1.1:x"}};
+  const Status level = CheckSettings(ResolveSettings({{"log_level", "loud"}}, {}, "shop"));
+  ASSERT_FALSE(level.ok());
+  EXPECT_THAT(level.error().message(), HasSubstr("log_level = \"loud\" (flag --log-level)"));
+  EXPECT_EQ(LogLevelOf(ResolveSettings({{"log_level", "info"}}, {}, "shop")).value(),
+            LogLevel::kInfo);
   const struct {
     const char* value;
   } wrong_seconds[] = {{"0"}, {"-1"}, {"ten"}, {"1s"}, {"nan"}, {"1e9"}};
