@@ -3,6 +3,7 @@
 import java.time.Duration;
 import java.util.*;
 import java.util.concurrent.*;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.kafka.clients.admin.*;
 import org.apache.kafka.clients.consumer.*;
 import org.apache.kafka.clients.producer.*;
@@ -168,12 +169,34 @@ public class KafkaClient {
     }
   }
 
+  // Numbers from 0 on, each sent until it is acknowledged; stops when something comes by standard input, and says how many there were.
+  static void numbers() throws Exception {
+    var acknowledged = new AtomicInteger();
+    var wrong = new ConcurrentLinkedQueue<Exception>();
+    int sent = 0;
+    try (var producer = producer("acks", "all", "delivery.timeout.ms", 300_000, "request.timeout.ms", 5_000, "linger.ms", 1, "max.block.ms", 300_000,
+        "reconnect.backoff.max.ms", 200)) {
+      for (; System.in.available() == 0; ++sent) {
+        producer.send(new ProducerRecord<>("numbers", "java" + sent, "{\"source\": \"java\", \"n\": " + sent + "}"), (to, error) -> {
+          if (error != null) wrong.add(error);
+          acknowledged.incrementAndGet();
+        });
+        if (sent % 20 == 19) Thread.sleep(1);
+      }
+      producer.flush();
+    }
+    check(wrong.isEmpty(), wrong);
+    check(acknowledged.get() == sent, acknowledged + " of " + sent);
+    System.out.println(sent);
+  }
+
   public static void main(String[] arguments) throws Exception {
     bootstrap = arguments[0];
     switch (arguments[1]) {
       case "round-trip" -> roundTrip();
       case "admin" -> admin();
       case "transactions" -> transactions();
+      case "numbers" -> numbers();
       default -> throw new IllegalArgumentException(arguments[1]);
     }
     System.out.println("done");
