@@ -5,6 +5,7 @@
 #include <chrono>
 #include <random>
 
+#include "base/fuzzing.h"
 #include "kafka/apis.h"
 #include "kafka/messages.h"
 
@@ -136,9 +137,7 @@ TEST(Codec, AMessageThatIsCutOrDamagedIsRefusedOrReadWithoutHarm) {
 
 // The same for longer, of what clients send: MILLRACE_FUZZ_SECONDS (default 10).
 TEST(CodecFuzz, RequestsThatAreCutOrDamagedAreRefusedOrReadWithoutHarm) {
-  const char* given = std::getenv("MILLRACE_FUZZ_SECONDS");
-  const double seconds = given == nullptr ? 10 : std::strtod(given, nullptr);
-  const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  const auto until = FuzzUntil();
   uint64_t seed = Seed();
   uint64_t rounds = 0;
   do {

@@ -8,7 +8,7 @@
 #include <random>
 
 #include "base/coding.h"
-#include "base/random.h"
+#include "base/fuzzing.h"
 #include "log/testing.h"
 #include "log/unpack.h"
 
@@ -16,11 +16,6 @@ namespace millrace::log {
 namespace {
 
 constexpr size_t kUnpackedMax = 1 << 20;
-
-double FuzzSeconds() {
-  const char* text = std::getenv("MILLRACE_FUZZ_SECONDS");
-  return text == nullptr ? 10 : std::strtod(text, nullptr);
-}
 
 void FixLengthAndCrc(std::string& batch) {
   if (batch.size() < kRecordBatchHeaderBytes) return;
@@ -56,32 +51,6 @@ std::vector<std::string> Corpus() {
     corpus.push_back(zstd);
   }
   return corpus;
-}
-
-void Mutate(std::string& bytes, Random& random) {
-  constexpr uint8_t kInteresting[] = {0, 1, 0x7f, 0x80, 0xff};
-  for (uint64_t n = 1 + random.Below(4); n > 0 && !bytes.empty(); --n) {
-    const size_t at = random.Below(bytes.size());
-    switch (random.Below(6)) {
-      case 0:
-        bytes[at] = static_cast<char>(bytes[at] ^ (1 << random.Below(8)));
-        break;
-      case 1:
-        bytes[at] = static_cast<char>(kInteresting[random.Below(std::size(kInteresting))]);
-        break;
-      case 2:
-        bytes.resize(at);
-        break;
-      case 3:
-        bytes.insert(at, random.Below(20), static_cast<char>(random.Next()));
-        break;
-      case 4:
-        bytes.erase(at, 1 + random.Below(8));
-        break;
-      default:
-        bytes.insert(at, bytes.substr(random.Below(bytes.size()), random.Below(40)));
-    }
-  }
 }
 
 // What was read, so that nothing of it is left out by the compiler.
@@ -141,8 +110,7 @@ TEST(RecordBatchFuzz, NoBytesAreReadAsMoreThanTheyAre) {
   const std::vector<std::string> corpus = Corpus();
   Depths depths;
   uint64_t cases = 0;
-  const auto until =
-      std::chrono::steady_clock::now() + std::chrono::duration<double>(FuzzSeconds());
+  const auto until = FuzzUntil();
   for (; cases < 20'000 || std::chrono::steady_clock::now() < until; ++cases) {
     std::string bytes = corpus[random.Below(corpus.size())];
     Mutate(bytes, random);
