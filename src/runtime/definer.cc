@@ -6,6 +6,7 @@
 
 #include "connectors/source.h"
 #include "runtime/relation.h"
+#include "sql/duckdb_error.h"
 
 namespace millrace::runtime {
 
@@ -121,7 +122,11 @@ class Binder {
   Status operator()(catalog::ViewDefinition& view) {
     if (view.materialized) {
       TRY(sql::ViewPlan plan, database_.PlanView(catalog_, view, SelectOrigin()));
-      TRY(CheckAnswer(plan.plan).With("CREATE MATERIALIZED VIEW " + view.name));
+      if (Status answer = CheckAnswer(plan.plan); !answer.ok()) {
+        return sql::Place::Of(SelectOrigin(), view.select)
+            .MarkWord(std::move(answer).error(), {"asof"})
+            .With("CREATE MATERIALIZED VIEW " + view.name);
+      }
       view.schema = std::move(plan.schema);
       view.reads = std::move(plan.reads);
       TRY(DefineChanges(view, plan.key));

@@ -4,6 +4,8 @@
 #include <charconv>
 
 #include "base/utf8.h"
+#include "rows/schema.h"
+#include "sql/lexer.h"
 
 namespace millrace::sql {
 namespace {
@@ -182,6 +184,23 @@ Error Place::Mark(Error error, duckdb::optional_idx offset) const {
   const size_t at = begin + offset.GetIndex() - prefix;
   if (at > origin.text.size()) return error;
   return std::move(error).At(PositionAt(origin.text, at, origin.file));
+}
+
+Error Place::MarkWord(Error error, const std::vector<std::string_view>& words) const {
+  if (begin == std::string_view::npos) return error;
+  const std::string_view piece = origin.text.substr(begin);
+  const auto tokens = Lex(piece);
+  if (!tokens.ok()) return error;
+  for (const Token& token : *tokens) {
+    const bool is_word =
+        token.kind == Token::Kind::kWord &&
+        std::any_of(words.begin(), words.end(), [&](std::string_view word) {
+          return rows::EqualNames(piece.substr(token.begin, token.end - token.begin), word);
+        });
+    if (is_word)
+      return std::move(error).At(PositionAt(origin.text, begin + token.begin, origin.file));
+  }
+  return error;
 }
 
 Error FromDuckDb(const duckdb::ErrorData& given, const Place& place,

@@ -33,6 +33,8 @@ struct Place {
 
   // The error with the position of byte `offset` of the piece, where there is one.
   Error Mark(Error error, duckdb::optional_idx offset) const;
+  // With that of the first of these words that the piece has, for what DuckDB keeps no position of.
+  Error MarkWord(Error error, const std::vector<std::string_view>& words) const;
 };
 
 // `unknown_relation`: the name that Millrace's own lookup did not find in this call, empty: none;

@@ -15,22 +15,32 @@ duckdb::optional_idx LocationIn(const duckdb::Expression& expression) {
   return location;
 }
 
-// A construct as a person wrote it, for the operators that can come out of a SELECT.
-std::string Construct(const duckdb::LogicalOperator& op) {
+// A construct as a person wrote it, for the operators that can come out of a SELECT, and the words
+// that it is written with.
+struct Construct {
+  std::string name;
+  std::vector<std::string_view> words = {};
+};
+Construct ConstructOf(const duckdb::LogicalOperator& op) {
   switch (op.type) {
     case LogicalOperatorType::LOGICAL_RECURSIVE_CTE:
-      return "a recursive common table expression";
+      return {"a recursive common table expression", {"recursive"}};
     case LogicalOperatorType::LOGICAL_SAMPLE:
-      return "a sample (USING SAMPLE, TABLESAMPLE)";
+      return {"a sample (USING SAMPLE, TABLESAMPLE)", {"sample", "tablesample"}};
     case LogicalOperatorType::LOGICAL_PIVOT:
-      return "PIVOT";
+      return {"PIVOT", {"pivot"}};
     case LogicalOperatorType::LOGICAL_POSITIONAL_JOIN:
-      return "a POSITIONAL join, which pairs rows by an order that relations do not have,";
+      return {"a POSITIONAL join, which pairs rows by an order that relations do not have,",
+              {"positional"}};
     case LogicalOperatorType::LOGICAL_DEPENDENT_JOIN:
-      return "this correlated subquery";
+      return {"this correlated subquery"};
     default:
-      return "the operator " + op.GetName();
+      return {"the operator " + op.GetName()};
   }
+}
+
+Error NotMaintained(const std::string& what) {
+  return Error(Code::kNotSupported, "{} cannot be maintained in a materialized view", what);
 }
 
 }  // namespace
@@ -43,9 +53,12 @@ rows::KeyOrder OrderOf(const duckdb::BoundOrderByNode& order) {
 }
 
 Error ViewPlanner::Refuse(const std::string& what, const duckdb::Expression& expression) const {
-  return place_.Mark(
-      Error(Code::kNotSupported, "{} cannot be maintained in a materialized view", what),
-      LocationIn(expression));
+  return place_.Mark(NotMaintained(what), LocationIn(expression));
+}
+
+Error ViewPlanner::Refuse(const std::string& what,
+                          const std::vector<std::string_view>& words) const {
+  return place_.MarkWord(NotMaintained(what), words);
 }
 
 Error ViewPlanner::Refuse(const std::string& what, const duckdb::LogicalOperator& op) const {
@@ -55,8 +68,7 @@ Error ViewPlanner::Refuse(const std::string& what, const duckdb::LogicalOperator
       [&](duckdb::unique_ptr<duckdb::Expression>* expression) {
         if (!location.IsValid()) location = LocationIn(**expression);
       });
-  return place_.Mark(
-      Error(Code::kNotSupported, "{} cannot be maintained in a materialized view", what), location);
+  return place_.Mark(NotMaintained(what), location);
 }
 
 void ViewPlanner::Notice(const std::string& text) {
@@ -117,8 +129,11 @@ Result<NodeId> ViewPlanner::Map(duckdb::LogicalOperator& op) {
     case LogicalOperatorType::LOGICAL_INTERSECT:
     case LogicalOperatorType::LOGICAL_EXCEPT:
       return MapSetOperation(op.Cast<duckdb::LogicalSetOperation>());
-    default:
-      return Refuse(Construct(op), op);
+    default: {
+      const Construct construct = ConstructOf(op);
+      return construct.words.empty() ? Refuse(construct.name, op)
+                                     : Refuse(construct.name, construct.words);
+    }
   }
 }
 

@@ -93,7 +93,7 @@ Result<NodeId> ViewPlanner::MapGroups(duckdb::LogicalAggregate& op, NodeId input
   for (const auto& expression : op.expressions) {
     const auto& bound = expression->Cast<duckdb::BoundAggregateExpression>();
     if (IsRandom(bound.function))
-      return Refuse(fmt::format("the aggregate {}()", bound.function.name), bound);
+      return Refuse(fmt::format("the aggregate {}()", bound.function.name), {bound.function.name});
     stream::AggregateCall call;
     call.function = std::shared_ptr<const duckdb::BoundAggregateExpression>(
         &bound.Copy().release()->Cast<duckdb::BoundAggregateExpression>());

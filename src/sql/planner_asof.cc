@@ -23,7 +23,7 @@ Result<NodeId> ViewPlanner::MapAsofJoin(duckdb::LogicalComparisonJoin& op) {
   if (op.HasProjectionMap() || op.predicate ||
       (!keeps_left && !keeps_right && op.join_type != JoinType::INNER)) {
     return Refuse(fmt::format("an ASOF join of type {}", duckdb::JoinTypeToString(op.join_type)),
-                  op);
+                  {"asof"});
   }
   TRY(const NodeId left, Map(*op.children[0]));
   TRY(const NodeId right, Map(*op.children[1]));
@@ -39,11 +39,11 @@ Result<NodeId> ViewPlanner::MapAsofJoin(duckdb::LogicalComparisonJoin& op) {
       continue;
     }
     if (value.first || condition.comparison == ExpressionType::COMPARE_NOT_DISTINCT_FROM)
-      return Refuse("an ASOF join on more than equalities and one comparison", op);
+      return Refuse("an ASOF join on more than equalities and one comparison", {"asof"});
     value = {CopyOf(*condition.left), CopyOf(*condition.right)};
     join.comparison = condition.comparison;
   }
-  if (!value.first) return Refuse("an ASOF join without a comparison", op);
+  if (!value.first) return Refuse("an ASOF join without a comparison", {"asof"});
   of_left.push_back(value.first);
   of_right.push_back(value.second);
   const size_t left_width = plan_.width(left);

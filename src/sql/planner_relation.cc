@@ -169,7 +169,7 @@ Result<NodeId> ViewPlanner::MapMaterializedCte(duckdb::LogicalMaterializedCTE& o
 Result<NodeId> ViewPlanner::MapCteReference(duckdb::LogicalCTERef& op) {
   const auto found = ctes_.find(op.cte_index);
   if (found == ctes_.end() || op.is_recurring)
-    return Refuse("a recursive common table expression", op);
+    return Refuse("a recursive common table expression", {"recursive"});
   return found->second;
 }
 

@@ -102,7 +102,8 @@ Result<NodeId> ViewPlanner::MapWindow(duckdb::LogicalWindow& op) {
     calls.push_back(expression->Copy());
     const auto& call = calls.back()->Cast<BoundWindowExpression>();
     if (call.aggregate && IsRandom(*call.aggregate)) {
-      return Refuse(fmt::format("the aggregate {}()", call.aggregate->name), *expression);
+      return Refuse(fmt::format("the aggregate {}()", call.aggregate->name),
+                    {call.aggregate->name});
     }
     if (MiscountsDistinct(call)) {
       return Refuse("DISTINCT of INTERVALs in a window function", *expression);

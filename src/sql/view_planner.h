@@ -57,6 +57,8 @@ class ViewPlanner {
   // "ROLLUP cannot be maintained …", at the place of the first expression below `op` that has one.
   Error Refuse(const std::string& what, const duckdb::LogicalOperator& op) const;
   Error Refuse(const std::string& what, const duckdb::Expression& expression) const;
+  // What has no place in DuckDB's plan stands where one of these words does.
+  Error Refuse(const std::string& what, const std::vector<std::string_view>& words) const;
   void Notice(const std::string& text);
 
   Result<NodeId> MapFilter(duckdb::LogicalFilter& op);
