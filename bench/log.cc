@@ -3,13 +3,15 @@
 // short turns in one run, so that a disk that changes its mind hits all alike; figures are medians
 // of the rounds. One producer, one batch a request, each waits for its acknowledgement; then many
 // producers at once. As the recycled file is written once before, so the log begins with a
-// write-ahead file that has its full size.
+// write-ahead file that has its full size. At last, producers that write to one partition against
+// the same that write to a thousand, in turns.
 //
 //   bench_log [--dir build/bench_log] [--seconds 2] [--wal-mib 256] [--json]
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <functional>
 #include <thread>
@@ -43,6 +45,7 @@ struct Settings {
   bool sustained = true;
   std::vector<size_t> sustained_kib = {64};
   std::vector<int> producers = {1, 8, 64};  // of 4 KiB each
+  int partitions = 1000;
   bool json = false;
 };
 
@@ -147,16 +150,20 @@ class RecycledFile {
 
 class MillraceLog {
  public:
-  explicit MillraceLog(const Settings& settings) : directory_(settings.directory + "/log") {
+  explicit MillraceLog(const Settings& settings, int partitions = 1)
+      : directory_(fmt::format("{}/log{}", settings.directory, partitions)),
+        partitions_(partitions) {
     Must(Files::System().RemoveAll(directory_));
     LogOptions options;
     options.directory = directory_;
     options.write_ahead_bytes_max = settings.wal_mib * kMiB;
     log_ = Must(Log::Open(options));
     millrace::log::TopicConfig config;
+    config.partitions = partitions;
     config.retention_bytes = 256 * kMiB;  // so that the disk does not fill up
-    partition_ = {Must(log_->CreateTopic("bench", config)).id, 0};
-    Must(log_->SetFreeFloor(partition_, millrace::log::kOffsetMax));
+    topic_ = Must(log_->CreateTopic("bench", config)).id;
+    for (int i = 0; i < partitions; ++i)
+      Must(log_->SetFreeFloor({topic_, i}, millrace::log::kOffsetMax));
     const std::string batch = MakeBatch(kMiB);
     const uint64_t wanted = settings.wal_mib * kMiB;
     for (uint64_t done = 0; log_->Stats().write_ahead_file_bytes < wanted && done < 2 * wanted;) {
@@ -170,14 +177,17 @@ class MillraceLog {
     Must(Files::System().RemoveAll(directory_));
   }
   void Once(std::string_view batch) {
-    Must(log_->AppendAndWait({{partition_, std::string(batch)}}));
+    const int partition = next_.fetch_add(1, std::memory_order_relaxed) % partitions_;
+    Must(log_->AppendAndWait({{PartitionId{topic_, partition}, std::string(batch)}}));
   }
   Log& log() { return *log_; }
 
  private:
   const std::string directory_;
   std::unique_ptr<Log> log_;
-  PartitionId partition_;
+  const int partitions_;
+  millrace::log::TopicId topic_;
+  std::atomic<int> next_{0};  // each append goes to the partition after that of the one before
 };
 
 struct Row {
@@ -217,7 +227,26 @@ Row RunSustained(const Settings& settings, size_t batch_bytes) {
              [&](int, const Log& log) { return log.Stats().write_ahead_bytes >= wanted; });
 }
 
-// Many producers that wait, each in a thread of its own.
+// What each append of producers that wait took, each producer in a thread of its own.
+std::vector<std::vector<double>> AppendFor(double turn, int producers, const std::string& batch,
+                                           MillraceLog& log) {
+  std::vector<std::vector<double>> micros(static_cast<size_t>(producers));
+  std::vector<std::thread> threads;
+  const auto start = millrace::Tick();
+  for (auto& mine : micros) {
+    threads.emplace_back([&] {
+      for (double now = millrace::SecondsSince(start); now < turn;) {
+        log.Once(batch);
+        const double after = millrace::SecondsSince(start);
+        mine.push_back((after - now) * 1e6);
+        now = after;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return micros;
+}
+
 void RunProducers(const Settings& settings, int producers) {
   constexpr size_t kBatchBytes = 4096;
   const std::string batch = MakeBatch(kBatchBytes);
@@ -226,21 +255,8 @@ void RunProducers(const Settings& settings, int producers) {
   std::vector<double> latencies;
   const auto before = log.log().Stats();
   for (int round = 0; round < kRounds; ++round) {
-    std::vector<std::vector<double>> micros(static_cast<size_t>(producers));
-    std::vector<std::thread> threads;
-    const double turn = settings.seconds / kRounds;
     const auto start = millrace::Tick();
-    for (auto& mine : micros) {
-      threads.emplace_back([&] {
-        for (double now = millrace::SecondsSince(start); now < turn;) {
-          log.Once(batch);
-          const double after = millrace::SecondsSince(start);
-          mine.push_back((after - now) * 1e6);
-          now = after;
-        }
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
+    const auto micros = AppendFor(settings.seconds / kRounds, producers, batch, log);
     const double seconds = millrace::SecondsSince(start);
     size_t appends = 0;
     for (const auto& mine : micros) {
@@ -263,6 +279,33 @@ void RunProducers(const Settings& settings, int producers) {
                                    "p50 {:.0f} us, p99 {:.0f} us\n"),
       producers, rate, per_frame, p50, p99);
   std::fflush(stdout);
+}
+
+// Eight producers of 64 KiB, in turns of a second: long enough that segments are filled and synced
+// all the while.
+void RunPartitions(const Settings& settings) {
+  constexpr int kProducers = 8;
+  const std::string batch = MakeBatch(64 << 10);
+  MillraceLog one(settings);
+  MillraceLog many(settings, settings.partitions);
+  const auto rate = [&](MillraceLog& log) {
+    const auto start = millrace::Tick();
+    size_t appends = 0;
+    for (const auto& mine : AppendFor(1, kProducers, batch, log)) appends += mine.size();
+    return static_cast<double>(appends * batch.size()) / millrace::SecondsSince(start) / 1e6;
+  };
+  std::vector<double> of_one, of_many, ratios;
+  for (int round = 0; round < kRounds; ++round) {
+    of_one.push_back(rate(one));
+    of_many.push_back(rate(many));
+    ratios.push_back(100 * of_many.back() / of_one.back());
+  }
+  fmt::print(
+      fmt::runtime(settings.json ? "{{\"case\":\"partitions\",\"partitions\":{},"
+                                   "\"one_mb_per_second\":{:.0f},\"many_mb_per_second\":{:.0f},"
+                                   "\"percent\":{:.0f}}}\n"
+                                 : "{} partitions: one {:.0f} MB/s, all {:.0f} MB/s, {:.0f} %\n"),
+      settings.partitions, Median(of_one), Median(of_many), Median(ratios));
 }
 
 // The median of the rounds' ratios: noise that hits a whole round cancels out.
@@ -318,6 +361,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--producers", settings.producers, "Numbers of producers at once")
       ->capture_default_str();
+  app.add_option("--partitions", settings.partitions, "Partitions beside one; 0: leave it out")
+      ->capture_default_str();
   app.add_flag("--json", settings.json, "One JSON object a line");
   CLI11_PARSE(app, argc, argv);
   Must(Files::System().CreateDirectories(settings.directory));
@@ -336,5 +381,6 @@ int main(int argc, char** argv) {
     Print(settings, "sustained", row);
   }
   for (const int producers : settings.producers) RunProducers(settings, producers);
+  if (settings.partitions > 0) RunPartitions(settings);
   return 0;
 }

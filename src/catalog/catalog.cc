@@ -3,125 +3,21 @@
 #include <algorithm>
 #include <set>
 
+#include "catalog/dependency_graph.h"
 #include "catalog/raw_stream.h"
 #include "catalog/stream_versions.h"
 
 namespace millrace::catalog {
 namespace {
 
-std::string Describe(const Object& object) {
-  return fmt::format("{} {}", KindName(object.kind()), Quoted(object.name()));
-}
-
-bool StartsWith(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
-
 // Schemas whose relations are not objects of the catalog.
 bool IsOutside(std::string_view lower_name) {
   for (std::string_view schema :
        {"millrace.", "warehouse.", "information_schema.", "pg_catalog."}) {
-    if (StartsWith(lower_name, schema)) return true;
+    if (lower_name.starts_with(schema)) return true;
   }
   return false;
 }
-
-// The name without "public." or "main.".
-std::string_view WithoutSchema(std::string_view lower_name) {
-  for (std::string_view schema : {"public.", "main."}) {
-    if (StartsWith(lower_name, schema)) return lower_name.substr(schema.size());
-  }
-  return lower_name;
-}
-
-bool ByName(const Object* a, const Object* b) {
-  const std::string left = rows::LowerName(a->name());
-  const std::string right = rows::LowerName(b->name());
-  return std::tie(left, a->name()) < std::tie(right, b->name());
-}
-
-// Objects of one list and who of them needs whom.
-class Graph {
- public:
-  explicit Graph(const std::vector<const Object*>& objects) : objects_(objects) {
-    std::sort(objects_.begin(), objects_.end(), ByName);
-    for (const Object* object : objects_) {
-      if (IsRelation(object->kind())) relations_.emplace(rows::LowerName(object->name()), object);
-      if (IsVocabulary(object->kind()))
-        words_.emplace(NameKey(object->kind(), object->name()), object);
-    }
-    for (const Object* object : objects_) needs_.emplace(object, Resolve(*object));
-  }
-
-  Result<std::vector<const Object*>> Order() const {
-    std::vector<const Object*> order;
-    std::set<const Object*> done;
-    while (order.size() < objects_.size()) {
-      const size_t before = order.size();
-      for (const Object* object : objects_) {
-        if (done.contains(object)) continue;
-        const std::vector<const Object*>& needs = Needs(*object);
-        if (!std::all_of(needs.begin(), needs.end(),
-                         [&](const Object* n) { return done.contains(n); })) {
-          continue;
-        }
-        order.push_back(object);
-        done.insert(object);
-        break;  // from the first name again: ties go by name
-      }
-      if (order.size() == before) return Cycle(done);
-    }
-    return order;
-  }
-
-  // What of the list `object` depends on directly.
-  const std::vector<const Object*>& Needs(const Object& object) const { return needs_.at(&object); }
-
- private:
-  std::vector<const Object*> Resolve(const Object& object) const {
-    std::vector<const Object*> needs;
-    for (const std::string& name : object.depends_on()) {
-      const std::string lower = rows::LowerName(name);
-      const auto found = relations_.find(WithoutSchema(lower));
-      if (found != relations_.end()) {
-        needs.push_back(found->second);
-        continue;
-      }
-      const size_t dot = lower.rfind('.');
-      if (dot == std::string::npos) continue;
-      const auto stream = relations_.find(WithoutSchema(std::string_view(lower).substr(0, dot)));
-      if (stream != relations_.end()) needs.push_back(stream->second);
-    }
-    for (const Use& use : object.uses) {
-      const auto found = words_.find(NameKey(use.kind, use.name));
-      if (found != words_.end()) needs.push_back(found->second);
-    }
-    return needs;
-  }
-
-  // REQUIRES: every object outside `done` needs another one outside `done`.
-  Error Cycle(const std::set<const Object*>& done) const {
-    std::vector<const Object*> path;
-    const Object* at = *std::find_if(objects_.begin(), objects_.end(),
-                                     [&](const Object* o) { return !done.contains(o); });
-    while (std::find(path.begin(), path.end(), at) == path.end()) {
-      path.push_back(at);
-      const std::vector<const Object*>& needs = Needs(*at);
-      at = *std::find_if(needs.begin(), needs.end(),
-                         [&](const Object* o) { return !done.contains(o); });
-    }
-    path.erase(path.begin(), std::find(path.begin(), path.end(), at));
-    std::string text;
-    for (const Object* object : path) text += Describe(*object) + " reads ";
-    return Error(Code::kConflict, "definitions go round in a circle: {}{}", text, Describe(*at))
-        .SqlState("42P19");
-  }
-
-  std::vector<const Object*> objects_;
-  std::map<std::string, const Object*, std::less<>> relations_;  // by lower-case name
-  std::map<std::string, const Object*> words_;                   // types and macros, by NameKey
-  std::map<const Object*, std::vector<const Object*>> needs_;
-};
 
 std::vector<const Object*> Pointers(const std::map<std::string, Object>& objects) {
   std::vector<const Object*> pointers;
@@ -260,7 +156,7 @@ std::vector<const Object*> Catalog::DependentObjects(Kind kind, std::string_view
   std::vector<const Object*> found;
   const Object* root = FindInNameSpace(kind, name);
   if (root == nullptr || !(IsRelation(kind) || IsVocabulary(kind))) return found;
-  const Graph graph(Pointers(objects_));
+  const DependencyGraph graph(Pointers(objects_));
   std::vector<const Object*> level = {root};
   std::set<const Object*> seen = {root};
   while (!level.empty()) {
@@ -274,7 +170,7 @@ std::vector<const Object*> Catalog::DependentObjects(Kind kind, std::string_view
         break;
       }
     }
-    std::sort(next.begin(), next.end(), ByName);
+    SortByName(next);
     found.insert(found.end(), next.begin(), next.end());
     level = std::move(next);
   }
@@ -486,10 +382,6 @@ Result<CatalogPtr> Catalog::Apply(const std::vector<Change>& changes) const {
   }
   TRY(next->CheckBuilds());
   return next;
-}
-
-Result<std::vector<const Object*>> Order(const std::vector<const Object*>& objects) {
-  return Graph(objects).Order();
 }
 
 }  // namespace millrace::catalog
