@@ -171,6 +171,13 @@ Result<Definition> GetStream(Reader& in, uint8_t version) {
     return Damaged("a version ends in more partitions than there are");
   if (version < 4) return Definition(std::move(d));
   TRY(d.format, GetEnum(in, StreamDefinition::Format::kRaw));
+  if (version < 7) return Definition(std::move(d));
+  TRY(d.durability.kind, GetEnum(in, Durability::Kind::kOs));
+  TRY(const int64_t interval, in.Zigzag());
+  d.durability.interval = std::chrono::milliseconds(interval);
+  const bool has_interval = d.durability.kind == Durability::Kind::kInterval;
+  if ((interval > 0) != has_interval || d.durability.interval > Durability::kIntervalMax)
+    return Damaged("a stream's durability");
   return Definition(std::move(d));
 }
 

@@ -24,6 +24,22 @@ std::string_view KindName(Kind kind) {
   return "object";
 }
 
+std::chrono::milliseconds Durability::sync_delay_max() const {
+  return kind == Kind::kOs ? kOsInterval : interval;
+}
+
+std::string Durability::text() const {
+  switch (kind) {
+    case Kind::kFsync:
+      return "fsync";
+    case Kind::kInterval:
+      return "interval " + std::to_string(interval.count()) + "ms";
+    case Kind::kOs:
+      break;
+  }
+  return "os";
+}
+
 static_assert(std::variant_size_v<Definition> == static_cast<size_t>(kLastKind) + 1,
               "Kind names the alternatives of Definition in their order");
 

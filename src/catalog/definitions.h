@@ -30,6 +30,23 @@ struct StreamVersion {
   std::vector<int64_t> ends;
 };
 
+// When a stream's producers are answered. Readers see durable records only, whatever it is.
+struct Durability {
+  // kFsync: when the record is durable. kInterval: when it is written; it is durable within the
+  // interval. kOs: the same, within kOsInterval, as nothing is visible before it is durable.
+  enum class Kind { kFsync, kInterval, kOs };
+  static constexpr std::chrono::milliseconds kIntervalMin{1};
+  static constexpr std::chrono::milliseconds kIntervalMax{10'000};
+  static constexpr std::chrono::milliseconds kOsInterval{1'000};
+  Kind kind = Kind::kFsync;
+  std::chrono::milliseconds interval{0};  // of kInterval
+  // How long a record may wait to be durable once its producer was answered; 0: not at all.
+  std::chrono::milliseconds sync_delay_max() const;
+  // As in WITH (durability = …): "fsync", "interval 50ms", "os".
+  std::string text() const;
+  bool operator==(const Durability&) const = default;
+};
+
 struct StreamDefinition {
   std::string name;
   // kRows: values are rows, as JSON or by a schema of the registry. kRaw: whatever they are; the
@@ -59,6 +76,7 @@ struct StreamDefinition {
   std::optional<int64_t> retention_bytes;
   std::chrono::microseconds idle_after = std::chrono::seconds(30);
   std::chrono::microseconds future_max = std::chrono::hours(24);
+  Durability durability;
 };
 
 struct TableDefinition {

@@ -85,6 +85,8 @@ void Put(std::string& out, const StreamDefinition& d) {
   PutVarint(out, d.earlier.size());
   for (const StreamVersion& version : d.earlier) PutVersion(out, version);
   PutEnum(out, d.format);
+  PutEnum(out, d.durability.kind);
+  PutZigzag(out, d.durability.interval.count());
 }
 
 void Put(std::string& out, const TableDefinition& d) {

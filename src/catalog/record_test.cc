@@ -81,6 +81,7 @@ std::vector<Change> EveryKind() {
   stream.late = StreamDefinition::Late::kDivert;
   stream.retention = std::chrono::hours(1);
   stream.retention_bytes = 10;
+  stream.durability = {Durability::Kind::kInterval, std::chrono::milliseconds(50)};
   stream.earlier = {{stream.schema, {{"b > 0"}}, 5, {0, 1, 2, 3, 4, 5, 6, 1LL << 40}}};
   stream.earlier[0].schema.columns.pop_back();
   stream.schema.columns[0].aliases = {"old", odd};
@@ -161,6 +162,7 @@ TEST(CatalogRecord, ComesBackAsItWasForEveryKindNameAndType) {
   EXPECT_EQ(after.watermark->delay, std::chrono::seconds(10));
   EXPECT_EQ(after.late, StreamDefinition::Late::kDivert);
   EXPECT_EQ(*after.retention_bytes, 10);
+  EXPECT_EQ(after.durability, before.durability);
 }
 
 TEST(CatalogRecord, OpensTheBytesOfVersionOne) {
@@ -227,6 +229,27 @@ TEST(CatalogRecord, OpensTablesOfVersionFive) {
   EXPECT_EQ(std::get<TableDefinition>(read.definition).topic, "");
   EXPECT_EQ(TableOfTopic(read), nullptr);
   EXPECT_EQ(read.generation, 3u);
+}
+
+TEST(CatalogRecord, OpensStreamsOfVersionSix) {
+  // They end with the format: durability came later.
+  StreamDefinition stream;
+  stream.name = "s";
+  stream.format = StreamDefinition::Format::kRaw;
+  Object object;
+  object.definition = stream;
+  object.text = "the text";
+  std::string bytes = EncodeChanges(3, {Create{object, false}});
+  bytes.resize(bytes.size() - 4);
+  bytes.erase(bytes.find(object.text) - 3, 2);  // a length stands before the text
+  bytes[0] = 6;
+  PutFixed<uint32_t>(bytes, Crc32c(bytes));
+  const auto decoded = DecodeChanges(bytes);
+  ASSERT_TRUE(decoded.ok()) << decoded.error().ToString();
+  const Object& read = std::get<Create>(decoded->second.at(0)).object;
+  EXPECT_EQ(read.text, object.text);
+  EXPECT_EQ(std::get<StreamDefinition>(read.definition).format, StreamDefinition::Format::kRaw);
+  EXPECT_EQ(std::get<StreamDefinition>(read.definition).durability, Durability());
 }
 
 TEST(CatalogRecord, IsCorruptWhenAnyByteChangesOrIsMissing) {

@@ -83,6 +83,8 @@ std::shared_ptr<const KafkaBackend::Index> KafkaBackend::Topology() const {
       topic.retention_ms =
           std::chrono::duration_cast<std::chrono::milliseconds>(*stream.retention).count();
     topic.retention_bytes = stream.retention_bytes;
+    if (const auto delay = stream.durability.sync_delay_max(); delay.count() > 0)
+      topic.flush_ms = delay.count();
     made->by_name.emplace(topic.name, topic);
     made->by_id.emplace(topic.id, topic);
   }

@@ -31,6 +31,9 @@ struct Topic {
   enum class Kind { kStream, kTable, kChanges };
   Kind kind = Kind::kStream;
   bool compact = false;
+  // How long a record may wait for its fdatasync once its producer was answered; nullopt: that is
+  // answered after it.
+  std::optional<int64_t> flush_ms = {};
 };
 
 // A topic's setting: its name is Kafka's ("retention.ms").

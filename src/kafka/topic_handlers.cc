@@ -30,8 +30,12 @@ std::vector<Setting> SettingsOf(const Topic& topic) {
   const auto or_unlimited = [](const std::optional<int64_t>& value) {
     return std::to_string(value.value_or(-1));
   };
+  const std::string never = std::to_string(INT64_MAX);
   return {{"cleanup.policy", topic.compact ? "compact" : "delete", kString, !topic.compact},
           {"compression.type", "producer", kString},
+          {"flush.messages", topic.flush_ms ? never : "1", kLong, !topic.flush_ms},
+          {"flush.ms", topic.flush_ms ? std::to_string(*topic.flush_ms) : never, kLong,
+           !topic.flush_ms},
           {"max.message.bytes", std::to_string(kMessageBytesMax), kInt},
           {"message.timestamp.type", "CreateTime", kString},
           {"min.insync.replicas", "1", kInt},

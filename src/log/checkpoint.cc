@@ -123,6 +123,7 @@ std::string EncodeTopic(const TopicInfo& topic) {
            topic.config.max_message_bytes ? uint64_t{*topic.config.max_message_bytes} : kUnlimited);
   PutFixed(out, static_cast<uint8_t>(topic.config.compact));
   PutFixed(out, static_cast<int64_t>(topic.config.delete_retention.count()));
+  PutFixed(out, static_cast<uint32_t>(topic.config.sync_delay_max.count()));
   PutFixed(out, Crc32c(out));
   return out;
 }
@@ -144,6 +145,9 @@ Result<TopicInfo> DecodeTopic(std::string_view bytes) {
   }
   topic.config.compact = compact != 0;
   topic.config.delete_retention = std::chrono::milliseconds(delete_retention);
+  if (in.remaining() == 0) return topic;
+  TRY(const uint32_t sync_delay_max, in.Fixed<uint32_t>());
+  topic.config.sync_delay_max = std::chrono::milliseconds(sync_delay_max);
   return topic;
 }
 

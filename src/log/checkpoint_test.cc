@@ -95,6 +95,7 @@ TEST(Topic, GivesBackItsConfiguration) {
   config.max_message_bytes = 1000;
   config.compact = true;
   config.delete_retention = std::chrono::milliseconds(7);
+  config.sync_delay_max = std::chrono::milliseconds(50);
   const TopicInfo topic = DecodeTopic(EncodeTopic({{9}, "t", config})).value();
   EXPECT_EQ(topic.id, TopicId{9});
   EXPECT_EQ(topic.name, "t");

@@ -6,9 +6,12 @@
 //
 // A producer that leads takes requests of waiting producers only: callbacks run on the flusher.
 //
+// A leader may leave work behind that falls due later, such as a sync: the flusher leads then, also
+// when nothing is queued.
+//
 //   who leads   | becomes, by
 //   kNobody     | kProducer: Push of a waiting producer's request into an empty queue
-//               | kFlusher: AwaitLead, when something is queued
+//               | kFlusher: AwaitLead, when something is queued or due
 //   kProducer   | kNobody: StepDown, which wakes the flusher when something was queued meanwhile
 //   kFlusher    | kNobody: AwaitLead, when nothing is queued
 //
@@ -25,13 +28,18 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <utility>
+
+#include "base/clock.h"
 
 namespace millrace::log {
 
 template <typename T>
 class CommitQueue {
  public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
   enum class Push {
     kQueued,  // somebody else leads it
     kLead,    // queued, and the caller leads: it must Take, answer, and StepDown
@@ -85,20 +93,57 @@ class CommitQueue {
     {
       std::lock_guard lock(mutex_);
       leader_ = Leader::kNobody;
-      wake = !items_.empty() || closed_;
+      wake = !items_.empty() || closed_ || due_is_news_;
     }
     if (wake) flusher_wakes_.notify_one();
   }
 
-  // For the flusher: true: it leads. False: closed, all is taken, and no producer leads any more.
+  // For the flusher: true: it leads, as something is queued or due. False: closed, all is taken,
+  // and no producer leads any more.
   bool AwaitLead() {
     std::unique_lock lock(mutex_);
     if (leader_ == Leader::kFlusher) leader_ = Leader::kNobody;
-    flusher_wakes_.wait(
-        lock, [this] { return leader_ == Leader::kNobody && (closed_ || !items_.empty()); });
-    if (items_.empty()) return false;
+    while (leader_ != Leader::kNobody || !(closed_ || !items_.empty() || DueWithLock())) {
+      due_is_news_ = false;
+      if (due_ && leader_ == Leader::kNobody) {
+        flusher_wakes_.wait_until(lock, *due_);
+      } else {
+        flusher_wakes_.wait(lock);
+      }
+    }
+    if (items_.empty() && closed_) return false;
     leader_ = Leader::kFlusher;
     return true;
+  }
+
+  // ---- What falls due. The earliest counts. ----
+
+  // REQUIRES: the caller leads, or is alone.
+  void SetDue(TimePoint at) {
+    std::lock_guard lock(mutex_);
+    if (due_ && *due_ <= at) return;
+    due_ = at;
+    due_is_news_ = true;
+  }
+  // REQUIRES: as SetDue. It is done.
+  void ClearDue() {
+    std::lock_guard lock(mutex_);
+    due_.reset();
+    due_is_news_ = false;
+  }
+  bool IsDue() const {
+    std::lock_guard lock(mutex_);
+    return DueWithLock();
+  }
+  // By anybody: what falls due later does so now.
+  void Hasten() {
+    {
+      std::lock_guard lock(mutex_);
+      if (!due_) return;
+      due_ = TimePoint::min();
+      due_is_news_ = true;
+    }
+    flusher_wakes_.notify_one();
   }
 
   void Close() {
@@ -120,6 +165,7 @@ class CommitQueue {
 
  private:
   enum class Leader { kNobody, kProducer, kFlusher };
+  bool DueWithLock() const { return due_ && *due_ <= Tick(); }
   struct Item {
     T item;
     uint64_t weight;
@@ -133,6 +179,8 @@ class CommitQueue {
   uint64_t weight_ = 0;              // guarded by mutex_
   Leader leader_ = Leader::kNobody;  // guarded by mutex_
   bool closed_ = false;              // guarded by mutex_
+  std::optional<TimePoint> due_;     // guarded by mutex_
+  bool due_is_news_ = false;         // to the flusher; guarded by mutex_
 };
 
 }  // namespace millrace::log

@@ -68,6 +68,44 @@ TEST(CommitQueue, GivesALeadingProducerNoCallbacks) {
   EXPECT_THAT(TakeAll(queue), ElementsAre(3, 4));
 }
 
+TEST(CommitQueue, LetsTheFlusherLeadWhenSomethingIsDue) {
+  CommitQueue<int> queue(100);
+  const auto now = Tick();
+  EXPECT_FALSE(queue.IsDue());
+  queue.SetDue(now + std::chrono::milliseconds(20));
+  queue.SetDue(now + std::chrono::hours(1));
+  EXPECT_TRUE(queue.AwaitLead());
+  EXPECT_TRUE(queue.IsDue());
+  EXPECT_GE(Tick(), now + std::chrono::milliseconds(20));
+  queue.ClearDue();
+  EXPECT_FALSE(queue.IsDue());
+}
+
+TEST(CommitQueue, HastensWhatIsDueAndNothingElse) {
+  CommitQueue<int> queue(100);
+  queue.Hasten();
+  EXPECT_FALSE(queue.IsDue());
+  // A producer leaves it behind, and the flusher sleeps already.
+  ASSERT_EQ(PushOne(queue, 1, 1, /*waits=*/true), Push::kLead);
+  std::atomic<int> led{0};
+  std::thread flusher([&] {
+    while (queue.AwaitLead()) {
+      queue.ClearDue();
+      ++led;
+    }
+  });
+  TakeAll(queue);
+  queue.SetDue(Tick() + std::chrono::hours(1));
+  queue.StepDown();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(led, 0);
+  queue.Hasten();
+  while (led == 0) std::this_thread::yield();
+  queue.Close();
+  flusher.join();
+  EXPECT_EQ(led, 1);
+}
+
 TEST(CommitQueue, ClosesOnlyWhenTheLeadingProducerHasSteppedDown) {
   CommitQueue<int> queue(100);
   ASSERT_EQ(PushOne(queue, 1, 1, true), Push::kLead);

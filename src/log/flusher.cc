@@ -1,5 +1,12 @@
 // Group commit: whatever was queued while the last fdatasync ran becomes the next frame. It is
 // written by the leader: the flusher, or a producer that waits for its own append (CommitQueue).
+//
+// One request that is answered after the fdatasync makes it run at once, for all that is written.
+// Frames without one are answered when they are written, and wait for the next such request, for
+// the shortest of their requests' sync_delays, or for unsynced_bytes_max.
+#include <algorithm>
+#include <utility>
+
 #include "base/logging.h"
 #include "log/log_impl.h"
 
@@ -11,7 +18,10 @@ constexpr std::chrono::milliseconds kFullRetryInterval{100};
 }  // namespace
 
 void Log::Impl::FlusherLoop() {
-  while (queue_.AwaitLead()) RunFrame();
+  while (queue_.AwaitLead()) {
+    if (!RunFrame()) (void)SyncAndTell();  // a failure is noted, and ends appending
+  }
+  (void)SyncAndTell();
 }
 
 // The answer to what a producer has pushed; it is the producer that writes it when it was made the
@@ -42,21 +52,30 @@ bool Log::Impl::RunFrame() {
   if (*frame != nullptr) {
     last_sequence_ = (*frame)->meta.sequence;
     last_clock_ = (*frame)->meta.clock;
-    Publish(*frame);
-    Complete(requests, **frame);
-    return true;
+    written_frame_.store(last_sequence_.value, std::memory_order_release);
+    written_bytes_ += (*frame)->memory_bytes();
+    written_.push_back(*std::move(frame));
+  }
+  AnswerEarly(requests);
+  if (SyncIsDue(requests)) {
+    const Status synced = SyncWritten();
+    if (!synced.ok()) {
+      Refuse(requests, synced.error(), /*all=*/true);
+      return true;
+    }
   }
   Answer(requests);
+  TellListener();
   return true;
 }
 
-// Writes the requests as one frame, durably; null where there is nothing to write, as each of them
-// has its own error or was stored already. When it fails nothing of the frame counts as written:
-// offsets that nobody was told are given again.
+// Writes the requests as one frame; null where there is nothing to write, as each of them has its
+// own error or was stored already. When it fails nothing of the frame counts as written: offsets
+// that nobody was told are given again.
 Result<std::shared_ptr<Frame>> Log::Impl::MakeFrame(std::deque<Request>& requests, bool patient) {
   FrameBuilder builder;
   std::vector<std::pair<Partition*, Offset>> undo;
-  staging_.Clear();
+  staging_.BeginFrame(/*durable=*/written_.empty());
   for (Request& request : requests) Stage(request, builder, undo);
   std::shared_ptr<Frame> frame;
   Status status = failed_ ? CheckWritable() : Ok();
@@ -64,13 +83,14 @@ Result<std::shared_ptr<Frame>> Log::Impl::MakeFrame(std::deque<Request>& request
     FrameMeta meta;
     meta.generation = generation_;
     meta.sequence = {last_sequence_.value + 1};
-    meta.durable = last_sequence_;
+    meta.durable = DurableFrame();
     meta.clock = std::max(last_clock_, clock_.Now());
     frame = builder.Build(std::move(meta), leader_epoch_, *frame_buffers_);
     status = WaitForRoom(*frame, patient);
     if (status.ok()) status = WriteFrame(*frame, patient);
   }
   if (status.ok()) return frame;
+  staging_.Rewind(0);
   for (auto it = undo.rbegin(); it != undo.rend(); ++it) it->first->next_offset = it->second;
   return status.error();
 }
@@ -156,7 +176,7 @@ Status Log::Impl::StageBatches(Request& request, FrameBuilder& builder,
 }
 
 // Memory for the tail and blocks in the write-ahead file; both are given back by the background
-// thread. The patient wait on while the disk is full, until Close.
+// thread, of frames that are durable. The patient wait on while the disk is full, until Close.
 Status Log::Impl::WaitForRoom(const Frame& frame, bool patient) {
   const auto has_room = [&] {
     const bool all_filled = filled_count_ == frames_.size();
@@ -165,6 +185,9 @@ Status Log::Impl::WaitForRoom(const Frame& frame, bool patient) {
   };
   std::unique_lock lock(frames_mutex_);
   if (has_room()) return Ok();
+  lock.unlock();
+  TRY(SyncWritten());
+  lock.lock();
   if (options_.manual) {
     lock.unlock();
     RunBackground(frame.meta.frame_bytes, /*force_checkpoint=*/false);
@@ -193,20 +216,79 @@ Status Log::Impl::WriteFrame(Frame& frame, bool patient) {
     if (written.error().code() != Code::kOverloaded) Fail(written.error());
     return written;
   }
+  std::lock_guard lock(stats_mutex_);
+  ++stats_.frames;
+  stats_.write_ahead_bytes += frame.meta.frame_bytes;
+  return Ok();
+}
+
+// Answers those that need not wait for the fdatasync, and takes them out.
+void Log::Impl::AnswerEarly(std::deque<Request>& requests) {
+  const auto waits = [](const Request& request) {
+    return request.error || request.sync_delay.count() == 0;
+  };
+  if (std::all_of(requests.begin(), requests.end(), waits)) return;
+  std::deque<Request> early;
+  std::deque<Request> others;
+  std::chrono::milliseconds delay = kSyncDelayMax;
+  for (Request& request : requests) {
+    if (!waits(request)) delay = std::min(delay, request.sync_delay);
+    (waits(request) ? others : early).push_back(std::move(request));
+  }
+  // Before the answers: whoever has one may ask for the sync.
+  if (!written_.empty()) {
+    early_answers_ += early.size();
+    queue_.SetDue(Tick() + delay);
+  }
+  Answer(early);
+  requests = std::move(others);
+}
+
+bool Log::Impl::SyncIsDue(const std::deque<Request>& requests) const {
+  if (written_.empty()) return false;
+  const auto waits = [](const Request& request) { return !request.error; };
+  return std::any_of(requests.begin(), requests.end(), waits) ||
+         written_bytes_ >= options_.unsynced_bytes_max || (!options_.manual && queue_.IsDue());
+}
+
+// Makes what is written durable, and then visible. When it fails nothing of it ever becomes visible
+// before the log is opened again.
+Status Log::Impl::SyncWritten() {
+  if (written_.empty()) return Ok();
+  queue_.ClearDue();
+  const auto frames = std::exchange(written_, {});
+  written_bytes_ = 0;
+  const uint64_t early_answers = std::exchange(early_answers_, 0);
   const auto start = Tick();
-  const Status synced = write_ahead_->Sync();
+  Status synced = failed_ ? CheckWritable() : write_ahead_->Sync();
   if (!synced.ok()) {
     Fail(synced.error());
+    if (early_answers > 0) {
+      LOG_ERROR("appends that were answered before their fdatasync may be lost",
+                "directory={} appends={}", options_.directory, early_answers);
+    }
     return Error(Code::kIo,
                  "{}: whether the records are on disk is unknown until the log is opened again",
                  synced.error().message());
   }
-  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(Tick() - start).count();
-  std::lock_guard lock(stats_mutex_);
-  ++stats_.frames;
-  ++stats_.write_ahead_syncs;
-  stats_.write_ahead_bytes += frame.meta.frame_bytes;
-  stats_.write_ahead_sync_latency.Add(micros);
+  {
+    const auto time = std::chrono::duration_cast<std::chrono::microseconds>(Tick() - start);
+    std::lock_guard lock(stats_mutex_);
+    ++stats_.write_ahead_syncs;
+    stats_.write_ahead_sync_latency.Add(time.count());
+  }
+  for (const auto& frame : frames) Publish(frame);
+  durable_frame_.store(frames.back()->meta.sequence.value, std::memory_order_release);
+  if (durable_waiters_ > 0) {
+    { std::lock_guard lock(wait_mutex_); }
+    durable_changed_.notify_all();
+  }
+  return Ok();
+}
+
+Status Log::Impl::SyncAndTell() {
+  TRY(SyncWritten());
+  TellListener();
   return Ok();
 }
 
@@ -255,19 +337,14 @@ void Log::Impl::Publish(const std::shared_ptr<const Frame>& frame) {
   if (wake) background_wakes_.notify_one();
 }
 
-void Log::Impl::Complete(std::deque<Request>& requests, const Frame& frame) {
-  durable_frame_.store(frame.meta.sequence.value, std::memory_order_release);
-  if (durable_waiters_ > 0) {
-    { std::lock_guard lock(wait_mutex_); }
-    durable_changed_.notify_all();
-  }
-  Answer(requests);
+void Log::Impl::TellListener() {
+  if (told_ >= DurableFrame()) return;
+  told_ = DurableFrame();
   std::lock_guard lock(listener_mutex_);
-  if (listener_) listener_(frame.meta.sequence);
+  if (listener_) listener_(told_);
 }
 
-// Everything that is answered with success here is durable: it stands in the last frame, or was
-// stored before.
+// Everything that is answered with success here stands in the last frame, or was stored before.
 void Log::Impl::Answer(std::deque<Request>& requests) {
   LogStats sum;
   for (Request& request : requests) {

@@ -120,6 +120,8 @@ FrameSequence Log::DurableFrame() const { return impl_->DurableFrame(); }
 void Log::SetDurableListener(std::function<void(FrameSequence)> listener) {
   impl_->SetDurableListener(std::move(listener));
 }
+FrameSequence Log::WrittenFrame() const { return impl_->WrittenFrame(); }
+void Log::SyncSoon(FrameSequence frame) { impl_->SyncSoon(frame); }
 FrameSequence Log::WaitForDurable(FrameSequence after, std::chrono::milliseconds timeout) const {
   return impl_->WaitForDurable(after, timeout);
 }
@@ -176,6 +178,7 @@ Status Log::Impl::Close() {
   if (options_.manual) {
     while (RunFrame()) {
     }
+    (void)SyncAndTell();  // a failure is noted, and told below
   }
   if (flusher_.joinable()) flusher_.join();
   {
@@ -198,7 +201,9 @@ Status Log::Impl::Close() {
 bool Log::Impl::RunOnce(bool background) {
   CHECK(options_.manual) << "RunOnce beside the log's own threads";
   const bool wrote = RunFrame();
-  if (background) RunBackground(/*room_wanted=*/0, /*force_checkpoint=*/true);
+  if (background && SyncAndTell().ok()) {
+    RunBackground(/*room_wanted=*/0, /*force_checkpoint=*/true);
+  }
   return wrote;
 }
 
@@ -219,9 +224,11 @@ Result<Log::Impl::Request> Log::Impl::MakeRequest(AppendRequest appends, AppendD
                                                   Origin origin) const {
   Request request;
   request.done = std::move(done);
+  request.sync_delay = origin == Origin::kProducer ? kSyncDelayMax : std::chrono::milliseconds(0);
   if (appends.empty()) return Error(Code::kInvalidArgument, "append: empty request");
   for (const PartitionAppend& append : appends) {
     TRY(auto partition, GetPartition(append.partition));
+    request.sync_delay = std::min(request.sync_delay, partition->sync_delay_max());
     request.bytes += append.batches.size();
     if (request.bytes > options_.request_bytes_max) {
       return Error(Code::kTooLarge, "append: request is larger than request_bytes_max ({} bytes)",
@@ -251,6 +258,8 @@ Result<Log::Impl::Request> Log::Impl::MakeRequest(AppendRequest appends, AppendD
                      partition->max_message_bytes());
       }
       if (view->producer_id() >= 0) request.has_producers = true;
+      // A commit counts on what its transaction was told.
+      if (view->is_transactional()) request.sync_delay = {};
       request.batch_sizes.push_back(static_cast<uint32_t>(view->size()));
       request.batch_records.push_back(view->record_count());
       rest.remove_prefix(view->size());
@@ -386,6 +395,10 @@ std::vector<OpenTransaction> Log::Impl::OpenTransactions() const {
   return open;
 }
 
+void Log::Impl::SyncSoon(FrameSequence frame) {
+  if (DurableFrame() < frame) queue_.Hasten();
+}
+
 void Log::Impl::SetDurableListener(std::function<void(FrameSequence)> listener) {
   std::lock_guard lock(listener_mutex_);
   listener_ = std::move(listener);
@@ -415,6 +428,7 @@ LogStats Log::Impl::Stats() {
   stats.write_ahead_file_bytes = write_ahead_->file_bytes();
   stats.disk_above_high_mark = disk_full_ || stalled_;
   stats.failed = failed_;
+  stats.unsynced_bytes = written_bytes_;
   std::lock_guard lock(frames_mutex_);
   stats.tail_bytes = tail_bytes_;
   stats.unfilled_bytes = unfilled_bytes_;

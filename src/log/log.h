@@ -8,7 +8,8 @@
 // is used again. Formats: docs/formats/write_ahead.md and docs/formats/segment.md.
 //
 // Promises
-// 1. A record whose append was acknowledged survives kill -9 and power loss.
+// 1. A record whose append was acknowledged survives kill -9 and power loss; where its topic has a
+// sync_delay_max, kill -9 only, until the delay is over.
 // 2. Offsets of a partition are dense, until compaction takes records out, and never used twice.
 // 3. Readers see durable records only, and the ends of all partitions move together, frame by frame
 // (see Cut).
@@ -16,7 +17,7 @@
 // only.
 //
 // Thread-safe: every method may be called from any thread. Completions run on the flusher thread;
-// the durable listener on whichever thread wrote the frame, which may be one inside AppendAndWait,
+// the durable listener on whichever thread synced the frame, which may be one inside AppendAndWait,
 // so it must not lock what a caller of AppendAndWait holds. Both must be quick, and may call only
 // Append, Read, DurableCut, SetFreeFloor and Stats. One Log per directory at a time: the owner of
 // the directory holds the lock.
@@ -58,6 +59,10 @@ struct LogOptions {
   // Newest frames, kept in memory for readers; half as much again is kept for the next frames.
   uint64_t tail_bytes_max = 64ull << 20;
 
+  // Frames that are written and answered, but not synced (TopicConfig::sync_delay_max): no more
+  // than this, and one frame, waits for its time to come.
+  uint64_t unsynced_bytes_max = 8ull << 20;
+
   // A segment that gets this much at once gets it past the page cache.
   uint64_t direct_fill_bytes_min = 256ull << 10;
 
@@ -75,6 +80,9 @@ struct LogOptions {
   bool manual = false;
 };
 
+// What is written is never left unsynced for longer.
+inline constexpr std::chrono::milliseconds kSyncDelayMax{10'000};
+
 struct TopicConfig {
   int32_t partitions = 1;
   std::optional<std::chrono::milliseconds> retention_time =
@@ -86,6 +94,10 @@ struct TopicConfig {
   bool compact = false;
   // How long the record that deletes a key (one without value) is kept at least, with `compact`.
   std::chrono::milliseconds delete_retention{24 * 3600 * 1000};
+  // How long written records may wait for their fdatasync once their producer was answered, up to
+  // kSyncDelayMax; 0: the producer is answered after it. Readers see durable records only, whatever
+  // it is.
+  std::chrono::milliseconds sync_delay_max{0};
   bool operator==(const TopicConfig&) const = default;
 };
 
@@ -265,13 +277,16 @@ class Log {
   // ---- Appending ----
 
   // Queues the request; `done` runs once, on the flusher thread, after the fdatasync (or with the
-  // error). When Append itself returns an error, nothing was queued and `done` never runs:
-  // kInvalidArgument (malformed batches), kTooLarge (request_bytes_max), kNotFound (topic or
-  // partition), kOverloaded (queue full or disk above its high mark: try again later), kUnavailable
-  // (closed), and, by the topic's configuration, kTooLarge (max_message_bytes) and kInvalidArgument
-  // (compact, and a record without key; the log cannot look into compressed batches, and takes
-  // them). An error handed to `done` with kIo means that the outcome is unknown: the records may
-  // be there after a restart.
+  // error). Where every topic of the request has a sync_delay_max, and no batch is transactional,
+  // it runs before the fdatasync, as soon as the frame is written: the records become visible
+  // later, and a power loss until then takes them back, after which others get their offsets. When
+  // Append itself returns an error, nothing was queued and `done` never runs: kInvalidArgument
+  // (malformed batches), kTooLarge (request_bytes_max), kNotFound (topic or partition), kOverloaded
+  // (queue full or disk above its high mark: try again later), kUnavailable (closed), and, by the
+  // topic's configuration, kTooLarge (max_message_bytes) and kInvalidArgument (compact, and a
+  // record without key; the log cannot look into compressed batches, and takes them). An error
+  // handed to `done` with kIo means that the outcome is unknown: the records may be there after a
+  // restart.
   //
   // Batches with a producer id are sequenced, in the order of queuing (rules: producers.h): one
   // that is sent again is stored once, one out of order is refused through `done` with kConflict,
@@ -314,13 +329,20 @@ class Log {
   std::shared_ptr<const Cut> DurableCut() const;
   // Sequence of the newest durable frame; one atomic load.
   FrameSequence DurableFrame() const;
-  // Runs after each frame has become durable and visible, one at a time, in order. One listener;
-  // empty removes it. When this returns the former listener is not running and will not run again.
-  // Must not be called by the listener.
+  // Runs after frames have become durable and visible, with the newest of them, one call at a time,
+  // in order. One listener; empty removes it. When this returns the former listener is not running
+  // and will not run again. Must not be called by the listener.
   void SetDurableListener(std::function<void(FrameSequence)> listener);
   // Waits until a frame later than `after` is durable and returns the newest; `after` or less on
   // timeout or Close.
   FrameSequence WaitForDurable(FrameSequence after, std::chrono::milliseconds timeout) const;
+
+  // Sequence of the newest frame of which a producer may have been answered: DurableFrame, or a
+  // later one.
+  FrameSequence WrittenFrame() const;
+  // Somebody waits for this frame, which is written: it is made durable at once, whatever the
+  // sync_delay_max of its topics. Does not wait.
+  void SyncSoon(FrameSequence frame);
 
   // Whole batches from options.from on, up to the durable end. Empty when `from` is the end. Newest
   // batches come from memory without a copy or system call, older ones with one copy. kNotFound: no
@@ -365,9 +387,9 @@ class Log {
   // At most the first 1,000 ranges; LogStats::damaged_ranges counts all.
   std::vector<Damage> damage() const;
 
-  // REQUIRES: options.manual. Writes and syncs one frame of what is queued; with `background`, also
-  // fills the segments, applies retention and writes a checkpoint. Returns false when nothing was
-  // queued.
+  // REQUIRES: options.manual. Writes one frame of what is queued, and syncs it unless nothing but
+  // sync_delay_max is at stake; with `background`, syncs it in any case, fills the segments,
+  // applies retention and writes a checkpoint. Returns false when nothing was queued.
   bool RunOnce(bool background);
 
  private:

@@ -2,7 +2,7 @@
 // this module.
 //
 //   Append → queue_ → leader: one frame → write-ahead file, fdatasync → Publish (tails, topics) →
-//   completions
+//   completions (before the fdatasync, which then may wait, where topics have a sync_delay_max)
 //                                                                          │
 //   readers ← tail or segments            background: Fill (segments) ← frames_ → Checkpoint →
 //   write-ahead released
@@ -62,6 +62,8 @@ class Log::Impl {
   FrameSequence DurableFrame() const { return {durable_frame_.load(std::memory_order_acquire)}; }
   void SetDurableListener(std::function<void(FrameSequence)> listener);
   FrameSequence WaitForDurable(FrameSequence after, std::chrono::milliseconds timeout);
+  FrameSequence WrittenFrame() const { return {written_frame_.load(std::memory_order_acquire)}; }
+  void SyncSoon(FrameSequence frame);
   Result<ReadResult> Read(PartitionId id, const ReadOptions& options);
   Result<std::shared_ptr<Partition>> GetPartition(PartitionId id) const;
   LogStats Stats();
@@ -101,6 +103,9 @@ class Log::Impl {
     uint64_t bytes = 0;
     bool always = false;         // waits for space where others are refused
     bool has_producers = false;  // a batch has a producer id
+    // How long the frame may wait for its fdatasync once the request is answered; 0: it is answered
+    // after that.
+    std::chrono::milliseconds sync_delay{0};
     Appended appended;
     uint64_t duplicates = 0;  // batches that were stored already, with their
     uint64_t duplicate_records = 0;
@@ -152,9 +157,13 @@ class Log::Impl {
                       std::vector<std::pair<Partition*, Offset>>& undo);
   Status WaitForRoom(const Frame& frame, bool patient);
   Status WriteFrame(Frame& frame, bool patient);
+  void AnswerEarly(std::deque<Request>& requests);
+  bool SyncIsDue(const std::deque<Request>& requests) const;
+  Status SyncWritten();
+  Status SyncAndTell();
   void Publish(const std::shared_ptr<const Frame>& frame);
-  void Complete(std::deque<Request>& requests, const Frame& frame);
   void Answer(std::deque<Request>& requests);
+  void TellListener();
   void Fail(const Error& error);
 
   // background.cc
@@ -215,6 +224,7 @@ class Log::Impl {
   Micros published_clock_;          // guarded by publish_mutex_
   std::shared_ptr<const Cut> cut_;  // guarded by publish_mutex_; nullptr: to be made
   std::atomic<uint64_t> durable_frame_{0};
+  std::atomic<uint64_t> written_frame_{0};  // is not behind it
   std::mutex wait_mutex_;
   std::condition_variable durable_changed_;
   std::atomic<int> durable_waiters_{0};
@@ -241,9 +251,14 @@ class Log::Impl {
   FilesRequest* files_request_ = nullptr;  // waits for the background thread; frames_mutex_
 
   // Leader:
-  FrameSequence last_sequence_;
+  FrameSequence last_sequence_;  // written
   Micros last_clock_;
   ProducerStaging staging_;
+  // Written, but not synced yet: nobody sees them, and they free no space.
+  std::vector<std::shared_ptr<const Frame>> written_;
+  std::atomic<uint64_t> written_bytes_{0};
+  uint64_t early_answers_ = 0;  // requests in them that were answered
+  FrameSequence told_;          // to the listener
 
   // Background:
   size_t collected_frames_ = 0;  // of the unfilled frames; the next one is collected as far as:

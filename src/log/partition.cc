@@ -80,6 +80,7 @@ Partition::Range Partition::range() const {
 void Partition::SetConfig(const TopicConfig& config) {
   max_message_bytes_ = config.max_message_bytes.value_or(UINT32_MAX);
   compact_ = config.compact;
+  sync_delay_max_ = config.sync_delay_max;
 }
 
 void Partition::SetFreeFloor(Offset floor) {

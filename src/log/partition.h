@@ -43,6 +43,7 @@ class Partition {
   void SetConfig(const TopicConfig& config);
   uint32_t max_message_bytes() const { return max_message_bytes_; }
   bool compact() const { return compact_; }
+  std::chrono::milliseconds sync_delay_max() const { return sync_delay_max_.load(); }
 
   struct Range {
     Offset start;
@@ -65,8 +66,8 @@ class Partition {
 
   // ---- Leader ----
 
-  Offset next_offset;    // leader: of the next record to be written; ahead of range().end while a
-                         // frame is written
+  Offset next_offset;    // leader: of the next record to be written; ahead of range().end until
+                         // what is written is synced
   bool dropped = false;  // leader: the topic was deleted
 
   // Makes a durable batch of `frame` visible. `data` points into the frame.
@@ -159,6 +160,7 @@ class Partition {
   const std::string directory_;
   std::atomic<uint32_t> max_message_bytes_{UINT32_MAX};
   std::atomic<bool> compact_{false};
+  std::atomic<std::chrono::milliseconds> sync_delay_max_{std::chrono::milliseconds(0)};
   std::vector<DamagedRange> lost_transactions_;  // as they were at the start
 
   mutable std::mutex mutex_;

@@ -21,8 +21,8 @@ void ProducerStaging::Rewind(size_t to) {
   for (; former_.size() > to; former_.pop_back()) *former_.back().first = former_.back().second;
 }
 
-void ProducerStaging::Clear() {
-  staged_.clear();
+void ProducerStaging::BeginFrame(bool durable) {
+  if (durable) staged_.clear();
   former_.clear();
 }
 

@@ -1,7 +1,7 @@
 // ProducerStaging decides on the batches of idempotent producers while the leader gathers a frame:
-// the order of queuing is the order of deciding, and a batch counts for those behind it in the same
-// frame. Nothing of it reaches the partitions: they follow when the frame is durable, and when it
-// fails there is nothing to take back. Used by the leader alone.
+// the order of queuing is the order of deciding, and a batch counts for those behind it, in the
+// same frame and in later ones, until the partitions know of it: they follow when the frame is
+// durable, and when one fails there is nothing to take back from them. Used by the leader alone.
 #pragma once
 
 #include <map>
@@ -24,8 +24,9 @@ class ProducerStaging {
   // Takes back what was added since mark() was `to`.
   size_t mark() const { return former_.size(); }
   void Rewind(size_t to);
-  // A new frame begins; the partitions know of the one before.
-  void Clear();
+  // A new frame begins. `durable`: the partitions know of all frames before; otherwise what was
+  // added for those still counts.
+  void BeginFrame(bool durable);
 
  private:
   std::map<std::pair<const Partition*, int64_t>, ProducerState> staged_;

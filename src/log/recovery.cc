@@ -77,13 +77,13 @@ Status Log::Impl::Open() {
     LOG_ERROR("frames of the write-ahead file are damaged beyond reading", "frames={}",
               replayed.lost);
   }
-  last_sequence_ = replayed.last;
+  last_sequence_ = told_ = replayed.last;
   last_clock_ = published_clock_;
   {
     std::lock_guard lock(publish_mutex_);
     published_ = last_sequence_;
   }
-  durable_frame_ = last_sequence_.value;
+  durable_frame_ = written_frame_ = last_sequence_.value;
   {
     std::shared_lock lock(topics_mutex_);
     for (const auto& [id, topic] : topics_) {

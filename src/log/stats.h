@@ -45,6 +45,7 @@ struct LogStats {
   uint64_t queue_requests = 0;
   uint64_t tail_bytes = 0;      // frames kept in memory
   uint64_t unfilled_bytes = 0;  // of those, not yet in the segments
+  uint64_t unsynced_bytes = 0;  // answered before their fdatasync, which is to come
   uint64_t write_ahead_file_bytes = 0;
   uint64_t open_segments = 0;
   bool disk_above_high_mark = false;

@@ -34,6 +34,10 @@ Status CheckConfig(std::string_view name, const TopicConfig& config) {
   if (config.delete_retention.count() < 0) {
     return Error(Code::kInvalidArgument, "topic {}: delete retention is negative", Quoted(name));
   }
+  if (config.sync_delay_max.count() < 0 || config.sync_delay_max > kSyncDelayMax) {
+    return Error(Code::kInvalidArgument, "topic {}: a sync delay of {} ms; 0 to {} ms are allowed",
+                 Quoted(name), config.sync_delay_max.count(), kSyncDelayMax.count());
+  }
   if (config.max_message_bytes && *config.max_message_bytes < kRecordBatchHeaderBytes) {
     return Error(Code::kInvalidArgument,
                  "topic {}: max_message_bytes is {}, and the smallest batch takes more",

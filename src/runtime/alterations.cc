@@ -80,6 +80,7 @@ struct Alteration {
     if (set.names.contains("on_invalid")) stream.on_invalid = values.on_invalid;
     if (set.names.contains("idle_after")) stream.idle_after = values.idle_after;
     if (set.names.contains("future_max")) stream.future_max = values.future_max;
+    if (set.names.contains("durability")) stream.durability = values.durability;
     object.text += ";\n" + text;
     return Ok();
   }
@@ -279,6 +280,8 @@ Result<std::vector<catalog::Change>> ColumnChanges(Node::Impl& node,
 Status AwaitTaken(Node::Impl& node, const std::string& stream, const StatementOptions& options) {
   const auto relation = node.publisher.newest()->relations->Find(stream);
   if (relation == nullptr || relation->stream() == nullptr) return Ok();
+  const log::FrameSequence written = node.log->WrittenFrame();
+  if (written > node.log->DurableFrame()) TRY(node.AwaitVisible({written}, options.timeout));
   const auto cut = node.log->DurableCut();
   int64_t behind = 0;
   const auto taken = [&] {

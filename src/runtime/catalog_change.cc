@@ -273,7 +273,7 @@ Status CatalogChanger::HoldHistory() {
 // a build waits in the catalog: the later steps feed it, each naming its slice of history in the
 // journal, so recovery goes on where it was. It ends with a change of its own.
 // 5. Topics of dropped objects are deleted, once no step that reads them can be computed again;
-// those of altered ones take their new retention. Recovery does it where that is left. What is
+// those of altered ones take their new settings. Recovery does it where that is left. What is
 // altered keeps its internal name, and with it its state; its topic too.
 Result<uint64_t> CatalogChanger::Apply(std::vector<catalog::Change> changes) {
   if (changes.empty()) return 0;

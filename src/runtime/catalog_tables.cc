@@ -39,6 +39,7 @@ SystemTable Streams() {
                   {"watermark", LogicalType::TIMESTAMP},
                   {"on_invalid", LogicalType::VARCHAR},
                   {"late", LogicalType::VARCHAR},
+                  {"durability", LogicalType::VARCHAR},
                   {"comment", LogicalType::VARCHAR}}),
       [](const Published& published) {
         std::vector<Row> rows;
@@ -61,7 +62,7 @@ SystemTable Streams() {
                         ? "reject"
                         : "quarantine"),
                Text(stream.late == catalog::StreamDefinition::Late::kDivert ? "divert" : "keep"),
-               OptionalText(object->comments.object)});
+               Text(stream.durability.text()), OptionalText(object->comments.object)});
         }
         return rows;
       }};

@@ -190,6 +190,14 @@ Status Node::Impl::HaltStopped() {
   return Ok();
 }
 
+Status Node::Impl::AwaitVisible(const ingest::Token& token, std::chrono::milliseconds timeout) {
+  log->SyncSoon(token.frame);
+  std::promise<Status> visible;
+  publisher.WhenVisible(token, timeout,
+                        [&](Status status) { visible.set_value(std::move(status)); });
+  return visible.get_future().get();
+}
+
 Status Node::Impl::Admit() const {
   TRY(loop->health());
   if (loop->lag_records() > kLagRecordsMax) {
@@ -347,6 +355,7 @@ void Node::WhenVisible(std::string_view token, std::chrono::milliseconds timeout
                        std::function<void(Status)> done) {
   const Result<ingest::Token> decoded = ingest::DecodeToken(token);
   if (!decoded.ok()) return done(decoded.error());
+  impl_->log->SyncSoon(decoded->frame);
   impl_->publisher.WhenVisible(*decoded, timeout, std::move(done));
 }
 

@@ -70,6 +70,9 @@ struct Node::Impl {
   std::vector<OperatorFigures> Operators();
   // Halts the views that have failed. On the step loop's thread.
   Status HaltStopped();
+  // Waits until what the token names is visible; it is made durable at once, whatever the
+  // durability of its streams.
+  Status AwaitVisible(const ingest::Token& token, std::chrono::milliseconds timeout);
   // The health of the step loop, and turning producers away while it is too far behind.
   Status Admit() const;
   // After the catalog has changed: endpoints and sources follow it. REQUIRES: definition_mutex is

@@ -71,6 +71,9 @@ void AddLog(const log::LogStats& stats, Families& out) {
   out.Histogram("millrace_log_sync_seconds", "Time of one fdatasync of the write-ahead file.",
                 stats.write_ahead_sync_latency);
   out.Gauge("millrace_log_queue_bytes", "Bytes waiting to be written.", number(stats.queue_bytes));
+  out.Gauge("millrace_log_unsynced_bytes",
+            "Bytes whose producers were answered before the fdatasync, which is to come.",
+            number(stats.unsynced_bytes));
   out.Gauge("millrace_log_disk_above_high_mark",
             "1 while appends are refused because the disk is nearly full.",
             stats.disk_above_high_mark ? 1 : 0);

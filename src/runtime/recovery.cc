@@ -84,6 +84,8 @@ log::TopicConfig TopicConfigOf(const catalog::Object& object) {
         std::chrono::duration_cast<std::chrono::milliseconds>(*stream->retention);
   if (stream->retention_bytes)
     config.retention_bytes = static_cast<uint64_t>(*stream->retention_bytes);
+  static_assert(catalog::Durability::kIntervalMax <= log::kSyncDelayMax);
+  config.sync_delay_max = stream->durability.sync_delay_max();
   return config;
 }
 

@@ -25,7 +25,7 @@ log::TopicConfig TopicConfigOf(const catalog::Object& object);
 // one goes: steps that are not flushed may read it when they are computed again.
 Status DeleteOrphans(log::Log& log, const catalog::Catalog& catalog,
                      const std::function<Status()>& flush);
-// Gives the topics of altered streams their new retention.
+// Gives the topics of altered streams their new retention and durability.
 Status AlignTopics(log::Log& log, const catalog::Catalog& catalog);
 
 // Finds or makes them.

@@ -1,7 +1,6 @@
 #include "runtime/statements.h"
 
 #include <algorithm>
-#include <future>
 
 #include "ingest/token.h"
 #include "runtime/row_text.h"
@@ -327,10 +326,7 @@ class Executor {
     result.token = answer.token;
     if (!rows.returning.schema.columns.empty()) result.rows = std::move(rows.returning);
     TRY(const ingest::Token token, ingest::DecodeToken(answer.token));
-    std::promise<Status> visible;
-    node_.publisher.WhenVisible(token, options_.timeout,
-                                [&](Status status) { visible.set_value(std::move(status)); });
-    return visible.get_future().get();
+    return node_.AwaitVisible(token, options_.timeout);
   }
 
   Node::Impl& node_;
@@ -352,10 +348,7 @@ Result<StatementResult> ExecuteStatement(Node::Impl& node, std::string_view text
   }
   if (!options.after.empty()) {
     TRY(const ingest::Token token, ingest::DecodeToken(options.after));
-    std::promise<Status> visible;
-    node.publisher.WhenVisible(token, options.timeout,
-                               [&](Status status) { visible.set_value(std::move(status)); });
-    TRY(visible.get_future().get());
+    TRY(node.AwaitVisible(token, options.timeout));
   }
   return std::visit(Executor(node, statements[0], text, options), statements[0].statement);
 }

@@ -1,7 +1,6 @@
 #include "runtime/transaction.h"
 
 #include <algorithm>
-#include <future>
 #include <set>
 
 #include "ingest/token.h"
@@ -251,10 +250,7 @@ Result<StatementResult> WriteTransaction::Commit(std::chrono::milliseconds timeo
   TRY(result.token, Append());
   if (!result.token.empty()) {
     TRY(const ingest::Token token, ingest::DecodeToken(result.token));
-    std::promise<Status> visible;
-    node_.publisher.WhenVisible(token, timeout,
-                                [&](Status status) { visible.set_value(std::move(status)); });
-    TRY(visible.get_future().get());
+    TRY(node_.AwaitVisible(token, timeout));
   }
   result.step = node_.publisher.newest()->state.step.value;
   return result;

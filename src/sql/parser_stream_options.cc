@@ -10,8 +10,8 @@ namespace {
 
 // What can be set when the stream is there already.
 const std::vector<std::string>& Changeable() {
-  static const std::vector<std::string> names = {"retention", "retention_bytes", "on_invalid",
-                                                 "idle_after", "future_max"};
+  static const std::vector<std::string> names = {"retention",  "retention_bytes", "on_invalid",
+                                                 "idle_after", "future_max",      "durability"};
   return names;
 }
 
@@ -62,6 +62,27 @@ Status Retention(const Cursor& cursor, catalog::StreamDefinition& stream, const 
   return std::move(time).error();
 }
 
+Status SetDurability(const Cursor& cursor, catalog::Durability& durability, const Option& option) {
+  using catalog::Durability;
+  constexpr std::string_view kInterval = "interval ";
+  if (!rows::LowerName(option.value).starts_with(kInterval)) {
+    TRY(const size_t choice, ChoiceOf(cursor, option, {"fsync", "os", "interval 50ms"}));
+    durability = {choice == 0 ? Durability::Kind::kFsync : Durability::Kind::kOs, {}};
+    return Ok();
+  }
+  const Result<std::chrono::microseconds> time =
+      DurationFromText(std::string_view(option.value).substr(kInterval.size()));
+  if (!time.ok()) return cursor.At(option.value_begin, Error(time.error()).With("durability"));
+  if (*time < Durability::kIntervalMin || *time > Durability::kIntervalMax) {
+    return cursor.At(option.value_begin,
+                     Error(Code::kInvalidArgument, "the interval of durability is {} to {} ms",
+                           Durability::kIntervalMin.count(), Durability::kIntervalMax.count()));
+  }
+  durability = {Durability::Kind::kInterval,
+                std::chrono::duration_cast<std::chrono::milliseconds>(*time)};
+  return Ok();
+}
+
 Status StreamOption(const Cursor& cursor, catalog::StreamDefinition& stream, const Option& option) {
   if (option.name == "format") {
     return Format(cursor, stream, option);
@@ -82,6 +103,8 @@ Status StreamOption(const Cursor& cursor, catalog::StreamDefinition& stream, con
     }
   } else if (option.name == "idle_after") {
     TRY(stream.idle_after, DurationOf(cursor, option));
+  } else if (option.name == "durability") {
+    return SetDurability(cursor, stream.durability, option);
   } else {
     TRY(stream.future_max, DurationOf(cursor, option));
   }
@@ -93,7 +116,7 @@ Status StreamOption(const Cursor& cursor, catalog::StreamDefinition& stream, con
 Result<std::set<std::string>> ExpectStreamOptions(Cursor& cursor, catalog::StreamDefinition& stream,
                                                   bool created) {
   TRY(const std::vector<Option> options, ExpectOptions(cursor));
-  TRY(CheckOptionNames(cursor, options, "a stream", All(), {"durability", "archive"}));
+  TRY(CheckOptionNames(cursor, options, "a stream", All(), {"archive"}));
   std::set<std::string> names;
   for (const Option& option : options) {
     if (!created) TRY(RefuseFixed(cursor, option.name, option.name_begin));

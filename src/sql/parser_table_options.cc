@@ -31,6 +31,12 @@ Status Topic(const Cursor& cursor, catalog::TableDefinition& table, const Option
 
 Result<size_t> ExpectTableOptions(Cursor& cursor, catalog::TableDefinition& table) {
   TRY(const std::vector<Option> options, ExpectOptions(cursor));
+  for (const Option& option : options) {
+    if (option.name != "durability") continue;
+    return cursor.At(option.name_begin,
+                     Error(Code::kInvalidArgument, "durability is an option of streams")
+                         .Hint("what is written to a table is durable when it is answered"));
+  }
   TRY(CheckOptionNames(cursor, options, "a table", {"seed", "topic", "format"}, {}));
   size_t topic_begin = 0;
   const Option* seed = nullptr;

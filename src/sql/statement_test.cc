@@ -78,7 +78,8 @@ TEST(Statement, OfAStreamTakesEveryOption) {
   const auto stream = Created<catalog::StreamDefinition>(
       "CREATE STREAM s (a TIMESTAMP, WATERMARK FOR a AS a) INTO 3 PARTITIONS WITH (on_invalid = "
       "reject, late = 'DIVERT', "
-      "retention_bytes = '1.5 KiB', idle_after = '1 minute', future_max = '2 hours 30 minutes')");
+      "retention_bytes = '1.5 KiB', idle_after = '1 minute', future_max = '2 hours 30 minutes', "
+      "durability = 'interval 50ms')");
   EXPECT_EQ(stream.on_invalid, catalog::StreamDefinition::OnInvalid::kReject);
   EXPECT_EQ(stream.late, catalog::StreamDefinition::Late::kDivert);
   EXPECT_EQ(*stream.retention_bytes, 1536);
@@ -86,6 +87,22 @@ TEST(Statement, OfAStreamTakesEveryOption) {
   EXPECT_EQ(stream.future_max, std::chrono::minutes(150));
   EXPECT_EQ(stream.partitions, 3);
   EXPECT_EQ(stream.watermark->delay.count(), 0);
+  EXPECT_EQ(stream.durability.text(), "interval 50ms");
+}
+
+TEST(Statement, OfAStreamSaysHowDurableItIs) {
+  const auto durability = [](const std::string& value) {
+    return Created<catalog::StreamDefinition>(
+               "CREATE STREAM s (a BIGINT) WITH (durability = " + value + ")")
+        .durability;
+  };
+  using std::chrono::milliseconds;
+  EXPECT_EQ(durability("'fsync'"), catalog::Durability());
+  EXPECT_EQ(durability("fsync").sync_delay_max(), milliseconds(0));
+  EXPECT_EQ(durability("'OS'").text(), "os");
+  EXPECT_EQ(durability("os").sync_delay_max(), catalog::Durability::kOsInterval);
+  EXPECT_EQ(durability("'interval 10 seconds'").sync_delay_max(), milliseconds(10'000));
+  EXPECT_EQ(durability("'INTERVAL 1 ms'").text(), "interval 1ms");
 }
 
 TEST(Statement, ReadsEveryWayToWriteAnInterval) {
