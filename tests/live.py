@@ -15,10 +15,48 @@ class Refused(Exception):
         self.body = body
 
 
-class Live:
-    """One connection. Events come as (name, id, data); what they add up to is in `rows`."""
+class Follower:
+    """What events add up to is in `rows`, the last one's id in `id`."""
+
+    def __init__(self, last, before):
+        self.id = last
+        self.rows = None if before is None else list(before)  # of the client that resumes
+
+    def _apply(self, name, data):
+        if name == "snapshot":
+            self.rows = data
+        elif name == "change" and "removed_at" in data:
+            assert [self.rows[at] for at in data["removed_at"]] == data["removed"]
+            for at in reversed(data["removed_at"]):
+                del self.rows[at]
+            for at, row in zip(data["added_at"], data["added"]):
+                self.rows.insert(at, row)
+        elif name == "change":
+            for row in data["removed"]:
+                self.rows.remove(row)  # raises where it is not there
+            self.rows.extend(data["added"])
+
+    def until(self, condition, seconds=30):
+        """Reads events until `condition(rows)`. Gives how many that took."""
+        deadline = time.monotonic() + seconds
+        count = 0
+        while self.rows is None or not condition(self.rows):
+            assert self.event(max(0.01, deadline - time.monotonic())) is not None, "the stream ended"
+            count += 1
+        return count
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Live(Follower):
+    """One connection. Events come as (name, id, data)."""
 
     def __init__(self, url, path, last=None, headers=None, receive_bytes=None, before=None, timeout=30, context=None):
+        super().__init__(last, before)
         parts = urllib.parse.urlsplit(url)
         self.socket = socket.socket()
         self.socket.settimeout(timeout)
@@ -34,8 +72,7 @@ class Live:
         self.raw = b""     # received, chunk framing and all
         self.text = b""    # of the stream, not yet taken
         self.over = False  # the stream ended in good order
-        self.rows = None if before is None else list(before)  # of the client that resumes
-        self.id, self.retry, self.comments = last, None, 0
+        self.retry, self.comments = None, 0
         head = self._until(b"\r\n\r\n").decode()
         self.status = int(head.split()[1])
         self.headers = {line.split(": ")[0].lower(): line.split(": ")[1] for line in head.split("\r\n")[1:] if ": " in line}
@@ -99,37 +136,8 @@ class Live:
             self._apply(name, data)
             return name, self.id, data
 
-    def _apply(self, name, data):
-        if name == "snapshot":
-            self.rows = data
-        elif name == "change" and "removed_at" in data:
-            assert [self.rows[at] for at in data["removed_at"]] == data["removed"]
-            for at in reversed(data["removed_at"]):
-                del self.rows[at]
-            for at, row in zip(data["added_at"], data["added"]):
-                self.rows.insert(at, row)
-        elif name == "change":
-            for row in data["removed"]:
-                self.rows.remove(row)  # raises where it is not there
-            self.rows.extend(data["added"])
-
-    def until(self, condition, seconds=30):
-        """Reads events until `condition(rows)`. Gives how many that took."""
-        deadline = time.monotonic() + seconds
-        count = 0
-        while self.rows is None or not condition(self.rows):
-            assert self.event(max(0.01, deadline - time.monotonic())) is not None, "the stream ended"
-            count += 1
-        return count
-
     def close(self):
         self.socket.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 def step_of(identifier):

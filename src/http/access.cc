@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "http/websocket_handshake.h"
+
 namespace millrace::http {
 
 namespace {
@@ -11,10 +13,12 @@ using auth::Permission;
 constexpr std::string_view kBearer = "bearer ";
 char Upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
-// The token of "Authorization: Bearer TOKEN"; nullopt: there is none.
+// The token of "Authorization: Bearer TOKEN", or where a browser has to put it; nullopt: there is
+// none.
 std::optional<std::string_view> TokenOf(const RequestHead& head) {
   const auto value = head.Get("authorization");
-  if (!value || value->size() < kBearer.size()) return std::nullopt;
+  if (!value) return OfferedToken(head);
+  if (value->size() < kBearer.size()) return std::nullopt;
   const bool bearer = std::equal(kBearer.begin(), kBearer.end(), value->begin(),
                                  [](char a, char b) { return Upper(a) == Upper(b); });
   if (!bearer) return std::nullopt;

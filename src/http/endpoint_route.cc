@@ -6,6 +6,7 @@
 #include "http/entity_tag.h"
 #include "http/service.h"
 #include "http/text.h"
+#include "http/websocket_handshake.h"
 
 namespace millrace::http {
 namespace {
@@ -15,6 +16,7 @@ struct Plan {
   std::map<std::string, std::string> parameters;  // of the path and of the query string
   Format format = Format::kJson;
   bool live = false;  // events, not a format
+  std::string last_event_id;
   bool numbers_as_strings = false;
   std::chrono::milliseconds timeout{0};
   std::string after;
@@ -30,7 +32,7 @@ bool Declares(const catalog::EndpointDefinition& endpoint, std::string_view name
 }
 
 Error UnknownParameter(const catalog::EndpointDefinition& endpoint, std::string_view name) {
-  std::vector<std::string> known = {"after", "timeout", "numbers"};
+  std::vector<std::string> known = {"after", "timeout", "numbers", "last_event_id"};
   for (const auto& parameter : endpoint.parameters) known.push_back(parameter.name);
   return Error(Code::kInvalidArgument, "endpoint {} has no parameter {}", Quoted(endpoint.name),
                Quoted(name))
@@ -55,6 +57,14 @@ Status TakeParameter(const ServiceContext& context, const catalog::EndpointDefin
     TRY(plan.timeout, ParseTimeout(&value, plan.timeout, context.options.query_timeout_max));
     return Ok();
   }
+  if (name == "last_event_id") {
+    if (!plan.live) {
+      return Error(Code::kInvalidArgument, "last_event_id is for live answers")
+          .Hint("ask with Accept: text/event-stream, or for a WebSocket");
+    }
+    plan.last_event_id = std::move(value);
+    return Ok();
+  }
   if (name != "numbers") return UnknownParameter(endpoint, name);
   if (value != "string") {
     return Error(Code::kInvalidArgument, "numbers={} is not understood", value)
@@ -62,6 +72,57 @@ Status TakeParameter(const ServiceContext& context, const catalog::EndpointDefin
   }
   plan.numbers_as_strings = true;
   return Ok();
+}
+
+// What the query string says. Error: as it is to be answered.
+Status TakeParameters(const ServiceContext& context, const Exchange& exchange, Plan& plan) {
+  if (exchange.head().query.empty()) return Ok();
+  TRY(QueryParameters given, ParseQuery(exchange.head().query));
+  const catalog::EndpointDefinition& endpoint = Definition(plan.match);
+  for (auto& [name, value] : given)
+    TRY(TakeParameter(context, endpoint, std::move(name), std::move(value), plan));
+  return Ok();
+}
+
+// False: no WebSocket can be had, and that is answered.
+bool AcceptsWebSocket(Exchange& exchange) {
+  if (!IsSameOrigin(exchange.head())) {
+    exchange.ReplyError(
+        Error(Code::kInvalidArgument, "pages of {} may not connect here",
+              Quoted(exchange.head().Get("origin").value_or(std::string_view()))),
+        403);
+    return false;
+  }
+  const auto handshake = CheckHandshake(exchange.head());
+  if (handshake.ok()) return true;
+  if (handshake.error().code() != Code::kNotSupported) {
+    exchange.ReplyError(handshake.error());
+    return false;
+  }
+  exchange.AddHeader("Sec-WebSocket-Version", kWebSocketVersion);
+  exchange.ReplyError(handshake.error(), 426);
+  return false;
+}
+
+// How the rows are to be had. False: in no way that the client takes, and that is answered.
+bool TakeFormat(Exchange& exchange, Plan& plan) {
+  if (WantsWebSocket(exchange.head())) {
+    plan.live = true;
+    return AcceptsWebSocket(exchange);
+  }
+  const auto accept = exchange.head().Get("accept");
+  plan.live = WantsEvents(accept);
+  if (plan.live) return true;
+  const auto format = Negotiate(accept, kFormats);
+  if (!format) {
+    exchange.ReplyError(
+        Error(Code::kInvalidArgument, "none of the accepted media types can be had")
+            .Hint("application/json, application/x-ndjson, text/csv, text/event-stream"),
+        406);
+    return false;
+  }
+  plan.format = *format;
+  return true;
 }
 
 // nullopt: answered already (no such endpoint, wrong parameters, nothing new).
@@ -77,35 +138,14 @@ std::optional<Plan> MakePlan(ServiceContext& context, Backend& backend, Exchange
   Plan plan;
   plan.match = std::move(*match);
   plan.timeout = context.options.query_timeout;
-  const catalog::EndpointDefinition& endpoint = Definition(plan.match);
-  exchange.set_metric_route(endpoint.path);
+  exchange.set_metric_route(Definition(plan.match).path);
   plan.parameters = plan.match.path_values;
-  if (!exchange.head().query.empty()) {
-    auto given = ParseQuery(exchange.head().query);
-    if (!given.ok()) {
-      exchange.ReplyError(given.error());
-      return std::nullopt;
-    }
-    for (auto& [name, value] : *given) {
-      const Status taken =
-          TakeParameter(context, endpoint, std::move(name), std::move(value), plan);
-      if (!taken.ok()) {
-        exchange.ReplyError(taken.error());
-        return std::nullopt;
-      }
-    }
-  }
-  const auto accept = exchange.head().Get("accept");
-  plan.live = WantsEvents(accept);
-  const auto format = plan.live ? std::optional(Format::kJson) : Negotiate(accept, kFormats);
-  if (!format) {
-    exchange.ReplyError(
-        Error(Code::kInvalidArgument, "none of the accepted media types can be had")
-            .Hint("application/json, application/x-ndjson, text/csv, text/event-stream"),
-        406);
+  if (!TakeFormat(exchange, plan)) return std::nullopt;
+  const Status taken = TakeParameters(context, exchange, plan);
+  if (!taken.ok()) {
+    exchange.ReplyError(taken.error());
     return std::nullopt;
   }
-  plan.format = *format;
   return plan;
 }
 
@@ -180,7 +220,8 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
   if (plan->live) {
     LiveRequest request{std::move(plan->match), std::string(exchange.head().path),
                         std::move(plan->parameters), plan->numbers_as_strings};
-    co_await AnswerLive(context, *backend, exchange, std::move(request), plan->timeout);
+    co_await AnswerLive(context, *backend, exchange, std::move(request),
+                        std::move(plan->last_event_id), plan->timeout);
     co_return;
   }
   if (!plan->after.empty() && AnswerNotModified(*backend, *plan, exchange)) co_return;

@@ -202,6 +202,43 @@ void Exchange::BreakStream() {
   connection_.broken_ = true;
 }
 
+void Exchange::Upgrade(std::string_view protocol) {
+  AddHeader("Upgrade", protocol);
+  AddHeader("Connection", "Upgrade");
+  connection_.keep_alive_ = true;  // else the head would say "close" too
+  PutHead(101, {});
+  connection_.output_ += "\r\n";
+  connection_.keep_alive_ = false;
+  // What a client sent that nobody reads any more must not destroy the last words to it.
+  connection_.linger_ = true;
+}
+
+asio::awaitable<Status> Exchange::SendUpgraded(std::string_view head, std::string_view payload) {
+  std::string& out = connection_.output_;
+  out += head;
+  out += payload;
+  co_await connection_.Flush();
+  if (connection_.broken_) co_return ClientGone();
+  co_return Ok();
+}
+
+asio::awaitable<size_t> Exchange::ReceiveUpgraded(char* to, size_t size) {
+  const std::string_view buffered = connection_.buffered();
+  const size_t got = std::min(size, buffered.size());
+  if (got > 0) {
+    std::copy_n(buffered.data(), got, to);
+    connection_.begin_ += got;
+    co_return got;
+  }
+  co_return co_await connection_.Receive(to, size, std::chrono::milliseconds(0));
+}
+
+void Exchange::CancelUpgraded() { connection_.stream_.Cancel(); }
+
+void Exchange::Spawn(asio::awaitable<void> work) {
+  asio::co_spawn(connection_.loop_.context, std::move(work), asio::detached);
+}
+
 asio::awaitable<void> Exchange::Sleep(std::chrono::milliseconds duration) {
   asio::steady_timer timer(connection_.loop_.context, duration);
   ErrorCode ignored;  // nobody cancels it

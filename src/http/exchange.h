@@ -2,8 +2,8 @@
 // comes, and the ways to answer.
 //
 // Lives on the I/O thread of its connection and ends with the handler. Views into the head stay
-// valid until then. A handler answers exactly once: with Reply, with ReplyError, or with
-// BeginStream … Write … EndStream.
+// valid until then. A handler answers exactly once: with Reply, with ReplyError, with
+// BeginStream … Write … EndStream, or with Upgrade.
 #pragma once
 
 #include <functional>
@@ -66,6 +66,19 @@ class Exchange {
   // The rest cannot be had: cuts the connection, so that the client does not take what it has for
   // the whole.
   void BreakStream();
+
+  // Another protocol takes the connection over (101): its bytes go as they are, and the connection
+  // ends with the handler. One coroutine may receive while another sends. REQUIRES: not yet
+  // answered, no body.
+  void Upgrade(std::string_view protocol);
+  // One after the other, in one write. Waits while the client is slow to take them; its error means
+  // the client has gone.
+  asio::awaitable<Status> SendUpgraded(std::string_view head, std::string_view payload);
+  // Some bytes, as they come, however long that takes; 0: the client has gone. REQUIRES: size > 0.
+  asio::awaitable<size_t> ReceiveUpgraded(char* to, size_t size);
+  void CancelUpgraded();
+  // Runs `work` on this I/O thread beside the handler, which must not end before it has.
+  void Spawn(asio::awaitable<void> work);
 
   // Waits for what another thread works out. When the server has to stop meanwhile the wait ends
   // with kUnavailable.

@@ -159,16 +159,21 @@ std::string SnapshotWriter::Next() {
   if (ended_) return out;
   if (!began_) {
     began_ = true;
-    out = EventHead("snapshot", ToString(content_->id())) + "data: [";
+    out = head_ + "[";
   }
   const std::vector<std::string>& rows = content_->rows();
   for (; row_ < rows.size() && out.size() < kPieceBytes; ++row_) {
-    if (row_ > 0) out += ",\ndata: ";
+    if (row_ > 0) out += between_;
     out += rows[row_];
   }
   if (row_ < rows.size()) return out;
   ended_ = true;
-  return out + "]\n\n";
+  return out + "]" + tail_;
+}
+
+SnapshotWriter SnapshotEvent(std::shared_ptr<const LiveContent> content) {
+  std::string head = EventHead("snapshot", ToString(content->id())) + "data: ";
+  return {std::move(content), std::move(head), ",\ndata: ", "\n\n"};
 }
 
 }  // namespace millrace::http

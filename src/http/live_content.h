@@ -64,20 +64,36 @@ LiveDifference Difference(const std::vector<std::string>& before,
 std::string ChangeJson(const LiveContent& before, const LiveContent& after,
                        const LiveDifference& difference);
 
+// A `change` event. Immutable.
+struct LiveChange {
+  EventId before;
+  EventId after;
+  std::string data;  // ChangeJson
+};
+
 // The `snapshot` event of a content in pieces, so that a large one is never held as text as a
-// whole: its data is the same array of objects that the ordinary answer has.
+// whole: `head`, the array of objects that the ordinary answer has, with `between` its rows, and
+// `tail`.
 class SnapshotWriter {
  public:
-  explicit SnapshotWriter(std::shared_ptr<const LiveContent> content)
-      : content_(std::move(content)) {}
+  SnapshotWriter(std::shared_ptr<const LiveContent> content, std::string head,
+                 std::string_view between, std::string_view tail)
+      : content_(std::move(content)), head_(std::move(head)), between_(between), tail_(tail) {}
   // The next piece; empty: the end.
   std::string Next();
+  // The piece that came last is the last one.
+  bool ended() const { return ended_; }
 
  private:
   const std::shared_ptr<const LiveContent> content_;
+  const std::string head_;
+  const std::string between_;
+  const std::string tail_;
   bool began_ = false;
   bool ended_ = false;
   size_t row_ = 0;
 };
+// The one of Server-Sent Events: each row is a line of its own.
+SnapshotWriter SnapshotEvent(std::shared_ptr<const LiveContent> content);
 
 }  // namespace millrace::http

@@ -110,7 +110,7 @@ TEST(LiveContent, IsTheOrdinaryAnswerAsAnEvent) {
   for (const size_t count : {0, 1, 2, 5000}) {
     const auto content = LiveContent::Make(AnswerOf(count, 7, true), false, 1 << 20, budget);
     ASSERT_TRUE(content.ok());
-    SnapshotWriter writer(*content);
+    SnapshotWriter writer = SnapshotEvent(*content);
     std::string event;
     for (std::string piece = writer.Next(); !piece.empty(); piece = writer.Next()) event += piece;
     ResultWriter ordinary(std::make_shared<const sql::QueryResult>(FakeBackend::Rows(count)),

@@ -34,11 +34,7 @@ std::string KeyOf(const LiveRequest& request) {
   return key;
 }
 
-struct LiveChange {
-  EventId before;
-  std::shared_ptr<const std::string> text;  // the event
-  size_t bytes() const { return text->size() + kChangeOverhead; }
-};
+size_t BytesOf(const LiveChange& change) { return change.data.size() + kChangeOverhead; }
 
 }  // namespace
 
@@ -67,7 +63,8 @@ struct LiveQuery {
   int64_t step = -1;                           // of what was read by the last one
   std::shared_ptr<const LiveContent> content;  // null: not evaluated yet
   uint64_t version = 0;                        // of the content: one more with each change
-  std::deque<LiveChange> changes;              // that led to it, the last one to `version`
+  // That led to it, the last one to `version`.
+  std::deque<std::shared_ptr<const LiveChange>> changes;
   size_t change_bytes = 0;
   uint64_t shape_since = 0;      // version of the first content of this shape
   std::optional<Error> failure;  // the end
@@ -328,16 +325,15 @@ void LiveQueries::Take(LiveQuery& query, Result<std::shared_ptr<const LiveConten
     return;
   }
   ++query.version;
-  auto text = std::make_shared<const std::string>(
-      EventText("change", ToString(after.id()), ChangeJson(*before, after, difference)));
-  query.changes.push_back({before->id(), std::move(text)});
-  size_t held = query.changes.back().bytes();
+  query.changes.push_back(std::make_shared<const LiveChange>(
+      LiveChange{before->id(), after.id(), ChangeJson(*before, after, difference)}));
+  size_t held = BytesOf(*query.changes.back());
   const bool has_room = memory_->TryTake(held);
   if (!has_room) held = 0;
   query.change_bytes += held;
   const size_t limit = has_room ? std::max(kHistoryBytesMin, after.bytes()) : 0;
   const auto drop_first = [&] {
-    const size_t bytes = std::min(query.changes.front().bytes(), query.change_bytes);
+    const size_t bytes = std::min(BytesOf(*query.changes.front()), query.change_bytes);
     query.change_bytes -= bytes;
     memory_->Give(bytes);
     query.changes.pop_front();
@@ -453,7 +449,7 @@ LiveNews LiveReader::BeginAt() {
   if (!last_) return query_->content;
   if (last_->digest == query_->content->id().digest) return std::monostate();
   for (size_t i = query_->changes.size(); i-- > 0;) {
-    if (query_->changes[i].before != *last_) continue;
+    if (query_->changes[i]->before != *last_) continue;
     version_ = query_->version - (query_->changes.size() - i);
     return NextChange();
   }
@@ -468,7 +464,7 @@ LiveNews LiveReader::NextChange() {
     return query_->content;
   }
   ++version_;
-  return query_->changes[query_->changes.size() - behind].text;
+  return query_->changes[query_->changes.size() - behind];
 }
 
 }  // namespace millrace::http

@@ -44,6 +44,7 @@ struct LiveOptions {
   std::chrono::milliseconds evaluation_max{60'000};   // of one evaluation
   std::chrono::milliseconds kept{60'000};             // a query without readers
   std::chrono::milliseconds heartbeat{15'000};        // without an event
+  std::chrono::milliseconds silence_max{60'000};      // of a WebSocket's client after a ping
   std::chrono::milliseconds retry{1'000};             // clients come again after an end
   std::chrono::milliseconds retry_after_stop{5'000};  // after the end of the process
 };
@@ -112,9 +113,9 @@ class LiveQueries {
 };
 
 // Nothing: there is nothing new. A content: the newest, for a client that has none that leads to
-// it. A text: a whole `change` event. An error: the last there is.
+// it. An error: the last there is.
 using LiveNews = std::variant<std::monostate, std::shared_ptr<const LiveContent>,
-                              std::shared_ptr<const std::string>, Error>;
+                              std::shared_ptr<const LiveChange>, Error>;
 
 // Belongs to one coroutine. Must not outlive the LiveQueries.
 class LiveReader {

@@ -228,6 +228,7 @@ std::string OfEndpoint(const catalog::Object& object, const ColumnsOf& columns_o
                   JsonObject(schema)));
   }
   for (std::string& common : CommonParameters()) parameters.push_back(std::move(common));
+  parameters.push_back(Ref("parameters", "last_event_id"));
   const auto columns = columns_of(endpoint);
   const std::string row = columns.ok() ? AnswerSchema(*columns) : Simple("object");
   const std::string rows = JsonObject({{"type", JsonText("array")}, {"items", row}});
@@ -242,7 +243,8 @@ std::string OfEndpoint(const catalog::Object& object, const ColumnsOf& columns_o
              {"tags", JsonArray({JsonText("endpoints")})},
              {"parameters", JsonArray(parameters)},
              {"responses",
-              Responses({{"200", Response("the rows, or with text/event-stream these and every "
+              Responses({{"101", Response("a WebSocket: the rows and every change of them")},
+                         {"200", Response("the rows, or with text/event-stream these and every "
                                           "change of them",
                                           Content({{"application/json", rows},
                                                    {"application/x-ndjson", row},
@@ -390,6 +392,10 @@ std::string Components(JsonMembers schemas) {
       {"after",
        Parameter("after", "query", false, "a token: wait until it is visible", Simple("string"))},
       {"timeout", Parameter("timeout", "query", false, "5s, 250ms, 2m", Simple("string"))},
+      {"last_event_id",
+       Parameter("last_event_id", "query", false,
+                 "of a live answer: the id of the last event that the client has",
+                 Simple("string"))},
       {"numbers", Parameter("numbers", "query", false, "64-bit integers and decimals as strings",
                             JsonObject({{"enum", R"(["string"])"}}))}};
   return JsonObject({{"schemas", JsonObject(schemas)},
