@@ -87,10 +87,9 @@ Status TakeParameters(const ServiceContext& context, const Exchange& exchange, P
 // False: no WebSocket can be had, and that is answered.
 bool AcceptsWebSocket(Exchange& exchange) {
   if (!IsSameOrigin(exchange.head())) {
-    exchange.ReplyError(
-        Error(Code::kInvalidArgument, "pages of {} may not connect here",
-              Quoted(exchange.head().Get("origin").value_or(std::string_view()))),
-        403);
+    exchange.ReplyError(Error(Code::kInvalidArgument, "pages of {} may not connect here",
+                              Quoted(exchange.head().Get("origin").value_or(std::string_view()))),
+                        403);
     return false;
   }
   const auto handshake = CheckHandshake(exchange.head());

@@ -1,8 +1,8 @@
 // How the events of a live answer reach one client, and what it has to say itself. Belongs to the
 // coroutine of its exchange.
 //
-// Order: Begin, then any of the sends, then EndWith or EndAtStop unless the client has gone; at last
-// Release, in any case.
+// Order: Begin, then any of the sends, then EndWith or EndAtStop unless the client has gone; at
+// last Release, in any case.
 #pragma once
 
 #include <chrono>

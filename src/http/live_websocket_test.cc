@@ -1,5 +1,5 @@
-// Live answers over a WebSocket, over a backend without an engine: handshakes, frames and ends. What
-// the events say is live_test.cc's.
+// Live answers over a WebSocket, over a backend without an engine: handshakes, frames and ends.
+// What the events say is live_test.cc's.
 #include "http/testing.h"
 #include "http/websocket_handshake.h"
 #include "http/websocket_testing.h"
@@ -24,8 +24,7 @@ RawClient Following(const TestServer& test, std::string_view more = {}) {
   EXPECT_EQ(got.find("Content-Length"), std::string::npos);
   const size_t body = got.find("\r\n\r\n") + 4;
   const size_t json = got.find('{', body);
-  EXPECT_EQ(got.substr(body, json - body),
-            FrameHead(FrameKind::kText, true, got.size() - json));
+  EXPECT_EQ(got.substr(body, json - body), FrameHead(FrameKind::kText, true, got.size() - json));
   EXPECT_TRUE(got.substr(json).starts_with(R"({"event": "snapshot", "id": "7-)")) << got;
   EXPECT_TRUE(got.ends_with(R"(", "data": [{"i":0,"name":"name"}]})")) << got;
   return client;

@@ -392,10 +392,9 @@ std::string Components(JsonMembers schemas) {
       {"after",
        Parameter("after", "query", false, "a token: wait until it is visible", Simple("string"))},
       {"timeout", Parameter("timeout", "query", false, "5s, 250ms, 2m", Simple("string"))},
-      {"last_event_id",
-       Parameter("last_event_id", "query", false,
-                 "of a live answer: the id of the last event that the client has",
-                 Simple("string"))},
+      {"last_event_id", Parameter("last_event_id", "query", false,
+                                  "of a live answer: the id of the last event that the client has",
+                                  Simple("string"))},
       {"numbers", Parameter("numbers", "query", false, "64-bit integers and decimals as strings",
                             JsonObject({{"enum", R"(["string"])"}}))}};
   return JsonObject({{"schemas", JsonObject(schemas)},

@@ -76,9 +76,9 @@ class ClientFrames {
   Read TakeData(const Head& head);
 
   const size_t message_bytes_max_;
-  std::string received_;      // of frames that are not whole
-  bool in_message_ = false;   // its first frame has come, its last has not
-  Message message_;           // what has come of it
+  std::string received_;     // of frames that are not whole
+  bool in_message_ = false;  // its first frame has come, its last has not
+  Message message_;          // what has come of it
 };
 
 }  // namespace millrace::http

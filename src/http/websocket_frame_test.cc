@@ -101,8 +101,8 @@ TEST(ClientFrames, RefuseWhatTheRfcForbids) {
        ClientFrame(FrameKind::kText, false, std::string(kMessageMax, 'x')) +
            ClientFrame(FrameKind::kContinuation, true, "x"),
        "!1009"},
-      {"far too long, by its head alone", std::string("\x82\xff\x00\xff\xff\xff\xff\xff\xff\xff", 10),
-       "!1009"},
+      {"far too long, by its head alone",
+       std::string("\x82\xff\x00\xff\xff\xff\xff\xff\xff\xff", 10), "!1009"},
       {"no UTF-8", ClientFrame(FrameKind::kText, true, "a\xff"), "!1007"},
       {"UTF-8 cut off", ClientFrame(FrameKind::kText, true, "\xc3"), "!1007"},
       {"a surrogate", ClientFrame(FrameKind::kText, true, "\xed\xa0\x80"), "!1007"},
@@ -197,9 +197,8 @@ TEST(WebSocketHandshake, IsCheckedAsTheRfcHasIt) {
     ASSERT_TRUE(WantsWebSocket(HeadOf(text)));
     EXPECT_FALSE(CheckHandshake(HeadOf(text)).ok()) << text;
   }
-  for (const auto& [from, to] :
-       {Edit("GET", "HEAD"), Edit("/1.1", "/1.0"), Edit("e: websocket", "e: h2c"),
-        Edit(", Upgrade", ", close")})
+  for (const auto& [from, to] : {Edit("GET", "HEAD"), Edit("/1.1", "/1.0"),
+                                 Edit("e: websocket", "e: h2c"), Edit(", Upgrade", ", close")})
     EXPECT_FALSE(WantsWebSocket(HeadOf(changed(from, to)))) << to;
 
   const std::string with_token =

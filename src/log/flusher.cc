@@ -46,7 +46,10 @@ bool Log::Impl::RunFrame() {
   while (!frame.ok()) {
     const bool full = frame.error().code() == Code::kOverloaded && !options_.manual && !closed_;
     Refuse(requests, frame.error(), /*all=*/!full);
-    if (requests.empty()) return true;
+    if (requests.empty()) {
+      TellListener();  // what was written before may have been synced to make room
+      return true;
+    }
     frame = MakeFrame(requests, /*patient=*/true);  // what must get in goes on alone
   }
   if (*frame != nullptr) {
