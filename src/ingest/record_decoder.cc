@@ -14,10 +14,6 @@ using duckdb::Value;
 // Values become JSON in portions of about this size.
 constexpr size_t kTextBytesMax = size_t{8} << 20;
 
-bool NamesASchema(std::string_view value) {
-  return !value.empty() && (value.front() == '\0' || value.front() == '\1');
-}
-
 Value BlobOrNull(const std::optional<std::string_view>& bytes) {
   if (!bytes) return Value(LogicalType::BLOB);
   return Value::BLOB(duckdb::const_data_ptr_cast(bytes->data()), bytes->size());
@@ -52,21 +48,26 @@ Value RawValue(size_t column, const Record& record, const Value& headers) {
 
 RecordDecoder::RecordDecoder(RecordFormat format, const rows::Schema& schema,
                              std::vector<size_t> wanted)
-    : format_(format), schema_(schema), wanted_(wanted), json_(schema, std::move(wanted)) {}
+    : format_(format),
+      schema_(schema),
+      wanted_(wanted),
+      json_(schema, std::move(wanted)),
+      by_schema_(format.registry) {}
 
 rows::Decoded RecordDecoder::Decode(std::span<const std::string_view> values) {
-  const bool rows = format_.format == catalog::StreamDefinition::Format::kRows;
-  if (rows && std::none_of(values.begin(), values.end(), NamesASchema)) return json_.Decode(values);
+  const bool rows = format_.format != catalog::StreamDefinition::Format::kRaw;
+  if (rows && std::none_of(values.begin(), values.end(), SchemaValues::Begins))
+    return json_.Decode(values);
   const std::vector<Record> records(values.begin(), values.end());
   return Decode(records);
 }
 
 rows::Decoded RecordDecoder::Decode(std::span<const Record> records) {
   if (format_.format == catalog::StreamDefinition::Format::kRaw) return DecodeRaw(records);
-  registry_.reset();
   rows::Decoded decoded;
   for (size_t first = 0; first < records.size();)
     first += DecodeSome(records.subspan(first), first, decoded);
+  by_schema_.Rest();
   return decoded;
 }
 
@@ -78,13 +79,9 @@ size_t RecordDecoder::DecodeSome(std::span<const Record> records, size_t first,
   values.reserve(records.size());
   size_t text_bytes = 0;
   for (size_t i = 0; i < records.size() && text_bytes < kTextBytesMax; ++i) {
-    const std::string_view value = records[i].value.value_or(std::string_view());
-    if (format_.registry == nullptr || !NamesASchema(value)) {
-      values.push_back(value);
-      continue;
-    }
+    const size_t texts = texts_.size();
     values.push_back(TextOf(records[i], i));
-    text_bytes += values.back().size();
+    if (texts_.size() > texts) text_bytes += values.back().size();
   }
   rows::Decoded part = json_.Decode(values);
   // What became no JSON has failed as such; the reason is another.
@@ -110,32 +107,11 @@ size_t RecordDecoder::DecodeSome(std::span<const Record> records, size_t first,
 }
 
 std::string_view RecordDecoder::TextOf(const Record& record, size_t row) {
-  const auto decode = [&](std::string& out) -> Status {
-    const auto prefixed = schemas::ReadPrefix(*record.value);
-    if (!prefixed)
-      return Error(Code::kInvalidArgument,
-                   "the value begins as one that names a schema, and is too short");
-    if (registry_ == nullptr) registry_ = format_.registry->state();
-    const schemas::StoredSchemaPtr schema = registry_->FindSchema(prefixed->schema);
-    if (schema == nullptr || schema->frame.value >= record.frame.value) {
-      const auto* id = std::get_if<int32_t>(&prefixed->schema);
-      return Error(Code::kInvalidArgument, "schema {} is not registered",
-                   id != nullptr ? std::to_string(*id)
-                                 : schemas::GuidText(std::get<schemas::Guid>(prefixed->schema)));
-    }
-    schemas::Message message{{}, prefixed->rest};
-    if (schema->type == schemas::SchemaType::kProtobuf) {
-      TRY(message, schemas::ReadMessagePath(prefixed->rest));
-    }
-    return schema->parsed->ToJson(message.path, message.rest, out)
-        .With(fmt::format("schema {}", schema->id));
-  };
-  std::string& text = texts_.emplace_back();
-  if (const Status done = decode(text); !done.ok()) {
-    text.clear();
-    problems_.push_back({row, "schema", "", done.error().message()});
-  }
-  return text;
+  std::optional<Result<std::string>> json = by_schema_.JsonOf(SchemaValues::Part::kValue, record);
+  if (!json) return record.value.value_or(std::string_view());
+  if (json->ok()) return texts_.emplace_back(std::move(*json).value());
+  problems_.push_back({row, "schema", "", json->error().message()});
+  return {};
 }
 
 rows::Decoded RecordDecoder::DecodeRaw(std::span<const Record> records) {
@@ -147,8 +123,7 @@ rows::Decoded RecordDecoder::DecodeRaw(std::span<const Record> records) {
   const LogicalType& headers_type = schema_.columns[catalog::kRawHeaders].type;
   for (size_t i = 0; i < records.size(); ++i) {
     std::optional<Value> headers =
-        wants_headers ? HeadersOf({records[i].header_bytes, records[i].header_count}, headers_type)
-                      : Value();
+        wants_headers ? HeadersOf(records[i].headers(), headers_type) : Value();
     if (!headers) {
       decoded.errors.push_back({i, "encoding", schema_.columns[catalog::kRawHeaders].name,
                                 "the name of a header is not UTF-8"});

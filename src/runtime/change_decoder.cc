@@ -12,6 +12,11 @@ namespace millrace::runtime {
 
 namespace {
 
+using Part = ingest::SchemaValues::Part;
+
+// What names a schema becomes JSON in portions of about this size.
+constexpr size_t kTextBytesMax = size_t{8} << 20;
+
 // The fields of a change event that count; the values of other columns than `op` are JSON texts.
 enum EnvelopeColumn : size_t { kOp, kBefore, kAfter, kPayload };
 
@@ -53,20 +58,14 @@ void EachRow(const rows::Decoded& decoded, Visit visit) {
   }
 }
 
-ingest::Record WithValue(const ingest::Record& record, std::string_view value) {
-  ingest::Record with = record;
-  with.value = value;
-  return with;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<ChangeDecoder>> ChangeDecoder::Make(const Relation& table,
                                                            const catalog::Catalog& catalog,
                                                            sql::Database& database) {
   CHECK(catalog::TableOfTopic(table.object) != nullptr);
-  TRY(auto checker, ingest::RowChecker::Make(catalog, table.table()->schema, table.table()->checks,
-                                             database, table.format()));
+  TRY(auto checker,
+      ingest::RowChecker::Make(catalog, table.table()->schema, table.table()->checks, database));
   return std::unique_ptr<ChangeDecoder>(new ChangeDecoder(table, std::move(checker)));
 }
 
@@ -74,32 +73,64 @@ ChangeDecoder::ChangeDecoder(const Relation& table, std::unique_ptr<ingest::RowC
     : schema_(table.table()->schema),
       key_columns_(KeyColumns(*table.table())),
       debezium_(table.table()->format == catalog::TableDefinition::Format::kDebezium),
-      format_(table.format()),
       envelope_schema_(EnvelopeSchema()),
+      by_schema_(table.format().registry),
       checker_(std::move(checker)),
-      keys_(format_, schema_, key_columns_),
-      envelopes_(format_, envelope_schema_, AllColumns(envelope_schema_)) {}
+      keys_(schema_, key_columns_),
+      envelopes_(envelope_schema_, AllColumns(envelope_schema_)) {}
 
 RowChanges ChangeDecoder::Decode(std::span<const ingest::Record> records) {
-  events_.assign(records.size(), {});
+  RowChanges out;
+  for (size_t first = 0; first < records.size();)
+    first += DecodeSome(records.subspan(first), static_cast<uint32_t>(first), out);
+  by_schema_.Rest();
+  return out;
+}
+
+size_t ChangeDecoder::DecodeSome(std::span<const ingest::Record> records, uint32_t first,
+                                 RowChanges& out) {
   decoded_.clear();
   texts_.clear();
-  ReadKeys(records);
+  ReadTexts(records);
+  ReadKeys();
   if (debezium_) {
-    ReadDebezium(records);
+    ReadDebezium();
   } else {
-    ReadJson(records);
+    ReadJson();
   }
-  RowChanges out;
-  PutRows(records, out);
-  TakeRows(out);
+  PutRows(first, out);
+  TakeRows(first, out);
   for (size_t i = 0; i < events_.size(); ++i) {
     Event& event = events_[i];
     if (!event.error.empty())
-      out.errors.push_back({i, "change", std::move(event.column), std::move(event.error)});
-    if (event.what == What::kClear) out.cleared.push_back(static_cast<uint32_t>(i));
+      out.errors.push_back({first + i, "change", std::move(event.column), std::move(event.error)});
+    if (event.what == What::kClear) out.cleared.push_back(first + static_cast<uint32_t>(i));
   }
-  return out;
+  return events_.size();
+}
+
+// The events of as many of the records as stand for texts of a bounded size.
+void ChangeDecoder::ReadTexts(std::span<const ingest::Record> records) {
+  events_.clear();
+  size_t text_bytes = 0;
+  const auto text_of = [&](Part part, const ingest::Record& record,
+                           std::string& error) -> std::optional<std::string_view> {
+    std::optional<Result<std::string>> json = by_schema_.JsonOf(part, record);
+    if (!json) return part == Part::kKey ? record.key : record.value;
+    if (!json->ok()) {
+      error = json->error().message();
+      return std::nullopt;
+    }
+    text_bytes += (*json)->size();
+    return texts_.emplace_back(std::move(*json).value());
+  };
+  for (const ingest::Record& record : records) {
+    if (text_bytes >= kTextBytesMax) break;
+    Event& event = events_.emplace_back();
+    event.key_text = text_of(Part::kKey, record, event.key_error);
+    if (!event.key_error.empty()) event.key_error = "its key: " + event.key_error;
+    event.value = text_of(Part::kValue, record, event.error);
+  }
 }
 
 std::vector<std::string> ChangeDecoder::Canonical(duckdb::DataChunk& keys) const {
@@ -109,16 +140,14 @@ std::vector<std::string> ChangeDecoder::Canonical(duckdb::DataChunk& keys) const
 }
 
 // Keys as Kafka Connect writes them stand in {"schema", "payload"}; others are taken as they are.
-std::vector<std::string> ChangeDecoder::Unwrapped(std::span<const ingest::Record> keys) {
+std::vector<std::string> ChangeDecoder::Unwrapped(const std::vector<std::string_view>& keys) {
   std::vector<std::string> out;
-  // What is none stays as it is, for the decoder to say why; and what names a schema of the
-  // registry, by its first byte.
+  // What is none stays as it is, for the decoder to say why.
   const auto as_object = [&](std::string_view key) {
-    const bool by_schema = key.starts_with('\0') || key.starts_with('\1');
     auto object = KeyAsObject(schema_, key_columns_, key);
-    return by_schema || !object.ok() ? std::string(key) : *std::move(object);
+    return object.ok() ? *std::move(object) : std::string(key);
   };
-  for (const ingest::Record& key : keys) out.push_back(as_object(*key.value));
+  for (const std::string_view key : keys) out.push_back(as_object(key));
   if (!debezium_) return out;
   std::vector<std::string_view> views(out.begin(), out.end());
   std::vector<std::optional<std::string>> payloads(keys.size());
@@ -132,17 +161,17 @@ std::vector<std::string> ChangeDecoder::Unwrapped(std::span<const ingest::Record
   return out;
 }
 
-void ChangeDecoder::ReadKeys(std::span<const ingest::Record> records) {
-  std::vector<ingest::Record> keys;
+void ChangeDecoder::ReadKeys() {
+  std::vector<std::string_view> keys;
   std::vector<size_t> places;
-  for (size_t i = 0; i < records.size(); ++i) {
-    if (!records[i].key) continue;
-    keys.push_back(WithValue(records[i], *records[i].key));
+  for (size_t i = 0; i < events_.size(); ++i) {
+    if (!events_[i].key_text) continue;
+    keys.push_back(*events_[i].key_text);
     places.push_back(i);
   }
   if (keys.empty()) return;
   const std::vector<std::string> texts = Unwrapped(keys);
-  for (size_t i = 0; i < keys.size(); ++i) keys[i].value = texts[i];
+  keys.assign(texts.begin(), texts.end());
   const rows::Decoded decoded = keys_.Decode(keys);
   for (const rows::RowError& error : decoded.errors) {
     std::string& noted = events_[places[error.row]].key_error;
@@ -157,13 +186,14 @@ void ChangeDecoder::ReadKeys(std::span<const ingest::Record> records) {
   });
 }
 
-void ChangeDecoder::ReadJson(std::span<const ingest::Record> records) {
-  for (size_t i = 0; i < records.size(); ++i) {
-    Event& event = events_[i];
+void ChangeDecoder::ReadJson() {
+  for (Event& event : events_) {
+    if (!event.error.empty()) continue;
     if (!event.key_error.empty()) {
       event.error = event.key_error;
-    } else if (records[i].value) {
+    } else if (event.value) {
       event.what = What::kRow;
+      event.row = event.value;
     } else if (event.key.empty()) {
       event.error = "neither key nor value";
     } else {
@@ -172,12 +202,12 @@ void ChangeDecoder::ReadJson(std::span<const ingest::Record> records) {
   }
 }
 
-void ChangeDecoder::ReadDebezium(std::span<const ingest::Record> records) {
-  std::vector<ingest::Record> values;
+void ChangeDecoder::ReadDebezium() {
+  std::vector<std::string_view> values;
   std::vector<size_t> places;
-  for (size_t i = 0; i < records.size(); ++i) {
-    if (!records[i].value) continue;
-    values.push_back(records[i]);
+  for (size_t i = 0; i < events_.size(); ++i) {
+    if (!events_[i].value) continue;
+    values.push_back(*events_[i].value);
     places.push_back(i);
   }
   const rows::Decoded& decoded = decoded_.emplace_back(envelopes_.Decode(values));
@@ -197,15 +227,14 @@ void ChangeDecoder::ReadDebezium(std::span<const ingest::Record> records) {
       ReadEvent(decoded, chunk, row, event);
     }
   });
-  ReadPayloads(records, wrapped);
+  ReadPayloads(wrapped);
 }
 
-void ChangeDecoder::ReadPayloads(std::span<const ingest::Record> records,
-                                 const std::vector<size_t>& wrapped) {
+void ChangeDecoder::ReadPayloads(const std::vector<size_t>& wrapped) {
   if (wrapped.empty()) return;
-  std::vector<ingest::Record> values;
+  std::vector<std::string_view> values;
   for (const size_t place : wrapped) {
-    values.push_back(WithValue(records[place], *events_[place].row));
+    values.push_back(*events_[place].row);
     events_[place].row.reset();
   }
   // The chunks that events refer to stay where they are when this grows.
@@ -261,14 +290,13 @@ std::string_view ChangeDecoder::WithKey(const Event& event, std::string_view row
   return with += text.substr(1);
 }
 
-void ChangeDecoder::PutRows(std::span<const ingest::Record> records, RowChanges& out) {
-  std::vector<ingest::Record> values;
+void ChangeDecoder::PutRows(uint32_t first, RowChanges& out) {
+  std::vector<std::string_view> values;
   std::vector<size_t> places;
-  for (size_t i = 0; i < records.size(); ++i) {
+  for (size_t i = 0; i < events_.size(); ++i) {
     const Event& event = events_[i];
     if (event.what != What::kRow) continue;
-    const std::string_view row = event.row ? *event.row : *records[i].value;
-    values.push_back(WithValue(records[i], WithKey(event, row)));
+    values.push_back(WithKey(event, *event.row));
     places.push_back(i);
   }
   rows::Decoded decoded = checker_->Decode(values);
@@ -294,7 +322,7 @@ void ChangeDecoder::PutRows(std::span<const ingest::Record> records, RowChanges&
       }
       event.key = keys[row];
       kept.set_index(count++, row);
-      out.row_inputs.push_back(static_cast<uint32_t>(place));
+      out.row_inputs.push_back(first + static_cast<uint32_t>(place));
     }
     if (count < chunk->size()) {
       chunk->Slice(kept, count);
@@ -304,7 +332,7 @@ void ChangeDecoder::PutRows(std::span<const ingest::Record> records, RowChanges&
   }
 }
 
-void ChangeDecoder::TakeRows(RowChanges& out) {
+void ChangeDecoder::TakeRows(uint32_t first, RowChanges& out) {
   std::vector<std::string_view> texts;
   std::vector<size_t> places;
   for (size_t i = 0; i < events_.size(); ++i) {
@@ -336,7 +364,7 @@ void ChangeDecoder::TakeRows(RowChanges& out) {
       // The row that is put in takes the place of the one with its key.
       if (events_[place].what == What::kRow && events_[place].key == keys[row]) continue;
       kept.set_index(count++, row);
-      out.key_inputs.push_back(static_cast<uint32_t>(place));
+      out.key_inputs.push_back(first + static_cast<uint32_t>(place));
     }
     if (count < chunk->size()) {
       chunk->Slice(kept, count);

@@ -56,35 +56,41 @@ class ChangeDecoder {
   };
   struct Event {
     What what = What::kNothing;
-    std::optional<std::string_view> row;     // JSON; none: the record's value itself
-    std::optional<std::string_view> before;  // JSON, of kRow
-    std::string key;                         // the record's, a canonical object; empty: none
-    std::string key_error;                   // why there is none
-    std::string error;                       // why it is set aside
+    std::optional<std::string_view> key_text;  // of the record, what names a schema as JSON
+    std::optional<std::string_view> value;     // likewise
+    std::optional<std::string_view> row;       // JSON
+    std::optional<std::string_view> before;    // JSON, of kRow
+    std::string key;                           // the record's, a canonical object; empty: none
+    std::string key_error;                     // why there is none
+    std::string error;                         // why it is set aside
     std::string column;
   };
 
   ChangeDecoder(const Relation& table, std::unique_ptr<ingest::RowChecker> checker);
-  void ReadJson(std::span<const ingest::Record> records);
-  void ReadDebezium(std::span<const ingest::Record> records);
+  // Decodes records from the first on, until what they become is large; adds to `out`, and gives
+  // how many it were. `first`: the number of the first.
+  size_t DecodeSome(std::span<const ingest::Record> records, uint32_t first, RowChanges& out);
+  void ReadTexts(std::span<const ingest::Record> records);
+  void ReadKeys();
+  std::vector<std::string> Unwrapped(const std::vector<std::string_view>& keys);
+  void ReadJson();
+  void ReadDebezium();
+  void ReadPayloads(const std::vector<size_t>& wrapped);
   void ReadEvent(const rows::Decoded& decoded, size_t chunk, size_t row, Event& event);
-  void ReadPayloads(std::span<const ingest::Record> records, const std::vector<size_t>& wrapped);
-  void ReadKeys(std::span<const ingest::Record> records);
-  std::vector<std::string> Unwrapped(std::span<const ingest::Record> keys);
-  void PutRows(std::span<const ingest::Record> records, RowChanges& out);
-  void TakeRows(RowChanges& out);
+  void PutRows(uint32_t first, RowChanges& out);
+  void TakeRows(uint32_t first, RowChanges& out);
   std::string_view WithKey(const Event& event, std::string_view row);
   std::vector<std::string> Canonical(duckdb::DataChunk& keys) const;
 
   const rows::Schema schema_;
   const std::vector<size_t> key_columns_;
   const bool debezium_;
-  const ingest::RecordFormat format_;
   const rows::Schema envelope_schema_;
+  ingest::SchemaValues by_schema_;
   const std::unique_ptr<ingest::RowChecker> checker_;
-  ingest::RecordDecoder keys_;
-  ingest::RecordDecoder envelopes_;
-  // Of one call.
+  rows::JsonDecoder keys_;
+  rows::JsonDecoder envelopes_;
+  // Of one portion.
   std::vector<Event> events_;
   std::vector<rows::Decoded> decoded_;  // what events refer to
   std::deque<std::string> texts_;       // likewise

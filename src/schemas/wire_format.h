@@ -1,6 +1,6 @@
 // How a value names its schema (Confluent's wire format): a zero byte and the id in four bytes, or
 // a one byte and the schema's GUID; then, of Protobuf, which message of the file; then the value.
-// Newer clients may put the first part into the record header __value_schema_id instead.
+// Newer clients may put all but the value into a record's header instead.
 #pragma once
 
 #include <array>
@@ -15,7 +15,8 @@
 
 namespace millrace::schemas {
 
-inline constexpr char kValueSchemaHeader[] = "__value_schema_id";
+inline constexpr std::string_view kKeySchemaHeader = "__key_schema_id";
+inline constexpr std::string_view kValueSchemaHeader = "__value_schema_id";
 
 using Guid = std::array<uint8_t, 16>;
 std::string GuidText(const Guid& guid);  // "89791762-2336-4186-9674-299b90a802e2"
