@@ -65,7 +65,10 @@ Comparison Columns(const StreamDefinition& a, const StreamDefinition& b) {
 }
 
 Comparison Of(const StreamDefinition& a, const StreamDefinition& b) {
-  if (a.format != b.format) return Incompatible("its format changed");
+  const auto is_raw = [](const StreamDefinition& stream) {
+    return stream.format == StreamDefinition::Format::kRaw;
+  };
+  if (is_raw(a) != is_raw(b)) return Incompatible("its format changed");
   Comparison columns = Columns(a, b);
   if (columns.what == What::kIncompatible) return columns;
   if (!SameNames(a.partition_by, b.partition_by)) return Incompatible("its PARTITION BY changed");
@@ -81,6 +84,7 @@ Comparison Of(const StreamDefinition& a, const StreamDefinition& b) {
   if (!same_keys) return Incompatible("its DEDUPLICATE ON changed");
   if (a.late != b.late) return Incompatible("its option late changed");
   if (columns.what == What::kInPlace) return columns;
+  if (a.format != b.format) return InPlace("its format changed");
   // They only become more: where there are more already, somebody asked for them meanwhile.
   if (a.partitions < b.partitions) return InPlace("it has more partitions");
   if (a.on_invalid != b.on_invalid || a.retention != b.retention ||
@@ -161,7 +165,7 @@ bool GivesColumns(const Object& before, const Object& after) {
   const auto* raw = std::get_if<StreamDefinition>(&before.definition);
   const auto* rows = std::get_if<StreamDefinition>(&after.definition);
   return raw != nullptr && rows != nullptr && raw->format == Format::kRaw &&
-         rows->format == Format::kRows;
+         rows->format != Format::kRaw;
 }
 
 void TakeOver(const Object& before, Object& after) {

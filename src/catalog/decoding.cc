@@ -170,7 +170,7 @@ Result<Definition> GetStream(Reader& in, uint8_t version) {
   if (!std::all_of(d.earlier.begin(), d.earlier.end(), counted))
     return Damaged("a version ends in more partitions than there are");
   if (version < 4) return Definition(std::move(d));
-  TRY(d.format, GetEnum(in, StreamDefinition::Format::kRaw));
+  TRY(d.format, GetEnum(in, StreamDefinition::Format::kProtobuf));
   if (version < 7) return Definition(std::move(d));
   TRY(d.durability.kind, GetEnum(in, Durability::Kind::kOs));
   TRY(const int64_t interval, in.Zigzag());

@@ -49,9 +49,10 @@ struct Durability {
 
 struct StreamDefinition {
   std::string name;
-  // kRows: values are rows, as JSON or by a schema of the registry. kRaw: whatever they are; the
-  // columns are those of catalog/raw_stream.h.
-  enum class Format { kRows, kRaw };
+  // kRaw: values are whatever they are; the columns are those of catalog/raw_stream.h. The others:
+  // they are rows, as JSON or by a schema of the registry, which shows the columns as JSON Schema,
+  // Avro or Protobuf.
+  enum class Format { kRows, kRaw, kAvro, kProtobuf };
   Format format = Format::kRows;
   rows::Schema schema;
   std::vector<Check> checks;

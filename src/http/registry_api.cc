@@ -1,6 +1,7 @@
 #include "http/registry_api.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "http/registry_json.h"
 #include "http/text.h"
@@ -90,10 +91,10 @@ std::optional<int32_t> VersionOf(const Subject& subject, const std::string& text
 }
 
 std::optional<int32_t> IdOf(const std::string& text) {
-  if (text.empty() || text.size() > 9 ||
-      !std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }))
-    return std::nullopt;
-  return std::stoi(text);
+  int32_t id = 0;
+  const char* end = text.data() + text.size();
+  const auto [read, error] = std::from_chars(text.data(), end, id);
+  return error == std::errc() && read == end && id > 0 ? std::optional(id) : std::nullopt;
 }
 
 StoredSchemaPtr SchemaById(const RegistryState& state, const std::string& text) {
@@ -344,7 +345,7 @@ RegistryReply Compatible(Registry& registry, const RegistryRequest& request) {
     version = VersionOf(*subject, request.segments[1], false, problem);
     if (!version) return problem;
   }
-  const auto problems = state->Problems(name, *parsed->first, version);
+  const auto problems = registry.Problems(name, *parsed->first, version);
   std::string out = fmt::format("{{\"is_compatible\":{}", problems.empty());
   if (Flag(request, "verbose")) out += ",\"messages\":" + TextsJson(problems);
   return {200, out + "}"};
@@ -416,8 +417,11 @@ RegistryReply PutMode(Registry& registry, const RegistryRequest& request) {
                            "Invalid mode. Valid values are READWRITE, READONLY, "
                            "READONLY_OVERRIDE, and IMPORT");
   // Ids that are imported must not meet ids that were given here.
-  const bool empty =
-      subject.empty() ? state->schemas().empty() : Seen(*state, subject, false) == nullptr;
+  const auto of_clients = [&](const std::string& wanted) {
+    const Subject* found = state->FindSubject(wanted);
+    return found != nullptr && found->is_clients();
+  };
+  const bool empty = subject.empty() ? state->next_id() == 1 : !of_clients(subject);
   if (*mode == schemas::Mode::kImport && !empty && !Flag(request, "force"))
     return RegistryFailure(42205, "Cannot import since found existing subjects");
   const Status done = registry.SetMode(subject, *mode);

@@ -27,6 +27,20 @@ std::string Joined(const std::vector<std::string>& names) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+std::string_view FormatName(catalog::StreamDefinition::Format format) {
+  switch (format) {
+    case catalog::StreamDefinition::Format::kRows:
+      return "json";
+    case catalog::StreamDefinition::Format::kRaw:
+      return "raw";
+    case catalog::StreamDefinition::Format::kAvro:
+      return "avro";
+    case catalog::StreamDefinition::Format::kProtobuf:
+      return "protobuf";
+  }
+  return "?";
+}
+
 SystemTable Streams() {
   return {
       MakeSchema({{"name", LogicalType::VARCHAR},
@@ -53,8 +67,7 @@ SystemTable Streams() {
           rows.push_back(
               {Text(stream.name), Text(ColumnsText(stream.schema)),
                Value::INTEGER(stream.partitions), Text(Joined(stream.partition_by)),
-               Text(stream.format == catalog::StreamDefinition::Format::kRaw ? "raw" : "json"),
-               Number(counted.records), Number(counted.rows),
+               Text(FormatName(stream.format)), Number(counted.records), Number(counted.rows),
                watermark == published.state.watermarks.end()
                    ? Value(LogicalType::TIMESTAMP)
                    : Value::TIMESTAMP(duckdb::timestamp_t(watermark->second.value)),

@@ -6,6 +6,7 @@
 #include "runtime/definer.h"
 #include "runtime/project_plan.h"
 #include "runtime/statements.h"
+#include "runtime/stream_subjects.h"
 
 namespace millrace::runtime {
 
@@ -20,10 +21,14 @@ Result<uint64_t> ApplyChanges(Node::Impl& node, std::vector<catalog::Change> cha
   }
   uint64_t build = 0;
   if (!changes.empty()) {
+    // Nobody registers a schema by columns that are about to change.
+    const schemas::Registry::Hold hold = node.schemas->BeginHold();
+    TRY(CheckSubjects(*node.schemas->state(), *node.publisher.newest()->catalog, changes));
     TRY(node.loop->AtBoundary([&]() -> Status {
       TRY(build, node.changer->Apply(std::move(changes)));
       return Ok();
     }));
+    FollowStreams(*node.schemas, hold);
     node.builds->Wake();
     TRY(node.FollowCatalog());
   }

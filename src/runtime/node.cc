@@ -16,6 +16,7 @@
 #include "runtime/prepared_lookup.h"
 #include "runtime/recovery.h"
 #include "runtime/statements.h"
+#include "runtime/stream_subjects.h"
 #include "runtime/subscription.h"
 #include "runtime/trace.h"
 #include "runtime/transaction.h"
@@ -143,6 +144,8 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
                                         *impl->database, *impl->table_writer);
   impl->builds =
       std::make_unique<Builds>([node](uint64_t build) { return FinishBuild(*node, build); });
+  impl->system_tables.Add("millrace.schemas", SchemasTable(*impl->schemas));
+  impl->schemas->Attach(StreamsOf(impl->publisher));
   impl->loop->Start();
   {
     const std::lock_guard lock(impl->definition_mutex);
@@ -150,6 +153,7 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
       return DeleteOrphans(*node->log, *node->pipeline->catalog(),
                            [node] { return node->loop->FlushNow(); });
     }));
+    FollowStreams(*impl->schemas, impl->schemas->BeginHold());  // where a crash came between
     TRY(impl->FollowCatalog());
   }
   impl->view_changes = std::make_unique<ViewChanges>(

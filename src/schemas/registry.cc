@@ -4,6 +4,7 @@
 
 #include "base/logging.h"
 #include "log/record_batch.h"
+#include "schemas/rows_fit.h"
 
 namespace millrace::schemas {
 
@@ -12,15 +13,26 @@ namespace {
 // More reasons than anybody reads.
 constexpr size_t kReasonsShown = 10;
 
-Error Incompatible(const std::string& subject, const std::vector<std::string>& problems) {
+std::string Reasons(const std::vector<std::string>& problems) {
   std::string reasons;
   for (size_t i = 0; i < std::min(problems.size(), kReasonsShown); ++i)
     reasons += (i == 0 ? "" : "; ") + problems[i];
   if (problems.size() > kReasonsShown)
     reasons += fmt::format("; and {} more", problems.size() - kReasonsShown);
+  return reasons;
+}
+
+Error Incompatible(const std::string& subject, const std::vector<std::string>& problems) {
   return Error(Code::kConflict,
                "Schema being registered is incompatible with an earlier schema for subject {}: {}",
-               Quoted(subject), reasons);
+               Quoted(subject), Reasons(problems));
+}
+
+Error NoRows(const std::string& stream, const std::vector<std::string>& problems) {
+  return Error(Code::kConflict,
+               "Schema being registered is incompatible with stream {}, of which no record by it "
+               "could be a row: {}",
+               Quoted(stream), Reasons(problems));
 }
 
 }  // namespace
@@ -104,6 +116,9 @@ Result<Registered> Registry::Register(const std::string& subject, const GivenSch
   if ((id || version) && mode != Mode::kImport)
     return Error(Code::kNotSupported, "Subject {} is not in import mode: ids cannot be chosen",
                  Quoted(subject));
+  if (id && *id >= kColumnsIdsFrom)
+    return Error(Code::kInvalidArgument, "schema ids from {} on are given by the node itself",
+                 kColumnsIdsFrom);
   TRY(const auto parsed, before->Parse(given));
   StoredSchemaPtr same = before->FindSame(parsed.second);
   const Subject* known = before->FindSubject(subject);
@@ -112,26 +127,37 @@ Result<Registered> Registry::Register(const std::string& subject, const GivenSch
       if (!stands.deleted && stands.schema == same) return Registered{same, number};
     }
   }
+  const bool replaces_columns = known != nullptr && !known->is_clients();
   if (mode != Mode::kImport) {
-    const auto problems = before->Problems(subject, *parsed.first, std::nullopt);
-    if (!problems.empty()) return Incompatible(subject, problems);
+    if (const auto columns = ColumnsOf(subject)) {
+      const auto problems = RowProblems(*parsed.first, *columns->versions.back());
+      if (!problems.empty()) return NoRows(columns->stream, problems);
+    }
+    if (!replaces_columns) {
+      const auto problems = before->Problems(subject, *parsed.first, std::nullopt);
+      if (!problems.empty()) return Incompatible(subject, problems);
+    }
   }
   std::vector<RegistryRecord> records;
+  if (replaces_columns) {
+    for (const auto& [number, stands] : known->versions) {
+      if (!stands.deleted) records.push_back(DeletionRecord{subject, number, /*permanent=*/false});
+    }
+  }
   if (id && (same != nullptr ? same->id != *id : before->FindSchema(*id) != nullptr))
     return Error(Code::kConflict, "schema id {} belongs to another schema, or this one has another",
                  *id);
   const int32_t given_id = same != nullptr ? same->id : id.value_or(before->next_id());
   if (same == nullptr) {
-    if (before->schemas().size() >= limits_.schemas_max)
-      return Error(Code::kTooLarge, "the registry holds {} schemas, as many as it may",
-                   limits_.schemas_max);
-    if (before->text_bytes() + given.text.size() > limits_.text_bytes_max)
-      return Error(Code::kTooLarge, "the registry's schemas have {} bytes, and may have {}",
-                   before->text_bytes(), limits_.text_bytes_max);
+    TRY(CheckRoom(*before, given.text.size()));
     records.push_back(SchemaRecord{given_id, given.type, given.text, given.references});
   }
   const auto found = before->subjects().find(subject);
-  if (version && known != nullptr && known->versions.count(*version) > 0)
+  const auto taken = [&](int32_t wanted) {
+    const auto stands = known->versions.find(wanted);
+    return stands != known->versions.end() && !stands->second.stream;
+  };
+  if (version && known != nullptr && taken(*version))
     return Error(Code::kConflict, "Subject {} has a version {} already", Quoted(subject), *version);
   const int32_t number =
       version.value_or(found == before->subjects().end() ? 1 : found->second.last_version + 1);
@@ -140,13 +166,58 @@ Result<Registered> Registry::Register(const std::string& subject, const GivenSch
   return Registered{state()->FindSchema(given_id), number};
 }
 
+Status Registry::CheckRoom(const RegistryState& state, size_t text_bytes) const {
+  if (state.schemas().size() >= limits_.schemas_max)
+    return Error(Code::kTooLarge, "the registry holds {} schemas, as many as it may",
+                 limits_.schemas_max);
+  if (state.text_bytes() + text_bytes > limits_.text_bytes_max)
+    return Error(Code::kTooLarge, "the registry's schemas have {} bytes, and may have {}",
+                 state.text_bytes(), limits_.text_bytes_max);
+  return Ok();
+}
+
+std::vector<std::string> Registry::Problems(const std::string& subject, const Schema& schema,
+                                            std::optional<int32_t> version) const {
+  const auto now = state();
+  std::vector<std::string> problems;
+  if (const auto columns = ColumnsOf(subject))
+    problems = RowProblems(schema, *columns->versions.back());
+  const Subject* known = now->FindSubject(subject);
+  if (known == nullptr) return problems;
+  // A stream's own versions say no more than its columns.
+  bool columns_alone = !known->is_clients();
+  if (version) {
+    const auto stands = known->versions.find(*version);
+    columns_alone = stands != known->versions.end() && stands->second.stream;
+  }
+  if (columns_alone) return problems;
+  const auto more = now->Problems(subject, schema, version);
+  problems.insert(problems.end(), more.begin(), more.end());
+  return problems;
+}
+
 Status Registry::Delete(const std::string& subject, const std::vector<int32_t>& versions,
                         bool permanent) {
   const std::lock_guard changing(changing_);
+  const auto columns = ColumnsOf(subject);
+  const auto before = state();
+  const Subject* known = before->FindSubject(subject);
   std::vector<RegistryRecord> records;
-  for (const int32_t version : versions)
+  for (const int32_t version : versions) {
+    if (columns && known != nullptr) {
+      const auto stands = known->versions.find(version);
+      if (stands != known->versions.end() && stands->second.stream && !stands->second.deleted)
+        return Error(Code::kNotSupported,
+                     "version {} of Subject {} is the columns of stream {}, and stays with them",
+                     version, Quoted(subject), Quoted(columns->stream))
+            .Hint("a schema that you register takes its place");
+    }
     records.push_back(DeletionRecord{subject, version, permanent});
-  return records.empty() ? Ok() : Change(records);
+  }
+  if (records.empty()) return Ok();
+  TRY(Change(records));
+  // With the last that clients registered, the stream's columns stand here again.
+  return FollowSubject(subject);
 }
 
 Status Registry::SetCompatibility(const std::string& subject, std::optional<Compatibility> level) {

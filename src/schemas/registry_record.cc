@@ -47,7 +47,7 @@ Result<int32_t> NumberOf(Reader& reader) {
 }
 
 constexpr char kVersion1 = 1;
-enum Kind : uint8_t { kSchema = 1, kVersion, kDeletion, kCompatibility, kMode };
+enum Kind : uint8_t { kSchema = 1, kVersion, kDeletion, kCompatibility, kMode, kColumns };
 
 void Put(std::string& out, const SchemaRecord& record) {
   out += kSchema;
@@ -82,6 +82,14 @@ void Put(std::string& out, const ModeRecord& record) {
   out += kMode;
   PutBytes(out, record.subject);
   PutOptional(out, record.mode);
+}
+void Put(std::string& out, const ColumnsRecord& record) {
+  out += kColumns;
+  PutBytes(out, record.subject);
+  PutVarint(out, static_cast<uint64_t>(record.version));
+  PutVarint(out, static_cast<uint64_t>(record.id));
+  PutVarint(out, record.stream);
+  PutVarint(out, static_cast<uint64_t>(record.columns));
 }
 
 Result<RegistryRecord> SchemaOf(Reader& reader) {
@@ -153,6 +161,15 @@ Result<RegistryRecord> DecodeRecord(std::string_view bytes) {
       ModeRecord record;
       TRY(record.subject, TextOf(reader));
       TRY(record.mode, OptionalOf<Mode>(reader, kModes.size()));
+      return RegistryRecord(std::move(record));
+    }
+    case kColumns: {
+      ColumnsRecord record;
+      TRY(record.subject, TextOf(reader));
+      TRY(record.version, NumberOf(reader));
+      TRY(record.id, NumberOf(reader));
+      TRY(record.stream, reader.Varint());
+      TRY(record.columns, NumberOf(reader));
       return RegistryRecord(std::move(record));
     }
     default:

@@ -40,6 +40,14 @@ struct VersionRecord {
   int32_t version = 0;
   int32_t id = 0;
 };
+// A version that is a stream's own columns (registry.h).
+struct ColumnsRecord {
+  std::string subject;
+  int32_t version = 0;
+  int32_t id = 0;
+  uint64_t stream = 0;  // tells it from others that had its name
+  int32_t columns = 0;  // number of its columns' version, from 1
+};
 struct DeletionRecord {
   std::string subject;
   int32_t version = 0;
@@ -55,8 +63,8 @@ struct ModeRecord {
   std::optional<Mode> mode;
 };
 
-using RegistryRecord =
-    std::variant<SchemaRecord, VersionRecord, DeletionRecord, CompatibilityRecord, ModeRecord>;
+using RegistryRecord = std::variant<SchemaRecord, VersionRecord, DeletionRecord,
+                                    CompatibilityRecord, ModeRecord, ColumnsRecord>;
 
 std::string Encode(const RegistryRecord& record);
 // kCorruption, kNotSupported: a kind that this version does not know.

@@ -49,6 +49,12 @@ void Set(std::map<std::string, Value, std::less<>>& values, const std::string& k
 
 bool Subject::has_live() const { return latest(/*deleted=*/false).has_value(); }
 
+bool Subject::is_clients() const {
+  return std::any_of(versions.begin(), versions.end(), [](const auto& version) {
+    return !version.second.deleted && !version.second.stream;
+  });
+}
+
 std::optional<int32_t> Subject::latest(bool deleted) const {
   for (auto it = versions.rbegin(); it != versions.rend(); ++it) {
     if (deleted || !it->second.deleted) return it->first;
@@ -58,7 +64,11 @@ std::optional<int32_t> Subject::latest(bool deleted) const {
 
 Status RegistryState::Apply(const RegistryRecord& record, log::FrameSequence frame) {
   if (const auto* schema = std::get_if<SchemaRecord>(&record)) return Put(*schema, frame);
-  if (const auto* version = std::get_if<VersionRecord>(&record)) return Put(*version);
+  if (const auto* version = std::get_if<VersionRecord>(&record))
+    return Put(version->subject, version->version, version->id, std::nullopt);
+  if (const auto* columns = std::get_if<ColumnsRecord>(&record))
+    return Put(columns->subject, columns->version, columns->id,
+               ColumnsShown{columns->stream, columns->columns});
   if (const auto* deletion = std::get_if<DeletionRecord>(&record)) return Put(*deletion);
   if (const auto* level = std::get_if<CompatibilityRecord>(&record)) {
     Set(levels_, level->subject, level->level);
@@ -85,18 +95,21 @@ Status RegistryState::Put(const SchemaRecord& record, log::FrameSequence frame) 
   text_bytes_ += record.text.size();
   by_guid_.emplace(stored->guid, stored);
   by_identity_.emplace(stored->identity, stored);
-  next_id_ = std::max(next_id_, record.id + 1);
+  int32_t& next = record.id < kColumnsIdsFrom ? next_id_ : next_columns_id_;
+  next = std::max(next, record.id + 1);
   return Ok();
 }
 
-Status RegistryState::Put(const VersionRecord& record) {
-  const auto schema = schemas_.find(record.id);
+Status RegistryState::Put(const std::string& subject, int32_t version, int32_t id,
+                          std::optional<ColumnsShown> stream) {
+  const auto schema = schemas_.find(id);
   if (schema == schemas_.end())
-    return Error(Code::kCorruption, "version {} of {} is schema {}, which is not there",
-                 record.version, Quoted(record.subject), record.id);
-  Subject& subject = subjects_[record.subject];
-  subject.versions[record.version] = {schema->second, false};
-  subject.last_version = std::max(subject.last_version, record.version);
+    return Error(Code::kCorruption, "version {} of {} is schema {}, which is not there", version,
+                 Quoted(subject), id);
+  Subject& into = subjects_[subject];
+  into.versions[version] = {schema->second, false, stream};
+  into.last_version = std::max(into.last_version, version);
+  if (stream) into.shown = *stream;
   return Ok();
 }
 

@@ -34,15 +34,26 @@ struct StoredSchema {
 };
 using StoredSchemaPtr = std::shared_ptr<const StoredSchema>;
 
+// Which columns a version shows: of which stream, and which version of them.
+struct ColumnsShown {
+  uint64_t stream = 0;
+  int32_t columns = 0;
+  bool operator==(const ColumnsShown&) const = default;
+};
+
 struct SubjectVersion {
   StoredSchemaPtr schema;
-  bool deleted = false;  // hidden, not for good
+  bool deleted = false;                // hidden, not for good
+  std::optional<ColumnsShown> stream;  // none: a client registered it
 };
 
 struct Subject {
   std::map<int32_t, SubjectVersion> versions;
   int32_t last_version = 0;  // ever given
+  ColumnsShown shown;        // the newest that ever stood here
   bool has_live() const;
+  // Whether a version stands that a client registered. Then none of a stream's does.
+  bool is_clients() const;
   // The newest that is not deleted; with `deleted`, the newest.
   std::optional<int32_t> latest(bool deleted) const;
 };
@@ -54,12 +65,19 @@ struct GivenSchema {
   std::vector<Reference> references;
 };
 
+// Ids of schemas of streams' columns begin here, so that they never meet ids of another registry,
+// which clients import.
+inline constexpr int32_t kColumnsIdsFrom = 1'000'000'000;
+
 class RegistryState {
  public:
   // kCorruption: the record does not fit what came before.
   Status Apply(const RegistryRecord& record, log::FrameSequence frame);
   // Ids in use that are not known (damage): none of them is given again.
-  void SkipIds(int32_t count) { next_id_ += count; }
+  void SkipIds(int32_t count) {
+    next_id_ += count;
+    next_columns_id_ += count;
+  }
 
   const std::map<std::string, Subject, std::less<>>& subjects() const { return subjects_; }
   const Subject* FindSubject(std::string_view subject) const;
@@ -67,6 +85,7 @@ class RegistryState {
   StoredSchemaPtr FindSame(const std::string& identity) const;
   const std::map<int32_t, StoredSchemaPtr>& schemas() const { return schemas_; }
   int32_t next_id() const { return next_id_; }
+  int32_t next_columns_id() const { return next_columns_id_; }
   size_t text_bytes() const { return text_bytes_; }  // of all schemas
 
   // What was set for the subject, or for all ("").
@@ -89,7 +108,8 @@ class RegistryState {
 
  private:
   Status Put(const SchemaRecord& record, log::FrameSequence frame);
-  Status Put(const VersionRecord& record);
+  Status Put(const std::string& subject, int32_t version, int32_t id,
+             std::optional<ColumnsShown> stream);
   Status Put(const DeletionRecord& record);
   Status Resolve(const std::vector<Reference>& references, int depth,
                  std::vector<ReferencedText>& out) const;
@@ -101,6 +121,7 @@ class RegistryState {
   std::map<std::string, Compatibility, std::less<>> levels_;
   std::map<std::string, Mode, std::less<>> modes_;
   int32_t next_id_ = 1;
+  int32_t next_columns_id_ = kColumnsIdsFrom;
   size_t text_bytes_ = 0;
 };
 

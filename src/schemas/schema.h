@@ -15,6 +15,7 @@ namespace millrace::schemas {
 class AvroSchema;
 class JsonSchema;
 class ProtobufSchema;
+struct Fields;
 
 enum class SchemaType : uint8_t { kAvro = 1, kJson = 2, kProtobuf = 3 };
 std::string_view SchemaTypeName(SchemaType type);        // "AVRO"
@@ -53,6 +54,8 @@ class Schema {
 
   // Why what was written with `writer` cannot be read with `reader`; empty: it can.
   friend std::vector<std::string> ReadProblems(const Schema& reader, const Schema& writer);
+  // What its values have at their top (fields.h).
+  friend std::vector<Fields> FieldsOf(const Schema& schema);
 
  private:
   using Parsed = std::variant<std::shared_ptr<const AvroSchema>, std::shared_ptr<const JsonSchema>,

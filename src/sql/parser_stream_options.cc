@@ -41,13 +41,15 @@ Status Format(const Cursor& cursor, catalog::StreamDefinition& stream, const Opt
                          .Hint("the format of records is 'json', 'avro', 'protobuf' or 'raw'"));
   }
   // A value that names a schema of the registry is read by it, any other one as JSON.
+  using enum catalog::StreamDefinition::Format;
+  constexpr catalog::StreamDefinition::Format kFormats[] = {kRows, kAvro, kProtobuf, kRaw};
   TRY(const size_t choice, ChoiceOf(cursor, option, {"json", "avro", "protobuf", "raw"}));
-  const bool raw = choice == 3;
+  const bool raw = kFormats[choice] == kRaw;
   if (raw && !stream.schema.columns.empty())
     return cursor.At(option.name_begin,
                      Error(Code::kInvalidArgument, "a raw stream has no columns of its own")
                          .Hint("they are key, value, headers and timestamp"));
-  if (raw) stream.format = catalog::StreamDefinition::Format::kRaw;
+  stream.format = kFormats[choice];
   return Ok();
 }
 
