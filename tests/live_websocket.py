@@ -1,4 +1,5 @@
 """A client of live endpoints over WebSockets for tests: Python's package of that name."""
+import contextlib
 import json
 import urllib.parse
 
@@ -13,10 +14,12 @@ class LiveWebSocket(Follower):
 
     def __init__(self, url, path, last=None, before=None, context=None, **more):
         super().__init__(last, before)
+        self.stack = contextlib.ExitStack()
         if last is not None:
             path += ("&" if "?" in path else "?") + urllib.parse.urlencode({"last_event_id": last})
         try:
-            self.socket = websockets.sync.client.connect("ws" + url.removeprefix("http") + path, max_size=None, ssl=context, **more)
+            connecting = websockets.sync.client.connect("ws" + url.removeprefix("http") + path, max_size=None, ssl=context, **more)
+            self.socket = self.stack.enter_context(connecting)
         except websockets.exceptions.InvalidStatus as refused:
             response = refused.response
             raise Refused(response.status_code, json.loads(response.body)) from None
@@ -37,4 +40,4 @@ class LiveWebSocket(Follower):
         return self.socket.protocol.close_rcvd.code, self.socket.protocol.close_rcvd.reason
 
     def close(self):
-        self.socket.close()
+        self.stack.close()

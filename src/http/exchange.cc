@@ -202,7 +202,7 @@ void Exchange::BreakStream() {
   connection_.broken_ = true;
 }
 
-void Exchange::Upgrade(std::string_view protocol) {
+asio::awaitable<Status> Exchange::Upgrade(std::string_view protocol) {
   AddHeader("Upgrade", protocol);
   AddHeader("Connection", "Upgrade");
   connection_.keep_alive_ = true;  // else the head would say "close" too
@@ -211,6 +211,9 @@ void Exchange::Upgrade(std::string_view protocol) {
   connection_.keep_alive_ = false;
   // What a client sent that nobody reads any more must not destroy the last words to it.
   connection_.linger_ = true;
+  co_await connection_.Flush();
+  if (connection_.broken_) co_return ClientGone();
+  co_return Ok();
 }
 
 asio::awaitable<Status> Exchange::SendUpgraded(std::string_view head, std::string_view payload) {

@@ -70,7 +70,7 @@ class Exchange {
   // Another protocol takes the connection over (101): its bytes go as they are, and the connection
   // ends with the handler. One coroutine may receive while another sends. REQUIRES: not yet
   // answered, no body.
-  void Upgrade(std::string_view protocol);
+  asio::awaitable<Status> Upgrade(std::string_view protocol);
   // One after the other, in one write. Waits while the client is slow to take them; its error means
   // the client has gone.
   asio::awaitable<Status> SendUpgraded(std::string_view head, std::string_view payload);

@@ -44,7 +44,6 @@ struct LiveOptions {
   std::chrono::milliseconds evaluation_max{60'000};   // of one evaluation
   std::chrono::milliseconds kept{60'000};             // a query without readers
   std::chrono::milliseconds heartbeat{15'000};        // without an event
-  std::chrono::milliseconds silence_max{60'000};      // of a WebSocket's client after a ping
   std::chrono::milliseconds retry{1'000};             // clients come again after an end
   std::chrono::milliseconds retry_after_stop{5'000};  // after the end of the process
 };

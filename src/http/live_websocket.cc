@@ -15,6 +15,8 @@ std::string MessageHead(std::string_view event, const EventId& id) {
   return fmt::format(R"({{"event": "{}", "id": "{}", "data": )", event, ToString(id));
 }
 constexpr std::string_view kMessageTail = "}";
+// A client from which nothing has come for so long after a ping is gone.
+constexpr int kSilentHeartbeatsMax = 4;
 
 class WebSocketChannel final : public LiveChannel {
  public:
@@ -27,9 +29,8 @@ class WebSocketChannel final : public LiveChannel {
     auto handshake = CheckHandshake(exchange_.head());
     if (!handshake.ok()) co_return std::move(handshake).error();
     exchange_.EndWatch();  // the socket reads from here on
-    socket_.Begin(*handshake);
     next_ping_ = Tick() + options_.heartbeat;
-    co_return Ok();
+    co_return co_await socket_.Begin(std::move(*handshake));
   }
 
   asio::awaitable<Status> SendContent(std::shared_ptr<const LiveContent> content) override {
@@ -70,7 +71,7 @@ class WebSocketChannel final : public LiveChannel {
   asio::awaitable<Status> Heartbeat() override {
     if (Tick() < next_ping_) co_return Ok();
     const auto since = socket_.unanswered_since();
-    if (since && Tick() - *since >= options_.silence_max)
+    if (since && Tick() - *since >= kSilentHeartbeatsMax * options_.heartbeat)
       co_return Error(Code::kTimeout, "the client answers no ping");
     next_ping_ = Tick() + options_.heartbeat;
     co_return co_await socket_.Ping();

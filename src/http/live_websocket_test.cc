@@ -25,7 +25,7 @@ RawClient Following(const TestServer& test, std::string_view more = {}) {
   const size_t body = got.find("\r\n\r\n") + 4;
   const size_t json = got.find('{', body);
   EXPECT_EQ(got.substr(body, json - body), FrameHead(FrameKind::kText, true, got.size() - json));
-  EXPECT_TRUE(got.substr(json).starts_with(R"({"event": "snapshot", "id": "7-)")) << got;
+  EXPECT_TRUE(got.substr(json).starts_with(R"({"event": "snapshot", "id": ")")) << got;
   EXPECT_TRUE(got.ends_with(R"(", "data": [{"i":0,"name":"name"}]})")) << got;
   return client;
 }
@@ -151,18 +151,17 @@ TEST(LiveWebSocket, EndsWithTheErrorAndStopsInGoodOrder) {
 
 TEST(LiveWebSocket, PingsAndLetsGoOfWhoDoesNotAnswer) {
   ServiceOptions options;
-  options.live.heartbeat = std::chrono::milliseconds(20);
-  options.live.silence_max = std::chrono::milliseconds(300);
+  options.live.heartbeat = std::chrono::milliseconds(100);
   TestServer test({}, options);
   const std::string ping = ControlFrame(FrameKind::kPing, "");
   RawClient alive = Following(test), dead = Following(test);
   const auto begin = std::chrono::steady_clock::now();
-  while (std::chrono::steady_clock::now() - begin < std::chrono::seconds(1)) {
+  while (std::chrono::steady_clock::now() - begin < std::chrono::seconds(2)) {
     ASSERT_NE(alive.ReceiveUntil(ping), "");
     ASSERT_TRUE(alive.Send(ClientFrame(FrameKind::kPong, true, "")));
   }
   const std::string got = dead.ReceiveUntil();
-  EXPECT_LT(got.size(), 100 * ping.size());
+  EXPECT_LT(got.size(), 10 * ping.size());
   EXPECT_TRUE(got.ends_with(ping));
 }
 

@@ -18,17 +18,20 @@ constexpr std::chrono::milliseconds kCancelAgain{10};
 
 }  // namespace
 
-void WebSocket::Begin(const WebSocketHandshake& handshake) {
+asio::awaitable<Status> WebSocket::Begin(WebSocketHandshake handshake) {
   exchange_.AddHeader("Sec-WebSocket-Accept", handshake.accept);
   if (!handshake.protocol.empty())
     exchange_.AddHeader("Sec-WebSocket-Protocol", handshake.protocol);
-  exchange_.Upgrade("websocket");
+  const Status sent = co_await exchange_.Upgrade("websocket");
+  if (!sent.ok()) co_return sent;
   reading_ = true;
   exchange_.Spawn(ReadUntilTheEnd());
+  co_return sent;
 }
 
 asio::awaitable<Status> WebSocket::Send(FrameKind kind, bool last, std::string_view payload) {
-  return exchange_.SendUpgraded(FrameHead(kind, last, payload.size()), payload);
+  const std::string head = FrameHead(kind, last, payload.size());
+  co_return co_await exchange_.SendUpgraded(head, payload);
 }
 
 asio::awaitable<Status> WebSocket::Ping() {

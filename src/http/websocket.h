@@ -2,7 +2,7 @@
 // may ping, answer pings and close, and is refused when it sends a message.
 //
 //   WebSocket socket(exchange);
-//   socket.Begin(handshake);
+//   co_await socket.Begin(handshake);
 //   … Send, Ping, Attend, Close …
 //   co_await socket.End();               // always, before it is destroyed
 //
@@ -30,7 +30,7 @@ class WebSocket {
   WebSocket& operator=(const WebSocket&) = delete;
 
   // Answers 101. REQUIRES: the exchange is not answered.
-  void Begin(const WebSocketHandshake& handshake);
+  asio::awaitable<Status> Begin(WebSocketHandshake handshake);
 
   // A frame of a message. Waits while the client is slow to take it; its error means that the
   // client has gone.

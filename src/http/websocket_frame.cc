@@ -1,6 +1,7 @@
 #include "http/websocket_frame.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "base/utf8.h"

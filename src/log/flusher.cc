@@ -46,13 +46,10 @@ bool Log::Impl::RunFrame() {
   while (!frame.ok()) {
     const bool full = frame.error().code() == Code::kOverloaded && !options_.manual && !closed_;
     Refuse(requests, frame.error(), /*all=*/!full);
-    if (requests.empty()) {
-      TellListener();  // what was written before may have been synced to make room
-      return true;
-    }
+    if (requests.empty()) break;
     frame = MakeFrame(requests, /*patient=*/true);  // what must get in goes on alone
   }
-  if (*frame != nullptr) {
+  if (frame.ok() && *frame != nullptr) {
     last_sequence_ = (*frame)->meta.sequence;
     last_clock_ = (*frame)->meta.clock;
     written_frame_.store(last_sequence_.value, std::memory_order_release);
@@ -225,12 +222,17 @@ Status Log::Impl::WriteFrame(Frame& frame, bool patient) {
   return Ok();
 }
 
-// Answers those that need not wait for the fdatasync, and takes them out.
+// Answers those that need not wait for the fdatasync, and takes them out. Beside a transaction they
+// wait too: whether it holds them back is known when it is published.
 void Log::Impl::AnswerEarly(std::deque<Request>& requests) {
   const auto waits = [](const Request& request) {
     return request.error || request.sync_delay.count() == 0;
   };
-  if (std::all_of(requests.begin(), requests.end(), waits)) return;
+  if (std::all_of(requests.begin(), requests.end(), waits) ||
+      std::any_of(requests.begin(), requests.end(),
+                  [](const Request& r) { return r.transactional; })) {
+    return;
+  }
   std::deque<Request> early;
   std::deque<Request> others;
   std::chrono::milliseconds delay = kSyncDelayMax;

@@ -258,8 +258,7 @@ Result<Log::Impl::Request> Log::Impl::MakeRequest(AppendRequest appends, AppendD
                      partition->max_message_bytes());
       }
       if (view->producer_id() >= 0) request.has_producers = true;
-      // A commit counts on what its transaction was told.
-      if (view->is_transactional()) request.sync_delay = {};
+      if (view->is_transactional()) request.transactional = true;
       request.batch_sizes.push_back(static_cast<uint32_t>(view->size()));
       request.batch_records.push_back(view->record_count());
       rest.remove_prefix(view->size());
@@ -268,6 +267,8 @@ Result<Log::Impl::Request> Log::Impl::MakeRequest(AppendRequest appends, AppendD
     request.batch_counts.push_back(count);
     request.partitions.push_back(std::move(partition));
   }
+  // A commit counts on what its transaction was told.
+  if (request.transactional) request.sync_delay = {};
   request.appends = std::move(appends);
   return request;
 }

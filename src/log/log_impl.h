@@ -103,6 +103,7 @@ class Log::Impl {
     uint64_t bytes = 0;
     bool always = false;         // waits for space where others are refused
     bool has_producers = false;  // a batch has a producer id
+    bool transactional = false;  // a batch belongs to a transaction, or ends one
     // How long the frame may wait for its fdatasync once the request is answered; 0: it is answered
     // after that.
     std::chrono::milliseconds sync_delay{0};

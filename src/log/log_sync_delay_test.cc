@@ -154,6 +154,13 @@ TEST_F(LogSyncDelayTest, ATransactionIsNeverAnsweredEarly) {
               ElementsAre("t/0", "early/0"));
 }
 
+TEST_F(LogSyncDelayTest, TellsWhatATransactionOfTheSameFrameHoldsBack) {
+  Queue({{early_, MakeProducerBatch({7, 0}, 0, "t", 1, /*transactional=*/true)}});
+  const auto behind = Queue({{early_, MakeBatch("early")}});
+  log_->RunOnce(/*background=*/false);
+  EXPECT_TRUE((*behind)->value().held_back);
+}
+
 TEST_F(LogSyncDelayTest, StoresOnceWhatIsSentAgainBeforeTheSync) {
   const auto send = [&](int32_t sequence) {
     return Write({{early_, MakeProducerBatch({7, 0}, sequence, std::to_string(sequence))}});
