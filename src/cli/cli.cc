@@ -51,6 +51,7 @@ void AddNodeFlags(CLI::App& command, NodeFlags& node, const std::string& more = 
 struct SettingFlags {
   std::map<std::string, std::string> values{{"data", ""},
                                             {"http", ""},
+                                            {"http_cors_origins", ""},
                                             {"kafka", ""},
                                             {"pg", ""},
                                             {"kafka_advertised", ""},
@@ -72,6 +73,9 @@ struct SettingFlags {
     command.add_option("--data", values["data"], "Data directory (default PROJECT/.millrace)");
     command.add_option("--http", values["http"],
                        "HTTP listener HOST:PORT, or off (default 127.0.0.1:8080)");
+    command.add_option("--http-cors-origins", values["http_cors_origins"],
+                       "Origins of web pages that may use the node from a browser, as "
+                       "https://app.example; several with commas, * for all (default none)");
     command.add_option("--kafka", values["kafka"],
                        "Kafka listener HOST:PORT, or off (default 127.0.0.1:9092)");
     command.add_option("--pg", values["pg"],

@@ -65,6 +65,7 @@ Result<std::unique_ptr<http::Server>> StartHttp(const Settings& settings,
   TRY(options.listen.address, net::ParseAddress(listen.value));
   options.listen.any_port_if_taken = listen.origin == "default";
   if (SpeaksTls(settings, "http")) options.listen.tls = tls;
+  TRY(options.cors, http::Cors::Parse(settings.at("http_cors_origins").value));
   return http::Server::Start(options, service.router());
 }
 

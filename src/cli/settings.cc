@@ -8,6 +8,7 @@
 #include <sstream>
 #include <thread>
 
+#include "http/cors.h"
 #include "net/address.h"
 
 namespace millrace::cli {
@@ -51,6 +52,7 @@ const std::vector<std::string>& SettingNames() {
   static const std::vector<std::string> names = {"auth",
                                                  "data",
                                                  "http",
+                                                 "http_cors_origins",
                                                  "kafka",
                                                  "kafka_advertised",
                                                  "kafka_auto_create",
@@ -75,6 +77,7 @@ Settings ResolveSettings(const std::map<std::string, std::string>& flags,
                          const std::string& project_folder) {
   const std::map<std::string, std::string> defaults = {
       {"http", "127.0.0.1:8080"},
+      {"http_cors_origins", "none"},
       {"kafka", "127.0.0.1:9092"},
       {"pg", "127.0.0.1:5432"},
       {"kafka_advertised", "auto"},
@@ -220,6 +223,10 @@ Status CheckSettings(const Settings& settings) {
   const Setting& auto_create = settings.at("kafka_auto_create");
   if (auto_create.value != "on" && auto_create.value != "off")
     return Wrong("kafka_auto_create", auto_create, "on or off is expected");
+  const Setting& origins = settings.at("http_cors_origins");
+  const auto cors = http::Cors::Parse(origins.value);
+  if (!cors.ok())
+    return Wrong("http_cors_origins", origins, cors.error().message()).Hint(cors.error().hint());
   const Setting& auth = settings.at("auth");
   if (auth.value != "auto" && auth.value != "on" && auth.value != "off")
     return Wrong("auth", auth, "it is auto, on or off");

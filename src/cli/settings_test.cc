@@ -62,6 +62,16 @@ TEST_F(SettingsTest, EveryListenerSpeaksTlsWhereThereIsACertificateUnlessSomeAre
   EXPECT_THAT(alone.error().message(), HasSubstr("flag --tls-certificate"));
 }
 
+TEST_F(SettingsTest, OriginsOfPagesAreCheckedWithWhereTheyCameFrom) {
+  for (const char* good : {"none", "*", "https://app.example,http://localhost:5173"})
+    EXPECT_TRUE(CheckSettings(ResolveSettings({{"http_cors_origins", good}}, {}, "shop")).ok());
+  const Status wrong =
+      CheckSettings(ResolveSettings({{"http_cors_origins", "app.example"}}, {}, "shop"));
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_THAT(wrong.error().message(), HasSubstr("flag --http-cors-origins"));
+  EXPECT_THAT(wrong.error().hint(), HasSubstr("https://app.example"));
+}
+
 TEST_F(SettingsTest, QuotasAreBytesASecondOrOff) {
   const std::string name = "kafka_client_produce_quota";
   EXPECT_EQ(QuotaOf(ResolveSettings({}, {}, "shop"), name).value(), 0u);

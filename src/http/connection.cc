@@ -150,6 +150,11 @@ asio::awaitable<void> Connection::Serve() {
 }
 
 asio::awaitable<void> Connection::Answer(Exchange& exchange) {
+  // Asked without a token, and whether or not the path exists.
+  if (exchange.ReplyToPreflight()) {
+    exchange.set_metric_route("preflight");
+    co_return;
+  }
   Router::Match match = shared_.router.Find(head_.method, head_.path);
   if (match.route == nullptr) {
     exchange.set_metric_route("other");

@@ -86,9 +86,10 @@ Status TakeParameters(const ServiceContext& context, const Exchange& exchange, P
 
 // False: no WebSocket can be had, and that is answered.
 bool AcceptsWebSocket(Exchange& exchange) {
-  if (!IsSameOrigin(exchange.head())) {
+  if (!exchange.IsFromAllowedPage()) {
     exchange.ReplyError(Error(Code::kInvalidArgument, "pages of {} may not connect here",
-                              Quoted(exchange.head().Get("origin").value_or(std::string_view()))),
+                              Quoted(exchange.head().Get("origin").value_or(std::string_view())))
+                            .Hint("the setting http_cors_origins says which may"),
                         403);
     return false;
   }

@@ -7,6 +7,7 @@
 #include "http/connection.h"
 #include "http/problem.h"
 #include "http/text.h"
+#include "http/websocket_handshake.h"
 
 namespace millrace::http {
 namespace {
@@ -26,7 +27,21 @@ Exchange::Exchange(Connection& connection, const RequestHead& head, std::string 
       request_id_(std::move(request_id)),
       body_left_(head.content_length.value_or(0)),
       body_ended_(!head.has_body()),
-      continue_wanted_(head.expects_continue && head.has_body()) {}
+      continue_wanted_(head.expects_continue && head.has_body()) {
+  headers_ = connection.shared_.options.cors.HeaderLines(head);
+}
+
+bool Exchange::IsFromAllowedPage() const {
+  return IsSameOrigin(head_) || connection_.shared_.options.cors.Allows(*head_.Get("origin"));
+}
+
+bool Exchange::ReplyToPreflight() {
+  const std::string lines = connection_.shared_.options.cors.PreflightLines(head_);
+  if (lines.empty()) return false;
+  headers_ += lines;
+  Reply(204, {}, {});
+  return true;
+}
 
 asio::awaitable<Result<size_t>> Exchange::Read(char* to, size_t size) {
   if (body_ended_) co_return size_t{0};

@@ -38,6 +38,9 @@ class Exchange {
   // Who asks; nullptr where nobody has to sign in.
   const auth::PrincipalPtr& principal() const { return principal_; }
   void set_principal(auth::PrincipalPtr principal) { principal_ = std::move(principal); }
+  // Whether a page that a browser opened may connect: one of this host, or of an origin that the
+  // server allows. True for what is no browser.
+  bool IsFromAllowedPage() const;
   // What /metrics counts this request under, if not its route's pattern.
   void set_metric_route(std::string route) { metric_route_ = std::move(route); }
   const std::string& metric_route() const { return metric_route_; }
@@ -126,6 +129,8 @@ class Exchange {
   asio::awaitable<Result<size_t>> ReadPlain(char* to, size_t size);
   asio::awaitable<Result<size_t>> ReadChunked(char* to, size_t size);
   void PutHead(int status, std::string_view content_type);
+  // Answers a browser that asks what a page may do. False: it does not, or not to be told.
+  bool ReplyToPreflight();
 
   Connection& connection_;
   const RequestHead& head_;

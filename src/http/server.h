@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "http/cors.h"
 #include "http/request_metrics.h"
 #include "http/router.h"
 #include "net/connection_server.h"
@@ -22,6 +23,7 @@ struct ServerOptions {
   std::chrono::milliseconds head_timeout{10'000};   // from a head's first byte to its last
   std::chrono::milliseconds body_timeout{30'000};   // without a byte of the body
   std::chrono::milliseconds write_timeout{60'000};  // without a byte of the answer taken
+  Cors cors;                                        // which pages of other origins browsers let in
 };
 
 struct ServerShared;
