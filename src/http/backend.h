@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ingest/ingest.h"
+#include "runtime/endpoint_pages.h"
 #include "runtime/node.h"
 #include "runtime/trace.h"
 #include "schemas/registry.h"
@@ -61,6 +62,11 @@ class Backend {
   virtual std::vector<runtime::LedgerLine> Ledger() const = 0;
   virtual Status CheckBooks() const = 0;
   virtual std::string Metrics() const = 0;
+
+  // One page of an endpoint's answer. May take long.
+  virtual Result<runtime::EndpointAnswer> AnswerEndpointPage(
+      const runtime::EndpointMatch& match, const std::map<std::string, std::string>& parameters,
+      const runtime::PageRequest& page, const runtime::StatementOptions& options) = 0;
 };
 
 // Blanks out everything before byte `begin`: line ends stay, every other character becomes a space.

@@ -1,9 +1,11 @@
 // GET of the paths that CREATE ENDPOINT defined: every path that no other route takes comes here.
 #include <algorithm>
+#include <charconv>
 
 #include "http/answer_live.h"
 #include "http/answer_rows.h"
 #include "http/entity_tag.h"
+#include "http/page_link.h"
 #include "http/service.h"
 #include "http/text.h"
 #include "http/websocket_handshake.h"
@@ -11,12 +13,15 @@
 namespace millrace::http {
 namespace {
 
+constexpr size_t kPageRows = 100, kPageRowsMax = 10'000;
+
 struct Plan {
   runtime::EndpointMatch match;
   std::map<std::string, std::string> parameters;  // of the path and of the query string
   Format format = Format::kJson;
   bool live = false;  // events, not a format
   std::string last_event_id;
+  std::optional<runtime::PageRequest> page;
   bool numbers_as_strings = false;
   std::chrono::milliseconds timeout{0};
   std::string after;
@@ -32,11 +37,33 @@ bool Declares(const catalog::EndpointDefinition& endpoint, std::string_view name
 }
 
 Error UnknownParameter(const catalog::EndpointDefinition& endpoint, std::string_view name) {
-  std::vector<std::string> known = {"after", "timeout", "numbers", "last_event_id"};
+  std::vector<std::string> known = {"after",         "timeout",   "numbers",
+                                    "last_event_id", "page_size", "cursor"};
   for (const auto& parameter : endpoint.parameters) known.push_back(parameter.name);
   return Error(Code::kInvalidArgument, "endpoint {} has no parameter {}", Quoted(endpoint.name),
                Quoted(name))
       .Hint(DidYouMean(name, known));
+}
+
+Status TakePageSize(const std::string& text, runtime::PageRequest& page) {
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, page.rows_max);
+  if (parsed.ec == std::errc() && parsed.ptr == end && page.rows_max > 0 &&
+      page.rows_max <= kPageRowsMax)
+    return Ok();
+  return Error(Code::kInvalidArgument, "page_size={} is no number from 1 to {}", text,
+               kPageRowsMax);
+}
+
+Status TakePage(std::string_view name, const std::string& value, Plan& plan) {
+  if (plan.live) {
+    return Error(Code::kInvalidArgument, "a live answer has no pages")
+        .Hint(fmt::format("leave {} out", name));
+  }
+  if (!plan.page) plan.page = runtime::PageRequest{kPageRows, {}};
+  if (name == "page_size") return TakePageSize(value, *plan.page);
+  TRY(plan.page->cursor, CursorBytes(value));
+  return Ok();
 }
 
 // A parameter that the endpoint declares is its own, also where its name is one of the general
@@ -65,6 +92,7 @@ Status TakeParameter(const ServiceContext& context, const catalog::EndpointDefin
     plan.last_event_id = std::move(value);
     return Ok();
   }
+  if (name == "page_size" || name == "cursor") return TakePage(name, value, plan);
   if (name != "numbers") return UnknownParameter(endpoint, name);
   if (value != "string") {
     return Error(Code::kInvalidArgument, "numbers={} is not understood", value)
@@ -183,7 +211,7 @@ bool AnswerAtOnce(ServiceContext& context, Exchange& exchange) {
   if (!plan) return true;
   if (!plan->after.empty() || plan->live) return false;
   if (AnswerNotModified(*backend, *plan, exchange)) return true;
-  if (!backend->EndpointIsFast(plan->match)) return false;
+  if (plan->page || !backend->EndpointIsFast(plan->match)) return false;
   runtime::StatementOptions options;
   options.timeout = plan->timeout;
   auto answer = backend->AnswerEndpoint(plan->match, plan->parameters, options);
@@ -202,8 +230,32 @@ bool AnswerAtOnce(ServiceContext& context, Exchange& exchange) {
 struct Outcome {
   runtime::EndpointAnswer answer;
   std::shared_ptr<ResultWriter> writer;
-  std::string text;
+  std::string text;  // the beginning of the body
+  std::string tail;  // its end
 };
+
+Result<Outcome> Answer(Backend& backend, const Plan& plan,
+                       const std::shared_ptr<std::atomic<bool>>& cancel) {
+  runtime::StatementOptions options;
+  options.timeout = plan.timeout;
+  options.cancel = cancel;
+  Outcome outcome;
+  if (plan.page) {
+    TRY(outcome.answer,
+        backend.AnswerEndpointPage(plan.match, plan.parameters, *plan.page, options));
+  } else {
+    TRY(outcome.answer, backend.AnswerEndpoint(plan.match, plan.parameters, options));
+  }
+  outcome.writer = WriterOf(outcome.answer, plan);
+  if (plan.page && plan.format == Format::kJson) {
+    const std::string& next = outcome.answer.next;
+    outcome.text = "{\"rows\": ";
+    outcome.tail = next.empty() ? ", \"next\": null}\n"
+                                : fmt::format(", \"next\": \"{}\"}}\n", CursorText(next));
+  }
+  outcome.text += outcome.writer->Next();
+  return outcome;
+}
 
 asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
   Backend* backend = context.ReadyBackend(exchange);
@@ -228,23 +280,9 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
   const auto cancel = std::make_shared<std::atomic<bool>>(false);
   const Format format = plan->format;
   net::Waiting<Outcome> waiting;
-  const bool taken =
-      context.queries.TrySubmit([backend, cancel, plan = std::make_shared<Plan>(std::move(*plan)),
-                                 done = waiting.Callback()] {
-        runtime::StatementOptions options;
-        options.timeout = plan->timeout;
-        options.cancel = cancel;
-        auto answer = backend->AnswerEndpoint(plan->match, plan->parameters, options);
-        if (!answer.ok()) {
-          done(std::move(answer).error());
-          return;
-        }
-        Outcome outcome;
-        outcome.answer = std::move(answer).value();
-        outcome.writer = WriterOf(outcome.answer, *plan);
-        outcome.text = outcome.writer->Next();
-        done(std::move(outcome));
-      });
+  const bool taken = context.queries.TrySubmit(
+      [backend, cancel, plan = std::make_shared<const Plan>(std::move(*plan)),
+       done = waiting.Callback()] { done(Answer(*backend, *plan, cancel)); });
   if (!taken) {
     exchange.ReplyError(
         Error(Code::kUnavailable, "too many requests are waiting").Hint("try again in a second"));
@@ -258,7 +296,9 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
     co_return;
   }
   AddAnswerHeaders(exchange, outcome->answer);
-  co_await AnswerRows(context, exchange, outcome->writer, std::move(outcome->text), "",
+  if (!outcome->answer.next.empty())
+    exchange.AddHeader("Link", NextLink(exchange.head(), CursorText(outcome->answer.next)));
+  co_await AnswerRows(context, exchange, outcome->writer, std::move(outcome->text), outcome->tail,
                       MediaType(format));
 }
 

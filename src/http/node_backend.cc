@@ -48,6 +48,12 @@ Result<runtime::EndpointAnswer> NodeBackend::AnswerEndpoint(
   return node_.AnswerEndpoint(match, parameters, options);
 }
 
+Result<runtime::EndpointAnswer> NodeBackend::AnswerEndpointPage(
+    const runtime::EndpointMatch& match, const std::map<std::string, std::string>& parameters,
+    const runtime::PageRequest& page, const runtime::StatementOptions& options) {
+  return node_.AnswerEndpointPage(match, parameters, page, options);
+}
+
 Result<rows::Schema> NodeBackend::ColumnsOf(const catalog::EndpointDefinition& endpoint) {
   sql::ParameterTypes types;
   for (const auto& parameter : endpoint.parameters) types[parameter.name] = parameter.type;

@@ -29,6 +29,9 @@ class NodeBackend final : public Backend {
   Result<runtime::EndpointAnswer> AnswerEndpoint(
       const runtime::EndpointMatch& match, const std::map<std::string, std::string>& parameters,
       const runtime::StatementOptions& options) override;
+  Result<runtime::EndpointAnswer> AnswerEndpointPage(
+      const runtime::EndpointMatch& match, const std::map<std::string, std::string>& parameters,
+      const runtime::PageRequest& page, const runtime::StatementOptions& options) override;
   Result<rows::Schema> ColumnsOf(const catalog::EndpointDefinition& endpoint) override;
   Result<std::optional<runtime::TableRow>> ReadRow(std::string_view table,
                                                    std::string_view key) const override {

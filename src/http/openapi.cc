@@ -4,6 +4,7 @@
 
 #include "http/json_build.h"
 #include "rows/encode.h"
+#include "runtime/keyed_lookup.h"
 
 namespace millrace::http {
 namespace {
@@ -215,6 +216,14 @@ std::string Summary(const catalog::Object& object, std::string_view otherwise) {
   return JsonText(object.comments.object.empty() ? otherwise : object.comments.object);
 }
 
+// With page_size or cursor.
+std::string PageSchema(const std::string& rows) {
+  return JsonObject(
+      {{"type", JsonText("object")},
+       {"properties", JsonObject({{"rows", rows}, {"next", OrNull(Simple("string"))}})},
+       {"required", R"(["rows","next"])"}});
+}
+
 std::string OfEndpoint(const catalog::Object& object, const ColumnsOf& columns_of) {
   const auto& endpoint = std::get<catalog::EndpointDefinition>(object.definition);
   std::vector<std::string> parameters;
@@ -229,11 +238,18 @@ std::string OfEndpoint(const catalog::Object& object, const ColumnsOf& columns_o
   }
   for (std::string& common : CommonParameters()) parameters.push_back(std::move(common));
   parameters.push_back(Ref("parameters", "last_event_id"));
+  const bool paged = runtime::HasOrder(endpoint.select);
+  if (paged) {
+    parameters.push_back(Ref("parameters", "page_size"));
+    parameters.push_back(Ref("parameters", "cursor"));
+  }
   const auto columns = columns_of(endpoint);
   const std::string row = columns.ok() ? AnswerSchema(*columns) : Simple("object");
-  const std::string rows = JsonObject({{"type", JsonText("array")}, {"items", row}});
+  std::string rows = JsonObject({{"type", JsonText("array")}, {"items", row}});
+  if (paged) rows = AnyOf({rows, PageSchema(rows)});
   const std::string headers = JsonObject(
       {{"ETag", Header("the step of the content")},
+       {"Link", paged ? Header("of a page: the next one, rel=\"next\"") : ""},
        {"X-Data-Timestamp", Header("how far event time has come in the streams behind it")}});
   return JsonObject(
       {{"get",
@@ -395,6 +411,10 @@ std::string Components(JsonMembers schemas) {
       {"last_event_id", Parameter("last_event_id", "query", false,
                                   "of a live answer: the id of the last event that the client has",
                                   Simple("string"))},
+      {"page_size",
+       Parameter("page_size", "query", false, "answer with a page: an object {rows, next}",
+                 R"({"type":"integer","minimum":1,"maximum":10000,"default":100})")},
+      {"cursor", Parameter("cursor", "query", false, "next of the page before", Simple("string"))},
       {"numbers", Parameter("numbers", "query", false, "64-bit integers and decimals as strings",
                             JsonObject({{"enum", R"(["string"])"}}))}};
   return JsonObject({{"schemas", JsonObject(schemas)},

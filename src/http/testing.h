@@ -123,6 +123,18 @@ class FakeBackend final : public Backend, public ingest::Ingest {
     return answer;
   }
 
+  // Rows from the number in the cursor on.
+  Result<runtime::EndpointAnswer> AnswerEndpointPage(
+      const runtime::EndpointMatch& match, const std::map<std::string, std::string>& parameters,
+      const runtime::PageRequest& page, const runtime::StatementOptions& options) override {
+    TRY(runtime::EndpointAnswer answer, AnswerEndpoint(match, parameters, options));
+    const size_t begin = page.cursor.empty() ? 0 : std::stoul(page.cursor);
+    const size_t end = std::min(begin + page.rows_max, answer.rows.row_count());
+    if (end < answer.rows.row_count()) answer.next = std::to_string(end);
+    answer.rows = Rows(end - begin);
+    return answer;
+  }
+
   void OnStep(std::function<void(bool catalog_changed)> told) override {
     const std::lock_guard lock(told_mutex);
     on_step = std::move(told);

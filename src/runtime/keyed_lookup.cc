@@ -168,7 +168,8 @@ class Recogniser {
   KeyedLookup lookup_;
 };
 
-// nullptr: whatever it is, it was bound, so DuckDB can answer it.
+}  // namespace
+
 std::unique_ptr<duckdb::QueryNode> ParseSelect(const std::string& select) {
   duckdb::Parser parser;
   try {
@@ -181,8 +182,6 @@ std::unique_ptr<duckdb::QueryNode> ParseSelect(const std::string& select) {
     return nullptr;
   return std::move(parser.statements[0]->Cast<duckdb::SelectStatement>().node);
 }
-
-}  // namespace
 
 std::optional<KeyedLookup> RecogniseKeyedLookup(const catalog::EndpointDefinition& endpoint,
                                                 const Relations& relations) {

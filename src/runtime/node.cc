@@ -11,6 +11,7 @@
 #include "ingest/token.h"
 #include "runtime/backup_source.h"
 #include "runtime/delete_records.h"
+#include "runtime/endpoint_pages.h"
 #include "runtime/node_impl.h"
 #include "runtime/node_metrics.h"
 #include "runtime/prepared_lookup.h"
@@ -313,14 +314,44 @@ int64_t Node::EndpointStep(const EndpointMatch& match) const {
   return LastChangeOf(*match.compiled, *impl_->publisher.newest()).value;
 }
 
+namespace {
+
+Result<std::map<std::string, duckdb::Value>> ValuesOf(
+    const EndpointMatch& match, std::map<std::string, std::string> parameters) {
+  for (const auto& [name, value] : match.path_values) parameters[name] = value;
+  return ParseParameters(*match.compiled, parameters);
+}
+
+// What stands beside the rows.
+void AddState(const Endpoint& endpoint, const Published& published, EndpointAnswer& answer) {
+  answer.step = LastChangeOf(endpoint, published).value;
+  answer.watermark = WatermarkOf(endpoint, published);
+  answer.ordered = endpoint.ordered;
+  answer.failed = FailureOf(endpoint, published);
+}
+
+}  // namespace
+
+Result<EndpointAnswer> Node::AnswerEndpointPage(
+    const EndpointMatch& match, const std::map<std::string, std::string>& parameters,
+    const PageRequest& page, const StatementOptions& options) {
+  TRY(const auto values, ValuesOf(match, parameters));
+  const auto snapshot = impl_->TakeSnapshot();
+  TRY(Page found, AnswerPage(*impl_->database, snapshot, match.compiled->definition(), values, page,
+                             {options.timeout, options.rows_max}, options.cancel));
+  EndpointAnswer answer;
+  answer.rows = std::move(found.rows);
+  answer.next = std::move(found.next);
+  AddState(*match.compiled, snapshot->published(), answer);
+  return answer;
+}
+
 Result<EndpointAnswer> Node::AnswerEndpoint(const EndpointMatch& match,
                                             const std::map<std::string, std::string>& parameters,
                                             const StatementOptions& options) {
   if (!options.after.empty()) TRY(WaitVisible(options.after, options.timeout));
   const Endpoint& endpoint = *match.compiled;
-  std::map<std::string, std::string> texts = parameters;
-  for (const auto& [name, value] : match.path_values) texts[name] = value;
-  TRY(const auto values, ParseParameters(endpoint, texts));
+  TRY(const auto values, ValuesOf(match, parameters));
   const auto snapshot = impl_->TakeSnapshot();
   const Published& published = snapshot->published();
   EndpointAnswer answer;
@@ -338,10 +369,7 @@ Result<EndpointAnswer> Node::AnswerEndpoint(const EndpointMatch& match,
     TRY(answer.rows, impl_->database->Query(snapshot, endpoint.definition().select, values, limits,
                                             options.cancel));
   }
-  answer.step = LastChangeOf(endpoint, published).value;
-  answer.watermark = WatermarkOf(endpoint, published);
-  answer.ordered = endpoint.ordered;
-  answer.failed = FailureOf(endpoint, published);
+  AddState(endpoint, published, answer);
   return answer;
 }
 

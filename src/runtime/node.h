@@ -87,10 +87,12 @@ struct EndpointAnswer {
   std::optional<Micros> watermark;  // of the streams read: X-Data-Timestamp
   bool ordered = false;             // the query says in which order the rows come
   std::optional<Error> failed;      // a view that it reads has failed, and shows an older step
+  std::string next;                 // of a page: cursor of the next one; empty: it is the last
 };
 
 // What a request wants of an endpoint, worked out by MatchEndpoint.
-struct Endpoint;  // endpoints.h
+struct Endpoint;     // endpoints.h
+struct PageRequest;  // endpoint_pages.h
 struct EndpointMatch {
   std::shared_ptr<const catalog::Object> endpoint;  // keeps the definition alive
   std::map<std::string, std::string> path_values;   // from the path, percent-decoded
@@ -170,6 +172,11 @@ class Node {
   Result<EndpointAnswer> AnswerEndpoint(const EndpointMatch& match,
                                         const std::map<std::string, std::string>& parameters,
                                         const StatementOptions& options);
+  // One page of an answer in order (endpoint_pages.h). May take long.
+  Result<EndpointAnswer> AnswerEndpointPage(const EndpointMatch& match,
+                                            const std::map<std::string, std::string>& parameters,
+                                            const PageRequest& page,
+                                            const StatementOptions& options);
   // Calls `told` after each step that is shown, and when endpoints are others than before
   // (`catalog_changed`), on a thread of the node: it must be quick. One listener; nullptr: nobody
   // any more, and no call is under way once it returns.
