@@ -96,6 +96,10 @@ def test_clients_write_rows_by_the_schema_that_they_find(node, format, kind):
     producer.produce("s", value=value)
     assert producer.flush(30) == 0
     wait_for(lambda: node.sql("SELECT id, note, placed::VARCHAR FROM s") == [[7, None, "2024-05-01 12:00:00"]])
+    node.kill()
+    node.start()
+    assert node.sql("SELECT format FROM millrace.streams WHERE name = 's'") == [[format]]
+    assert versions(node) == [[1, OWN, "stream"]] and node.sql("SELECT id FROM s") == [[7]]
 
 
 def test_a_schema_by_which_nothing_could_be_a_row_is_refused(node):
