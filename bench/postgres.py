@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The PostgreSQL listener under pgbench: prepared keyed SELECTs (as pgbench -S -M prepared sends them), the simple protocol, single inserts, and a large
-result by COPY. With --against DSN the same keyed SELECTs are asked of PostgreSQL itself, on a table of the same rows that is made there.
+"""The PostgreSQL listener under pgbench: prepared keyed SELECTs (as pgbench -S -M prepared sends them), of several keys, of the first column of a key
+and of a range, the simple protocol, single inserts, and a large result by COPY. With --against DSN the same keyed SELECTs are asked of PostgreSQL itself, on a table of the same rows that is made there.
 
     bench/postgres.py [--json] [--seconds N] [--clients N] [--against 'host=… port=… dbname=… user=…']
 
@@ -22,9 +22,19 @@ from pg_node import dsn  # noqa: E402
 ROWS = 100_000
 PROJECT = """
 CREATE TABLE accounts (aid INTEGER PRIMARY KEY, bid INTEGER, abalance INTEGER, filler VARCHAR);
+CREATE TABLE readings (sensor INTEGER, second INTEGER, value INTEGER, PRIMARY KEY (sensor, second));
 CREATE STREAM events (id BIGINT, word VARCHAR);
 """
+PER_SENSOR = 100
 LOOKUP = f"\\set aid random(1, {ROWS})\nSELECT abalance FROM accounts WHERE aid = :aid;\n"
+SENSOR = f"\\set sensor random(0, {ROWS // PER_SENSOR - 1})\n\\set low random(0, {PER_SENSOR - 10})\n\\set high :low + 9\n"
+RANGES = {
+    "10 keys, prepared": "".join(f"\\set k{i} random(1, {ROWS})\n" for i in range(10)) +
+                         f"SELECT abalance FROM accounts WHERE aid IN ({', '.join(f':k{i}' for i in range(10))});\n",
+    "first column of a key (100 rows), prepared": SENSOR + "SELECT value FROM readings WHERE sensor = :sensor;\n",
+    "range of 10 rows, prepared": SENSOR + "SELECT value FROM readings WHERE sensor = :sensor AND second BETWEEN :low AND :high;\n",
+    "last 10 before a key, prepared": SENSOR + "SELECT value FROM readings WHERE sensor = :sensor AND second < :high ORDER BY second DESC LIMIT 10;\n",
+}
 INSERT = "\\set id random(1, 1000000)\nINSERT INTO events VALUES (:id, 'word');\n"
 
 
@@ -57,6 +67,9 @@ def main():
         where = dsn(node)
         psql(where, f"INSERT INTO accounts SELECT i, 1, 0, 'x' FROM range(1, {ROWS + 1}) t(i)")
         results["keyed SELECT, prepared"] = pgbench(where, folder, LOOKUP, "prepared", options.clients, options.seconds)
+        psql(where, f"INSERT INTO readings SELECT i // {PER_SENSOR}, i % {PER_SENSOR}, i FROM range({ROWS}) t(i)")
+        for name, text in RANGES.items():
+            results[name] = pgbench(where, folder, text, "prepared", options.clients, options.seconds)
         results["keyed SELECT, simple"] = pgbench(where, folder, LOOKUP, "simple", options.clients, options.seconds)
         results["INSERT, durable and visible"] = pgbench(where, folder, INSERT, "simple", options.clients, options.seconds)
         begin = time.monotonic()
@@ -65,14 +78,18 @@ def main():
         node.stop()
         if options.against:
             psql(options.against, "DROP TABLE IF EXISTS accounts", "CREATE TABLE accounts (aid INTEGER PRIMARY KEY, bid INTEGER, abalance INTEGER, filler VARCHAR)",
-                 f"INSERT INTO accounts SELECT i, 1, 0, 'x' FROM generate_series(1, {ROWS}) t(i)", "VACUUM ANALYZE accounts")
+                 f"INSERT INTO accounts SELECT i, 1, 0, 'x' FROM generate_series(1, {ROWS}) t(i)", "VACUUM ANALYZE accounts",
+                 "DROP TABLE IF EXISTS readings", "CREATE TABLE readings (sensor INTEGER, second INTEGER, value INTEGER, PRIMARY KEY (sensor, second))",
+                 f"INSERT INTO readings SELECT i / {PER_SENSOR}, i % {PER_SENSOR}, i FROM generate_series(0, {ROWS - 1}) t(i)", "VACUUM ANALYZE readings")
+            for name, text in RANGES.items():
+                results[f"PostgreSQL: {name}"] = pgbench(options.against, folder, text, "prepared", options.clients, options.seconds)
             results["PostgreSQL: keyed SELECT, prepared"] = pgbench(options.against, folder, LOOKUP, "prepared", options.clients, options.seconds)
-            psql(options.against, "DROP TABLE accounts")
+            psql(options.against, "DROP TABLE accounts", "DROP TABLE readings")
     if options.json:
         print(json.dumps(results))
         return
     for name, figures in results.items():
-        print(f"{name:38}" + "  ".join(f"{value} {unit.replace('_', ' ')}" for unit, value in figures.items()))
+        print(f"{name:55}" + "  ".join(f"{value} {unit.replace('_', ' ')}" for unit, value in figures.items()))
 
 
 if __name__ == "__main__":

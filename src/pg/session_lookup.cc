@@ -24,12 +24,7 @@ Status Session::ExecuteLookup(Portal& portal) {
   const uint64_t version = context_.node.catalog()->version();
   if (prepared.lookup_version != version) {
     prepared.lookup_version = version;
-    prepared.lookup = nullptr;
-    // In the types of the columns: a client that says int2 for an int8 means the same number.
-    const auto described = DescribeStatement(*prepared.statement, {});
-    if (described.ok())
-      prepared.lookup =
-          context_.node.RecogniseLookup(prepared.statement->text, described->parameters);
+    prepared.lookup = context_.node.RecogniseLookup(prepared.statement->text);
   }
   if (prepared.lookup == nullptr || !variables_.after().empty()) return Ok();
   TRY(std::optional<sql::QueryResult> rows,

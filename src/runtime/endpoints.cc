@@ -1,12 +1,9 @@
 #include "runtime/endpoints.h"
 
 #include <algorithm>
-#include <numeric>
 #include <set>
 
-#include "rows/encode.h"
 #include "rows/parse_value.h"
-#include "runtime/keyed_lookup.h"
 
 namespace millrace::runtime {
 
@@ -96,9 +93,9 @@ Result<std::shared_ptr<const Endpoints>> Endpoints::Make(const catalog::Catalog&
     endpoint->relations = ResolveRelations(definition.reads, catalog);
     endpoint->streams = ResolveStreams(definition.reads, catalog);
     endpoint->ordered = HasOrder(definition.select);
-    endpoint->keyed = RecogniseKeyedLookup(definition, relations);
-    if (endpoint->keyed)
-      TRY(endpoint->keyed->relation->content->AddIndex(endpoint->keyed->key_columns));
+    endpoint->keyed =
+        RecogniseKeyedLookup(definition.select, {relations, catalog, &definition.parameters});
+    if (endpoint->keyed) TRY(MakeIndexOf(*endpoint->keyed));
     for (const auto& parameter : definition.parameters) {
       if (parameter.check.empty()) continue;
       Endpoint::ParameterCheck check;
@@ -204,88 +201,6 @@ Result<std::map<std::string, duckdb::Value>> ParseParameters(
   return values;
 }
 
-Result<sql::QueryResult> AnswerKeyed(const KeyedLookup& lookup,
-                                     const std::map<std::string, duckdb::Value>& values,
-                                     state::Step step, const std::function<Status()>& go_on) {
-  const state::ViewTable& content = *lookup.relation->content;
-  rows::Types key_types;
-  for (size_t column : lookup.key_columns) key_types.push_back(content.types()[column]);
-  duckdb::DataChunk key;
-  key.Initialize(duckdb::Allocator::DefaultAllocator(), key_types, 1);
-  sql::QueryResult result;
-  result.schema = lookup.schema;
-  result.step = step.value;
-  for (size_t i = 0; i < lookup.key_columns.size(); ++i) {
-    const duckdb::Value& value = values.at(lookup.key_parameters[i]);
-    if (value.IsNull()) return result;  // nothing equals NULL
-    key.SetValue(i, 0, value);
-  }
-  key.SetCardinality(1);
-  rows::KeyEncoder encoder;
-  rows::BatchBuilder builder(content.types());
-  const std::string_view wanted = encoder.Encode(key)[0];
-  TRY(const bool looked_up, content.Lookup(lookup.key_columns, wanted, step, builder));
-  if (!looked_up) TRY(content.LookupByScan(lookup.key_columns, wanted, step, go_on, builder));
-  const rows::Batch found = builder.Finish();
-
-  // (part, row) of every row, as often as it stands.
-  struct Place {
-    size_t part;
-    size_t row;
-    std::string key;
-  };
-  std::vector<Place> places;
-  std::vector<rows::KeyOrder> orders;
-  for (const KeyedLookup::Order& order : lookup.orders) orders.push_back(order.order);
-  rows::KeyEncoder order_encoder(orders);
-  for (size_t part = 0; part < found.parts.size(); ++part) {
-    duckdb::DataChunk& rows = *found.parts[part].rows;
-    duckdb::DataChunk order_columns;
-    if (!lookup.orders.empty()) {
-      rows::Types types;
-      for (const KeyedLookup::Order& order : lookup.orders)
-        types.push_back(content.types()[order.column]);
-      order_columns.InitializeEmpty(types);
-      for (size_t i = 0; i < types.size(); ++i)
-        order_columns.data[i].Reference(rows.data[lookup.orders[i].column]);
-      order_columns.SetCardinality(rows.size());
-    }
-    const std::vector<std::string_view>* keys =
-        lookup.orders.empty() ? nullptr : &order_encoder.Encode(order_columns);
-    for (size_t row = 0; row < rows.size(); ++row) {
-      for (rows::Weight i = 0; i < found.parts[part].weight(row); ++i) {
-        places.push_back({part, row, keys == nullptr ? std::string() : std::string((*keys)[row])});
-      }
-    }
-  }
-  std::stable_sort(places.begin(), places.end(),
-                   [](const Place& a, const Place& b) { return a.key < b.key; });
-  std::optional<int64_t> limit = lookup.limit;
-  if (!lookup.limit_parameter.empty()) {
-    const duckdb::Value& value = values.at(lookup.limit_parameter);
-    if (!value.IsNull()) limit = value.GetValue<int64_t>();
-  }
-  if (limit)
-    places.resize(std::min(places.size(), static_cast<size_t>(std::max<int64_t>(0, *limit))));
-
-  const rows::Types types = lookup.schema.types();
-  for (size_t begin = 0; begin < places.size(); begin += STANDARD_VECTOR_SIZE) {
-    const size_t count = std::min<size_t>(STANDARD_VECTOR_SIZE, places.size() - begin);
-    auto chunk = std::make_shared<duckdb::DataChunk>();
-    chunk->Initialize(duckdb::Allocator::DefaultAllocator(), types);
-    for (size_t row = 0; row < count; ++row) {
-      const Place& place = places[begin + row];
-      for (size_t column = 0; column < types.size(); ++column) {
-        duckdb::VectorOperations::Copy(found.parts[place.part].rows->data[lookup.output[column]],
-                                       chunk->data[column], place.row + 1, place.row, row);
-      }
-    }
-    chunk->SetCardinality(count);
-    result.chunks.push_back(std::move(chunk));
-  }
-  return result;
-}
-
 std::optional<Micros> WatermarkOf(const Endpoint& endpoint, const Published& published) {
   std::optional<Micros> least;
   for (const std::string& stream : endpoint.streams) {
@@ -294,11 +209,6 @@ std::optional<Micros> WatermarkOf(const Endpoint& endpoint, const Published& pub
     if (!least || watermark->second < *least) least = watermark->second;
   }
   return least;
-}
-
-bool IsInForce(const KeyedLookup& lookup, const Published& published) {
-  const auto relation = published.relations->Find(lookup.relation->object.name());
-  return relation != nullptr && relation->content == lookup.relation->content;
 }
 
 std::optional<Error> FailureOf(const Endpoint& endpoint, const Published& published) {

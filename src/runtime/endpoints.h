@@ -1,7 +1,6 @@
-// The endpoints of a catalog, ready to be matched and answered. A keyed look-up (SELECT columns
-// FROM view WHERE key = $p [ORDER BY …] [LIMIT …]) is recognised here once, and then goes straight
-// to the view's content, without planning a query. Thread-safe: immutable after Make, but for the
-// parameters' conditions, which have a lock.
+// The endpoints of a catalog, ready to be matched and answered. A keyed look-up (keyed_lookup.h) is
+// recognised here once. Thread-safe: immutable after Make, but for the parameters' conditions,
+// which have a lock.
 #pragma once
 
 #include <map>
@@ -14,26 +13,11 @@
 
 #include "base/result.h"
 #include "catalog/catalog.h"
+#include "runtime/keyed_lookup.h"
 #include "runtime/published.h"
 #include "sql/database.h"
 
 namespace millrace::runtime {
-
-// A keyed look-up, recognised.
-struct KeyedLookup {
-  std::shared_ptr<const Relation> relation;
-  std::vector<size_t> key_columns;          // has an index
-  std::vector<std::string> key_parameters;  // one per key column
-  std::vector<size_t> output;               // columns of the relation
-  rows::Schema schema;                      // of the answer
-  struct Order {
-    size_t column;  // of the relation
-    rows::KeyOrder order;
-  };
-  std::vector<Order> orders;
-  std::optional<int64_t> limit;
-  std::string limit_parameter;  // empty: `limit`, or none
-};
 
 struct Endpoint {
   std::shared_ptr<const catalog::Object> object;
@@ -56,7 +40,7 @@ struct Endpoint {
 
 class Endpoints {
  public:
-  // Makes indexes for keyed look-ups where there are none.
+  // Makes indexes and orders for keyed look-ups where there are none.
   static Result<std::shared_ptr<const Endpoints>> Make(const catalog::Catalog& catalog,
                                                        const Relations& relations,
                                                        sql::Database& database);
@@ -76,15 +60,6 @@ class Endpoints {
 // the parameter.
 Result<std::map<std::string, duckdb::Value>> ParseParameters(
     const Endpoint& endpoint, const std::map<std::string, std::string>& texts);
-// The rows of a keyed look-up as of the step: the same ones in the same order wherever they are.
-// Goes through all rows where some are on disk only and no index finds them there, and ends with
-// the error of `go_on`, which is asked again and again meanwhile.
-Result<sql::QueryResult> AnswerKeyed(const KeyedLookup& lookup,
-                                     const std::map<std::string, duckdb::Value>& values,
-                                     state::Step step, const std::function<Status()>& go_on);
-// Whether its relation is the one of that name in `published`: a view that is replaced is another
-// from a step on, and endpoints follow a little later.
-bool IsInForce(const KeyedLookup& lookup, const Published& published);
 // Why what the endpoint reads stands still; nullopt: no view that it reads has failed.
 std::optional<Error> FailureOf(const Endpoint& endpoint, const Published& published);
 // The step at which what the endpoint reads changed last, as of `published`.

@@ -2,173 +2,248 @@
 
 #include <algorithm>
 
-#include "duckdb/parser/expression/columnref_expression.hpp"
-#include "duckdb/parser/expression/comparison_expression.hpp"
-#include "duckdb/parser/expression/conjunction_expression.hpp"
-#include "duckdb/parser/expression/constant_expression.hpp"
-#include "duckdb/parser/expression/parameter_expression.hpp"
-#include "duckdb/parser/expression/star_expression.hpp"
 #include "duckdb/parser/parser.hpp"
-#include "duckdb/parser/query_node/select_node.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
-#include "duckdb/parser/tableref/basetableref.hpp"
+#include "runtime/lookup_recogniser.h"
 
 namespace millrace::runtime {
 
 namespace {
 
-using duckdb::ExpressionType;
-using duckdb::ParsedExpression;
+using Columns = std::vector<size_t>;
 
-class Recogniser {
+std::optional<KeyedLookup> Recognise(const std::string& select, const LookupContext& context) {
+  const auto node = ParseSelect(select);
+  if (node == nullptr || node->type != duckdb::QueryNodeType::SELECT_NODE) return std::nullopt;
+  return RecogniseSelect(node->Cast<duckdb::SelectNode>(), context);
+}
+
+// Types of one plain value whose keys stand as DuckDB compares them.
+bool IsOrdered(const duckdb::LogicalType& type) {
+  using duckdb::LogicalTypeId;
+  switch (type.id()) {
+    case LogicalTypeId::BOOLEAN:
+    case LogicalTypeId::TINYINT:
+    case LogicalTypeId::SMALLINT:
+    case LogicalTypeId::INTEGER:
+    case LogicalTypeId::BIGINT:
+    case LogicalTypeId::HUGEINT:
+    case LogicalTypeId::UTINYINT:
+    case LogicalTypeId::USMALLINT:
+    case LogicalTypeId::UINTEGER:
+    case LogicalTypeId::UBIGINT:
+    case LogicalTypeId::UHUGEINT:
+    case LogicalTypeId::FLOAT:
+    case LogicalTypeId::DOUBLE:
+    case LogicalTypeId::DECIMAL:
+    case LogicalTypeId::BLOB:
+    case LogicalTypeId::DATE:
+    case LogicalTypeId::TIME:
+    case LogicalTypeId::TIMESTAMP:
+    case LogicalTypeId::TIMESTAMP_SEC:
+    case LogicalTypeId::TIMESTAMP_MS:
+    case LogicalTypeId::TIMESTAMP_NS:
+    case LogicalTypeId::TIMESTAMP_TZ:
+    case LogicalTypeId::UUID:
+    case LogicalTypeId::ENUM:
+      return true;
+    case LogicalTypeId::VARCHAR:
+      return !type.HasAlias();  // JSON
+    default:
+      return false;
+  }
+}
+
+class IndexChoice {
  public:
-  Recogniser(const catalog::EndpointDefinition& endpoint, const Relations& relations)
-      : endpoint_(endpoint), relations_(relations) {}
+  IndexChoice(KeyedLookup& lookup, const LookupContext& context)
+      : lookup_(lookup), may_make_(context.declared != nullptr) {
+    for (const KeyedLookup::Equal& equal : lookup_.equals) equals_.push_back(equal.column);
+    std::sort(equals_.begin(), equals_.end());
+    const Columns& key = lookup_.relation->content->key();
+    if (!key.empty()) candidates_.push_back(key);
+    for (const catalog::Object* object : context.catalog.OfKind(catalog::Kind::kIndex)) {
+      const auto& index = std::get<catalog::IndexDefinition>(object->definition);
+      if (rows::EqualNames(index.relation, lookup_.relation->object.name())) Add(index.columns);
+    }
+  }
 
-  std::optional<KeyedLookup> Recognise(const duckdb::SelectNode& select) {
-    if (!select.groups.group_expressions.empty() || select.having || select.qualify ||
-        select.sample || !select.cte_map.map.empty() || !select.where_clause ||
-        !select.from_table || select.from_table->type != duckdb::TableReferenceType::BASE_TABLE) {
-      return std::nullopt;
+  bool Choose() {
+    if (!lookup_.orders.empty() && lookup_.has_limit() && ChooseOrder(/*in_order=*/true))
+      return true;
+    if (lookup_.range) return ChooseOrder(/*in_order=*/false) || (may_make_ && MakeOrder());
+    if (equals_.empty()) return false;
+    for (const Columns& columns : candidates_) {
+      if (std::is_permutation(columns.begin(), columns.end(), equals_.begin(), equals_.end()))
+        return Take(KeyedLookup::Path::kKeys, columns);
     }
-    const auto& table = select.from_table->Cast<duckdb::BaseTableRef>();
-    if (!table.schema_name.empty() || !table.catalog_name.empty() || table.sample ||
-        !table.column_name_alias.empty()) {
-      return std::nullopt;
-    }
-    alias_ = table.alias.empty() ? table.table_name : table.alias;
-    lookup_.relation = relations_.Find(table.table_name);
-    if (lookup_.relation == nullptr || lookup_.relation->content == nullptr) return std::nullopt;
-    if (!Where(*select.where_clause) || !Columns(select) || !Modifiers(select)) return std::nullopt;
-    SortKey();
-    return std::move(lookup_);
+    // In rising order, so that WHERE a = … AND b = … and the other way round share one.
+    return may_make_ ? Take(KeyedLookup::Path::kKeys, equals_) : ChooseOrder(/*in_order=*/false);
   }
 
  private:
-  // A column of the relation, or nullopt.
-  std::optional<size_t> Column(const ParsedExpression& expression) const {
-    if (expression.type != ExpressionType::COLUMN_REF) return std::nullopt;
-    const auto& names = expression.Cast<duckdb::ColumnRefExpression>().column_names;
-    if (names.size() > 2 || (names.size() == 2 && !rows::EqualNames(names[0], alias_)))
-      return std::nullopt;
-    return lookup_.relation->shape.schema.Find(names.back());
-  }
-
-  const catalog::EndpointDefinition::Parameter* Parameter(
-      const ParsedExpression& expression) const {
-    if (expression.type != ExpressionType::VALUE_PARAMETER) return nullptr;
-    const std::string& name = expression.Cast<duckdb::ParameterExpression>().identifier;
-    const auto found =
-        std::find_if(endpoint_.parameters.begin(), endpoint_.parameters.end(),
-                     [&](const auto& parameter) { return rows::EqualNames(parameter.name, name); });
-    return found == endpoint_.parameters.end() ? nullptr : &*found;
-  }
-
-  bool Where(const ParsedExpression& condition) {
-    if (condition.type == ExpressionType::CONJUNCTION_AND) {
-      const auto& children = condition.Cast<duckdb::ConjunctionExpression>().children;
-      return std::all_of(children.begin(), children.end(),
-                         [&](const auto& child) { return Where(*child); });
+  void Add(const std::vector<std::string>& names) {
+    Columns columns;
+    for (const std::string& name : names) {
+      const auto column = lookup_.relation->shape.schema.Find(name);
+      if (!column) return;
+      columns.push_back(*column);
     }
-    if (condition.type != ExpressionType::COMPARE_EQUAL) return false;
-    const auto& comparison = condition.Cast<duckdb::ComparisonExpression>();
-    auto column = Column(*comparison.left);
-    const auto* parameter = Parameter(*comparison.right);
-    if (!column || parameter == nullptr) {
-      column = Column(*comparison.right);
-      parameter = Parameter(*comparison.left);
+    candidates_.push_back(std::move(columns));
+  }
+
+  bool ChooseOrder(bool in_order) {
+    for (const Columns& columns : candidates_) {
+      if (!Serves(columns) || (in_order && !InOrder(columns))) continue;
+      return Take(KeyedLookup::Path::kRange, columns);
     }
-    // Of another type the comparison would cast one side, which the key cannot.
-    if (!column || parameter == nullptr ||
-        lookup_.relation->shape.schema.columns[*column].type != parameter->type)
-      return false;
-    if (std::find(lookup_.key_columns.begin(), lookup_.key_columns.end(), *column) !=
-        lookup_.key_columns.end())
-      return false;
-    lookup_.key_columns.push_back(*column);
-    lookup_.key_parameters.push_back(parameter->name);
-    return true;
+    return false;
   }
 
-  bool Columns(const duckdb::SelectNode& select) {
-    const rows::Schema& schema = lookup_.relation->shape.schema;
-    for (const auto& expression : select.select_list) {
-      if (expression->type == ExpressionType::STAR) {
-        const auto& star = expression->Cast<duckdb::StarExpression>();
-        if (star.columns || star.expr || !star.exclude_list.empty() || !star.replace_list.empty() ||
-            !star.rename_list.empty() ||
-            (!star.relation_name.empty() && !rows::EqualNames(star.relation_name, alias_))) {
-          return false;
-        }
-        for (size_t i = 0; i < lookup_.relation->shape.visible; ++i)
-          AddOutput(i, schema.columns[i].name);
-        continue;
-      }
-      const auto column = Column(*expression);
-      if (!column) return false;
-      AddOutput(*column,
-                expression->HasAlias() ? expression->GetAlias() : schema.columns[*column].name);
-    }
-    return true;
+  bool MakeOrder() {
+    Columns columns = equals_;
+    columns.push_back(lookup_.range->column);
+    return Serves(columns) && Take(KeyedLookup::Path::kRange, columns);
   }
 
-  void AddOutput(size_t column, const std::string& name) {
-    lookup_.output.push_back(column);
-    rows::Column output = lookup_.relation->shape.schema.columns[column];
-    output.name = name;
-    lookup_.schema.columns.push_back(std::move(output));
+  // Its first columns are those that equal something, and then that of the range.
+  bool Serves(const Columns& columns) const {
+    const size_t needed = equals_.size() + (lookup_.range ? 1 : 0);
+    return needed <= columns.size() &&
+           std::is_permutation(equals_.begin(), equals_.end(), columns.begin(),
+                               columns.begin() + static_cast<ptrdiff_t>(equals_.size())) &&
+           (!lookup_.range || columns[equals_.size()] == lookup_.range->column) &&
+           std::all_of(columns.begin(), columns.end(), [&](size_t column) {
+             return IsOrdered(lookup_.relation->shape.schema.columns[column].type);
+           });
   }
 
-  bool Modifiers(const duckdb::SelectNode& select) {
-    for (const auto& modifier : select.modifiers) {
-      if (modifier->type == duckdb::ResultModifierType::ORDER_MODIFIER) {
-        for (const auto& order : modifier->Cast<duckdb::OrderModifier>().orders) {
-          const auto column = Column(*order.expression);
-          if (!column) return false;
-          lookup_.orders.push_back(
-              {*column,
-               {.descending = order.type == duckdb::OrderType::DESCENDING,
-                .nulls_first = order.null_order == duckdb::OrderByNullType::NULLS_FIRST}});
-        }
-      } else if (modifier->type == duckdb::ResultModifierType::LIMIT_MODIFIER) {
-        const auto& limit = modifier->Cast<duckdb::LimitModifier>();
-        if (limit.offset || !limit.limit) return false;
-        if (const auto* parameter = Parameter(*limit.limit)) {
-          lookup_.limit_parameter = parameter->name;
-        } else if (limit.limit->type == ExpressionType::VALUE_CONSTANT) {
-          duckdb::Value value = limit.limit->Cast<duckdb::ConstantExpression>().value;
-          if (value.IsNull() || !value.DefaultTryCastAs(duckdb::LogicalType::BIGINT)) return false;
-          lookup_.limit = value.GetValue<int64_t>();
-        } else {
-          return false;
-        }
-      } else {
+  // Whether the columns after those that equal something stand as ORDER BY wants the rows. Those
+  // that equal something are the same in all rows of a key.
+  bool InOrder(const Columns& columns) {
+    size_t at = equals_.size();
+    std::optional<bool> backwards;
+    for (const KeyedLookup::Order& each : lookup_.orders) {
+      if (std::binary_search(equals_.begin(), equals_.end(), each.column)) continue;
+      if (at == columns.size() || each.column != columns[at++] ||
+          each.order.descending != backwards.value_or(each.order.descending))
         return false;
-      }
+      backwards = each.order.descending;
+      // The order has NULLs last, backwards first.
+      const bool in_range = lookup_.range && lookup_.range->column == each.column;
+      if (each.order.nulls_first != *backwards && !in_range &&
+          !lookup_.relation->shape.schema.columns[each.column].not_null)
+        return false;
     }
+    lookup_.in_order = true;
+    lookup_.backwards = backwards.value_or(false);
     return true;
   }
 
-  // Indexes are by columns in rising order, so that WHERE a = … AND b = … and the other way round
-  // share one.
-  void SortKey() {
-    std::vector<std::pair<size_t, std::string>> key;
-    for (size_t i = 0; i < lookup_.key_columns.size(); ++i)
-      key.emplace_back(lookup_.key_columns[i], lookup_.key_parameters[i]);
-    std::sort(key.begin(), key.end());
-    for (size_t i = 0; i < key.size(); ++i) {
-      lookup_.key_columns[i] = key[i].first;
-      lookup_.key_parameters[i] = key[i].second;
-    }
+  bool Take(KeyedLookup::Path path, const Columns& columns) {
+    lookup_.path = path;
+    lookup_.index = columns;
+    std::sort(lookup_.equals.begin(), lookup_.equals.end(), [&](const auto& a, const auto& b) {
+      return std::find(columns.begin(), columns.end(), a.column) <
+             std::find(columns.begin(), columns.end(), b.column);
+    });
+    return true;
   }
 
-  const catalog::EndpointDefinition& endpoint_;
-  const Relations& relations_;
-  std::string alias_;
-  KeyedLookup lookup_;
+  KeyedLookup& lookup_;
+  const bool may_make_;
+  Columns equals_;  // in rising order
+  std::vector<Columns> candidates_;
 };
 
+std::string NamesOf(const KeyedLookup& lookup) {
+  std::string names;
+  for (const size_t column : lookup.index)
+    names += (names.empty() ? "" : ", ") + lookup.relation->shape.schema.columns[column].name;
+  return "(" + names + ")";
+}
+
+std::string TextOf(const KeyedLookup::Operand& operand) {
+  return operand.parameter.empty() ? operand.constant.ToSQLString() : "$" + operand.parameter;
+}
+
+std::string ConditionOf(const KeyedLookup& lookup) {
+  const auto name = [&](size_t column) {
+    return Quoted(lookup.relation->shape.schema.columns[column].name);
+  };
+  std::vector<std::string> terms;
+  for (const KeyedLookup::Equal& equal : lookup.equals) {
+    std::string values;
+    for (const KeyedLookup::Operand& operand : equal.any_of)
+      values += (values.empty() ? "" : ", ") + TextOf(operand);
+    if (equal.of_list) {
+      terms.push_back(fmt::format("{} = ANY({})", name(equal.column), values));
+    } else if (equal.any_of.size() == 1) {
+      terms.push_back(fmt::format("{} = {}", name(equal.column), values));
+    } else {
+      terms.push_back(fmt::format("{} IN ({})", name(equal.column), values));
+    }
+  }
+  if (lookup.range && lookup.range->low) {
+    const KeyedLookup::Bound& low = *lookup.range->low;
+    terms.push_back(fmt::format("{} {} {}", name(lookup.range->column), low.inclusive ? ">=" : ">",
+                                TextOf(low.operand)));
+  }
+  if (lookup.range && lookup.range->high) {
+    const KeyedLookup::Bound& high = *lookup.range->high;
+    terms.push_back(fmt::format("{} {} {}", name(lookup.range->column), high.inclusive ? "<=" : "<",
+                                TextOf(high.operand)));
+  }
+  return fmt::format("{}", fmt::join(terms, " AND "));
+}
+
+// "by key", "of 6 keys".
+std::string KeysOf(const KeyedLookup& lookup) {
+  size_t keys = 1;
+  for (const KeyedLookup::Equal& equal : lookup.equals) {
+    if (equal.of_list) return "of the keys in a list";
+    keys *= equal.any_of.size();
+  }
+  if (keys != 1) return fmt::format("of {} keys", keys);
+  return lookup.index == lookup.relation->content->key() ? "by key" : "by index";
+}
+
 }  // namespace
+
+std::optional<KeyedLookup> RecogniseKeyedLookup(const std::string& select,
+                                                const LookupContext& context) {
+  std::optional<KeyedLookup> lookup;
+  try {
+    lookup = Recognise(select, context);
+  } catch (const std::exception&) {
+    return std::nullopt;  // DuckDB says what is wrong when it plans the SELECT
+  }
+  if (!lookup || !IndexChoice(*lookup, context).Choose()) return std::nullopt;
+  return lookup;
+}
+
+Status MakeIndexOf(const KeyedLookup& lookup) {
+  state::ViewTable& content = *lookup.relation->content;
+  return lookup.path == KeyedLookup::Path::kKeys ? content.AddIndex(lookup.index)
+                                                 : content.AddOrder(lookup.index);
+}
+
+std::string ExplainLookup(const KeyedLookup& lookup) {
+  const std::string relation = Quoted(lookup.relation->object.name());
+  std::string text =
+      lookup.path == KeyedLookup::Path::kKeys
+          ? fmt::format("LOOKUP {} {} in {}\n", KeysOf(lookup), NamesOf(lookup), relation)
+          : fmt::format("RANGE on {} in {}\n", NamesOf(lookup), relation);
+  if (const std::string condition = ConditionOf(lookup); !condition.empty())
+    text += "  " + condition + "\n";
+  if (lookup.in_order) {
+    text +=
+        fmt::format("  in the order of the index{}, no further than LIMIT {}\n",
+                    lookup.backwards ? ", backwards" : "",
+                    lookup.limit ? std::to_string(*lookup.limit) : "$" + lookup.limit_parameter);
+  }
+  return text;
+}
 
 std::unique_ptr<duckdb::QueryNode> ParseSelect(const std::string& select) {
   duckdb::Parser parser;
@@ -181,13 +256,6 @@ std::unique_ptr<duckdb::QueryNode> ParseSelect(const std::string& select) {
       parser.statements[0]->type != duckdb::StatementType::SELECT_STATEMENT)
     return nullptr;
   return std::move(parser.statements[0]->Cast<duckdb::SelectStatement>().node);
-}
-
-std::optional<KeyedLookup> RecogniseKeyedLookup(const catalog::EndpointDefinition& endpoint,
-                                                const Relations& relations) {
-  const auto node = ParseSelect(endpoint.select);
-  if (node == nullptr || node->type != duckdb::QueryNodeType::SELECT_NODE) return std::nullopt;
-  return Recogniser(endpoint, relations).Recognise(node->Cast<duckdb::SelectNode>());
 }
 
 bool HasOrder(const std::string& select) {

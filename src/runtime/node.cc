@@ -277,9 +277,8 @@ Result<sql::Database::Described> Node::Describe(std::string_view text,
                                                 const sql::ParameterTypes& given) {
   return DescribeStatement(*impl_, text, given);
 }
-std::shared_ptr<const PreparedLookup> Node::RecogniseLookup(const std::string& select,
-                                                            const sql::ParameterTypes& parameters) {
-  return PreparedLookup::Recognise(*impl_->publisher.newest(), select, parameters);
+std::shared_ptr<const PreparedLookup> Node::RecogniseLookup(const std::string& select) {
+  return PreparedLookup::Recognise(*impl_->publisher.newest(), select);
 }
 Result<std::optional<sql::QueryResult>> Node::AnswerLookup(
     const PreparedLookup& lookup, const std::map<std::string, duckdb::Value>& values) {
@@ -308,7 +307,7 @@ std::optional<EndpointMatch> Node::MatchEndpoint(std::string_view method,
 }
 bool Node::EndpointIsFast(const EndpointMatch& match) const {
   const auto& keyed = match.compiled->keyed;
-  return keyed.has_value() && keyed->relation->content->cold_entry_count() == 0;
+  return keyed.has_value() && runtime::IsQuick(*keyed);
 }
 int64_t Node::EndpointStep(const EndpointMatch& match) const {
   return LastChangeOf(*match.compiled, *impl_->publisher.newest()).value;
@@ -355,15 +354,18 @@ Result<EndpointAnswer> Node::AnswerEndpoint(const EndpointMatch& match,
   const auto snapshot = impl_->TakeSnapshot();
   const Published& published = snapshot->published();
   EndpointAnswer answer;
+  const auto go_on = [&, deadline = Tick() + options.timeout]() -> Status {
+    if (options.cancel && *options.cancel)
+      return Error(Code::kCancelled, "the query was cancelled");
+    if (Tick() < deadline) return Ok();
+    return Error(Code::kTimeout, "the query took longer than {} ms", options.timeout.count());
+  };
+  std::optional<sql::QueryResult> keyed;
   if (endpoint.keyed && IsInForce(*endpoint.keyed, published)) {
-    TRY(answer.rows, AnswerKeyed(*endpoint.keyed, values, published.state.step,
-                                 [&, deadline = Tick() + options.timeout]() -> Status {
-                                   if (options.cancel && *options.cancel)
-                                     return Error(Code::kCancelled, "the query was cancelled");
-                                   if (Tick() < deadline) return Ok();
-                                   return Error(Code::kTimeout, "the query took longer than {} ms",
-                                                options.timeout.count());
-                                 }));
+    TRY(keyed, AnswerKeyed(*endpoint.keyed, values, published.state.step, go_on));
+  }
+  if (keyed) {
+    answer.rows = *std::move(keyed);
   } else {
     const sql::QueryLimits limits{options.timeout, options.rows_max};
     TRY(answer.rows, impl_->database->Query(snapshot, endpoint.definition().select, values, limits,

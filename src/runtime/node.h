@@ -145,10 +145,9 @@ class Node {
   // What a statement takes and gives, without running it (sql::Database::Describe). May take long.
   Result<sql::Database::Described> Describe(std::string_view text,
                                             const sql::ParameterTypes& given);
-  // Keyed look-ups without DuckDB (prepared_lookup.h); nullptr: it is none. IsQuick: answered from
-  // memory, on any thread.
-  std::shared_ptr<const PreparedLookup> RecogniseLookup(const std::string& select,
-                                                        const sql::ParameterTypes& parameters);
+  // Keyed look-ups without DuckDB (prepared_lookup.h); nullptr: it is none. The first answer may
+  // take long. IsQuick: answered from memory, on any thread.
+  std::shared_ptr<const PreparedLookup> RecogniseLookup(const std::string& select);
   Result<std::optional<sql::QueryResult>> AnswerLookup(
       const PreparedLookup& lookup, const std::map<std::string, duckdb::Value>& values);
   bool IsQuick(const PreparedLookup& lookup) const;
@@ -163,7 +162,7 @@ class Node {
                                    const std::vector<std::string>& allow_drop);
 
   // Endpoints. Match: cheap, any thread. Answer: with the parameters' texts (path and query string
-  // merged); keyed look-ups are answered on the calling thread in microseconds (`fast` says so
+  // merged); most keyed look-ups are answered on the calling thread in microseconds (IsFast says so
   // beforehand), others may take long.
   std::optional<EndpointMatch> MatchEndpoint(std::string_view method, std::string_view path) const;
   bool EndpointIsFast(const EndpointMatch& match) const;

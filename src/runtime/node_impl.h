@@ -15,6 +15,7 @@
 #include "runtime/endpoints.h"
 #include "runtime/node.h"
 #include "runtime/pipeline.h"
+#include "runtime/prepared_lookup.h"
 #include "runtime/published.h"
 #include "runtime/recovery.h"
 #include "runtime/seeds.h"
@@ -55,6 +56,7 @@ struct Node::Impl {
       sources;  // by name, with generation
   std::atomic<bool> ready{false};
   std::atomic<bool> stopped{false};
+  LookupCache lookups;
 
   Files& files() const { return options.files == nullptr ? Files::System() : *options.files; }
   Result<std::unique_ptr<Subscription>> Subscribe(std::string_view relation,

@@ -1,59 +1,66 @@
 #include "runtime/prepared_lookup.h"
 
-#include "runtime/keyed_lookup.h"
-
 namespace millrace::runtime {
 
 namespace {
 
-// The value in the parameter's type, where that changes nothing of it.
-bool InType(duckdb::Value& value, const duckdb::LogicalType& type) {
-  if (value.type() == type) return true;
-  if (value.IsNull()) {
-    value = duckdb::Value(type);
-    return true;
-  }
-  if (!value.type().IsIntegral() || !type.IsIntegral()) return false;
-  return value.DefaultTryCastAs(type);
-}
+constexpr size_t kCachedMax = 512;
+constexpr size_t kCachedTextBytesMax = 4'096;
 
 }  // namespace
 
-std::shared_ptr<const PreparedLookup> PreparedLookup::Recognise(
-    const Published& published, const std::string& select, const sql::ParameterTypes& parameters) {
-  catalog::EndpointDefinition definition;
-  definition.select = select;
-  for (const auto& [name, type] : parameters)
-    definition.parameters.push_back({name, type, std::nullopt, ""});
-  std::optional<KeyedLookup> lookup = RecogniseKeyedLookup(definition, *published.relations);
+std::shared_ptr<const PreparedLookup> PreparedLookup::Recognise(const Published& published,
+                                                                const std::string& select) {
+  std::optional<KeyedLookup> lookup =
+      RecogniseKeyedLookup(select, {*published.relations, *published.catalog});
   if (!lookup) return nullptr;
   return std::shared_ptr<const PreparedLookup>(
-      new PreparedLookup(published.catalog->version(), *std::move(lookup), parameters));
+      new PreparedLookup(published.catalog->version(), *std::move(lookup)));
 }
 
-Result<std::optional<sql::QueryResult>> PreparedLookup::Answer(
-    const Published& published, const std::map<std::string, duckdb::Value>& values) const {
-  std::optional<sql::QueryResult> none;
-  if (published.catalog->version() != catalog_version_) return none;
-  std::map<std::string, duckdb::Value> typed = values;
-  for (const auto& [name, type] : parameters_) {
-    const auto value = typed.find(name);
-    if (value == typed.end() || !InType(value->second, type)) return none;
-  }
-  bool indexed = true;
-  Result<sql::QueryResult> rows =
-      AnswerKeyed(lookup_, typed, published.state.step, [&]() -> Status {
-        indexed = false;
-        return Error(Code::kUnavailable, "no index has all rows");
-      });
-  if (!indexed) return none;
-  if (!rows.ok()) return rows.error();
-  return std::optional<sql::QueryResult>(*std::move(rows));
+Result<std::optional<sql::QueryResult>> PreparedLookup::Answer(const Published& published,
+                                                               const LookupValues& values) const {
+  if (published.catalog->version() != catalog_version_) return std::optional<sql::QueryResult>();
+  // No use while rows are on disk only: then the order would be kept for nothing.
+  const state::ViewTable& content = *lookup_.relation->content;
+  if (lookup_.path == KeyedLookup::Path::kRange && content.cold_entry_count() == 0 &&
+      !content.HasOrder(lookup_.index))
+    TRY(MakeIndexOf(lookup_));
+  return AnswerKeyed(lookup_, values, published.state.step);
 }
 
 bool PreparedLookup::IsQuick(const Published& published) const {
-  return published.catalog->version() == catalog_version_ &&
-         lookup_.relation->content->cold_entry_count() == 0;
+  return published.catalog->version() == catalog_version_ && runtime::IsQuick(lookup_);
+}
+
+std::string PreparedLookup::Explain(const Published& published) const {
+  std::string text = ExplainLookup(lookup_);
+  const state::ViewTable& content = *lookup_.relation->content;
+  if (content.cold_entry_count() == 0) return text;
+  if (lookup_.path == KeyedLookup::Path::kKeys && lookup_.index == content.key()) return text;
+  return fmt::format("SCAN by DuckDB at step {}, for a part of {} is on disk only; else:\n",
+                     published.state.step.value, Quoted(lookup_.relation->object.name())) +
+         text;
+}
+
+std::shared_ptr<const PreparedLookup> LookupCache::Find(const Published& published,
+                                                        const std::string& select) {
+  if (select.size() > kCachedTextBytesMax) return PreparedLookup::Recognise(published, select);
+  {
+    const std::lock_guard lock(mutex_);
+    if (catalog_version_ == published.catalog->version()) {
+      const auto known = lookups_.find(select);
+      if (known != lookups_.end()) return known->second;
+    }
+  }
+  auto lookup = PreparedLookup::Recognise(published, select);
+  const std::lock_guard lock(mutex_);
+  if (catalog_version_ > published.catalog->version()) return lookup;
+  if (catalog_version_ < published.catalog->version() || lookups_.size() >= kCachedMax)
+    lookups_.clear();
+  catalog_version_ = published.catalog->version();
+  lookups_.emplace(select, lookup);
+  return lookup;
 }
 
 }  // namespace millrace::runtime

@@ -211,12 +211,7 @@ Result<std::unique_ptr<sql::RelationScan>> NodeSnapshot::Scan(
         StreamHistory(log_, relation, columns,
                       StreamHistory::RangesUntil(log_, *relation, published().state))));
   }
-  if (relation->object.halt) {
-    const catalog::Halt& halt = *relation->object.halt;
-    AddNotices({fmt::format("view {} {}: it shows step {}", Quoted(relation->object.name()),
-                            halt.why == catalog::Halt::Why::kFailed ? "has failed" : "is paused",
-                            halt.step)});
-  }
+  NoteHalt(*relation);
   const rows::Types& types = relation->content->types();
   for (const Equality& equality : equalities) {
     if (equality.value.type() != types[equality.column]) continue;
@@ -238,6 +233,14 @@ Result<std::unique_ptr<sql::RelationScan>> NodeSnapshot::Scan(
   }
   return std::unique_ptr<sql::RelationScan>(
       std::make_unique<ContentScan>(shared_from_this(), relation, columns));
+}
+
+void NodeSnapshot::NoteHalt(const Relation& relation) const {
+  if (!relation.object.halt) return;
+  const catalog::Halt& halt = *relation.object.halt;
+  AddNotices({fmt::format("view {} {}: it shows step {}", Quoted(relation.object.name()),
+                          halt.why == catalog::Halt::Why::kFailed ? "has failed" : "is paused",
+                          halt.step)});
 }
 
 std::vector<std::string> NodeSnapshot::notices() const {

@@ -31,6 +31,8 @@ class NodeSnapshot final : public sql::Snapshot, public std::enable_shared_from_
       std::string_view name, const std::vector<size_t>& columns,
       const std::vector<Equality>& equalities) const override;
 
+  // For the reader to know, where the view stands still: a scan of it says so by itself.
+  void NoteHalt(const Relation& relation) const;
   // What the scans so far could not give, for the reader to know: records lost to damage on disk.
   std::vector<std::string> notices() const;
   void AddNotices(const std::vector<std::string>& notices) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ingest/token.h"
+#include "runtime/prepared_lookup.h"
 #include "runtime/row_text.h"
 #include "runtime/set_aside.h"
 
@@ -246,11 +247,29 @@ class Executor {
 
   Result<StatementResult> Select(const std::string& select, const char* tag = "SELECT") {
     const auto snapshot = Snapshot();
-    TRY(sql::QueryResult rows,
-        node_.database->Query(snapshot, select, options_.parameters, limits_, options_.cancel));
-    TRY(StatementResult result, Rows(tag, std::move(rows), snapshot->step()));
+    TRY(std::optional<sql::QueryResult> rows, LookUp(*snapshot, select));
+    if (!rows) {
+      TRY(rows,
+          node_.database->Query(snapshot, select, options_.parameters, limits_, options_.cancel));
+    }
+    TRY(StatementResult result, Rows(tag, *std::move(rows), snapshot->step()));
     result.notices = snapshot->notices();
     return result;
+  }
+
+  // The answer where the SELECT is a keyed look-up.
+  Result<std::optional<sql::QueryResult>> LookUp(const NodeSnapshot& snapshot,
+                                                 const std::string& select) {
+    const Published& published = snapshot.published();
+    // What has its values in the text comes once.
+    const auto lookup = options_.parameters.empty() ? PreparedLookup::Recognise(published, select)
+                                                    : node_.lookups.Find(published, select);
+    if (lookup == nullptr) return std::optional<sql::QueryResult>();
+    TRY(auto rows, lookup->Answer(published, options_.parameters));
+    // DuckDB says what is wrong with it.
+    if (rows && limits_.rows_max != 0 && rows->row_count() > limits_.rows_max) rows.reset();
+    if (rows) snapshot.NoteHalt(*lookup->lookup().relation);
+    return rows;
   }
 
   Result<StatementResult> Rows(const char* tag, sql::QueryResult rows, int64_t step) {
@@ -265,7 +284,13 @@ class Executor {
 
   Result<StatementResult> ExplainSelect(const std::shared_ptr<const NodeSnapshot>& snapshot,
                                         const std::string& select) {
-    TRY(const std::string plan, node_.database->ExplainQuery(snapshot, select));
+    std::string plan;
+    if (const auto lookup = PreparedLookup::Recognise(snapshot->published(), select)) {
+      plan = lookup->Explain(snapshot->published());
+    } else {
+      TRY(plan, node_.database->ExplainQuery(snapshot, select, options_.parameters));
+      plan = fmt::format("SCAN by DuckDB at step {}\n", snapshot->step()) + plan;
+    }
     return Rows("EXPLAIN", TextResult({"plan"}, Lines(plan)), snapshot->step());
   }
 
@@ -336,6 +361,22 @@ class Executor {
   const sql::QueryLimits limits_;
 };
 
+// DuckDB does not say of which type a list is that is compared with a column (k = ANY($1)).
+Result<sql::Database::Described> DescribeSelect(Node::Impl& node,
+                                                const std::shared_ptr<const NodeSnapshot>& snapshot,
+                                                const sql::Statement& statement,
+                                                const sql::ParameterTypes& given) {
+  sql::ParameterTypes types = given;
+  const std::string& text = std::get<sql::SelectStatement>(statement.statement).text;
+  if (const auto lookup = PreparedLookup::Recognise(snapshot->published(), text)) {
+    for (const KeyedLookup::Equal& equal : lookup->lookup().equals) {
+      const std::string& parameter = equal.any_of.front().parameter;
+      if (equal.of_list) types.emplace(parameter, lookup->lookup().parameters.at(parameter));
+    }
+  }
+  return node.database->Describe(snapshot, statement, types);
+}
+
 }  // namespace
 
 Result<StatementResult> ExecuteStatement(Node::Impl& node, std::string_view text,
@@ -363,9 +404,21 @@ Result<sql::Database::Described> DescribeStatement(Node::Impl& node, std::string
                  statements.size());
   }
   const sql::Statement& statement = statements[0];
+  if (const auto* explain = std::get_if<sql::ExplainStatement>(&statement.statement)) {
+    sql::Database::Described described{given, TextSchema({"plan"})};
+    if (!explain->view.empty()) return described;
+    TRY(const std::vector<sql::Statement> inner,
+        sql::Parse(explain->text, {}, sql::TypesOf(snapshot->catalog())));
+    if (inner.size() != 1 || !std::holds_alternative<sql::SelectStatement>(inner[0].statement))
+      return described;
+    TRY(auto of_select, DescribeSelect(node, snapshot, inner[0], given));
+    described.parameters = std::move(of_select.parameters);
+    return described;
+  }
+  if (std::holds_alternative<sql::SelectStatement>(statement.statement))
+    return DescribeSelect(node, snapshot, statement, given);
   const bool gives_rows = std::holds_alternative<sql::ShowStatement>(statement.statement) ||
-                          std::holds_alternative<sql::DescribeStatement>(statement.statement) ||
-                          std::holds_alternative<sql::ExplainStatement>(statement.statement);
+                          std::holds_alternative<sql::DescribeStatement>(statement.statement);
   if (!gives_rows) return node.database->Describe(snapshot, statement, given);
   // They are quick, and have no parameters.
   TRY(const StatementResult result,

@@ -8,8 +8,8 @@
 #include "rows/decode.h"
 #include "rows/encode.h"
 #include "rows/json_text.h"
-#include "runtime/endpoints.h"
 #include "runtime/key_text.h"
+#include "runtime/lookup_answer.h"
 #include "runtime/row_text.h"
 #include "runtime/table_writer.h"
 
@@ -74,13 +74,17 @@ Result<std::optional<TableRow>> RowOf(const NodeSnapshot& snapshot, const Key& k
   KeyedLookup lookup;
   lookup.relation = key.table;
   lookup.schema = key.table->table()->schema;
-  for (const size_t column : key.columns) {
-    lookup.key_columns.push_back(column);
-    lookup.key_parameters.push_back(lookup.schema.columns[column].name);
+  lookup.index = key.table->content->key();
+  for (const size_t column : lookup.index) {
+    const rows::Column& each = lookup.schema.columns[column];
+    lookup.equals.push_back({column, {{each.name, duckdb::Value()}}});
+    lookup.parameters.emplace(each.name, each.type);
   }
   for (size_t i = 0; i < lookup.schema.columns.size(); ++i) lookup.output.push_back(i);
-  TRY(sql::QueryResult rows,
+  TRY(const auto found,
       AnswerKeyed(lookup, key.values, state::Step{snapshot.step()}, [] { return Ok(); }));
+  if (!found) return Error(Code::kInternal, "a row cannot be found by its key");
+  sql::QueryResult rows = *found;
   if (rows.row_count() == 0) return std::optional<TableRow>();
   TableRow row;
   const std::string text = RowsAsJson(lookup.schema, *rows.chunks.front()).front();

@@ -158,9 +158,10 @@ class Database {
                                   const std::map<std::string, duckdb::Value>& parameters,
                                   const QueryLimits& limits);
 
-  // EXPLAIN of an ad-hoc query: DuckDB's plan.
+  // EXPLAIN of an ad-hoc query: DuckDB's plan, for those values of its parameters.
   Result<std::string> ExplainQuery(std::shared_ptr<const Snapshot> snapshot,
-                                   const std::string& select);
+                                   const std::string& select,
+                                   const std::map<std::string, duckdb::Value>& parameters);
 
   struct Impl;
   explicit Database(std::unique_ptr<Impl> impl);

@@ -4,6 +4,7 @@
 #include "duckdb/main/prepared_statement_data.hpp"
 #include "duckdb/parser/statement/explain_statement.hpp"
 #include "sql/database_impl.h"
+#include "sql/parameter_value.h"
 #include "sql/vocabulary.h"
 
 namespace millrace::sql {
@@ -11,20 +12,6 @@ namespace {
 
 using duckdb::BoundParameterData;
 using Values = duckdb::case_insensitive_map_t<BoundParameterData>;
-
-// A value in the type that the plan expects, where nothing is lost: another type would have the
-// statement planned again.
-duckdb::Value InExpectedType(const duckdb::Value& value, const duckdb::LogicalType& type) {
-  if (value.type() == type) return value;
-  duckdb::Value converted;
-  duckdb::Value back;
-  std::string message;
-  if (value.IsNull()) return duckdb::Value(type);
-  if (!value.DefaultTryCastAs(type, converted, &message, true)) return value;
-  if (!converted.DefaultTryCastAs(value.type(), back, &message, true) || back != value)
-    return value;
-  return converted;
-}
 
 Result<Values> BindParameters(duckdb::PreparedStatement& statement,
                               const std::map<std::string, duckdb::Value>& parameters) {
@@ -146,7 +133,8 @@ Result<QueryResult> Database::Query(std::shared_ptr<const Snapshot> snapshot,
 }
 
 Result<std::string> Database::ExplainQuery(std::shared_ptr<const Snapshot> snapshot,
-                                           const std::string& select) {
+                                           const std::string& select,
+                                           const std::map<std::string, duckdb::Value>& parameters) {
   const Place place = Place::OfWhole(select);
   ConnectionPool::Lease lease = impl_->query_connections.Take();
   QueryContext& context = lease->context();
@@ -155,8 +143,14 @@ Result<std::string> Database::ExplainQuery(std::shared_ptr<const Snapshot> snaps
   const auto explain = [&]() -> Result<std::string> {
     TRY(Teach(*lease, snapshot->catalog()));
     TRY(auto statement, ParseSelect(select));
-    auto result = lease->connection().Query(
-        duckdb::make_uniq<duckdb::ExplainStatement>(std::move(statement)));
+    auto parameter_map = statement->named_param_map;
+    auto explained = duckdb::make_uniq<duckdb::ExplainStatement>(std::move(statement));
+    explained->named_param_map = std::move(parameter_map);
+    const auto prepared = lease->connection().Prepare(std::move(explained));
+    if (prepared->HasError()) return FromCall(prepared->error, place, context);
+    TRY(Values values, BindParameters(*prepared, parameters));
+    const auto executed = prepared->Execute(values, /*allow_stream_result=*/false);
+    auto* result = static_cast<duckdb::MaterializedQueryResult*>(executed.get());
     if (result->HasError()) return FromCall(result->GetErrorObject(), place, context);
     std::string text;
     for (duckdb::idx_t row = 0; row < result->RowCount(); ++row)

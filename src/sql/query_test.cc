@@ -192,7 +192,8 @@ TEST_F(QueryTest, LeavesNoStateOfOneCallToTheNext) {
 }
 
 TEST_F(QueryTest, ExplainsAQuery) {
-  const auto text = database_->ExplainQuery(snapshot_, "SELECT who FROM notes WHERE n = 1");
+  const auto text = database_->ExplainQuery(snapshot_, "SELECT who FROM notes WHERE n = $1",
+                                            {{"1", duckdb::Value::INTEGER(1)}});
   ASSERT_TRUE(text.ok()) << text.error().ToString();
   EXPECT_THAT(*text, HasSubstr("notes"));
 }

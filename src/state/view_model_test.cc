@@ -2,6 +2,7 @@
 // reopened, every reader sees the rows as of its step.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <list>
 
@@ -37,14 +38,25 @@ class ViewModel {
       if (random_.OneIn(3)) OpenScan();
       GoOnWithScans();
       if (random_.OneIn(3)) CheckLookups();
+      if (random_.OneIn(3)) CheckRange(now_, step_);
+      if (random_.OneIn(60)) {
+        EXPECT_TRUE(table_->AddOrder(kByText).ok());
+      }
+      if (random_.OneIn(20)) {  // all of them, so that ranges are served again
+        while (*table_->Warm(50)) {
+        }
+      }
       if (random_.OneIn(10)) CheckAll();
       if (random_.OneIn(40)) Crash();
     }
     CheckAll();
   }
   size_t evicted() const { return evicted_; }
+  size_t ranges() const { return ranges_; }
 
  private:
+  inline static const std::vector<size_t> kByText{1, 0};
+
   struct OpenedScan {
     Step step;
     Rows expected;
@@ -71,6 +83,9 @@ class ViewModel {
       ASSERT_TRUE(table_->AddIndex({0}).ok());
     }
     ASSERT_TRUE(table_->AddIndex({1}).ok());
+    if (random_.OneIn(2)) {
+      ASSERT_TRUE(table_->AddOrder(kByText).ok());
+    }
   }
 
   void Crash() {
@@ -131,6 +146,7 @@ class ViewModel {
         AddEncoded(it->seen, row, w);
       });
       ASSERT_TRUE(next.ok()) << next.error().ToString();
+      if (random_.OneIn(5)) CheckRange(it->expected, it->step);
       // A pinned reader that comes late opens its scan at an old step.
       if (random_.OneIn(10)) {
         EXPECT_EQ(ScanAll(*table_, it->step), it->expected);
@@ -160,6 +176,59 @@ class ViewModel {
       }
       EXPECT_EQ(LookUp(*table_, 0, duckdb::Value::BIGINT(row.first), scan.step), then);
     }
+  }
+
+  // Rows whose text is in a range, by text and number, as far as they are wanted.
+  void CheckRange(const Rows& rows, Step step) {
+    const Rows::key_type a = RandomRow(), b = RandomRow();
+    const ViewTable::KeyRange range{KeyOfText(a.second), KeyOfText(b.second), random_.OneIn(2)};
+    const size_t rows_max = random_.Below(40);
+    rows::BatchBuilder found(TypesOfRows());
+    const auto read = table_->ReadRange(kByText, range, step, rows_max, found);
+    ASSERT_TRUE(read.ok()) << read.error().ToString();
+    if (!*read) {
+      EXPECT_TRUE(!table_->HasOrder(kByText) || table_->cold_entry_count() > 0);
+      return;
+    }
+    std::vector<std::pair<Rows::key_type, rows::Weight>> expected;
+    for (const auto& [row, weight] : rows) {
+      if (row.second >= a.second && row.second < b.second) expected.emplace_back(row, weight);
+    }
+    std::sort(expected.begin(), expected.end(), [&](const auto& x, const auto& y) {
+      const auto key = [](const auto& item) {
+        return std::pair(item.first.second, item.first.first);
+      };
+      return range.backwards ? key(y) < key(x) : key(x) < key(y);
+    });
+    size_t end = 0, count = 0;
+    while (end < expected.size() && count < rows_max)
+      count += static_cast<size_t>(expected[end++].second);
+    EXPECT_EQ((*read)->rows, count);
+    EXPECT_EQ((*read)->more, end < expected.size());
+    expected.resize(end);
+    EXPECT_EQ(InOrder(found.Finish()), expected);
+    ++ranges_;
+  }
+
+  static std::string KeyOfText(const std::string& text) {
+    duckdb::DataChunk key;
+    key.Initialize(duckdb::Allocator::DefaultAllocator(), {duckdb::LogicalType::VARCHAR}, 1);
+    key.SetValue(0, 0, duckdb::Value(text));
+    key.SetCardinality(1);
+    rows::KeyEncoder encoder;
+    return std::string(encoder.Encode(key)[0]);
+  }
+
+  static std::vector<std::pair<Rows::key_type, rows::Weight>> InOrder(const rows::Batch& batch) {
+    std::vector<std::pair<Rows::key_type, rows::Weight>> rows;
+    for (const rows::Batch::Part& part : batch.parts) {
+      for (size_t i = 0; i < part.rows->size(); ++i) {
+        rows.push_back(
+            {{part.rows->GetValue(0, i).GetValue<int64_t>(), part.rows->GetValue(1, i).ToString()},
+             part.weight(i)});
+      }
+    }
+    return rows;
   }
 
   void CheckAll() {
@@ -214,17 +283,21 @@ class ViewModel {
   std::map<int64_t, Rows> flushed_;
   bool in_flight_ = false;
   size_t evicted_ = 0;
+  size_t ranges_ = 0;  // that were read in order
 };
 
 TEST(ViewTableModel, ShowsEveryReaderTheRowsOfItsStep) {
   const uint64_t seed = Seed();
   std::printf("MILLRACE_SEED=%llu\n", static_cast<unsigned long long>(seed));
   size_t evicted = 0;
+  size_t ranges = 0;
   for (const bool keyed : {true, false}) {
     ViewModel model(seed + (keyed ? 1 : 0), keyed);
     model.Run(600);
     evicted += model.evicted();
+    ranges += model.ranges();
   }
+  EXPECT_GT(ranges, 10u);
   EXPECT_GT(evicted, 0u);
 }
 

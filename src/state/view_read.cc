@@ -248,7 +248,9 @@ size_t ViewTable::cold_entry_count() const {
 size_t ViewTable::memory_bytes() const {
   const std::shared_lock lock(mutex_);
   const size_t indexes = indexes_.size() + (key_index_.columns().empty() ? 0 : 1);
-  return memory_bytes_ + entries_ * indexes * ContentIndex::kEntryBytes;
+  size_t bytes = memory_bytes_ + entries_ * indexes * ContentIndex::kEntryBytes;
+  for (const auto& order : orders_) bytes += order->bytes();
+  return bytes;
 }
 
 size_t ViewTable::unflushed_count() const {

@@ -241,6 +241,7 @@ void ViewTable::Remove(Entry* entry) {
   *link = entry->next;
   if (!key_index_.columns().empty()) key_index_.Remove(entry->slot);
   for (const auto& index : indexes_) index->Remove(entry->slot);
+  for (const auto& order : orders_) order->Remove(entry->slot);
   slots_[entry->slot] = nullptr;
   free_slots_.push_back(entry->slot);
   if (entry->on_disk) --resident_entries_;
@@ -253,7 +254,7 @@ void ViewTable::AddToIndexes(const std::vector<Entry*>& created) {
   std::vector<ContentIndex*> all;
   if (!key_index_.columns().empty()) all.push_back(&key_index_);
   for (const auto& index : indexes_) all.push_back(index.get());
-  if (all.empty() || created.empty()) return;
+  if ((all.empty() && orders_.empty()) || created.empty()) return;
   rows::KeyEncoder keys;
   const Status decoded = DecodeInChunks(
       types_, created, [](const Entry* entry) { return entry->row(); },
@@ -263,6 +264,8 @@ void ViewTable::AddToIndexes(const std::vector<Entry*>& created) {
           for (size_t i = 0; i < hashes.size(); ++i)
             index->Add(created[first + i]->slot, hashes[i]);
         }
+        for (const auto& order : orders_)
+          PutInOrder(*order, chunk, std::span(created).subspan(first, chunk.size()), keys);
       });
   CHECK(decoded.ok()) << "a row of our own memory does not decode";
 }

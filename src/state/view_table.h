@@ -21,7 +21,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -34,6 +36,7 @@
 #include "rows/row_codec.h"
 #include "state/content_disk.h"
 #include "state/content_index.h"
+#include "state/content_order.h"
 #include "state/store.h"
 
 namespace millrace::state {
@@ -87,6 +90,10 @@ class ViewTable {
   size_t Evict(size_t bytes, Step oldest_needed);
   // Makes look-ups by these columns fast. Does nothing where that index exists.
   Status AddIndex(std::vector<size_t> columns);
+  // Keeps the rows that are in memory in the order of these columns, for ReadRange. Does nothing
+  // where they are, or another thread is at it. Reads all of them, a few at a time. From any
+  // thread.
+  Status AddOrder(std::vector<size_t> columns);
   // Its table in the Store is about to be dropped: readers go on seeing it.
   void Retire();
 
@@ -98,7 +105,25 @@ class ViewTable {
   // the table always has, and asks the disk where the row is not in memory.
   Result<bool> Lookup(const std::vector<size_t>& columns, std::string_view key, Step step,
                       rows::BatchBuilder& out) const;
-  // The same of all its rows, one after the other. `go_on` is asked now and then: its error ends
+  // The keys (rows::KeyEncoder) at or above `low` and below `high`, the least first or last.
+  struct KeyRange {
+    std::string low;
+    std::string high;
+    bool backwards = false;
+  };
+  struct RangeRows {
+    size_t rows;  // appended, counting weights
+    bool more;    // there are in the range
+  };
+  // Appends the rows whose `columns`, as a key, are in the range, as of `step`, in its order, until
+  // there are `rows_max`. nullopt, and nothing appended: the rows are kept in no such order, or
+  // some are on disk only.
+  Result<std::optional<RangeRows>> ReadRange(const std::vector<size_t>& columns,
+                                             const KeyRange& range, Step step, size_t rows_max,
+                                             rows::BatchBuilder& out) const;
+  // An order by these columns is there, and has all rows that are in memory.
+  bool HasOrder(const std::vector<size_t>& columns) const;
+  // Lookup of all its rows, one after the other. `go_on` is asked now and then: its error ends
   // the look-up.
   Status LookupByScan(const std::vector<size_t>& columns, std::string_view key, Step step,
                       const std::function<Status()>& go_on, rows::BatchBuilder& out) const;
@@ -179,6 +204,10 @@ class ViewTable {
                                 rows::BatchBuilder& out) const;
   Result<std::vector<RowAndWeight>> ReadGroup(std::string_view key, Step step) const;
   const ContentIndex* IndexBy(const std::vector<size_t>& columns) const;
+  ContentOrder* OrderBy(const std::vector<size_t>& columns) const;
+  Status GrowOrder(ContentOrder& order);
+  static void PutInOrder(ContentOrder& order, duckdb::DataChunk& rows,
+                         std::span<Entry* const> entries, rows::KeyEncoder& keys);
 
   const TableId id_;
   const rows::Types types_;
@@ -213,6 +242,7 @@ class ViewTable {
   mutable std::mutex scans_mutex_;             // taken after mutex_, or alone
   mutable std::vector<ViewScan*> slot_scans_;  // those that go by the slots
   rows::RowEncoder encoder_;
+  std::vector<std::unique_ptr<ContentOrder>> orders_;
 };
 
 // One pass over a ViewTable's rows as of a step. Not thread-safe; the table outlives it, and its

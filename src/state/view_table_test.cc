@@ -319,6 +319,35 @@ TEST_F(ViewTableTest, ALookUpThatGoesThroughAllRowsEndsWhenItIsTold) {
   EXPECT_EQ(asked, 2);
 }
 
+TEST_F(ViewTableTest, AnOrderIsMadeAndReadBesideTheWriter) {
+  auto table = Make({0});
+  const Rows rows = Many(0, 20'000);
+  ASSERT_TRUE(table->Apply({1}, Change(rows), {0}).ok());
+  std::atomic<bool> stop{false};
+  const auto read = [&] {
+    rows::BatchBuilder found(TypesOfRows());
+    const auto range = table->ReadRange({0}, {"", "\x03"}, {1}, SIZE_MAX, found);
+    EXPECT_TRUE(range.ok());
+    if (!range.ok() || !*range) return false;
+    EXPECT_EQ(ToRows(found.Finish()), rows);
+    return true;
+  };
+  std::thread reader([&] {
+    while (!stop) read();
+  });
+  std::thread maker([&] { EXPECT_TRUE(table->AddOrder({0}).ok()); });
+  // Other rows come and go; the reader's step stays pinned.
+  for (int64_t step = 2; step < 60; ++step) {
+    const bool comes = step % 2 == 0;
+    ASSERT_TRUE(table->Apply({step}, Change(Many(30'000, 30'100), comes ? 1 : -1), {1}).ok());
+  }
+  maker.join();
+  stop = true;
+  reader.join();
+  EXPECT_TRUE(table->HasOrder({0}));
+  EXPECT_TRUE(read());
+}
+
 TEST_F(ViewTableTest, ReadersRunBesideTheWriter) {
   auto table = Make({0});
   const Rows rows = Many(0, 2000);
