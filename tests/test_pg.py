@@ -246,6 +246,33 @@ def test_copy_goes_out_and_in_in_all_formats(node):
     psql(node, "DROP TABLE copied")
 
 
+def test_a_copy_of_any_size_is_written_in_pieces(node):
+    psql(node, "CREATE TABLE large (id BIGINT PRIMARY KEY, text VARCHAR)", "CREATE STREAM many (id BIGINT NOT NULL, text VARCHAR)",
+         "CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n, sum(id)::BIGINT AS total FROM many")
+    rows = 80_000
+    lines = "".join(f"{number},{'x' * 900}\n" for number in range(rows))  # 70 MiB: two pieces of input, and more of rows
+    total = f"{rows},{rows * (rows - 1) // 2}\n"
+    psql(node, "COPY many FROM STDIN (FORMAT csv)", stdin=lines)
+    assert psql(node, "COPY counted TO STDOUT (FORMAT csv)") == total
+    psql(node, "COPY large FROM STDIN", stdin=lines.replace(",", "\t"))
+    assert psql(node, "COPY (SELECT count(*), sum(id)::BIGINT FROM large) TO STDOUT (FORMAT csv)") == total
+    # A row that is wrong behind the first piece: what came before it stays, and the error says how much that is.
+    psql(node, "DELETE FROM large")
+    error = psql(node, "COPY large FROM STDIN (FORMAT csv)", stdin=lines + "much,y\n", check=False)
+    written = int(psql(node, "COPY (SELECT count(*) FROM large) TO STDOUT"))
+    assert f"line {rows + 1}, column id" in error and 30_000 < written < rows and f"the first {written} rows are written" in error
+    # Within a block it is one change, or none.
+    psql(node, "DELETE FROM large")
+    script = "BEGIN;\nCOPY large FROM STDIN (FORMAT csv);\n" + lines + "\\.\nCOMMIT;\n"
+    error = psql(node, stdin="\\set VERBOSITY verbose\n" + script, check=False)
+    assert "54000" in error and "more than 32 MiB within a transaction" in error
+    assert psql(node, "COPY (SELECT count(*) FROM large) TO STDOUT") == "0\n"
+    # One row that is larger than what is gathered.
+    error = psql(node, "COPY many (id, text) FROM STDIN (FORMAT csv)", stdin='1,"' + "x\n" * (18 << 20) + '"\n', check=False)
+    assert "line 1: the row has more than 32 MiB" in error
+    psql(node, "DROP MATERIALIZED VIEW counted", "DROP STREAM many", "DROP TABLE large")
+
+
 def test_subscribe_sends_changes_until_it_is_cancelled(node):
     wire = Wire(node)
     wire.send((b"Q", b"SUBSCRIBE TO by_product WITH SNAPSHOT\0"))

@@ -1,5 +1,8 @@
 #include "pg/copy_in.h"
 
+#include <utility>
+
+#include "base/check.h"
 #include "pg/message.h"
 #include "pg/parameter.h"
 #include "pg/types.h"
@@ -64,7 +67,10 @@ std::string Unescaped(std::string_view text) {
 }  // namespace
 
 CopyIn::CopyIn(std::string relation, rows::Schema schema, CopyOptions options)
-    : relation_(std::move(relation)), schema_(std::move(schema)), options_(std::move(options)) {}
+    : relation_(std::move(relation)),
+      schema_(std::move(schema)),
+      options_(std::move(options)),
+      in_header_(options_.header || options_.format == CopyOptions::Format::kBinary) {}
 
 void CopyIn::Begin(std::string& out) const {
   const bool binary = options_.format == CopyOptions::Format::kBinary;
@@ -76,14 +82,9 @@ void CopyIn::Begin(std::string& out) const {
   message.End();
 }
 
-Status CopyIn::Add(std::string_view bytes) {
-  if (bytes_.size() + bytes.size() > kCopyBytesMax) {
-    return Error(Code::kTooLarge, "COPY sends more than {} MiB, which are one change",
-                 kCopyBytesMax >> 20)
-        .Hint("send the rows in several COPYs; POST /v1/streams/NAME takes a body of any size");
-  }
-  bytes_ += bytes;
-  return Ok();
+void CopyIn::Add(std::string_view bytes) {
+  CHECK(!is_full());
+  if (!ended_) bytes_ += bytes;
 }
 
 Error CopyIn::BadFile(std::string_view what) const {
@@ -129,19 +130,17 @@ Status CopyIn::AddRow(const std::vector<Field>& fields) {
   return AddValues(values);
 }
 
-Status CopyIn::ReadText() {
-  std::string_view rest = bytes_;
-  bool header = options_.header;
-  for (; !rest.empty(); ++line_) {
-    const size_t end = std::min(rest.find('\n'), rest.size());
-    std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+Result<size_t> CopyIn::ReadText(bool last) {
+  size_t next = 0;
+  for (; next < bytes_.size() && !ended_; ++line_) {
+    size_t end = bytes_.find('\n', next);
+    if (end == std::string::npos && !last) break;
+    end = std::min(end, bytes_.size());
+    std::string_view line = std::string_view(bytes_).substr(next, end - next);
+    next = std::min(end + 1, bytes_.size());
     if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line == "\\.") break;
-    if (header) {
-      header = false;
-      continue;
-    }
+    ended_ = line == "\\.";
+    if (std::exchange(in_header_, false) || ended_) continue;
     std::vector<Field> fields;
     size_t begin = 0;
     for (size_t at = 0; at <= line.size(); ++at) {
@@ -158,12 +157,13 @@ Status CopyIn::ReadText() {
     if (begin <= line.size()) fields.emplace_back(Unescaped(line.substr(begin)));
     TRY(AddRow(fields));
   }
-  return Ok();
+  return next;
 }
 
-// One record from byte `at` on, which is then behind it.
-Result<std::vector<CopyIn::Field>> CopyIn::CsvRecord(size_t& at) {
+// One record from byte `at` on, which is then behind it. nullopt: its end has not come yet.
+Result<std::optional<std::vector<CopyIn::Field>>> CopyIn::CsvRecord(size_t& at, bool last) {
   std::vector<Field> fields;
+  bool complete = last;
   std::string field;
   bool was_quoted = false;
   const auto finish = [&] {
@@ -176,6 +176,7 @@ Result<std::vector<CopyIn::Field>> CopyIn::CsvRecord(size_t& at) {
     if (c == options_.quote) {
       was_quoted = true;
       for (++at;; ++at) {
+        if (at >= bytes_.size() && !last) return std::optional<std::vector<Field>>();
         if (at >= bytes_.size()) return BadFile("unterminated CSV quoted field");
         const bool has_next = at + 1 < bytes_.size();
         if (bytes_[at] == options_.escape && has_next &&
@@ -194,89 +195,127 @@ Result<std::vector<CopyIn::Field>> CopyIn::CsvRecord(size_t& at) {
       ++at;
     } else if (c == '\n' || (c == '\r' && at + 1 < bytes_.size() && bytes_[at + 1] == '\n')) {
       at += c == '\r' ? 2 : 1;
+      complete = true;
       break;
     } else {
       field += c;
       ++at;
     }
   }
+  if (!complete) return std::optional<std::vector<Field>>();
   finish();
-  return fields;
+  return std::optional(std::move(fields));
 }
 
-Status CopyIn::ReadCsv() {
-  bool header = options_.header;
-  for (size_t at = 0; at < bytes_.size(); ++line_) {
-    const std::string_view rest = std::string_view(bytes_).substr(at);
-    if (rest.starts_with("\\.\n") || rest.starts_with("\\.\r\n") || rest == "\\.") break;
-    TRY(const std::vector<Field> fields, CsvRecord(at));
-    if (header) {
-      header = false;
-      continue;
+Result<size_t> CopyIn::ReadCsv(bool last) {
+  size_t next = 0;
+  for (; next < bytes_.size(); ++line_) {
+    const std::string_view rest = std::string_view(bytes_).substr(next);
+    ended_ = rest.starts_with("\\.\n") || rest.starts_with("\\.\r\n") || (last && rest == "\\.");
+    if (ended_) break;
+    const size_t line_before = line_;
+    size_t at = next;
+    TRY(const std::optional<std::vector<Field>> fields, CsvRecord(at, last));
+    if (!fields) {
+      line_ = line_before;
+      break;
     }
-    TRY(AddRow(fields));
+    next = at;
+    if (!std::exchange(in_header_, false)) TRY(AddRow(*fields));
   }
-  return Ok();
+  return next;
 }
 
-Status CopyIn::ReadBinary() {
+// The header's bytes; 0: it has not come whole yet.
+Result<size_t> CopyIn::BinaryHeader(bool last) {
+  constexpr size_t kFixedBytes = kSignature.size() + 2 * sizeof(int32_t);
+  if (bytes_.size() < kFixedBytes && !last) return size_t{0};
   if (!bytes_.starts_with(kSignature)) return BadFile("COPY file signature not recognized");
   MessageReader reader(std::string_view(bytes_).substr(kSignature.size()));
   if (reader.Int32() != 0) return BadFile("unrecognized critical flags in COPY file header");
   const int32_t extension = reader.Int32();
-  if (extension < 0 || static_cast<size_t>(extension) > reader.size())
-    return BadFile("invalid COPY file header");
-  reader.Bytes(static_cast<size_t>(extension));
-  for (; reader.size() > 0; ++line_) {
-    const int16_t count = reader.Int16();
-    if (count == -1) break;
-    if (count < 0 || static_cast<size_t>(count) != schema_.columns.size()) {
-      return BadFile(
-          fmt::format("row field count is {}, expected {}", count, schema_.columns.size()));
-    }
-    std::vector<duckdb::Value> values;
-    for (size_t i = 0; i < schema_.columns.size(); ++i) {
-      const duckdb::LogicalType& type = schema_.columns[i].type;
-      const int32_t size = reader.Int32();
-      if (size < -1 || (size > 0 && static_cast<size_t>(size) > reader.size()))
-        return BadFile("unexpected EOF in COPY data");
-      if (size == -1) {
-        values.emplace_back(type);
-        continue;
-      }
-      const std::string_view bytes = reader.Bytes(static_cast<size_t>(size));
-      auto value = ValueOfBinary(TypeOf(type).oid, bytes);
-      if (!value.ok()) return At(value.error(), i);
-      duckdb::Value cast;
-      std::string message;
-      if (!value->DefaultTryCastAs(type, cast, &message, true))
-        return At(Error(Code::kInvalidArgument, "{}", message).SqlState("22P03"), i);
-      values.push_back(std::move(cast));
-    }
-    TRY(AddValues(values));
-  }
-  return Ok();
+  const bool whole = extension >= 0 && static_cast<size_t>(extension) <= reader.size();
+  if (extension < 0 || (!whole && last)) return BadFile("invalid COPY file header");
+  return whole ? kFixedBytes + static_cast<size_t>(extension) : size_t{0};
 }
 
-Result<CopyIn::Chunks> CopyIn::Finish() {
-  try {
-    switch (options_.format) {
-      case CopyOptions::Format::kText:
-        TRY(ReadText());
-        break;
-      case CopyOptions::Format::kCsv:
-        TRY(ReadCsv());
-        break;
-      case CopyOptions::Format::kBinary:
-        TRY(ReadBinary());
-        break;
+// Takes one row off `rest`. nullopt: it has not come whole, or it is the mark of the end (ended_).
+Result<std::optional<std::vector<duckdb::Value>>> CopyIn::BinaryRow(std::string_view& rest) {
+  std::optional<std::vector<duckdb::Value>> none;
+  MessageReader reader(rest);
+  if (reader.size() < sizeof(int16_t)) return none;
+  const int16_t count = reader.Int16();
+  ended_ = count == -1;
+  if (ended_) return none;
+  if (count < 0 || static_cast<size_t>(count) != schema_.columns.size()) {
+    return BadFile(
+        fmt::format("row field count is {}, expected {}", count, schema_.columns.size()));
+  }
+  std::vector<duckdb::Value> values;
+  for (size_t i = 0; i < schema_.columns.size(); ++i) {
+    const duckdb::LogicalType& type = schema_.columns[i].type;
+    if (reader.size() < sizeof(int32_t)) return none;
+    const int32_t size = reader.Int32();
+    if (size < -1) return BadFile("invalid field size");
+    if (size == -1) {
+      values.emplace_back(type);
+      continue;
     }
+    if (static_cast<size_t>(size) > reader.size()) return none;
+    const std::string_view bytes = reader.Bytes(static_cast<size_t>(size));
+    auto value = ValueOfBinary(TypeOf(type).oid, bytes);
+    if (!value.ok()) return At(value.error(), i);
+    duckdb::Value cast;
+    std::string message;
+    if (!value->DefaultTryCastAs(type, cast, &message, true))
+      return At(Error(Code::kInvalidArgument, "{}", message).SqlState("22P03"), i);
+    values.push_back(std::move(cast));
+  }
+  rest.remove_prefix(rest.size() - reader.size());
+  return std::optional(std::move(values));
+}
+
+Result<size_t> CopyIn::ReadBinary(bool last) {
+  std::string_view rest = bytes_;
+  if (in_header_) {
+    TRY(const size_t header, BinaryHeader(last));
+    if (header == 0) return header;
+    rest.remove_prefix(header);
+    in_header_ = false;
+  }
+  for (; !rest.empty(); ++line_) {
+    TRY(const auto values, BinaryRow(rest));
+    if (ended_) break;
+    if (!values && last) return BadFile("unexpected EOF in COPY data");
+    if (!values) break;
+    TRY(AddValues(*values));
+  }
+  return bytes_.size() - rest.size();
+}
+
+Result<CopyIn::Chunks> CopyIn::Read(bool last) {
+  using Format = CopyOptions::Format;
+  size_t taken = 0;
+  try {
+    TRY(taken, options_.format == Format::kText  ? ReadText(last)
+               : options_.format == Format::kCsv ? ReadCsv(last)
+                                                 : ReadBinary(last));
   } catch (const std::exception& exception) {
     return Error(Code::kInvalidArgument, "COPY {}, line {}: {}", relation_, line_,
                  duckdb::ErrorData(exception).RawMessage())
         .SqlState("22P02");
   }
-  return std::move(chunks_);
+  if (ended_) taken = bytes_.size();
+  bytes_.erase(0, taken);
+  if (!last && is_full()) {
+    return Error(Code::kTooLarge, "COPY {}, line {}: the row has more than {} MiB", relation_,
+                 line_, kCopyBytesMax >> 20)
+        .SqlState("54000");
+  }
+  return std::exchange(chunks_, {});
 }
+
+Result<CopyIn::Chunks> CopyIn::Take() { return Read(/*last=*/false); }
+Result<CopyIn::Chunks> CopyIn::Finish() { return Read(/*last=*/true); }
 
 }  // namespace millrace::pg

@@ -222,7 +222,10 @@ class Session {
   Next SendEnded(std::string& out);
   void HandleCopyData(const FrontendMessage& message, std::string& out);
   void BeginCopyIn(std::unique_ptr<CopyIn> copy, bool simple, std::string& out);
+  Status WritePieceOfCopy();
   Status FinishCopyIn();
+  Status WriteCopied(CopyIn::Chunks rows);
+  Error OfCopyInPieces(Error error) const;
 
   const SessionContext context_;
   const std::string user_;
@@ -253,7 +256,7 @@ class Session {
   std::optional<Sending> sending_;
   std::unique_ptr<CopyIn> copy_in_;
   bool copy_in_simple_ = false;
-  size_t copied_ = 0;         // rows of the last COPY FROM
+  size_t copied_ = 0;         // rows of the last COPY FROM that are written
   bool in_query_ = false;     // a string of statements is being answered
   std::string query_;         // all of it
   std::string current_text_;  // that errors point into

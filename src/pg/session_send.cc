@@ -47,6 +47,27 @@ std::shared_ptr<const sql::QueryResult> EventRows(const runtime::FeedEvent& even
   return result;
 }
 
+// Rows [begin, end) of a chunk.
+std::shared_ptr<duckdb::DataChunk> PartOf(duckdb::DataChunk& rows, size_t begin, size_t end) {
+  auto part = std::make_shared<duckdb::DataChunk>();
+  part->Initialize(duckdb::Allocator::DefaultAllocator(), rows.GetTypes());
+  for (size_t column = 0; column < rows.ColumnCount(); ++column)
+    duckdb::VectorOperations::Copy(rows.data[column], part->data[column], end, begin, 0);
+  part->SetCardinality(end - begin);
+  return part;
+}
+
+// REQUIRES: there are two rows at least.
+std::pair<CopyIn::Chunks, CopyIn::Chunks> Halves(const CopyIn::Chunks& rows) {
+  if (rows.size() > 1) {
+    const auto half = rows.begin() + static_cast<ptrdiff_t>(rows.size() / 2);
+    return {{rows.begin(), half}, {half, rows.end()}};
+  }
+  duckdb::DataChunk& chunk = *rows.front();
+  const size_t half = chunk.size() / 2;
+  return {{PartOf(chunk, 0, half)}, {PartOf(chunk, half, chunk.size())}};
+}
+
 }  // namespace
 
 // CommandComplete, and the portal is through.
@@ -144,6 +165,7 @@ Session::Next Session::Send(std::string& out) {
 void Session::BeginCopyIn(std::unique_ptr<CopyIn> copy, bool simple, std::string& out) {
   copy_in_ = std::move(copy);
   copy_in_simple_ = simple;
+  copied_ = 0;
   copy_in_->Begin(out);
 }
 
@@ -151,7 +173,10 @@ void Session::HandleCopyData(const FrontendMessage& message, std::string& out) {
   // A COPY that failed: the client may not know it yet.
   if (copy_in_ == nullptr) return;
   const auto handle = [&]() -> Status {
-    if (message.type == 'd') return copy_in_->Add(message.body);
+    if (message.type == 'd') {
+      copy_in_->Add(message.body);
+      return copy_in_->is_full() ? WritePieceOfCopy() : Ok();
+    }
     if (message.type == 'f') {
       TRY(const std::string_view reason, ParseText(message.body));
       return Error(Code::kCancelled, "COPY from stdin failed: {}", reason).SqlState("57014");
@@ -160,28 +185,63 @@ void Session::HandleCopyData(const FrontendMessage& message, std::string& out) {
   };
   if (cancel_->cancelled()) return Fail(Cancelled(), out);
   const Status handled = handle();
-  if (!handled.ok()) return Fail(handled.error(), out);
+  if (!handled.ok()) return Fail(OfCopyInPieces(handled.error()), out);
   if (message.type == 'c') {
     AppendCommandComplete(fmt::format("COPY {}", copied_), out);
     copy_in_.reset();
   }
 }
 
+// A block is one change, so what it copies is held back until it ends. Without one, a COPY that is
+// larger than what is gathered is written piece by piece.
+Status Session::WritePieceOfCopy() {
+  if (block_writes_ != nullptr) {
+    return Error(Code::kTooLarge,
+                 "COPY sends more than {} MiB within a transaction, which is one change",
+                 kCopyBytesMax >> 20)
+        .Hint("without a transaction a COPY may be of any size: it is written in pieces");
+  }
+  TRY(CopyIn::Chunks rows, copy_in_->Take());
+  return WriteCopied(std::move(rows));
+}
+
 Status Session::FinishCopyIn() {
   TRY(CopyIn::Chunks rows, copy_in_->Finish());
-  copied_ = 0;
+  if (block_writes_ == nullptr) return WriteCopied(std::move(rows));
+  if (rows.empty()) return Ok();
   for (const auto& chunk : rows) copied_ += chunk->size();
+  TRY(block_writes_->Insert(copy_in_->relation(), copy_in_->schema(), std::move(rows),
+                            Options({})));
+  return Ok();
+}
+
+// As one change, or where that would be too large as several.
+Status Session::WriteCopied(CopyIn::Chunks rows) {
   if (rows.empty()) return Ok();
   const runtime::StatementOptions options = Options({});
-  if (block_writes_ != nullptr) {
-    TRY(block_writes_->Insert(copy_in_->relation(), copy_in_->schema(), std::move(rows), options));
-    return Ok();
-  }
   const auto writes = context_.node.BeginWrites();
-  TRY(writes->Insert(copy_in_->relation(), copy_in_->schema(), std::move(rows), options));
+  const auto inserted = writes->Insert(copy_in_->relation(), copy_in_->schema(), rows, options);
+  if (!inserted.ok() && inserted.error().code() == Code::kTooLarge &&
+      (rows.size() > 1 || rows.front()->size() > 1)) {
+    auto [first, second] = Halves(rows);
+    rows.clear();
+    TRY(WriteCopied(std::move(first)));
+    return WriteCopied(std::move(second));
+  }
+  if (!inserted.ok()) return inserted.error();
   TRY(const runtime::StatementResult result, writes->Commit(options.timeout));
   NoteToken(result.token);
+  for (const auto& chunk : rows) copied_ += chunk->size();
   return Ok();
+}
+
+// What of it is in.
+Error Session::OfCopyInPieces(Error error) const {
+  if (copied_ == 0 || block_writes_ != nullptr) return error;
+  return std::move(error).Hint(
+      fmt::format("the first {} rows are written, and stay: a COPY that is too large for one "
+                  "change is written in pieces",
+                  copied_));
 }
 
 }  // namespace millrace::pg
