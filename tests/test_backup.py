@@ -278,7 +278,7 @@ def test_groups_and_transactions_are_those_of_the_backup(node, tmp_path):
 
 
 def test_who_may_do_what_and_the_schemas_are_in_a_backup(node, tmp_path):
-    node.request("POST", "/subjects/events-value/versions", b'{"schema": "\\"int\\""}')
+    node.request("POST", "/subjects/numbers-value/versions", b'{"schema": "\\"int\\""}')
     made = millrace("token", "create", "--data", node.data, "--scope", "admin")
     assert made.returncode == 0, made.stderr
     token = made.stdout.strip()
@@ -293,7 +293,7 @@ def test_who_may_do_what_and_the_schemas_are_in_a_backup(node, tmp_path):
     again = Node(node.project, tmp_path / "again")
     again.start()
     assert refused(again)
-    assert json.loads(again.request("GET", "/subjects", headers={"Authorization": f"Bearer {token}"})[2]) == ["events-value"]
+    assert "numbers-value" in json.loads(again.request("GET", "/subjects", headers={"Authorization": f"Bearer {token}"})[2])
     again.stop()
 
 
