@@ -115,6 +115,7 @@ std::string ProjectPlanBody(const runtime::ProjectPlan& plan) {
 Result<runtime::ProjectPlan> ParseProjectPlan(std::string_view body) {
   simdjson::dom::parser parser;
   element json;
+  if (body.data() == nullptr) body = "";  // an empty view may have none, which the parser copies
   if (const auto failed = parser.parse(body.data(), body.size()).get(json); failed) {
     return Wrong(simdjson::error_message(failed));
   }

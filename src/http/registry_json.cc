@@ -16,6 +16,7 @@ Error Wrong(std::string_view what) {
 
 Result<element> Parse(simdjson::dom::parser& parser, std::string_view body) {
   element json;
+  if (body.data() == nullptr) body = "";  // an empty view may have none, which the parser copies
   if (const auto failed = parser.parse(body.data(), body.size()).get(json); failed)
     return Wrong(simdjson::error_message(failed));
   if (!json.is_object()) return Wrong("it is no object");

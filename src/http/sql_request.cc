@@ -29,7 +29,11 @@ Result<duckdb::Value> ToList(const simdjson::dom::array& array, int depth) {
     type = duckdb::LogicalType::ForceMaxLogicalType(type, value.type());
     values.push_back(std::move(value));
   }
-  return duckdb::Value::LIST(type, std::move(values));
+  try {
+    return duckdb::Value::LIST(type, std::move(values));
+  } catch (const std::exception&) {
+    return Wrong("the elements of a list have no type in common");
+  }
 }
 
 Result<duckdb::Value> ToStruct(const simdjson::dom::object& object, int depth) {
