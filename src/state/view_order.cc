@@ -22,19 +22,23 @@ ContentOrder* ViewTable::OrderBy(const std::vector<size_t>& columns) const {
 }
 
 Status ViewTable::AddOrder(std::vector<size_t> columns) {
+  // Who needs an order that is being made waits for it: were they to scan meanwhile, all at once,
+  // it would hardly be made.
+  const std::lock_guard making(making_order_);
   ContentOrder* order = nullptr;
   {
     const std::unique_lock lock(mutex_);
-    if (OrderBy(columns) != nullptr) return Ok();
-    orders_.push_back(std::make_unique<ContentOrder>(std::move(columns)));
-    order = orders_.back().get();
+    order = OrderBy(columns);
+    if (order == nullptr) {
+      orders_.push_back(std::make_unique<ContentOrder>(std::move(columns)));
+      order = orders_.back().get();
+    }
   }
-  for (bool whole = false; !whole;) {
+  while (true) {
     const std::unique_lock lock(mutex_);
+    if (order->whole()) return Ok();
     TRY(GrowOrder(*order));
-    whole = order->whole();
   }
-  return Ok();
 }
 
 // REQUIRES: mutex_ is held exclusively.

@@ -91,8 +91,7 @@ class ViewTable {
   // Makes look-ups by these columns fast. Does nothing where that index exists.
   Status AddIndex(std::vector<size_t> columns);
   // Keeps the rows that are in memory in the order of these columns, for ReadRange. Does nothing
-  // where they are, or another thread is at it. Reads all of them, a few at a time. From any
-  // thread.
+  // where they are. Reads all of them, a few at a time: as long as a scan takes. From any thread.
   Status AddOrder(std::vector<size_t> columns);
   // Its table in the Store is about to be dropped: readers go on seeing it.
   void Retire();
@@ -242,6 +241,7 @@ class ViewTable {
   mutable std::mutex scans_mutex_;             // taken after mutex_, or alone
   mutable std::vector<ViewScan*> slot_scans_;  // those that go by the slots
   rows::RowEncoder encoder_;
+  std::mutex making_order_;  // taken before mutex_
   std::vector<std::unique_ptr<ContentOrder>> orders_;
 };
 

@@ -348,6 +348,19 @@ TEST_F(ViewTableTest, AnOrderIsMadeAndReadBesideTheWriter) {
   EXPECT_TRUE(read());
 }
 
+TEST_F(ViewTableTest, WhoAsksForAnOrderHasItWhoeverMakesIt) {
+  auto table = Make({0});
+  ASSERT_TRUE(table->Apply({1}, Change(Many(0, 20'000)), {0}).ok());
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      EXPECT_TRUE(table->AddOrder({0}).ok());
+      EXPECT_TRUE(table->HasOrder({0}));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST_F(ViewTableTest, ReadersRunBesideTheWriter) {
   auto table = Make({0});
   const Rows rows = Many(0, 2000);
