@@ -38,22 +38,6 @@ std::optional<duckdb::Value> ConstantIn(const LogicalType& type, duckdb::Value v
   return value;
 }
 
-// x < y is y > x.
-ExpressionType Flipped(ExpressionType comparison) {
-  switch (comparison) {
-    case ExpressionType::COMPARE_LESSTHAN:
-      return ExpressionType::COMPARE_GREATERTHAN;
-    case ExpressionType::COMPARE_LESSTHANOREQUALTO:
-      return ExpressionType::COMPARE_GREATERTHANOREQUALTO;
-    case ExpressionType::COMPARE_GREATERTHAN:
-      return ExpressionType::COMPARE_LESSTHAN;
-    case ExpressionType::COMPARE_GREATERTHANOREQUALTO:
-      return ExpressionType::COMPARE_LESSTHANOREQUALTO;
-    default:
-      return comparison;
-  }
-}
-
 class Recogniser {
  public:
   explicit Recogniser(const LookupContext& context) : context_(context) {}
@@ -167,7 +151,9 @@ class Recogniser {
     const size_t column = left ? *left : *right;
     const ParsedExpression& other = left ? *comparison.right : *comparison.left;
     if (comparison.type != ExpressionType::COMPARE_EQUAL)
-      return Bound(column, left ? comparison.type : Flipped(comparison.type), other);
+      return Bound(column,
+                   left ? comparison.type : duckdb::FlipComparisonExpression(comparison.type),
+                   other);
     auto operand = Operand(other, schema().columns[column].type);
     if (!operand) return false;
     return AddEqual({column, {*std::move(operand)}});

@@ -54,21 +54,6 @@ void ReplaceIn(duckdb::ClientContext& client, duckdb::unique_ptr<duckdb::Express
       [&](duckdb::unique_ptr<duckdb::Expression>& child) { ReplaceIn(client, child); });
 }
 
-ExpressionType Flipped(ExpressionType comparison) {
-  switch (comparison) {
-    case ExpressionType::COMPARE_LESSTHAN:
-      return ExpressionType::COMPARE_GREATERTHAN;
-    case ExpressionType::COMPARE_LESSTHANOREQUALTO:
-      return ExpressionType::COMPARE_GREATERTHANOREQUALTO;
-    case ExpressionType::COMPARE_GREATERTHAN:
-      return ExpressionType::COMPARE_LESSTHAN;
-    case ExpressionType::COMPARE_GREATERTHANOREQUALTO:
-      return ExpressionType::COMPARE_LESSTHANOREQUALTO;
-    default:
-      return comparison;
-  }
-}
-
 // The clock as the one column.
 stream::Expression OverColumn(const duckdb::Expression& expression) {
   auto copy = expression.Copy();
@@ -128,7 +113,7 @@ std::optional<ClockCondition> Compared(const duckdb::Expression& left, Expressio
                                        const duckdb::Expression& right) {
   if (ReadsClock(left)) {
     if (ReadsClock(right)) return std::nullopt;
-    return Compared(right, Flipped(comparison), left);
+    return Compared(right, duckdb::FlipComparisonExpression(comparison), left);
   }
   switch (comparison) {
     case ExpressionType::COMPARE_EQUAL:

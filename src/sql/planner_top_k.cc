@@ -12,21 +12,6 @@ struct Range {
   int64_t last = kNoLimit;
 };
 
-ExpressionType Mirrored(ExpressionType type) {
-  switch (type) {
-    case ExpressionType::COMPARE_LESSTHAN:
-      return ExpressionType::COMPARE_GREATERTHAN;
-    case ExpressionType::COMPARE_LESSTHANOREQUALTO:
-      return ExpressionType::COMPARE_GREATERTHANOREQUALTO;
-    case ExpressionType::COMPARE_GREATERTHAN:
-      return ExpressionType::COMPARE_LESSTHAN;
-    case ExpressionType::COMPARE_GREATERTHANOREQUALTO:
-      return ExpressionType::COMPARE_LESSTHANOREQUALTO;
-    default:
-      return type;
-  }
-}
-
 std::optional<int64_t> AsConstant(const duckdb::Expression& expression) {
   if (expression.GetExpressionClass() != duckdb::ExpressionClass::BOUND_CONSTANT)
     return std::nullopt;
@@ -78,7 +63,8 @@ bool Bound(const duckdb::Expression& condition, stream::ColumnIndex column, Rang
   }
   if (AsColumn(*comparison.right) == column) {
     const auto value = AsConstant(*comparison.left);
-    return value && Compare(Mirrored(condition.GetExpressionType()), *value, range);
+    return value &&
+           Compare(duckdb::FlipComparisonExpression(condition.GetExpressionType()), *value, range);
   }
   return false;
 }
