@@ -1,26 +1,16 @@
 #include <gtest/gtest.h>
 
-#include "base/faulty_files.h"
 #include "http/registry_api.h"
 #include "http/router.h"
+#include "schemas/testing.h"
 
 namespace millrace::http {
 namespace {
 
-class RegistryApiTest : public ::testing::Test {
+class RegistryApiTest : public schemas::WithRegistry {
  protected:
   void SetUp() override {
-    log::LogOptions options;
-    options.files = &files_;
-    options.directory = "data";
-    options.disk_free_bytes_min = 0;
-    options.disk_used_max = 1;
-    auto log = log::Log::Open(options);
-    ASSERT_TRUE(log.ok()) << log.error().ToString();
-    log_ = *std::move(log);
-    auto registry = schemas::Registry::Open(*log_);
-    ASSERT_TRUE(registry.ok()) << registry.error().ToString();
-    registry_ = *std::move(registry);
+    schemas::WithRegistry::SetUp();
     for (const RegistryCall& call : RegistryCalls())
       router_.Add({std::string(call.pattern), std::string(call.method), {}, {}});
   }
@@ -44,9 +34,6 @@ class RegistryApiTest : public ::testing::Test {
     return fmt::format(R"({{"schema": "\"{}\""}})", type);
   }
 
-  FaultyFiles files_;
-  std::unique_ptr<log::Log> log_;
-  std::unique_ptr<schemas::Registry> registry_;
   Router router_;
 };
 

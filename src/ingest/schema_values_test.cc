@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/coding.h"
-#include "base/faulty_files.h"
+#include "schemas/testing.h"
 
 namespace millrace::ingest {
 namespace {
@@ -14,20 +14,10 @@ using Part = SchemaValues::Part;
 constexpr std::string_view kTwoMessages =
     "syntax = \"proto3\"; message A { string a = 1; } message B { int64 b = 1; }";
 
-class SchemaValuesTest : public ::testing::Test {
+class SchemaValuesTest : public schemas::WithRegistry {
  protected:
   void SetUp() override {
-    log::LogOptions options;
-    options.files = &files_;
-    options.directory = "data";
-    options.disk_free_bytes_min = 0;
-    options.disk_used_max = 1;
-    auto log = log::Log::Open(options);
-    ASSERT_TRUE(log.ok()) << log.error().ToString();
-    log_ = *std::move(log);
-    auto registry = schemas::Registry::Open(*log_);
-    ASSERT_TRUE(registry.ok()) << registry.error().ToString();
-    registry_ = *std::move(registry);
+    schemas::WithRegistry::SetUp();
     avro_ = Register(SchemaType::kAvro, "\"string\"");
     proto_ = Register(SchemaType::kProtobuf, kTwoMessages);
   }
@@ -68,9 +58,6 @@ class SchemaValuesTest : public ::testing::Test {
     return Json(Part::kValue, bytes, headers);
   }
 
-  FaultyFiles files_;
-  std::unique_ptr<log::Log> log_;
-  std::unique_ptr<schemas::Registry> registry_;
   schemas::StoredSchemaPtr avro_, proto_;
 };
 

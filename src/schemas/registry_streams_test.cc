@@ -1,8 +1,7 @@
 // The subject of a stream shows its columns until clients register schemas there.
 #include <gtest/gtest.h>
 
-#include "base/faulty_files.h"
-#include "schemas/registry.h"
+#include "schemas/testing.h"
 
 namespace millrace::schemas {
 namespace {
@@ -15,7 +14,7 @@ rows::Column Column(std::string name, bool not_null = false) {
   return column;
 }
 
-class RegistryStreamsTest : public ::testing::Test {
+class RegistryStreamsTest : public WithRegistry {
  protected:
   struct Stream {
     uint64_t generation;
@@ -25,19 +24,7 @@ class RegistryStreamsTest : public ::testing::Test {
 
   void SetUp() override { Open(); }
   void Open() {
-    registry_.reset();
-    log_.reset();
-    log::LogOptions options;
-    options.files = &files_;
-    options.directory = "data";
-    options.disk_free_bytes_min = 0;
-    options.disk_used_max = 1;
-    auto log = log::Log::Open(options);
-    ASSERT_TRUE(log.ok()) << log.error().ToString();
-    log_ = *std::move(log);
-    auto registry = Registry::Open(*log_);
-    ASSERT_TRUE(registry.ok()) << registry.error().ToString();
-    registry_ = *std::move(registry);
+    OpenRegistry();
     registry_->Attach({[&] {
                          std::vector<std::string> subjects;
                          for (const auto& [name, stream] : streams_)
@@ -82,9 +69,6 @@ class RegistryStreamsTest : public ::testing::Test {
     return fmt::format("{}/{}", registered->version, registered->schema->id);
   }
 
-  FaultyFiles files_;
-  std::unique_ptr<log::Log> log_;
-  std::unique_ptr<Registry> registry_;
   std::map<std::string, Stream> streams_;
 };
 
