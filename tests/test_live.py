@@ -8,6 +8,7 @@ import time
 import pytest
 
 from live import Live, Refused, bag, step_of
+from live_websocket import LiveWebSocket
 from test_access import access, bearer, token, within_seconds
 from test_tls import authority, make_tls_node  # noqa: F401: fixtures
 
@@ -151,10 +152,11 @@ def test_a_client_that_comes_again_gets_what_it_missed(node):
     node.stop()
 
 
-def test_resume_over_kills_without_gap_or_repeat(node, seed):
+@pytest.mark.parametrize("follow", [Live, LiveWebSocket])
+def test_resume_over_kills_without_gap_or_repeat(node, seed, follow):
     choose = random.Random(seed)
     number = 0
-    reader = Live(node.url, "/balances")
+    reader = follow(node.url, "/balances")
     snapshots = 0
     for life in range(6):
         for _ in range(choose.randrange(1, 6)):
@@ -166,12 +168,14 @@ def test_resume_over_kills_without_gap_or_repeat(node, seed):
             reader.until(lambda rows: bag(rows) == wanted)
         last, rows = reader.id, reader.rows
         node.kill() if life % 3 else node.stop()
+        if follow is LiveWebSocket and quiet and life % 3 == 0:
+            assert reader.event() is None and reader.closed[0] == 1001
         reader.close()
         node.start()
         if not quiet:
             number += 1
             send(node, (number, 0, 9, 1))
-        reader = Live(node.url, "/balances", last=last, before=rows)
+        reader = follow(node.url, "/balances", last=last, before=rows)
         # Nothing was missed: the process that comes after it knows that, without sending all of it again.
         if quiet:
             with pytest.raises(TimeoutError):
@@ -342,17 +346,21 @@ def test_five_hundred_readers_of_one_endpoint_cost_one_evaluation_a_step(node):
     node.stop()
 
 
-def test_live_under_tls(make_tls_node):
+@pytest.mark.parametrize("follow", [Live, LiveWebSocket])
+def test_live_under_tls(make_tls_node, follow):
     node = make_tls_node(SQL)
     node.start()
-    reader = Live(node.url, "/words", context=node.tls)
+    reader = follow(node.url, "/words", context=node.tls)
     assert reader.event()[2] == []
     node.sql("INSERT INTO words SELECT i, repeat('x', 100) FROM range(5000) t(i)")
     reader.until(lambda rows: len(rows) == 5000)
     assert bag(reader.rows) == bag(node.get("/words"))
+    if follow is LiveWebSocket:
+        assert reader.socket.ping().wait(10)
     reader.close()
+    assert follow is Live or reader.closed[0] == 1000
     within_seconds(lambda: node.metric("http_live_readers") == 0)
-    last = Live(node.url, "/words", context=node.tls)
+    last = follow(node.url, "/words", context=node.tls)
     last.event()
     node.stop()
-    assert last.event() is None
+    assert last.event() is None and (follow is Live or last.closed[0] == 1001)

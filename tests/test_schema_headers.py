@@ -11,7 +11,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from test_kafka import wait_for
 
-SQL = """
+PROJECT = """
 CREATE STREAM orders (id BIGINT NOT NULL, note VARCHAR) WITH (format = 'avro');
 CREATE STREAM strict (id BIGINT NOT NULL) WITH (on_invalid = 'reject');
 CREATE STREAM people INTO 2 PARTITIONS WITH (format = 'raw');
@@ -28,14 +28,6 @@ def record(name, *fields):
 
 
 ORDER = json.dumps(record("Order", ("id", "long"), ("note", "string")))
-
-
-@pytest.fixture
-def node(make_node):
-    node = make_node(SQL)
-    node.start()
-    yield node
-    node.stop()
 
 
 class Sender:
