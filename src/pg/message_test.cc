@@ -177,7 +177,7 @@ TEST(CopyIn, TenThousandDamagedFilesAreReadOrRefused) {
     options.format = format;
     if (format == Format::kCsv) options.delimiter = ',', options.null_text = "";
     CopyIn copy("t", schema, options);
-    ASSERT_TRUE(copy.Add(bytes).ok());
+    copy.Add(bytes);
     if (copy.Finish().ok()) ++good;
   }
   EXPECT_GT(good, 0u);
