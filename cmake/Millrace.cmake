@@ -6,6 +6,9 @@ add_library(millrace_flags INTERFACE)
 target_compile_options(millrace_flags INTERFACE -Wall -Wextra -Werror -fno-omit-frame-pointer -msse4.2)
 # g++ 12 sees overflows in std::string's own inlined code that are not there (GCC bugs 105329, 105651).
 target_compile_options(millrace_flags INTERFACE -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-restrict)
+if(MILLRACE_UNITY)  # in a unit of several sources no source is the main file, which is what this warning goes by
+  target_compile_options(millrace_flags INTERFACE -Wno-subobject-linkage)
+endif()
 target_include_directories(millrace_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_link_libraries(millrace_flags INTERFACE Threads::Threads fmt::fmt)
 if(MILLRACE_SANITIZE)
@@ -48,7 +51,7 @@ function(millrace_module name)
     target_link_libraries(millrace_${name} PUBLIC duckdb)
     target_precompile_headers(millrace_${name} REUSE_FROM millrace_duckdb_pch)
   endif()
-  if(MILLRACE_TESTS)
+  if(MILLRACE_TESTS AND NOT MILLRACE_UNITY)
     # Headers without a .cc are compiled alone, to see that they stand on their own; the others are where
     # their .cc includes them first (tools/check_structure.py).
     file(GLOB headers CONFIGURE_DEPENDS *.h)

@@ -42,6 +42,7 @@ if [ -e build/dev/CTestTestfile.cmake ]; then
   grep -E '^ *[0-9]+/[0-9]+ Test' build/test-logs/unit.log
 fi
 if [ "${1:-}" = --all ]; then
+  suite build-alone tools/build.sh alone all
   suite build-log-histories tools/build.sh release-tests log_test
   suite log-histories env MILLRACE_HISTORIES=100000 build/release-tests/src/log/log_test --gtest_filter='LogModel.*'
 fi

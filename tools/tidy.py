@@ -5,7 +5,7 @@
     tools/tidy.py FILE…     over these
     tools/tidy.py --all     over all (an hour: DuckDB's headers cost seconds a file)
 
-Needs a configured build/dev (tools/build.sh dev …) for the compiler's arguments.
+The compiler's arguments come from build/tidy, which is configured for it, one file at a time.
 """
 import concurrent.futures
 import json
@@ -48,12 +48,10 @@ def chosen(arguments):
 
 
 def main():
-    commands = ROOT / "build" / "dev" / "compile_commands.json"
-    if not commands.exists():
-        sys.exit("build/dev is not configured: run tools/build.sh dev all")
     database = ROOT / "build" / "tidy"
-    database.mkdir(parents=True, exist_ok=True)
-    entries = json.loads(commands.read_text())
+    subprocess.run(["cmake", "--preset", "dev", "-B", str(database), "-DMILLRACE_UNITY=OFF"], cwd=ROOT, check=True,
+                   stdout=subprocess.DEVNULL)
+    entries = json.loads((database / "compile_commands.json").read_text())
     for entry in entries:
         entry["command"] = without_compiler_specials(entry["command"])
     (database / "compile_commands.json").write_text(json.dumps(entries))

@@ -9,7 +9,7 @@
 #include "nexmark/queries.h"
 #include "rows/row_codec.h"
 
-namespace millrace::nexmark {
+namespace millrace::nexmark::nexmark_test {
 namespace {
 
 constexpr int64_t kEvents = 20'000;
@@ -178,4 +178,4 @@ INSTANTIATE_TEST_SUITE_P(Queries, NexmarkTest, ::testing::ValuesIn(AllQueries())
                          [](const auto& info) { return info.param->name; });
 
 }  // namespace
-}  // namespace millrace::nexmark
+}  // namespace millrace::nexmark::nexmark_test

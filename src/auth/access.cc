@@ -1,13 +1,13 @@
 #include "auth/access.h"
 
 #include "auth/crypto.h"
+#include "auth/scram.h"
 #include "base/logging.h"
 
 namespace millrace::auth {
 
 namespace {
 
-constexpr size_t kSaltBytes = 16;
 constexpr std::chrono::microseconds kSaveUsesEvery = std::chrono::minutes(1);
 
 bool IsExpired(const Principal& principal, Micros now) {

@@ -8,7 +8,7 @@
 
 #include "auth/crypto.h"
 
-namespace millrace::auth {
+namespace millrace::auth::access_test {
 namespace {
 
 Scopes Of(std::string_view text) { return Scopes({*ParseScope(text)}); }
@@ -197,4 +197,4 @@ TEST(Scope, AdminMayEverything) {
 }
 
 }  // namespace
-}  // namespace millrace::auth
+}  // namespace millrace::auth::access_test

@@ -17,6 +17,7 @@ namespace millrace::auth {
 
 // As RFC 7677 recommends; clients of Kafka take no fewer than 4096.
 inline constexpr int kScramIterations = 15'000;
+inline constexpr size_t kSaltBytes = 16;
 
 struct ScramVerifier {
   std::string salt;

@@ -5,7 +5,7 @@
 #include "auth/crypto.h"
 #include "base/random.h"
 
-namespace millrace::auth {
+namespace millrace::auth::scram_test {
 namespace {
 
 // RFC 7677, section 3.
@@ -86,4 +86,4 @@ TEST(Crypto, ComputesWhatTheStandardsSay) {
 }
 
 }  // namespace
-}  // namespace millrace::auth
+}  // namespace millrace::auth::scram_test

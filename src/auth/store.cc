@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "auth/crypto.h"
+#include "auth/scram.h"
 
 namespace millrace::auth {
 
@@ -15,7 +16,6 @@ namespace {
 constexpr std::string_view kTokenPrefix = "mr_";
 constexpr size_t kIdBytes = 6;
 constexpr size_t kSecretBytes = 32;
-constexpr size_t kSaltBytes = 16;
 constexpr size_t kNoteBytesMax = 200;
 // Another process that changes them is done in milliseconds.
 constexpr int kLockTries = 500;

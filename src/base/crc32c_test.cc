@@ -5,7 +5,7 @@
 #include "base/coding.h"
 #include "base/random.h"
 
-namespace millrace {
+namespace millrace::crc32c_test {
 namespace {
 
 // By the definition: bit by bit.
@@ -54,4 +54,4 @@ TEST(Crc32c, GoesOnFromASeedAndCombinesPieces) {
 }
 
 }  // namespace
-}  // namespace millrace
+}  // namespace millrace::crc32c_test

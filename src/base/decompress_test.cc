@@ -7,7 +7,7 @@
 
 #include <string>
 
-namespace millrace {
+namespace millrace::decompress_test {
 namespace {
 
 std::string Text(size_t size) {
@@ -145,4 +145,4 @@ TEST(CompressionByName, KnowsContentEncodings) {
 }
 
 }  // namespace
-}  // namespace millrace
+}  // namespace millrace::decompress_test

@@ -282,6 +282,11 @@ class SystemFiles final : public Files {
 
 }  // namespace
 
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  return slash == std::string::npos ? "" : path.substr(0, slash);
+}
+
 Result<std::string> Files::ReadAll(const std::string& path) {
   TRY(const auto file, Open(path, OpenMode::kRead));
   TRY(const uint64_t size, file->Size());

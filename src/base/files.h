@@ -66,6 +66,9 @@ struct DiskSpace {
   uint64_t free_bytes = 0;  // to an ordinary user
 };
 
+// The folder of a path without its last name; "" where it has but one.
+std::string ParentOf(const std::string& path);
+
 // Thread-safe. Paths are separated by '/'.
 class Files {
  public:

@@ -7,7 +7,7 @@
 
 #include "base/faulty_files.h"
 
-namespace millrace {
+namespace millrace::files_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -195,4 +195,4 @@ TEST(FaultyFiles, RunsOutOfSpace) {
 }
 
 }  // namespace
-}  // namespace millrace
+}  // namespace millrace::files_test

@@ -14,12 +14,6 @@ Error NotFound(std::string_view action, const std::string& path) {
   return Error(Code::kNotFound, "{} {}: no such file or folder", action, path);
 }
 
-std::string ParentOf(const std::string& path) {
-  const size_t slash = path.find_last_of('/');
-  if (slash == std::string::npos) return "";
-  return path.substr(0, slash);
-}
-
 }  // namespace
 
 // The bytes of one file: blocks that were written, over the file below as far as it still counts.

@@ -8,7 +8,7 @@
 #include "base/random.h"
 #include "base/shared_lock.h"
 
-namespace millrace {
+namespace millrace::overlay_files_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -132,4 +132,4 @@ TEST(SharedLock, IsHadWhileNobodyHoldsTheFileAlone) {
 }
 
 }  // namespace
-}  // namespace millrace
+}  // namespace millrace::overlay_files_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace millrace {
+namespace millrace::utf8_test {
 namespace {
 
 TEST(Utf8, KeepsWhatIsValidAndMarksWhatIsNot) {
@@ -19,4 +19,4 @@ TEST(Utf8, KeepsWhatIsValidAndMarksWhatIsNot) {
 }
 
 }  // namespace
-}  // namespace millrace
+}  // namespace millrace::utf8_test

@@ -5,7 +5,7 @@
 #include "catalog/catalog.h"
 #include "catalog/sql_text.h"
 
-namespace millrace::catalog {
+namespace millrace::catalog::builds_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -112,4 +112,4 @@ TEST(Builds, TheirRecordsComeBackAsTheyWere) {
 }
 
 }  // namespace
-}  // namespace millrace::catalog
+}  // namespace millrace::catalog::builds_test

@@ -5,7 +5,7 @@
 
 #include "catalog/sql_text.h"
 
-namespace millrace::catalog {
+namespace millrace::catalog::catalog_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -453,4 +453,4 @@ TEST(SqlText, NamesTheNearestType) {
 }
 
 }  // namespace
-}  // namespace millrace::catalog
+}  // namespace millrace::catalog::catalog_test

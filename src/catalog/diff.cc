@@ -9,7 +9,6 @@ namespace millrace::catalog {
 namespace {
 
 using Item = Difference::Item;
-using What = Difference::What;
 
 bool HoldsData(Kind kind) { return kind == Kind::kStream || kind == Kind::kTable; }
 
@@ -49,7 +48,7 @@ class Differ {
     std::string reason;
   };
   struct Make {
-    What what;
+    Difference::What what;
     std::string reason;
   };
 
@@ -87,11 +86,11 @@ class Differ {
   Status Judge(const Object& object) {
     const Object* present = Present(catalog_, object);
     if (present == nullptr) {
-      makes_.emplace(&object, Make{What::kCreate, "new"});
+      makes_.emplace(&object, Make{Difference::What::kCreate, "new"});
       return Ok();
     }
     if (GivesColumns(*present, object)) {
-      makes_.emplace(&object, Make{What::kCreate, "its topic gets columns"});
+      makes_.emplace(&object, Make{Difference::What::kCreate, "its topic gets columns"});
       return Ok();
     }
     if (!present->from_project) {
@@ -110,11 +109,11 @@ class Differ {
     if (comparison.what == Comparison::What::kInPlace && HoldsData(object.kind())) {
       alters_.emplace(&object, reason);
     } else if (comparison.what == Comparison::What::kInPlace) {
-      makes_.emplace(&object, Make{What::kReplace, reason});
+      makes_.emplace(&object, Make{Difference::What::kReplace, reason});
       if (object.kind() == Kind::kView || IsVocabulary(object.kind())) replaced_.insert(present);
     } else {
       drops_.push_back({present, reason});
-      makes_.emplace(&object, Make{What::kCreate, reason});
+      makes_.emplace(&object, Make{Difference::What::kCreate, reason});
       replaced_.insert(present);
     }
     return Ok();
@@ -155,7 +154,7 @@ class Differ {
     for (const Object* object : wanted_) {
       if (Present(catalog_, *object) != &reader) continue;
       if (!HoldsData(object->kind())) {
-        makes_.emplace(object, Make{What::kReplace, reason});
+        makes_.emplace(object, Make{Difference::What::kReplace, reason});
       } else if (root.kind() == Kind::kMacro) {
         alters_.emplace(object, reason);
         return false;
@@ -182,7 +181,7 @@ class Differ {
       const auto drop = std::find_if(drops_.begin(), drops_.end(),
                                      [&](const Drop& d) { return d.object == object; });
       if (drop == drops_.end()) continue;
-      difference_.items.push_back({.what = What::kDrop,
+      difference_.items.push_back({.what = Difference::What::kDrop,
                                    .kind = object->kind(),
                                    .name = object->name(),
                                    .reason = drop->reason,
@@ -204,7 +203,7 @@ class Differ {
     }
     for (const Object* object : catalog_.InOrder()) {
       const auto reason = by_hand_.find(object);
-      if (reason != by_hand_.end()) Emit(*object, Make{What::kReplace, reason->second});
+      if (reason != by_hand_.end()) Emit(*object, Make{Difference::What::kReplace, reason->second});
     }
   }
 
@@ -215,7 +214,7 @@ class Differ {
                                  .reason = make.reason,
                                  .loses_data = false,
                                  .backfill = IsMaterialized(object)});
-    Create create{.object = object, .replace = make.what == What::kReplace};
+    Create create{.object = object, .replace = make.what == Difference::What::kReplace};
     create.object.from_project = by_hand_.count(&object) == 0;
     // Made by hand, it is built anew as it was bound.
     create.object.bound_as_of = by_hand_.count(&object) == 0 ? 0 : object.bound_generation();
@@ -243,7 +242,7 @@ class Differ {
     const std::string lost = stream == nullptr ? "" : KeepVersions(*stream, present, alter.object);
     if (!lost.empty())
       reason += fmt::format("; what records have in {} can no longer be read", lost);
-    difference_.items.push_back({.what = What::kAlter,
+    difference_.items.push_back({.what = Difference::What::kAlter,
                                  .kind = object.kind(),
                                  .name = object.name(),
                                  .reason = std::move(reason),

@@ -7,7 +7,7 @@
 #include "base/random.h"
 #include "catalog/sql_text.h"
 
-namespace millrace::catalog {
+namespace millrace::catalog::record_test {
 namespace {
 
 uint64_t Seed() {
@@ -291,4 +291,4 @@ TEST(CatalogRecord, OfAnyBytesUnderAValidChecksumNeverCrashes) {
 }
 
 }  // namespace
-}  // namespace millrace::catalog
+}  // namespace millrace::catalog::record_test

@@ -5,7 +5,7 @@
 
 #include "catalog/sql_text.h"
 
-namespace millrace::catalog {
+namespace millrace::catalog::stream_versions_test {
 namespace {
 
 using testing::ElementsAre;
@@ -108,4 +108,4 @@ TEST(StreamVersions, OfADefinitionWrittenAnewKeepTheIdsOfColumnsThatStay) {
 }
 
 }  // namespace
-}  // namespace millrace::catalog
+}  // namespace millrace::catalog::stream_versions_test

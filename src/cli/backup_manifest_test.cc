@@ -4,7 +4,7 @@
 
 #include "base/coding.h"
 
-namespace millrace::cli {
+namespace millrace::cli::backup_manifest_test {
 namespace {
 
 BackupManifest Some() {
@@ -52,4 +52,4 @@ TEST(BackupManifest, ANewerVersionIsNamed) {
 }
 
 }  // namespace
-}  // namespace millrace::cli
+}  // namespace millrace::cli::backup_manifest_test

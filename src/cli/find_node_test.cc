@@ -5,7 +5,7 @@
 
 #include <cstdlib>
 
-namespace millrace::cli {
+namespace millrace::cli::find_node_test {
 namespace {
 
 net::ClientAnswer Answer(int status, std::string body) {
@@ -60,4 +60,4 @@ TEST(PercentEncoded, KeepsPlainBytesAndNothingElse) {
 }
 
 }  // namespace
-}  // namespace millrace::cli
+}  // namespace millrace::cli::find_node_test

@@ -10,7 +10,7 @@
 
 #include "base/files.h"
 
-namespace millrace::cli {
+namespace millrace::cli::input_test {
 namespace {
 
 class InputTest : public ::testing::Test {
@@ -89,4 +89,4 @@ TEST(FormatOf, GoesByTheNameWithoutThePacking) {
 }
 
 }  // namespace
-}  // namespace millrace::cli
+}  // namespace millrace::cli::input_test

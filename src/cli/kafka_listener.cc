@@ -3,12 +3,12 @@
 #include <random>
 
 #include "base/files.h"
+#include "cli/node_options.h"
 
 namespace millrace::cli {
 
 namespace {
 
-constexpr std::chrono::seconds kDrain{5};
 constexpr const char* kClusterIdFile = "cluster_id";
 constexpr size_t kClusterIdLetters = 22;  // as many as Kafka's have
 

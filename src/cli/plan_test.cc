@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace millrace::cli {
+namespace millrace::cli::plan_test {
 namespace {
 
 using What = catalog::Difference::What;
@@ -58,4 +58,4 @@ TEST(BytesText, HasThreeDigitsOrFour) {
 }
 
 }  // namespace
-}  // namespace millrace::cli
+}  // namespace millrace::cli::plan_test

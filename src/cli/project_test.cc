@@ -5,7 +5,7 @@
 
 #include "base/files.h"
 
-namespace millrace::cli {
+namespace millrace::cli::project_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -91,4 +91,4 @@ TEST_F(ProjectTest, WhatIsNoTomlHasItsPlace) {
 }
 
 }  // namespace
-}  // namespace millrace::cli
+}  // namespace millrace::cli::project_test

@@ -26,7 +26,6 @@ namespace millrace::cli {
 
 namespace {
 
-constexpr std::chrono::seconds kDrain{5};
 constexpr std::chrono::milliseconds kTick{200};
 constexpr int kTicksOfCertificate = 5;  // it is looked at every second
 

@@ -7,7 +7,7 @@
 
 #include "cli/config.h"
 
-namespace millrace::cli {
+namespace millrace::cli::settings_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -139,4 +139,4 @@ TEST(ParseSize, TakesDecimalAndBinaryUnits) {
 }
 
 }  // namespace
-}  // namespace millrace::cli
+}  // namespace millrace::cli::settings_test

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace millrace::cli {
+namespace millrace::cli::trace_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -74,4 +74,4 @@ TEST(TraceText, NamesTheFirstOfADuplicateAndTheViewsThatWait) {
 }
 
 }  // namespace
-}  // namespace millrace::cli
+}  // namespace millrace::cli::trace_test

@@ -5,7 +5,7 @@
 #include "auth/statement_rights.h"
 #include "http/testing.h"
 
-namespace millrace::http {
+namespace millrace::http::access_test {
 namespace {
 
 // A server on which clients must sign in.
@@ -171,4 +171,4 @@ TEST(HttpAccess, TellsReadersFromDefiners) {
 }
 
 }  // namespace
-}  // namespace millrace::http
+}  // namespace millrace::http::access_test

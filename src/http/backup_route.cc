@@ -23,7 +23,7 @@ Result<std::string> End(Backend& backend) {
 
 using Work = Result<std::string> (*)(Backend&);
 
-asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange, Work work) {
+asio::awaitable<void> HandleBackup(ServiceContext& context, Exchange& exchange, Work work) {
   Backend* backend = context.ReadyBackend(exchange);
   if (backend == nullptr) co_return;
   net::Waiting<std::string> waiting;
@@ -46,11 +46,11 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange, Work w
 void AddBackupRoute(ServiceContext& context, Router& router) {
   router.Add({"/v1/backup",
               "POST",
-              [&context](Exchange& exchange) { return Handle(context, exchange, Begin); },
+              [&context](Exchange& exchange) { return HandleBackup(context, exchange, Begin); },
               {}});
   router.Add({"/v1/backup",
               "DELETE",
-              [&context](Exchange& exchange) { return Handle(context, exchange, End); },
+              [&context](Exchange& exchange) { return HandleBackup(context, exchange, End); },
               {}});
 }
 

@@ -7,7 +7,7 @@
 
 #include "base/random.h"
 
-namespace millrace::http {
+namespace millrace::http::chunked_decoder_test {
 namespace {
 
 // The whole body, fed in pieces of the given size; nullopt where it is refused or does not end.
@@ -64,4 +64,4 @@ TEST(ChunkedDecoder, IsNotSwayedByWhereAMutatedBodyIsCut) {
 }
 
 }  // namespace
-}  // namespace millrace::http
+}  // namespace millrace::http::chunked_decoder_test

@@ -3,7 +3,7 @@
 
 #include "http/testing.h"
 
-namespace millrace::http {
+namespace millrace::http::cors_test {
 namespace {
 
 std::string Ask(const TestServer& test, std::string_view method, std::string_view target,
@@ -112,4 +112,4 @@ TEST(Cors, AllowedOriginsMayOpenWebSockets) {
 }
 
 }  // namespace
-}  // namespace millrace::http
+}  // namespace millrace::http::cors_test

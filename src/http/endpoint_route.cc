@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kPageRows = 100, kPageRowsMax = 10'000;
 
-struct Plan {
+struct EndpointPlan {
   runtime::EndpointMatch match;
   std::map<std::string, std::string> parameters;  // of the path and of the query string
   Format format = Format::kJson;
@@ -55,7 +55,7 @@ Status TakePageSize(const std::string& text, runtime::PageRequest& page) {
                kPageRowsMax);
 }
 
-Status TakePage(std::string_view name, const std::string& value, Plan& plan) {
+Status TakePage(std::string_view name, const std::string& value, EndpointPlan& plan) {
   if (plan.live) {
     return Error(Code::kInvalidArgument, "a live answer has no pages")
         .Hint(fmt::format("leave {} out", name));
@@ -69,7 +69,7 @@ Status TakePage(std::string_view name, const std::string& value, Plan& plan) {
 // A parameter that the endpoint declares is its own, also where its name is one of the general
 // ones.
 Status TakeParameter(const ServiceContext& context, const catalog::EndpointDefinition& endpoint,
-                     std::string name, std::string value, Plan& plan) {
+                     std::string name, std::string value, EndpointPlan& plan) {
   if (Declares(endpoint, name)) {
     if (!plan.parameters.emplace(name, std::move(value)).second) {
       return Error(Code::kInvalidArgument, "parameter {} is given twice", Quoted(name));
@@ -103,7 +103,7 @@ Status TakeParameter(const ServiceContext& context, const catalog::EndpointDefin
 }
 
 // What the query string says. Error: as it is to be answered.
-Status TakeParameters(const ServiceContext& context, const Exchange& exchange, Plan& plan) {
+Status TakeParameters(const ServiceContext& context, const Exchange& exchange, EndpointPlan& plan) {
   if (exchange.head().query.empty()) return Ok();
   TRY(QueryParameters given, ParseQuery(exchange.head().query));
   const catalog::EndpointDefinition& endpoint = Definition(plan.match);
@@ -133,7 +133,7 @@ bool AcceptsWebSocket(Exchange& exchange) {
 }
 
 // How the rows are to be had. False: in no way that the client takes, and that is answered.
-bool TakeFormat(Exchange& exchange, Plan& plan) {
+bool TakeFormat(Exchange& exchange, EndpointPlan& plan) {
   if (WantsWebSocket(exchange.head())) {
     plan.live = true;
     return AcceptsWebSocket(exchange);
@@ -154,7 +154,8 @@ bool TakeFormat(Exchange& exchange, Plan& plan) {
 }
 
 // nullopt: answered already (no such endpoint, wrong parameters, nothing new).
-std::optional<Plan> MakePlan(ServiceContext& context, Backend& backend, Exchange& exchange) {
+std::optional<EndpointPlan> MakePlan(ServiceContext& context, Backend& backend,
+                                     Exchange& exchange) {
   auto match = backend.MatchEndpoint("GET", exchange.head().path);
   if (!match) {
     exchange.set_metric_route("other");
@@ -163,7 +164,7 @@ std::optional<Plan> MakePlan(ServiceContext& context, Backend& backend, Exchange
             .Hint("GET / lists the paths; CREATE ENDPOINT makes one"));
     return std::nullopt;
   }
-  Plan plan;
+  EndpointPlan plan;
   plan.match = std::move(*match);
   plan.timeout = context.options.query_timeout;
   exchange.set_metric_route(Definition(plan.match).path);
@@ -178,7 +179,7 @@ std::optional<Plan> MakePlan(ServiceContext& context, Backend& backend, Exchange
 }
 
 // True: the client has this already, and was told so.
-bool AnswerNotModified(const Backend& backend, const Plan& plan, Exchange& exchange) {
+bool AnswerNotModified(const Backend& backend, const EndpointPlan& plan, Exchange& exchange) {
   const auto wanted = exchange.head().Get("if-none-match");
   if (!wanted) return false;
   const std::string opaque = fmt::format("\"{}\"", backend.EndpointStep(plan.match));
@@ -197,7 +198,7 @@ void AddAnswerHeaders(Exchange& exchange, const runtime::EndpointAnswer& answer)
   if (answer.watermark) exchange.AddHeader("X-Data-Timestamp", IsoTime(*answer.watermark));
 }
 
-std::shared_ptr<ResultWriter> WriterOf(runtime::EndpointAnswer& answer, const Plan& plan) {
+std::shared_ptr<ResultWriter> WriterOf(runtime::EndpointAnswer& answer, const EndpointPlan& plan) {
   return std::make_shared<ResultWriter>(
       std::make_shared<const sql::QueryResult>(std::move(answer.rows)), plan.format,
       RowShape::kObjects, plan.numbers_as_strings);
@@ -227,19 +228,19 @@ bool AnswerAtOnce(ServiceContext& context, Exchange& exchange) {
   return true;
 }
 
-struct Outcome {
+struct EndpointOutcome {
   runtime::EndpointAnswer answer;
   std::shared_ptr<ResultWriter> writer;
   std::string text;  // the beginning of the body
   std::string tail;  // its end
 };
 
-Result<Outcome> Answer(Backend& backend, const Plan& plan,
-                       const std::shared_ptr<std::atomic<bool>>& cancel) {
+Result<EndpointOutcome> Answer(Backend& backend, const EndpointPlan& plan,
+                               const std::shared_ptr<std::atomic<bool>>& cancel) {
   runtime::StatementOptions options;
   options.timeout = plan.timeout;
   options.cancel = cancel;
-  Outcome outcome;
+  EndpointOutcome outcome;
   if (plan.page) {
     TRY(outcome.answer,
         backend.AnswerEndpointPage(plan.match, plan.parameters, *plan.page, options));
@@ -257,7 +258,7 @@ Result<Outcome> Answer(Backend& backend, const Plan& plan,
   return outcome;
 }
 
-asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
+asio::awaitable<void> HandleEndpoint(ServiceContext& context, Exchange& exchange) {
   Backend* backend = context.ReadyBackend(exchange);
   if (backend == nullptr) co_return;
   auto plan = MakePlan(context, *backend, exchange);
@@ -279,9 +280,9 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
   if (!plan->after.empty() && AnswerNotModified(*backend, *plan, exchange)) co_return;
   const auto cancel = std::make_shared<std::atomic<bool>>(false);
   const Format format = plan->format;
-  net::Waiting<Outcome> waiting;
+  net::Waiting<EndpointOutcome> waiting;
   const bool taken = context.queries.TrySubmit(
-      [backend, cancel, plan = std::make_shared<const Plan>(std::move(*plan)),
+      [backend, cancel, plan = std::make_shared<const EndpointPlan>(std::move(*plan)),
        done = waiting.Callback()] { done(Answer(*backend, *plan, cancel)); });
   if (!taken) {
     exchange.ReplyError(
@@ -305,16 +306,16 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
 }  // namespace
 
 void AddEndpointRoute(ServiceContext& context, Router& router) {
-  router.SetFallback(
-      {"endpoint", "GET", [&context](Exchange& exchange) { return Handle(context, exchange); },
-       [&context](Exchange& exchange) { return AnswerAtOnce(context, exchange); },
-       auth::Permission::kRead},
-      [&context](std::string_view path) {
-        const Backend* backend = context.backend.load();
-        const bool known =
-            backend != nullptr && backend->ready() && backend->MatchEndpoint("GET", path);
-        return known ? std::string("GET, HEAD") : std::string();
-      });
+  router.SetFallback({"endpoint", "GET",
+                      [&context](Exchange& exchange) { return HandleEndpoint(context, exchange); },
+                      [&context](Exchange& exchange) { return AnswerAtOnce(context, exchange); },
+                      auth::Permission::kRead},
+                     [&context](std::string_view path) {
+                       const Backend* backend = context.backend.load();
+                       const bool known = backend != nullptr && backend->ready() &&
+                                          backend->MatchEndpoint("GET", path);
+                       return known ? std::string("GET, HEAD") : std::string();
+                     });
 }
 
 }  // namespace millrace::http

@@ -7,7 +7,7 @@
 
 #include "base/random.h"
 
-namespace millrace::http {
+namespace millrace::http::head_parser_test {
 namespace {
 
 using State = ParsedHead::State;
@@ -163,4 +163,4 @@ TEST(HeadParser, SurvivesMutationsOfGoodRequests) {
 }
 
 }  // namespace
-}  // namespace millrace::http
+}  // namespace millrace::http::head_parser_test

@@ -399,7 +399,7 @@ std::unique_ptr<RowSplitter> MakeSplitter(const Backend& backend, Exchange& exch
   return nullptr;
 }
 
-asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
+asio::awaitable<void> HandleIngest(ServiceContext& context, Exchange& exchange) {
   Backend* backend = context.ReadyBackend(exchange);
   if (backend == nullptr) co_return;
   auto request = ParseIngestRequest(context, exchange);
@@ -421,7 +421,7 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
 void AddIngestRoute(ServiceContext& context, Router& router) {
   router.Add({"/v1/streams/{name}",
               "POST",
-              [&context](Exchange& exchange) { return Handle(context, exchange); },
+              [&context](Exchange& exchange) { return HandleIngest(context, exchange); },
               {},
               auth::Permission::kIngest});
 }

@@ -9,7 +9,7 @@
 namespace millrace::http {
 namespace {
 
-constexpr size_t kPieceBytes = 64 * 1024;
+constexpr size_t kEventPieceBytes = 64 * 1024;
 // What a row takes beside its text, about: in the content, and while it is compared.
 constexpr size_t kRowOverhead = 64;
 constexpr size_t kNone = SIZE_MAX;
@@ -162,7 +162,7 @@ std::string SnapshotWriter::Next() {
     out = head_ + "[";
   }
   const std::vector<std::string>& rows = content_->rows();
-  for (; row_ < rows.size() && out.size() < kPieceBytes; ++row_) {
+  for (; row_ < rows.size() && out.size() < kEventPieceBytes; ++row_) {
     if (row_ > 0) out += between_;
     out += rows[row_];
   }

@@ -9,7 +9,7 @@
 #include "http/result_writer.h"
 #include "http/testing.h"
 
-namespace millrace::http {
+namespace millrace::http::live_content_test {
 namespace {
 
 using Rows = std::vector<std::string>;
@@ -151,4 +151,4 @@ TEST(LiveContent, SaysWhereRowsGoOnlyWhereTheyAreOrdered) {
 }
 
 }  // namespace
-}  // namespace millrace::http
+}  // namespace millrace::http::live_content_test

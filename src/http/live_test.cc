@@ -1,7 +1,7 @@
 // Live answers over a backend without an engine: who gets which events, and when they end.
 #include "http/testing.h"
 
-namespace millrace::http {
+namespace millrace::http::live_test {
 namespace {
 
 // The chunk's end follows the event's.
@@ -267,4 +267,4 @@ TEST(LiveLimits, HeadAndOtherFormatsAreAnsweredAtOnce) {
 }
 
 }  // namespace
-}  // namespace millrace::http
+}  // namespace millrace::http::live_test

@@ -4,7 +4,7 @@
 #include "http/websocket_handshake.h"
 #include "http/websocket_testing.h"
 
-namespace millrace::http {
+namespace millrace::http::live_websocket_test {
 namespace {
 
 std::string Handshake(std::string_view target, std::string_view more = {}) {
@@ -166,4 +166,4 @@ TEST(LiveWebSocket, PingsAndLetsGoOfWhoDoesNotAnswer) {
 }
 
 }  // namespace
-}  // namespace millrace::http
+}  // namespace millrace::http::live_websocket_test

@@ -4,7 +4,7 @@
 #include "http/project_plan_json.h"
 #include "http/testing.h"
 
-namespace millrace::http {
+namespace millrace::http::node_routes_test {
 namespace {
 
 TEST(ProjectRoute, AnswersThePlanOfTheFiles) {
@@ -86,4 +86,4 @@ TEST(TraceRoute, AnswersOneRecordsWay) {
 }
 
 }  // namespace
-}  // namespace millrace::http
+}  // namespace millrace::http::node_routes_test

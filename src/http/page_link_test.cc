@@ -4,7 +4,7 @@
 
 #include "http/testing.h"
 
-namespace millrace::http {
+namespace millrace::http::page_link_test {
 namespace {
 
 TEST(PageLink, CursorsAreTextsOfLettersThatStandInAUrlAsTheyAre) {
@@ -53,4 +53,4 @@ TEST(Pages, SayWhereTheNextOneIs) {
 }
 
 }  // namespace
-}  // namespace millrace::http
+}  // namespace millrace::http::page_link_test

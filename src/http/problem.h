@@ -9,6 +9,10 @@
 
 namespace millrace::http {
 
+inline Error BadJson(std::string_view what) {
+  return Error(Code::kInvalidArgument, "the request's JSON: {}", what);
+}
+
 int StatusOf(Code code);
 std::string_view ReasonPhrase(int status);
 

@@ -17,7 +17,7 @@ constexpr std::array kKinds = {
     catalog::Kind::kStream, catalog::Kind::kTable,    catalog::Kind::kView, catalog::Kind::kIndex,
     catalog::Kind::kSource, catalog::Kind::kEndpoint, catalog::Kind::kType, catalog::Kind::kMacro};
 
-Error Wrong(std::string_view what) {
+Error BadPlan(std::string_view what) {
   return Error(Code::kInvalidArgument, "the node's plan cannot be read: {}", what)
       .Hint("use a node and a command line of the same version");
 }
@@ -25,7 +25,7 @@ Error Wrong(std::string_view what) {
 template <typename T>
 Status Take(const element& json, const char* name, T& value) {
   if (json[name].get(value) == simdjson::SUCCESS) return Ok();
-  return Wrong(fmt::format("{} is missing", name));
+  return BadPlan(fmt::format("{} is missing", name));
 }
 
 Result<runtime::ProjectPlan::Item> ParseItem(const element& json) {
@@ -49,14 +49,14 @@ Result<runtime::ProjectPlan::Item> ParseItem(const element& json) {
     item.change.what = each;
     known = true;
   }
-  if (!known) return Wrong(fmt::format("what is {}", Quoted(what)));
+  if (!known) return BadPlan(fmt::format("what is {}", Quoted(what)));
   known = false;
   for (const catalog::Kind each : kKinds) {
     if (catalog::KindName(each) != kind) continue;
     item.change.kind = each;
     known = true;
   }
-  if (!known) return Wrong(fmt::format("kind is {}", Quoted(kind)));
+  if (!known) return BadPlan(fmt::format("kind is {}", Quoted(kind)));
   return item;
 }
 
@@ -117,7 +117,7 @@ Result<runtime::ProjectPlan> ParseProjectPlan(std::string_view body) {
   element json;
   if (body.data() == nullptr) body = "";  // an empty view may have none, which the parser copies
   if (const auto failed = parser.parse(body.data(), body.size()).get(json); failed) {
-    return Wrong(simdjson::error_message(failed));
+    return BadPlan(simdjson::error_message(failed));
   }
   runtime::ProjectPlan plan;
   simdjson::dom::array array;
@@ -129,7 +129,7 @@ Result<runtime::ProjectPlan> ParseProjectPlan(std::string_view body) {
   TRY(Take(json, "notices", array));
   for (const element each : array) {
     std::string_view notice;
-    if (each.get(notice) != simdjson::SUCCESS) return Wrong("a notice is no text");
+    if (each.get(notice) != simdjson::SUCCESS) return BadPlan("a notice is no text");
     plan.notices.emplace_back(notice);
   }
   return plan;

@@ -12,7 +12,7 @@ namespace {
 
 using simdjson::dom::element;
 
-Error Wrong(std::string_view what) {
+Error BadProject(std::string_view what) {
   return Error(Code::kInvalidArgument, "the request's JSON: {}", what)
       .Hint(R"(send {"files": [{"path": "views.sql", "text": "CREATE …"}]})");
 }
@@ -20,9 +20,9 @@ Error Wrong(std::string_view what) {
 Result<runtime::ProjectFile> ParseFile(const element& json) {
   runtime::ProjectFile file;
   std::string_view text;
-  if (json["path"].get(text) != simdjson::SUCCESS) return Wrong("a file has no path");
+  if (json["path"].get(text) != simdjson::SUCCESS) return BadProject("a file has no path");
   file.path = text;
-  if (json["text"].get(text) != simdjson::SUCCESS) return Wrong("a file has no text");
+  if (json["text"].get(text) != simdjson::SUCCESS) return BadProject("a file has no text");
   file.text = text;
   return file;
 }
@@ -31,10 +31,10 @@ Result<std::vector<runtime::ProjectFile>> ParseFiles(std::string_view body) {
   simdjson::dom::parser parser;
   element json;
   if (const auto failed = parser.parse(body.data(), body.size()).get(json); failed) {
-    return Wrong(simdjson::error_message(failed));
+    return BadProject(simdjson::error_message(failed));
   }
   simdjson::dom::array array;
-  if (json["files"].get(array) != simdjson::SUCCESS) return Wrong("files is missing");
+  if (json["files"].get(array) != simdjson::SUCCESS) return BadProject("files is missing");
   std::vector<runtime::ProjectFile> files;
   for (const element item : array) {
     TRY(runtime::ProjectFile file, ParseFile(item));
@@ -43,7 +43,7 @@ Result<std::vector<runtime::ProjectFile>> ParseFiles(std::string_view body) {
   return files;
 }
 
-asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
+asio::awaitable<void> HandleProject(ServiceContext& context, Exchange& exchange) {
   Backend* backend = context.ReadyBackend(exchange);
   if (backend == nullptr) co_return;
   const std::string type =
@@ -88,7 +88,7 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
 void AddProjectRoute(ServiceContext& context, Router& router) {
   router.Add({"/v1/project/plan",
               "POST",
-              [&context](Exchange& exchange) { return Handle(context, exchange); },
+              [&context](Exchange& exchange) { return HandleProject(context, exchange); },
               {}});
 }
 

@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include "http/problem.h"
 #include "http/text.h"
 
 namespace millrace::http {
@@ -10,23 +11,19 @@ namespace {
 
 using simdjson::dom::element;
 
-Error Wrong(std::string_view what) {
-  return Error(Code::kInvalidArgument, "the request's JSON: {}", what);
-}
-
 Result<element> Parse(simdjson::dom::parser& parser, std::string_view body) {
   element json;
   if (body.data() == nullptr) body = "";  // an empty view may have none, which the parser copies
   if (const auto failed = parser.parse(body.data(), body.size()).get(json); failed)
-    return Wrong(simdjson::error_message(failed));
-  if (!json.is_object()) return Wrong("it is no object");
+    return BadJson(simdjson::error_message(failed));
+  if (!json.is_object()) return BadJson("it is no object");
   return json;
 }
 
 Result<std::string> Text(const element& json, std::string_view key) {
   std::string_view text;
   if (json[key].get(text) != simdjson::SUCCESS)
-    return Wrong(fmt::format("{} is missing, or no text", key));
+    return BadJson(fmt::format("{} is missing, or no text", key));
   return std::string(text);
 }
 
@@ -35,7 +32,7 @@ Result<std::optional<int32_t>> Number(const element& json, std::string_view key)
   if (json[key].get(value) != simdjson::SUCCESS || value.is_null()) return std::optional<int32_t>();
   int64_t number = 0;
   if (value.get(number) != simdjson::SUCCESS || number > INT32_MAX || number < -1)
-    return Wrong(fmt::format("{} is no number", key));
+    return BadJson(fmt::format("{} is no number", key));
   // Clients write -1 where they mean none.
   return number <= 0 ? std::optional<int32_t>() : std::optional<int32_t>(number);
 }
@@ -105,7 +102,7 @@ Result<SchemaBody> ParseSchemaBody(std::string_view body) {
   simdjson::dom::array references;
   if (json["references"].get(references) == simdjson::SUCCESS) {
     for (const element item : references) {
-      if (!item.is_object()) return Wrong("a reference is no object");
+      if (!item.is_object()) return BadJson("a reference is no object");
       schemas::Reference reference;
       TRY(reference.name, Text(item, "name"));
       TRY(reference.subject, Text(item, "subject"));

@@ -8,8 +8,8 @@ namespace {
 
 constexpr char kContentType[] = "application/vnd.schemaregistry.v1+json";
 
-asio::awaitable<void> Handle(ServiceContext& context, const RegistryCall& call,
-                             Exchange& exchange) {
+asio::awaitable<void> HandleRegistry(ServiceContext& context, const RegistryCall& call,
+                                     Exchange& exchange) {
   Backend* backend = context.ReadyBackend(exchange);
   if (backend == nullptr) co_return;
   auto parameters = ParseQuery(exchange.head().query);
@@ -47,10 +47,11 @@ asio::awaitable<void> Handle(ServiceContext& context, const RegistryCall& call,
 
 void AddRegistryRoutes(ServiceContext& context, Router& router) {
   for (const RegistryCall& call : RegistryCalls()) {
-    Route route{std::string(call.pattern),
-                std::string(call.method),
-                [&context, &call](Exchange& exchange) { return Handle(context, call, exchange); },
-                {}};
+    Route route{
+        std::string(call.pattern),
+        std::string(call.method),
+        [&context, &call](Exchange& exchange) { return HandleRegistry(context, call, exchange); },
+        {}};
     // Reading is for whoever signed in: consumers need the schemas of what they read.
     if (call.reads) route.needs.reset();
     router.Add(std::move(route));

@@ -4,7 +4,7 @@
 #include "http/router.h"
 #include "schemas/testing.h"
 
-namespace millrace::http {
+namespace millrace::http::registry_test {
 namespace {
 
 class RegistryApiTest : public schemas::WithRegistry {
@@ -114,4 +114,4 @@ TEST_F(RegistryApiTest, KeepsSettingsAndHoldsThem) {
 }
 
 }  // namespace
-}  // namespace millrace::http
+}  // namespace millrace::http::registry_test

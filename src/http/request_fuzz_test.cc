@@ -11,7 +11,7 @@
 #include "http/url.h"
 #include "log/testing.h"
 
-namespace millrace::http {
+namespace millrace::http::request_fuzz_test {
 namespace {
 
 template <typename T>
@@ -61,4 +61,4 @@ TEST(RequestFuzz, QueryStringsAndBodiesAreReadOrRefused) {
 }
 
 }  // namespace
-}  // namespace millrace::http
+}  // namespace millrace::http::request_fuzz_test

@@ -5,7 +5,7 @@
 namespace millrace::http {
 namespace {
 
-constexpr size_t kPieceBytes = 256 * 1024;
+constexpr size_t kAnswerPieceBytes = 256 * 1024;
 
 }  // namespace
 
@@ -50,7 +50,7 @@ std::string ResultWriter::Next() {
     if (format_ == Format::kJson) out += '[';
     if (format_ == Format::kCsv && !result_->schema.columns.empty()) writer_.CsvHeader(out);
   }
-  while (out.size() < kPieceBytes) {
+  while (out.size() < kAnswerPieceBytes) {
     if (AppendRow(out)) continue;
     ended_ = true;
     if (format_ == Format::kJson) out += shape_ == RowShape::kObjects ? "]\n" : "]";

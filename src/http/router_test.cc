@@ -6,7 +6,7 @@
 #include "http/text.h"
 #include "http/url.h"
 
-namespace millrace::http {
+namespace millrace::http::router_test {
 namespace {
 
 Router TwoRoutes() {
@@ -103,4 +103,4 @@ TEST(Negotiation, ListsWhatBodiesMayBe) {
 }
 
 }  // namespace
-}  // namespace millrace::http
+}  // namespace millrace::http::router_test

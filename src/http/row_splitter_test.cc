@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace millrace::http {
+namespace millrace::http::row_splitter_test {
 namespace {
 
 // The rows with their indexes, of a body that comes in pieces of the given size; the error's
@@ -101,4 +101,4 @@ TEST(RowSplitter, TurnsCsvIntoObjectsOfTheStreamsColumns) {
 }
 
 }  // namespace
-}  // namespace millrace::http
+}  // namespace millrace::http::row_splitter_test

@@ -6,7 +6,7 @@
 #include "base/random.h"
 #include "http/testing.h"
 
-namespace millrace::http {
+namespace millrace::http::server_test {
 namespace {
 
 constexpr std::string_view kGet = "GET /users/1 HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -270,4 +270,4 @@ TEST(Server, AnswersOneDotZeroWithoutChunksAndCloses) {
 }
 
 }  // namespace
-}  // namespace millrace::http
+}  // namespace millrace::http::server_test

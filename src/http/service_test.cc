@@ -6,7 +6,7 @@
 
 #include "http/testing.h"
 
-namespace millrace::http {
+namespace millrace::http::service_test {
 namespace {
 
 net::ClientRequest Ingest(std::string_view content_type, std::string body) {
@@ -453,4 +453,4 @@ TEST(IngestRoute, SaysHowManyOfTheVisibleRowsAreDuplicates) {
 }
 
 }  // namespace
-}  // namespace millrace::http
+}  // namespace millrace::http::service_test

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "http/negotiation.h"
+#include "http/problem.h"
 
 namespace millrace::http {
 namespace {
@@ -14,10 +15,6 @@ using simdjson::dom::element;
 using simdjson::dom::element_type;
 
 constexpr int kNestingMax = 16;
-
-Error Wrong(std::string_view what) {
-  return Error(Code::kInvalidArgument, "the request's JSON: {}", what);
-}
 
 Result<duckdb::Value> ToValue(const element& json, int depth);
 
@@ -32,7 +29,7 @@ Result<duckdb::Value> ToList(const simdjson::dom::array& array, int depth) {
   try {
     return duckdb::Value::LIST(type, std::move(values));
   } catch (const std::exception&) {
-    return Wrong("the elements of a list have no type in common");
+    return BadJson("the elements of a list have no type in common");
   }
 }
 
@@ -42,7 +39,7 @@ Result<duckdb::Value> ToStruct(const simdjson::dom::object& object, int depth) {
     TRY(duckdb::Value value, ToValue(field.value, depth));
     fields.emplace_back(std::string(field.key), std::move(value));
   }
-  if (fields.empty()) return Wrong("a parameter is an empty object");
+  if (fields.empty()) return BadJson("a parameter is an empty object");
   return duckdb::Value::STRUCT(std::move(fields));
 }
 
@@ -58,7 +55,7 @@ T Content(const element& json) {
 // Integers stay exact up to 64 bits; a number with a fraction is a DOUBLE: send a string where a
 // DECIMAL must be exact.
 Result<duckdb::Value> ToValue(const element& json, int depth) {
-  if (depth > kNestingMax) return Wrong("a parameter is nested too deeply");
+  if (depth > kNestingMax) return BadJson("a parameter is nested too deeply");
   switch (json.type()) {
     case element_type::NULL_VALUE:
       return duckdb::Value();
@@ -77,7 +74,7 @@ Result<duckdb::Value> ToValue(const element& json, int depth) {
     case element_type::OBJECT:
       return ToStruct(Content<simdjson::dom::object>(json), depth + 1);
   }
-  return Wrong("a parameter is of an unknown kind");
+  return BadJson("a parameter is of an unknown kind");
 }
 
 Result<std::map<std::string, duckdb::Value>> ToParameters(const element& json) {
@@ -90,7 +87,7 @@ Result<std::map<std::string, duckdb::Value>> ToParameters(const element& json) {
     }
     return parameters;
   }
-  if (!json.is_object()) return Wrong("params must be an array or an object");
+  if (!json.is_object()) return BadJson("params must be an array or an object");
   for (const auto field : Content<simdjson::dom::object>(json)) {
     TRY(duckdb::Value value, ToValue(field.value, 0));
     parameters.emplace(std::string(field.key), std::move(value));
@@ -102,10 +99,10 @@ Result<SqlRequest> FromJson(std::string_view body) {
   simdjson::dom::parser parser;
   element json;
   if (const auto failed = parser.parse(body.data(), body.size()).get(json); failed) {
-    return Wrong(simdjson::error_message(failed));
+    return BadJson(simdjson::error_message(failed));
   }
   constexpr const char* kExample = R"(send {"sql": "SELECT 1", "params": []})";
-  if (!json.is_object()) return Wrong("it must be an object").Hint(kExample);
+  if (!json.is_object()) return BadJson("it must be an object").Hint(kExample);
   SqlRequest request;
   bool has_sql = false;
   for (const auto field : Content<simdjson::dom::object>(json)) {
@@ -115,10 +112,10 @@ Result<SqlRequest> FromJson(std::string_view body) {
     } else if (field.key == "params") {
       TRY(request.parameters, ToParameters(field.value));
     } else {
-      return Wrong(fmt::format("field {} is not understood", Quoted(field.key))).Hint(kExample);
+      return BadJson(fmt::format("field {} is not understood", Quoted(field.key))).Hint(kExample);
     }
   }
-  if (!has_sql) return Wrong("sql is missing").Hint(kExample);
+  if (!has_sql) return BadJson("sql is missing").Hint(kExample);
   return request;
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t kHeaderNoticeBytesMax = 1024;
 
-struct Plan {
+struct SqlPlan {
   SqlRequest request;
   Format format = Format::kJson;
   bool numbers_as_strings = false;
@@ -20,16 +20,16 @@ struct Plan {
   auth::PrincipalPtr principal;
 };
 
-struct Outcome {
+struct SqlOutcome {
   runtime::StatementResult result;
   std::shared_ptr<ResultWriter> writer;
   std::string text;  // what stands before the rows, and their first piece
 };
 
-Result<Plan> ParseParameters(const ServiceContext& context, const Exchange& exchange) {
+Result<SqlPlan> ParseParameters(const ServiceContext& context, const Exchange& exchange) {
   static const std::vector<std::string> kKnown = {"timeout", "after", "numbers"};
   TRY(const QueryParameters parameters, KnownParameters(exchange, kKnown));
-  Plan plan;
+  SqlPlan plan;
   TRY(plan.timeout, ParseTimeout(FindParameter(parameters, "timeout"),
                                  context.options.query_timeout, context.options.query_timeout_max));
   if (const std::string* after = FindParameter(parameters, "after")) plan.after = *after;
@@ -44,8 +44,8 @@ Result<Plan> ParseParameters(const ServiceContext& context, const Exchange& exch
 }
 
 // Runs on a pool thread.
-Result<Outcome> Run(Backend& backend, const Plan& plan,
-                    const std::shared_ptr<std::atomic<bool>>& cancel) {
+Result<SqlOutcome> RunSql(Backend& backend, const SqlPlan& plan,
+                          const std::shared_ptr<std::atomic<bool>>& cancel) {
   const auto started = Tick();
   TRY(const std::vector<std::string> statements, backend.SplitStatements(plan.request.sql));
   if (statements.empty()) return Error(Code::kInvalidArgument, "the request holds no statement");
@@ -55,7 +55,7 @@ Result<Outcome> Run(Backend& backend, const Plan& plan,
   }
   for (const std::string& statement : statements)
     TRY(auth::CheckStatement(plan.principal, statement));
-  Outcome outcome;
+  SqlOutcome outcome;
   std::vector<std::string> notices;
   std::vector<std::string> tokens;
   for (const std::string& statement : statements) {
@@ -85,7 +85,7 @@ Result<Outcome> Run(Backend& backend, const Plan& plan,
   return outcome;
 }
 
-asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
+asio::awaitable<void> HandleSql(ServiceContext& context, Exchange& exchange) {
   Backend* backend = context.ReadyBackend(exchange);
   if (backend == nullptr) co_return;
   auto plan = ParseParameters(context, exchange);
@@ -119,10 +119,10 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
   plan->principal = exchange.principal();
 
   const auto cancel = std::make_shared<std::atomic<bool>>(false);
-  net::Waiting<Outcome> waiting;
+  net::Waiting<SqlOutcome> waiting;
   const bool taken = context.queries.TrySubmit(
-      [backend, cancel, plan = std::make_shared<Plan>(std::move(plan).value()),
-       done = waiting.Callback()] { done(Run(*backend, *plan, cancel)); });
+      [backend, cancel, plan = std::make_shared<SqlPlan>(std::move(plan).value()),
+       done = waiting.Callback()] { done(RunSql(*backend, *plan, cancel)); });
   if (!taken) {
     exchange.ReplyError(
         Error(Code::kUnavailable, "too many statements are waiting").Hint("try again in a second"));
@@ -152,7 +152,7 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
 void AddSqlRoute(ServiceContext& context, Router& router) {
   router.Add({"/v1/sql",
               "POST",
-              [&context](Exchange& exchange) { return Handle(context, exchange); },
+              [&context](Exchange& exchange) { return HandleSql(context, exchange); },
               {},
               auth::Permission::kSql});
 }

@@ -5,9 +5,9 @@
 namespace millrace::http {
 namespace {
 
-using Answer = std::function<void(Exchange&)>;
+using PlainAnswer = std::function<void(Exchange&)>;
 
-Route AtOnce(std::string pattern, Answer answer, bool open = false) {
+Route AtOnce(std::string pattern, PlainAnswer answer, bool open = false) {
   return {std::move(pattern),
           "GET",
           [answer](Exchange& exchange) -> asio::awaitable<void> {

@@ -16,7 +16,7 @@ struct Request {
   std::optional<std::string> if_none_match;
 };
 
-struct Outcome {
+struct TableOutcome {
   runtime::RowWritten written;
   std::optional<Error> refused;  // by the request's own condition
 };
@@ -149,8 +149,8 @@ asio::awaitable<void> Write(ServiceContext& context, Exchange& exchange, bool pu
   if (!visible) co_return;
   // Goes on where the client or the server does not wait for it: what it needs is its own.
   const auto shared = std::make_shared<const Request>(request);
-  const std::function<Result<Outcome>()> write = [backend, shared]() -> Result<Outcome> {
-    Outcome outcome;
+  const std::function<Result<TableOutcome>()> write = [backend, shared]() -> Result<TableOutcome> {
+    TableOutcome outcome;
     auto written =
         backend->WriteRow(shared->table, shared->key, shared->row, [&](const auto* now) -> Status {
           Status status = CheckConditions(*shared, now);
@@ -164,7 +164,7 @@ asio::awaitable<void> Write(ServiceContext& context, Exchange& exchange, bool pu
     outcome.written = std::move(written).value();
     return outcome;
   };
-  const auto outcome = co_await OnPool<Outcome>(context, exchange, write);
+  const auto outcome = co_await OnPool<TableOutcome>(context, exchange, write);
   if (!outcome.ok()) {
     exchange.ReplyError(outcome.error());
     co_return;

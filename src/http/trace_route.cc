@@ -19,16 +19,16 @@ Result<int64_t> ParseNumber(std::string_view what, const std::string& text) {
   return Error(Code::kInvalidArgument, "{} {} is not a number", what, Quoted(text));
 }
 
-struct Plan {
+struct TracePlan {
   std::string stream;
   int32_t partition = 0;
   int64_t offset = 0;
   std::chrono::milliseconds timeout{0};
 };
 
-Result<Plan> ParsePlan(const ServiceContext& context, const Exchange& exchange) {
+Result<TracePlan> ParsePlan(const ServiceContext& context, const Exchange& exchange) {
   TRY(const QueryParameters parameters, KnownParameters(exchange, {"timeout"}));
-  Plan plan;
+  TracePlan plan;
   TRY(plan.timeout, ParseTimeout(FindParameter(parameters, "timeout"),
                                  context.options.query_timeout, context.options.query_timeout_max));
   plan.stream = exchange.segments()[0];
@@ -119,8 +119,8 @@ std::string TraceBody(runtime::RecordTrace& trace) {
   return out + "]}\n";
 }
 
-Result<std::string> Run(Backend& backend, const Plan& plan,
-                        const std::shared_ptr<std::atomic<bool>>& cancel) {
+Result<std::string> RunTrace(Backend& backend, const TracePlan& plan,
+                             const std::shared_ptr<std::atomic<bool>>& cancel) {
   runtime::StatementOptions options;
   options.timeout = plan.timeout;
   options.cancel = cancel;
@@ -128,7 +128,7 @@ Result<std::string> Run(Backend& backend, const Plan& plan,
   return TraceBody(trace);
 }
 
-asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
+asio::awaitable<void> HandleTrace(ServiceContext& context, Exchange& exchange) {
   Backend* backend = context.ReadyBackend(exchange);
   if (backend == nullptr) co_return;
   auto plan = ParsePlan(context, exchange);
@@ -138,9 +138,10 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
   }
   const auto cancel = std::make_shared<std::atomic<bool>>(false);
   net::Waiting<std::string> waiting;
-  const bool taken =
-      context.queries.TrySubmit([backend, cancel, plan = std::move(plan).value(),
-                                 done = waiting.Callback()] { done(Run(*backend, plan, cancel)); });
+  const bool taken = context.queries.TrySubmit(
+      [backend, cancel, plan = std::move(plan).value(), done = waiting.Callback()] {
+        done(RunTrace(*backend, plan, cancel));
+      });
   if (!taken) {
     exchange.ReplyError(Error(Code::kUnavailable, "too many requests are waiting"));
     co_return;
@@ -160,7 +161,7 @@ asio::awaitable<void> Handle(ServiceContext& context, Exchange& exchange) {
 void AddTraceRoute(ServiceContext& context, Router& router) {
   router.Add({"/v1/trace/{stream}/{partition}/{offset}",
               "GET",
-              [&context](Exchange& exchange) { return Handle(context, exchange); },
+              [&context](Exchange& exchange) { return HandleTrace(context, exchange); },
               {},
               auth::Permission::kConsume});
 }

@@ -9,7 +9,7 @@
 #include "http/websocket_handshake.h"
 #include "http/websocket_testing.h"
 
-namespace millrace::http {
+namespace millrace::http::websocket_frame_test {
 namespace {
 
 using Message = ClientFrames::Message;
@@ -224,4 +224,4 @@ TEST(WebSocketHandshake, TellsPagesOfOtherHosts) {
 }
 
 }  // namespace
-}  // namespace millrace::http
+}  // namespace millrace::http::websocket_frame_test

@@ -41,7 +41,7 @@ std::string AcceptOf(std::string_view key) {
   return auth::Base64(digest);
 }
 
-Error Wrong(std::string_view what) {
+Error BadHandshake(std::string_view what) {
   return Error(Code::kInvalidArgument, "this is no WebSocket handshake: {}", what)
       .Hint("RFC 6455, section 4.1");
 }
@@ -60,8 +60,8 @@ Result<WebSocketHandshake> CheckHandshake(const RequestHead& head) {
   const auto key = head.Get("sec-websocket-key");
   const auto bytes = auth::FromBase64(key.value_or(std::string_view()));
   if (!bytes.ok() || bytes->size() != kKeyBytes)
-    return Wrong("Sec-WebSocket-Key must be 16 bytes in base64");
-  if (head.has_body()) return Wrong("it has a body");
+    return BadHandshake("Sec-WebSocket-Key must be 16 bytes in base64");
+  if (head.has_body()) return BadHandshake("it has a body");
   WebSocketHandshake handshake{AcceptOf(*key), {}};
   if (Names(head, "sec-websocket-protocol", kLiveProtocol)) {
     handshake.protocol = kLiveProtocol;

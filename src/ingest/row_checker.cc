@@ -1,20 +1,11 @@
 #include "ingest/row_checker.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace millrace::ingest {
 
-namespace {
-std::vector<size_t> AllColumns(const rows::Schema& schema) {
-  std::vector<size_t> columns(schema.columns.size());
-  std::iota(columns.begin(), columns.end(), size_t{0});
-  return columns;
-}
-}  // namespace
-
 RowChecker::RowChecker(RecordFormat format, const rows::Schema& schema)
-    : schema_(schema), decoder_(format, schema_, AllColumns(schema_)) {}
+    : schema_(schema), decoder_(format, schema_, schema_.all()) {}
 
 Result<std::unique_ptr<RowChecker>> RowChecker::Make(const catalog::Catalog& catalog,
                                                      const rows::Schema& schema,

@@ -5,7 +5,7 @@
 #include "base/coding.h"
 #include "schemas/testing.h"
 
-namespace millrace::ingest {
+namespace millrace::ingest::schema_values_test {
 namespace {
 
 using schemas::SchemaType;
@@ -115,4 +115,4 @@ TEST_F(SchemaValuesTest, ASchemaIsKnownToRecordsOfLaterFramesOnly) {
 }
 
 }  // namespace
-}  // namespace millrace::ingest
+}  // namespace millrace::ingest::schema_values_test

@@ -9,7 +9,7 @@
 #include "kafka/apis.h"
 #include "kafka/messages.h"
 
-namespace millrace::kafka {
+namespace millrace::kafka::codec_test {
 namespace {
 
 // Fills every field that a version has with something that is not its default.
@@ -173,4 +173,4 @@ TEST(Codec, ATagThatIsNotKnownIsPassedOver) {
 }
 
 }  // namespace
-}  // namespace millrace::kafka
+}  // namespace millrace::kafka::codec_test

@@ -10,7 +10,6 @@ namespace {
 
 constexpr int16_t kFirstVersionWithTopicIds = 13;
 constexpr int32_t kMaxWaitMs = 60'000;
-constexpr int8_t kReadCommitted = 1;
 
 using PartitionData = FetchResponse::FetchableTopicResponse::PartitionData;
 

@@ -12,6 +12,9 @@
 
 namespace millrace::kafka {
 
+// Of `isolation_level`.
+inline constexpr int8_t kReadCommitted = 1;
+
 struct FetchRequest {
   static constexpr MessageInfo kInfo{"FetchRequest", ApiKey::kFetch, 12};
   struct ReplicaState {

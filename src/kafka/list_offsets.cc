@@ -12,8 +12,6 @@ constexpr int64_t kEarliest = -2;
 constexpr int64_t kMaxTimestamp = -3;
 constexpr int64_t kEarliestLocal = -4;
 
-constexpr int8_t kReadCommitted = 1;
-
 struct Found {
   int64_t timestamp = -1;
   int64_t offset = -1;

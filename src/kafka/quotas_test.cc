@@ -5,7 +5,7 @@
 
 #include "kafka/testing.h"
 
-namespace millrace::kafka {
+namespace millrace::kafka::quotas_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -126,4 +126,4 @@ TEST_F(QuotaTest, AConnectionThatIsStillDoesNotHoldUpTheEnd) {
 }
 
 }  // namespace
-}  // namespace millrace::kafka
+}  // namespace millrace::kafka::quotas_test

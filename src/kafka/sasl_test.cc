@@ -5,7 +5,7 @@
 #include "auth/crypto.h"
 #include "kafka/testing.h"
 
-namespace millrace::kafka {
+namespace millrace::kafka::sasl_test {
 namespace {
 
 constexpr int16_t kVersion = 2;
@@ -317,4 +317,4 @@ TEST_F(SaslTest, ManySignInAtOnce) {
 }
 
 }  // namespace
-}  // namespace millrace::kafka
+}  // namespace millrace::kafka::sasl_test

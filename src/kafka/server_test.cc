@@ -8,7 +8,7 @@
 
 #include "kafka/testing.h"
 
-namespace millrace::kafka {
+namespace millrace::kafka::server_test {
 namespace {
 
 std::string Batch(const std::vector<std::string>& values) {
@@ -257,4 +257,4 @@ TEST_F(KafkaServerTest, RandomBytesAndHalfRequestsEndTheirOwnConnectionOnly) {
 }
 
 }  // namespace
-}  // namespace millrace::kafka
+}  // namespace millrace::kafka::server_test

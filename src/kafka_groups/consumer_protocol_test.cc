@@ -4,7 +4,7 @@
 
 #include "kafka_groups/testing.h"
 
-namespace millrace::kafka_groups {
+namespace millrace::kafka_groups::consumer_protocol_test {
 namespace {
 
 TEST(ConsumerProtocol, ReadsTheTopicsOfASubscriptionAndNothingBehindThem) {
@@ -27,4 +27,4 @@ TEST(ConsumerProtocol, RefusesACountThatTheBytesDoNotHold) {
 }
 
 }  // namespace
-}  // namespace millrace::kafka_groups
+}  // namespace millrace::kafka_groups::consumer_protocol_test

@@ -12,7 +12,7 @@
 #include "kafka_groups/testing.h"
 #include "kafka_groups/transaction_coordinator.h"
 
-namespace millrace::kafka_groups {
+namespace millrace::kafka_groups::coordinators_threads_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -226,4 +226,4 @@ TEST_F(CoordinatorsThreads, TransactionsOfManyThreadsEndAndTheirOffsetsAreThere)
 }
 
 }  // namespace
-}  // namespace millrace::kafka_groups
+}  // namespace millrace::kafka_groups::coordinators_threads_test

@@ -7,7 +7,7 @@ namespace millrace::kafka_groups {
 
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kRecordVersion = 1;
 
 void PutChange(std::string& out, std::string_view key, const std::string* value) {
   PutBytes(out, key);
@@ -34,7 +34,7 @@ Status DurableTable::Load() {
   return storage_.ReadAll([this](StoragePosition position, std::string_view record) -> Status {
     Reader reader(record);
     TRY(const uint8_t version, reader.Fixed<uint8_t>());
-    if (version != kVersion)
+    if (version != kRecordVersion)
       return Error(Code::kNotSupported, "record {}: version {}", position.value, version);
     while (reader.remaining() > 0) {
       Result<TableChange> change = ReadChange(reader);
@@ -67,7 +67,7 @@ Status DurableTable::Apply(const std::vector<TableChange>& changes, Done done) {
   if (failed_)
     return Error(Code::kUnavailable, "an earlier append failed; the node has to be started again");
   std::string record;
-  PutFixed(record, kVersion);
+  PutFixed(record, kRecordVersion);
   for (const TableChange& change : changes)
     PutChange(record, change.key, change.value ? &*change.value : nullptr);
   const uint64_t bytes = record.size();
@@ -113,7 +113,7 @@ void DurableTable::RewriteMore() {
   }
   if (rewrite_->in_flight || !rewrite_->next_key) return;
   std::string record;
-  PutFixed(record, kVersion);
+  PutFixed(record, kRecordVersion);
   auto at = entries_.lower_bound(*rewrite_->next_key);
   for (; at != entries_.end() && record.size() < options_.piece_bytes; ++at) {
     PutChange(record, at->first, &at->second);

@@ -4,7 +4,7 @@
 
 #include "kafka_groups/testing.h"
 
-namespace millrace::kafka_groups {
+namespace millrace::kafka_groups::durable_table_test {
 namespace {
 
 std::map<std::string, std::string> Contents(const DurableTable& table) {
@@ -187,4 +187,4 @@ TEST(DurableTable, RefusesDamagedAndNewerRecords) {
 }
 
 }  // namespace
-}  // namespace millrace::kafka_groups
+}  // namespace millrace::kafka_groups::durable_table_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace millrace::kafka {
+namespace millrace::kafka::error_code_test {
 namespace {
 
 TEST(ErrorCode, HasKafkasNumbersAndNames) {
@@ -22,4 +22,4 @@ TEST(ErrorCode, NamesANumberThatKafkaDoesNotHaveAsUnknown) {
 }
 
 }  // namespace
-}  // namespace millrace::kafka
+}  // namespace millrace::kafka::error_code_test

@@ -3,7 +3,7 @@
 
 #include "kafka_groups/group_testing.h"
 
-namespace millrace::kafka_groups {
+namespace millrace::kafka_groups::group_join_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -321,4 +321,4 @@ TEST(GroupJoin, IsAnsweredWhenTheStorageFailsAndWhenTheNodeStops) {
 }
 
 }  // namespace
-}  // namespace millrace::kafka_groups
+}  // namespace millrace::kafka_groups::group_join_test

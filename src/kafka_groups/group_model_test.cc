@@ -10,7 +10,7 @@
 
 #include "kafka_groups/group_testing.h"
 
-namespace millrace::kafka_groups {
+namespace millrace::kafka_groups::group_model_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -286,4 +286,4 @@ TEST(GroupModel, RandomLivesOfAGroupKeepItsPromises) {
 }
 
 }  // namespace
-}  // namespace millrace::kafka_groups
+}  // namespace millrace::kafka_groups::group_model_test

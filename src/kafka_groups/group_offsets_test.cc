@@ -3,7 +3,7 @@
 
 #include "kafka_groups/group_testing.h"
 
-namespace millrace::kafka_groups {
+namespace millrace::kafka_groups::group_offsets_test {
 namespace {
 
 using std::chrono::hours;
@@ -398,4 +398,4 @@ TEST(GroupStart, RefusesDamagedRecords) {
 }
 
 }  // namespace
-}  // namespace millrace::kafka_groups
+}  // namespace millrace::kafka_groups::group_offsets_test

@@ -3,7 +3,7 @@
 
 #include "kafka_groups/group_testing.h"
 
-namespace millrace::kafka_groups {
+namespace millrace::kafka_groups::group_sync_test {
 namespace {
 
 using std::chrono::seconds;
@@ -359,4 +359,4 @@ TEST(GroupRestart, AMemberOfADurableGenerationThatWasNotToldMayStillExpire) {
 }
 
 }  // namespace
-}  // namespace millrace::kafka_groups
+}  // namespace millrace::kafka_groups::group_sync_test

@@ -9,7 +9,7 @@
 #include "kafka_groups/transaction.h"
 #include "kafka_groups/transaction_coordinator.h"
 
-namespace millrace::kafka_groups {
+namespace millrace::kafka_groups::log_storage_test {
 namespace {
 
 class LogStorageTest : public ::testing::Test {
@@ -187,4 +187,4 @@ TEST_F(LogStorageTest, TakesRecordsWhileTheDiskIsAboveItsHighMark) {
 }
 
 }  // namespace
-}  // namespace millrace::kafka_groups
+}  // namespace millrace::kafka_groups::log_storage_test

@@ -5,7 +5,7 @@
 namespace millrace::kafka_groups {
 
 namespace {
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kTransactionVersion = 1;
 constexpr char kTransactionKind = 'T';
 
 void PutProducer(std::string& out, const ProducerIdentity& producer) {
@@ -42,7 +42,7 @@ std::string_view TransactionStateName(TransactionState state) {
 
 std::string EncodeTransaction(const Transaction& transaction) {
   std::string out;
-  PutFixed(out, kVersion);
+  PutFixed(out, kTransactionVersion);
   PutFixed(out, static_cast<uint8_t>(transaction.state));
   PutProducer(out, transaction.producer);
   PutProducer(out, transaction.former);
@@ -62,7 +62,7 @@ std::string EncodeTransaction(const Transaction& transaction) {
 Result<Transaction> DecodeTransaction(std::string_view bytes) {
   Reader reader(bytes);
   TRY(const uint8_t version, reader.Fixed<uint8_t>());
-  if (version != kVersion) return Error(Code::kNotSupported, "version {}", version);
+  if (version != kTransactionVersion) return Error(Code::kNotSupported, "version {}", version);
   Transaction out;
   TRY(const uint8_t state, reader.Fixed<uint8_t>());
   if (state > static_cast<uint8_t>(TransactionState::kCompleteAbort))

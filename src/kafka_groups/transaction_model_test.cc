@@ -11,7 +11,7 @@
 #include "kafka_groups/group_testing.h"
 #include "kafka_groups/transaction_coordinator.h"
 
-namespace millrace::kafka_groups {
+namespace millrace::kafka_groups::transaction_model_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -398,4 +398,4 @@ TEST(TransactionModel, RandomSchedulesWithCrashesKeepItsPromises) {
 }
 
 }  // namespace
-}  // namespace millrace::kafka_groups
+}  // namespace millrace::kafka_groups::transaction_model_test

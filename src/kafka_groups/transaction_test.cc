@@ -3,7 +3,7 @@
 
 #include "kafka_groups/transaction_testing.h"
 
-namespace millrace::kafka_groups {
+namespace millrace::kafka_groups::transaction_test {
 namespace {
 
 using std::chrono::hours;
@@ -425,4 +425,4 @@ TEST(TransactionCoordinator, RefusesDamagedRecords) {
 }
 
 }  // namespace
-}  // namespace millrace::kafka_groups
+}  // namespace millrace::kafka_groups::transaction_test

@@ -6,7 +6,7 @@
 namespace millrace::log {
 namespace {
 
-constexpr std::string_view kMagic = "MRCP0002";
+constexpr std::string_view kCheckpointMagic = "MRCP0002";
 constexpr std::string_view kMagicBeforeProducers = "MRCP0001";
 constexpr uint64_t kUnlimited = UINT64_MAX;
 
@@ -100,7 +100,7 @@ Result<Checkpoint> DecodeBody(std::string_view bytes, bool with_producers) {
 }  // namespace
 
 std::string EncodeCheckpoint(const Checkpoint& checkpoint) {
-  return EncodeDoubled(kMagic, EncodeBody(checkpoint));
+  return EncodeDoubled(kCheckpointMagic, EncodeBody(checkpoint));
 }
 
 Result<Checkpoint> DecodeCheckpoint(std::string_view bytes) {
@@ -108,7 +108,7 @@ Result<Checkpoint> DecodeCheckpoint(std::string_view bytes) {
     return Error(Code::kCorruption, "only {} bytes", bytes.size());
   }
   const bool before = HasMagic(bytes, kMagicBeforeProducers);
-  if (!before && !HasMagic(bytes, kMagic)) {
+  if (!before && !HasMagic(bytes, kCheckpointMagic)) {
     return Error(Code::kNotSupported, "written by another version: {}",
                  bytes.substr(0, kMagicBytes));
   }

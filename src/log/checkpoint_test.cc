@@ -4,7 +4,7 @@
 
 #include "base/coding.h"
 
-namespace millrace::log {
+namespace millrace::log::checkpoint_test {
 namespace {
 
 Checkpoint Sample() {
@@ -119,4 +119,4 @@ TEST(Topic, IsReadFromTheFormatBefore) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::checkpoint_test

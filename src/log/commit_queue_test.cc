@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-namespace millrace::log {
+namespace millrace::log::commit_queue_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -150,4 +150,4 @@ TEST(CommitQueue, HasOneLeaderAtATimeAndLosesNothing) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::commit_queue_test

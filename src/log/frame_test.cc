@@ -6,7 +6,7 @@
 
 #include "log/testing.h"
 
-namespace millrace::log {
+namespace millrace::log::frame_test {
 namespace {
 
 TEST(Frame, HasTheCrcOfItsBytesThoughItWasComputedFromTheBatchesOwn) {
@@ -60,4 +60,4 @@ TEST(FrameBuffers, MayGoBeforeWhatTheyGaveOut) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::frame_test

@@ -9,7 +9,7 @@
 #include "base/random.h"
 #include "log/testing.h"
 
-namespace millrace::log {
+namespace millrace::log::log_compaction_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -404,4 +404,4 @@ TEST(LogCompactionLoss, HoldsWhenAnyCallFindsTheDiskFull) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::log_compaction_test

@@ -8,7 +8,7 @@
 #include "log/frame.h"
 #include "log/testing.h"
 
-namespace millrace::log {
+namespace millrace::log::log_damage_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -211,4 +211,4 @@ TEST_F(LogDamage, OfAMissingSegmentCostsThatSegment) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::log_damage_test

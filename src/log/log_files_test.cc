@@ -3,7 +3,7 @@
 
 #include "log/testing.h"
 
-namespace millrace::log {
+namespace millrace::log::log_files_test {
 namespace {
 
 class LogFilesTest : public ::testing::Test {
@@ -132,4 +132,4 @@ TEST_F(LogFilesTest, SaysWhatWasRepeatedAndWhatIsHeldBack) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::log_files_test

@@ -19,7 +19,7 @@
 #include "log/log_model_flight.h"
 #include "log/testing.h"
 
-namespace millrace::log {
+namespace millrace::log::log_model_test {
 namespace {
 
 using model::kNone;
@@ -443,4 +443,4 @@ TEST(LogModel, RandomHistoriesAgreeWithTheModel) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::log_model_test

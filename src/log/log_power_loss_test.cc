@@ -6,7 +6,7 @@
 
 #include "log/testing.h"
 
-namespace millrace::log {
+namespace millrace::log::log_power_loss_test {
 namespace {
 
 enum class Outcome { kAcknowledged, kRefused, kUnknown };
@@ -185,4 +185,4 @@ TEST(LogFaults, LosesNothingWhenAnyCallFindsTheDiskFull) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::log_power_loss_test

@@ -5,7 +5,7 @@
 #include "base/coding.h"
 #include "log/testing.h"
 
-namespace millrace::log {
+namespace millrace::log::log_producers_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -233,4 +233,4 @@ TEST_F(LogProducersTest, RefusesWhatNoProducerMaySend) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::log_producers_test

@@ -7,7 +7,7 @@
 
 #include "log/testing.h"
 
-namespace millrace::log {
+namespace millrace::log::log_producers_threads_test {
 namespace {
 
 constexpr int kProducers = 3;
@@ -96,4 +96,4 @@ TEST(LogProducersThreads, ReadersSeeNothingAbortedWhileProducersRetryAndSegments
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::log_producers_threads_test

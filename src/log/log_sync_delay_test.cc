@@ -8,7 +8,7 @@
 
 #include "log/testing.h"
 
-namespace millrace::log {
+namespace millrace::log::log_sync_delay_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -305,4 +305,4 @@ TEST_F(LogSyncDelayThreads, CloseWaitsForNoDelay) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::log_sync_delay_test

@@ -5,7 +5,7 @@
 
 #include "log/testing.h"
 
-namespace millrace::log {
+namespace millrace::log::log_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -466,4 +466,4 @@ TEST_F(LogTest, ClockOfFramesNeverGoesBack) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::log_test

@@ -12,7 +12,7 @@
 #include "base/logging.h"
 #include "log/testing.h"
 
-namespace millrace::log {
+namespace millrace::log::log_threads_test {
 namespace {
 
 // FaultyFiles, but each fdatasync of the write-ahead file goes through a hook of the test.
@@ -397,4 +397,4 @@ TEST(LogThreads, ServesManyProducersAndReadersAtOnce) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::log_threads_test

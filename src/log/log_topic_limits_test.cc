@@ -4,7 +4,7 @@
 
 #include "log/testing.h"
 
-namespace millrace::log {
+namespace millrace::log::log_topic_limits_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -163,4 +163,4 @@ TEST_F(LogTopicLimitsTest, FindsNoOffsetByTimeAmongDeletedRecords) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::log_topic_limits_test

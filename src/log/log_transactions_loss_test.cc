@@ -6,7 +6,7 @@
 
 #include "log/testing.h"
 
-namespace millrace::log {
+namespace millrace::log::log_transactions_loss_test {
 namespace {
 
 constexpr int64_t kProducer = 7;
@@ -168,4 +168,4 @@ TEST(LogTransactionsLoss, HoldsWhenAnyCallFindsTheDiskFull) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::log_transactions_loss_test

@@ -5,7 +5,7 @@
 
 #include "log/testing.h"
 
-namespace millrace::log {
+namespace millrace::log::log_transactions_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -342,4 +342,4 @@ TEST_F(LogTransactionsTest, ForgetsAbortedTransactionsWithTheirSegments) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::log_transactions_test

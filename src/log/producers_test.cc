@@ -4,7 +4,7 @@
 
 #include "log/append_problem.h"
 
-namespace millrace::log {
+namespace millrace::log::producers_test {
 namespace {
 
 ProducerBatch Batch(int32_t sequence) { return {{7, 0}, sequence, 1}; }
@@ -47,4 +47,4 @@ TEST(Producers, RefuseDamagedBytesAtEveryLength) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::producers_test

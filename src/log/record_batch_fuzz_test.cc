@@ -12,7 +12,7 @@
 #include "log/testing.h"
 #include "log/unpack.h"
 
-namespace millrace::log {
+namespace millrace::log::record_batch_fuzz_test {
 namespace {
 
 constexpr size_t kUnpackedMax = 1 << 20;
@@ -132,4 +132,4 @@ TEST(RecordBatchFuzz, NoBytesAreReadAsMoreThanTheyAre) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::record_batch_fuzz_test

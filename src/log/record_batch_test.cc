@@ -7,7 +7,7 @@
 #include "base/random.h"
 #include "log/testing.h"
 
-namespace millrace::log {
+namespace millrace::log::record_batch_test {
 namespace {
 
 std::string Sample() {
@@ -238,4 +238,4 @@ TEST(RecordBatch, KeepsItsOffsetsWhenRecordsAreTakenOut) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::record_batch_test

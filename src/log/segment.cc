@@ -9,8 +9,8 @@
 namespace millrace::log {
 namespace {
 
-constexpr std::string_view kMagic = "MRFR0001";
-constexpr std::string_view kMagicCompacted = "MRFR0002";
+constexpr std::string_view kSegmentMagic = "MRFR0001";
+constexpr std::string_view kCompactedMagic = "MRFR0002";
 constexpr uint64_t kEntriesPerRead = 64;
 constexpr size_t kStagingBytes = 256 << 10;
 static_assert(kStagingBytes % kDirectAlignment == 0);
@@ -37,10 +37,10 @@ Status CheckVersion(const File& frames, const std::string& path) {
   TRY(const size_t read, frames.Read(header, sizeof(header), 0));
   const std::string_view bytes(header, read);
   if (read < sizeof(header)) return Ok();
-  if (bytes.starts_with(kMagic) || bytes.starts_with(kMagicCompacted)) return Ok();
+  if (bytes.starts_with(kSegmentMagic) || bytes.starts_with(kCompactedMagic)) return Ok();
   if (Crc32c(bytes.substr(0, 44)) != GetFixed<uint32_t>(header + 44)) return Ok();
   return Error(Code::kNotSupported, "open {}: written by another version: {}", path,
-               bytes.substr(0, kMagic.size()));
+               bytes.substr(0, kSegmentMagic.size()));
 }
 
 // The `bytes` bytes that begin `skip` bytes into the pieces.
@@ -62,7 +62,7 @@ uint64_t EntryPosition(uint64_t index) { return kSegmentHeaderBytes + index * kS
 }  // namespace
 
 std::string EncodeSegmentHeader(PartitionId partition, Offset base, const SegmentVersion& version) {
-  std::string header(version.number > 0 ? kMagicCompacted : kMagic);
+  std::string header(version.number > 0 ? kCompactedMagic : kSegmentMagic);
   PutFixed(header, partition.topic.value);
   PutFixed(header, partition.partition);
   PutFixed(header, version.number);
@@ -76,7 +76,7 @@ std::string EncodeSegmentHeader(PartitionId partition, Offset base, const Segmen
 std::optional<SegmentVersion> DecodeSegmentHeader(std::string_view header) {
   if (header.size() < kSegmentHeaderBytes) return std::nullopt;
   if (Crc32c(header.substr(0, 44)) != GetFixed<uint32_t>(header.data() + 44)) return std::nullopt;
-  if (!header.starts_with(kMagicCompacted)) return SegmentVersion{};
+  if (!header.starts_with(kCompactedMagic)) return SegmentVersion{};
   return SegmentVersion{GetFixed<uint32_t>(header.data() + 20),
                         Micros{GetFixed<int64_t>(header.data() + 32)}};
 }

@@ -7,7 +7,7 @@
 namespace millrace::log {
 namespace {
 
-constexpr std::string_view kMagic = "MRAB0001";
+constexpr std::string_view kAbortsMagic = "MRAB0001";
 
 }  // namespace
 
@@ -71,11 +71,11 @@ std::string EncodeAborted(const AbortedFile& file) {
   PutFixed(content, static_cast<uint8_t>(file.incomplete));
   PutVarint(content, file.ended.size());
   for (const EndedTransaction& ended : file.ended) ended.Encode(content);
-  return EncodeDoubled(kMagic, content);
+  return EncodeDoubled(kAbortsMagic, content);
 }
 
 Result<AbortedFile> DecodeAborted(std::string_view bytes) {
-  if (!HasMagic(bytes, kMagic)) {
+  if (!HasMagic(bytes, kAbortsMagic)) {
     return Error(Code::kNotSupported, "written by another version: {}",
                  bytes.substr(0, kMagicBytes));
   }

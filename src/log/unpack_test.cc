@@ -10,7 +10,7 @@
 
 #include "base/coding.h"
 
-namespace millrace::log {
+namespace millrace::log::unpack_test {
 namespace {
 
 std::string Gzip(std::string_view records) {
@@ -142,4 +142,4 @@ TEST(Unpack, ABatchThatUnpacksToMoreThanTheLimitIsRefused) {
 }
 
 }  // namespace
-}  // namespace millrace::log
+}  // namespace millrace::log::unpack_test

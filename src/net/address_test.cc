@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace millrace::net {
+namespace millrace::net::address_test {
 namespace {
 
 TEST(Address, ReadsHostAndPortOfBothFamilies) {
@@ -36,4 +36,4 @@ TEST(Address, KnowsWhatOnlyThisMachineReaches) {
 }
 
 }  // namespace
-}  // namespace millrace::net
+}  // namespace millrace::net::address_test

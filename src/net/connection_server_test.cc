@@ -4,7 +4,7 @@
 
 #include <future>
 
-namespace millrace::net {
+namespace millrace::net::connection_server_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -138,4 +138,4 @@ TEST(ConnectionServer, SaysWhyItCannotListen) {
 }
 
 }  // namespace
-}  // namespace millrace::net
+}  // namespace millrace::net::connection_server_test

@@ -9,7 +9,7 @@
 #include "net/await.h"
 #include "net/http_client.h"
 
-namespace millrace::net {
+namespace millrace::net::listener_test {
 namespace {
 
 ListenOptions OnFreePort() {
@@ -152,4 +152,4 @@ TEST(HttpClient, GivesUpOnAServerThatDoesNotAnswer) {
 }
 
 }  // namespace
-}  // namespace millrace::net
+}  // namespace millrace::net::listener_test

@@ -8,7 +8,7 @@
 #include "net/http_client.h"
 #include "net/tls_testing.h"
 
-namespace millrace::net {
+namespace millrace::net::tls_accept_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -329,4 +329,4 @@ TEST_F(HttpsClient, SaysWhenOneSideSpeaksPlainText) {
 }
 
 }  // namespace
-}  // namespace millrace::net
+}  // namespace millrace::net::tls_accept_test

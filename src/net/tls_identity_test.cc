@@ -5,7 +5,7 @@
 
 #include "net/tls_testing.h"
 
-namespace millrace::net {
+namespace millrace::net::tls_identity_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -72,4 +72,4 @@ TEST(TlsIdentity, KeepsTheOldPairWhileTheNewOneIsNoGood) {
 }
 
 }  // namespace
-}  // namespace millrace::net
+}  // namespace millrace::net::tls_identity_test

@@ -5,7 +5,7 @@
 #include <atomic>
 #include <future>
 
-namespace millrace::net {
+namespace millrace::net::work_pool_test {
 namespace {
 
 TEST(WorkPool, RefusesWorkBeyondItsQueueAndTakesItAgainWhenThereIsRoom) {
@@ -37,4 +37,4 @@ TEST(WorkPool, RunsWhatIsQueuedBeforeItStopsAndNothingAfterwards) {
 }
 
 }  // namespace
-}  // namespace millrace::net
+}  // namespace millrace::net::work_pool_test

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "pg/token_cursor.h"
 #include "rows/schema.h"
 #include "sql/lexer.h"
 
@@ -18,15 +19,6 @@ struct Piece {
   bool spaced;  // white space stood before it
 };
 using Pieces = std::vector<Piece>;
-
-std::string SqlText(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) {
-    if (c == '\'') out += '\'';
-    out += c;
-  }
-  return out + "'";
-}
 
 class Rewriter {
  public:

@@ -11,8 +11,6 @@ namespace millrace::pg {
 
 namespace {
 
-constexpr std::string_view kSignature{"PGCOPY\n\377\r\n\0", 11};
-
 // A field of COPY's text format without its escapes.
 std::string Unescaped(std::string_view text) {
   std::string out;
@@ -228,10 +226,10 @@ Result<size_t> CopyIn::ReadCsv(bool last) {
 
 // The header's bytes; 0: it has not come whole yet.
 Result<size_t> CopyIn::BinaryHeader(bool last) {
-  constexpr size_t kFixedBytes = kSignature.size() + 2 * sizeof(int32_t);
+  constexpr size_t kFixedBytes = kCopySignature.size() + 2 * sizeof(int32_t);
   if (bytes_.size() < kFixedBytes && !last) return size_t{0};
-  if (!bytes_.starts_with(kSignature)) return BadFile("COPY file signature not recognized");
-  MessageReader reader(std::string_view(bytes_).substr(kSignature.size()));
+  if (!bytes_.starts_with(kCopySignature)) return BadFile("COPY file signature not recognized");
+  MessageReader reader(std::string_view(bytes_).substr(kCopySignature.size()));
   if (reader.Int32() != 0) return BadFile("unrecognized critical flags in COPY file header");
   const int32_t extension = reader.Int32();
   const bool whole = extension >= 0 && static_cast<size_t>(extension) <= reader.size();

@@ -14,6 +14,9 @@
 
 namespace millrace::pg {
 
+// A binary file begins with it.
+inline constexpr std::string_view kCopySignature{"PGCOPY\n\377\r\n\0", 11};
+
 // Of what a client sends that is gathered before its rows are taken.
 inline constexpr size_t kCopyBytesMax = 32u << 20;
 

@@ -5,7 +5,7 @@
 #include "base/random.h"
 #include "pg/message.h"
 
-namespace millrace::pg {
+namespace millrace::pg::copy_in_test {
 namespace {
 
 using Format = CopyOptions::Format;
@@ -113,4 +113,4 @@ TEST(CopyIn, ErrorsNameTheLineOfTheWholeInput) {
 }
 
 }  // namespace
-}  // namespace millrace::pg
+}  // namespace millrace::pg::copy_in_test

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 
+#include "pg/copy_in.h"
 #include "pg/message.h"
 
 namespace millrace::pg {
 
 namespace {
-
-constexpr std::string_view kSignature{"PGCOPY\n\377\r\n\0", 11};
 
 std::vector<int16_t> FormatsOf(const CopyOptions& options) {
   return {options.format == CopyOptions::Format::kBinary ? int16_t{1} : int16_t{0}};
@@ -83,7 +82,7 @@ void CopyOut::Begin(std::string& out) {
 void CopyOut::BinaryHeader(MessageWriter& message) {
   if (header_sent_) return;
   header_sent_ = true;
-  message.Bytes(kSignature);
+  message.Bytes(kCopySignature);
   message.Int32(0);  // flags
   message.Int32(0);  // length of the header's extension
 }

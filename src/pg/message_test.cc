@@ -10,7 +10,7 @@
 #include "pg/testing.h"
 #include "pg/types.h"
 
-namespace millrace::pg {
+namespace millrace::pg::message_test {
 namespace {
 
 TEST(Message, ComesOnceItIsWhole) {
@@ -184,4 +184,4 @@ TEST(CopyIn, TenThousandDamagedFilesAreReadOrRefused) {
 }
 
 }  // namespace
-}  // namespace millrace::pg
+}  // namespace millrace::pg::message_test

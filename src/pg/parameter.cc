@@ -17,8 +17,6 @@ using duckdb::LogicalType;
 using duckdb::LogicalTypeId;
 using duckdb::Value;
 
-constexpr int32_t kEpochDays = 10'957;  // 2000-01-01
-constexpr int64_t kEpochMicros = int64_t{kEpochDays} * 86'400 * 1'000'000;
 constexpr size_t kShownMax = 100;  // of a text, in an error
 
 Error BadText(const LogicalType& type, std::string_view text) {

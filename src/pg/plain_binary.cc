@@ -5,6 +5,7 @@
 #include "duckdb/common/types/timestamp.hpp"
 #include "duckdb/common/types/uuid.hpp"
 #include "pg/message.h"
+#include "pg/types.h"
 #include "pg/value_encoder.h"
 #include "rows/value_text.h"
 
@@ -15,8 +16,6 @@ namespace {
 using duckdb::LogicalTypeId;
 
 // PostgreSQL counts from 2000-01-01.
-constexpr int32_t kEpochDays = 10'957;
-constexpr int64_t kEpochMicros = int64_t{kEpochDays} * 86'400 * 1'000'000;
 constexpr int kDigitsPerGroup = 4;
 
 void AppendTimestamp(int64_t micros, std::string& out) {

@@ -6,7 +6,7 @@
 #include "pg/session_words.h"
 #include "pg/variables.h"
 
-namespace millrace::pg {
+namespace millrace::pg::session_statement_test {
 namespace {
 
 template <typename T>
@@ -169,4 +169,4 @@ TEST(Variables, TakeWhatHasTheSameMeaningHere) {
 }
 
 }  // namespace
-}  // namespace millrace::pg
+}  // namespace millrace::pg::session_statement_test

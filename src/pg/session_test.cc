@@ -11,7 +11,7 @@
 #include "pg/replies.h"
 #include "pg/testing.h"
 
-namespace millrace::pg {
+namespace millrace::pg::session_test {
 namespace {
 
 std::string Text(std::string_view text) { return std::string(text) + '\0'; }
@@ -256,4 +256,4 @@ TEST(Authenticator, TakesScramInPostgresMessages) {
 }
 
 }  // namespace
-}  // namespace millrace::pg
+}  // namespace millrace::pg::session_test

@@ -11,15 +11,6 @@ namespace {
 
 constexpr const char* kVersion = "PostgreSQL 15.0 (Millrace) on x86_64-pc-linux-gnu, 64-bit";
 
-std::string SqlText(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) {
-    if (c == '\'') out += '\'';
-    out += c;
-  }
-  return out + "'";
-}
-
 // Most statements hold none of the words: they are not looked at any closer.
 bool MayHoldSome(std::string_view text) {
   const std::string lower = rows::LowerName(text);

@@ -147,4 +147,13 @@ std::string Blanked(std::string_view text, size_t begin, size_t end) {
   return out;
 }
 
+std::string SqlText(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) {
+    if (c == '\'') out += '\'';
+    out += c;
+  }
+  return out + "'";
+}
+
 }  // namespace millrace::pg

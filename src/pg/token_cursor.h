@@ -52,6 +52,9 @@ class TokenCursor {
   size_t at_ = 0;
 };
 
+// `text` as a literal of SQL, with its quotes.
+std::string SqlText(std::string_view text);
+
 // Line ends stay, every other character before byte `begin` becomes a space.
 std::string Blanked(std::string_view text, size_t begin, size_t end);
 

@@ -11,6 +11,10 @@
 
 namespace millrace::pg {
 
+// PostgreSQL's binary times count from 2000-01-01, DuckDB's from 1970-01-01.
+inline constexpr int32_t kEpochDays = 10'957;
+inline constexpr int64_t kEpochMicros = int64_t{kEpochDays} * 86'400 * 1'000'000;
+
 namespace oid {
 inline constexpr uint32_t kBool = 16, kBytea = 17, kChar = 18, kName = 19, kInt8 = 20, kInt2 = 21,
                           kInt2Vector = 22, kInt4 = 23, kRegproc = 24, kText = 25, kOid = 26,

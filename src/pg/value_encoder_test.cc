@@ -9,7 +9,7 @@
 #include "pg/message.h"
 #include "pg/parameter.h"
 
-namespace millrace::pg {
+namespace millrace::pg::value_encoder_test {
 namespace {
 
 using duckdb::LogicalType;
@@ -157,4 +157,4 @@ TEST(Parameter, RefusesWhatIsNoValueOfItsType) {
 }
 
 }  // namespace
-}  // namespace millrace::pg
+}  // namespace millrace::pg::value_encoder_test

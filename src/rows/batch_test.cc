@@ -5,7 +5,7 @@
 #include "rows/row_codec.h"
 #include "rows/testing.h"
 
-namespace millrace::rows {
+namespace millrace::rows::batch_test {
 namespace {
 
 using testing::EmptyChunk;
@@ -151,4 +151,4 @@ TEST(BatchBuilder, CountsRowsOfNoColumns) {
 }
 
 }  // namespace
-}  // namespace millrace::rows
+}  // namespace millrace::rows::batch_test

@@ -223,13 +223,7 @@ Result<CsvToJson::Rows> CsvToJson::Finish() {
 
 struct CsvDecoder::Impl {
   Impl(const Schema& schema, CsvOptions options)
-      : to_json(schema, options), decoder(schema, AllColumns(schema)) {}
-
-  static std::vector<size_t> AllColumns(const Schema& schema) {
-    std::vector<size_t> all(schema.columns.size());
-    for (size_t i = 0; i < all.size(); ++i) all[i] = i;
-    return all;
-  }
+      : to_json(schema, options), decoder(schema, schema.all()) {}
 
   Decoded Decode(const CsvToJson::Rows& rows) {
     const auto values = rows.values();

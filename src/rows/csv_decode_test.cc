@@ -2,7 +2,7 @@
 
 #include "rows/testing.h"
 
-namespace millrace::rows {
+namespace millrace::rows::csv_decode_test {
 namespace {
 
 using duckdb::LogicalType;
@@ -160,4 +160,4 @@ TEST(CsvDecoder, GivesTypedRowsAndNamesTheRecordsOfItsErrors) {
 }
 
 }  // namespace
-}  // namespace millrace::rows
+}  // namespace millrace::rows::csv_decode_test

@@ -3,7 +3,7 @@
 #include "rows/row_codec.h"
 #include "rows/testing.h"
 
-namespace millrace::rows {
+namespace millrace::rows::decode_rows_test {
 namespace {
 
 using testing::Query;
@@ -56,4 +56,4 @@ TEST(DecodeRows, SaysCorruptionWhereverTheBrokenRowStands) {
 }
 
 }  // namespace
-}  // namespace millrace::rows
+}  // namespace millrace::rows::decode_rows_test

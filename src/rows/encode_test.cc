@@ -6,7 +6,7 @@
 #include "rows/row_codec.h"
 #include "rows/testing.h"
 
-namespace millrace::rows {
+namespace millrace::rows::encode_test {
 namespace {
 
 using duckdb::LogicalType;
@@ -235,4 +235,4 @@ TEST(ParseValue, TakesTextAsCastDoesAndSaysWhatItIsNot) {
 }
 
 }  // namespace
-}  // namespace millrace::rows
+}  // namespace millrace::rows::encode_test

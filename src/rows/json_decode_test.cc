@@ -3,7 +3,7 @@
 #include "rows/decode.h"
 #include "rows/testing.h"
 
-namespace millrace::rows {
+namespace millrace::rows::json_decode_test {
 namespace {
 
 using duckdb::LogicalType;
@@ -307,4 +307,4 @@ TEST(JsonDecoder, RefusesWhatIsNestedTooDeeplyWithoutHarm) {
 }
 
 }  // namespace
-}  // namespace millrace::rows
+}  // namespace millrace::rows::json_decode_test

@@ -10,8 +10,6 @@
 namespace millrace::rows {
 namespace {
 
-bool IsSpace(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
-
 // The first quote or backslash in [at, end), else end.
 const char* FindQuote(const char* at, const char* end) {
   const __m128i quote = _mm_set1_epi8('"');

@@ -2,7 +2,7 @@
 
 #include "rows/testing.h"
 
-namespace millrace::rows {
+namespace millrace::rows::json_split_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -129,4 +129,4 @@ TEST(JsonSplitter, AgreesWithItselfOnRandomBodiesWhateverThePieces) {
 }
 
 }  // namespace
-}  // namespace millrace::rows
+}  // namespace millrace::rows::json_split_test

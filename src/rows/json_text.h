@@ -10,6 +10,8 @@ namespace millrace::rows {
 // Values may nest this deep.
 inline constexpr int kJsonDepthMax = 128;
 
+inline bool IsSpace(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+
 // True when `text` is one JSON value (RFC 8259) with whitespace around it. REQUIRES: the bytes are
 // valid UTF-8 and no control character stands bare in a string (simdjson's first stage has seen to
 // both).

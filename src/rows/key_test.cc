@@ -2,7 +2,7 @@
 
 #include "rows/testing.h"
 
-namespace millrace::rows {
+namespace millrace::rows::key_test {
 namespace {
 
 using testing::AllTypes;
@@ -193,4 +193,4 @@ TEST(Key, IsDefinedForEveryColumnType) {
 }
 
 }  // namespace
-}  // namespace millrace::rows
+}  // namespace millrace::rows::key_test

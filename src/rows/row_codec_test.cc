@@ -2,7 +2,7 @@
 
 #include "rows/testing.h"
 
-namespace millrace::rows {
+namespace millrace::rows::row_codec_test {
 namespace {
 
 using testing::AllTypes;
@@ -187,4 +187,4 @@ TEST(RowCodec, EncodesARowOfNoColumnsAsNothing) {
 }
 
 }  // namespace
-}  // namespace millrace::rows
+}  // namespace millrace::rows::row_codec_test

@@ -1,5 +1,7 @@
 #include "rows/schema.h"
 
+#include <numeric>
+
 namespace millrace::rows {
 namespace {
 
@@ -50,6 +52,12 @@ Types Schema::types() const {
   types.reserve(columns.size());
   for (const Column& column : columns) types.push_back(column.type);
   return types;
+}
+
+std::vector<size_t> Schema::all() const {
+  std::vector<size_t> all(columns.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  return all;
 }
 
 std::vector<std::string> Schema::names() const {

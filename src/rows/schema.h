@@ -32,6 +32,7 @@ struct Schema {
   std::optional<size_t> FindField(std::string_view name) const;
   std::optional<size_t> FindId(int id) const;
   Types types() const;
+  std::vector<size_t> all() const;  // 0, 1, … of every column
   std::vector<std::string> names() const;
 };
 

@@ -291,10 +291,11 @@ std::vector<bool> ColumnsUsed(const stream::Plan& plan, const std::string& relat
   return used;
 }
 
-class Reader {
+class DependentReader {
  public:
-  Reader(sql::Database& database, const catalog::Catalog& before, const catalog::Catalog& after,
-         const AlteredStream& stream, const catalog::Object& object)
+  DependentReader(sql::Database& database, const catalog::Catalog& before,
+                  const catalog::Catalog& after, const AlteredStream& stream,
+                  const catalog::Object& object)
       : database_(database), before_(before), after_(after), stream_(stream), object_(object) {}
 
   // The reader as it will be, where it changes.
@@ -423,7 +424,7 @@ Result<std::vector<catalog::Change>> FollowColumns(sql::Database& database,
     for (const catalog::Object* reader : before.DependentObjects(stream.before.name)) {
       if (Ends(changes, *reader)) continue;
       TRY(std::optional<catalog::Object> changed,
-          Reader(database, before, *after, stream, *reader).Follow());
+          DependentReader(database, before, *after, stream, *reader).Follow());
       if (changed) more.emplace_back(catalog::Alter{reader->name(), *std::move(changed)});
     }
   }

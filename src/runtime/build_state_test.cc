@@ -4,7 +4,7 @@
 
 #include "state/view_table.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::build_state_test {
 namespace {
 
 constexpr uint32_t kParts = state::ViewTable::kParts;
@@ -118,4 +118,4 @@ TEST(HistorySlice, ComesBackAsItWas) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::build_state_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace millrace::runtime {
+namespace millrace::runtime::builds_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -42,4 +42,4 @@ TEST(BuildsTest, StopsWhileAnEndFails) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::builds_test

@@ -41,7 +41,7 @@ std::string_view FormatName(catalog::StreamDefinition::Format format) {
   return "?";
 }
 
-SystemTable Streams() {
+SystemTable StreamsTable() {
   return {
       MakeSchema({{"name", LogicalType::VARCHAR},
                   {"columns", LogicalType::VARCHAR},
@@ -81,7 +81,7 @@ SystemTable Streams() {
       }};
 }
 
-SystemTable Tables() {
+SystemTable TablesTable() {
   return {MakeSchema({{"name", LogicalType::VARCHAR},
                       {"columns", LogicalType::VARCHAR},
                       {"primary_key", LogicalType::VARCHAR},
@@ -163,7 +163,7 @@ void ForEachView(
   }
 }
 
-SystemTable Views() {
+SystemTable ViewsTable() {
   return {MakeSchema({{"name", LogicalType::VARCHAR},
                       {"kind", LogicalType::VARCHAR},
                       {"status", LogicalType::VARCHAR},
@@ -185,7 +185,7 @@ SystemTable Views() {
           }};
 }
 
-SystemTable Indexes() {
+SystemTable IndexesTable() {
   return {MakeSchema({{"name", LogicalType::VARCHAR},
                       {"relation", LogicalType::VARCHAR},
                       {"columns", LogicalType::VARCHAR},
@@ -201,7 +201,7 @@ SystemTable Indexes() {
           }};
 }
 
-SystemTable Endpoints() {
+SystemTable EndpointsTable() {
   return {
       MakeSchema({{"name", LogicalType::VARCHAR},
                   {"method", LogicalType::VARCHAR},
@@ -225,7 +225,7 @@ SystemTable Endpoints() {
       }};
 }
 
-SystemTable Sources() {
+SystemTable SourcesTable() {
   return {
       MakeSchema({{"name", LogicalType::VARCHAR},
                   {"connector", LogicalType::VARCHAR},
@@ -242,7 +242,7 @@ SystemTable Sources() {
       }};
 }
 
-SystemTable Types() {
+SystemTable TypesTable() {
   return {MakeSchema({{"name", LogicalType::VARCHAR},
                       {"type", LogicalType::VARCHAR},
                       {"comment", LogicalType::VARCHAR}}),
@@ -257,7 +257,7 @@ SystemTable Types() {
           }};
 }
 
-SystemTable Macros() {
+SystemTable MacrosTable() {
   return {MakeSchema({{"name", LogicalType::VARCHAR},
                       {"kind", LogicalType::VARCHAR},
                       {"definition", LogicalType::VARCHAR},
@@ -274,7 +274,7 @@ SystemTable Macros() {
 }
 
 // The declared columns of streams, tables and views.
-SystemTable Columns() {
+SystemTable ColumnsTable() {
   return {MakeSchema({{"relation", LogicalType::VARCHAR},
                       {"kind", LogicalType::VARCHAR},
                       {"position", LogicalType::INTEGER},
@@ -308,15 +308,15 @@ SystemTable Columns() {
 }  // namespace
 
 void AddCatalogTables(SystemTables& tables) {
-  tables.Add("millrace.streams", Streams());
-  tables.Add("millrace.tables", Tables());
-  tables.Add("millrace.views", Views());
-  tables.Add("millrace.indexes", Indexes());
-  tables.Add("millrace.endpoints", Endpoints());
-  tables.Add("millrace.sources", Sources());
-  tables.Add("millrace.types", Types());
-  tables.Add("millrace.macros", Macros());
-  tables.Add("millrace.columns", Columns());
+  tables.Add("millrace.streams", StreamsTable());
+  tables.Add("millrace.tables", TablesTable());
+  tables.Add("millrace.views", ViewsTable());
+  tables.Add("millrace.indexes", IndexesTable());
+  tables.Add("millrace.endpoints", EndpointsTable());
+  tables.Add("millrace.sources", SourcesTable());
+  tables.Add("millrace.types", TypesTable());
+  tables.Add("millrace.macros", MacrosTable());
+  tables.Add("millrace.columns", ColumnsTable());
 }
 
 std::map<std::string, int64_t> ViewsByStatus(const Published& published) {

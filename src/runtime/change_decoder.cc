@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 
 #include "rows/json_text.h"
 #include "runtime/key_text.h"
@@ -31,12 +30,6 @@ rows::Schema EnvelopeSchema() {
     schema.columns.push_back(std::move(column));
   }
   return schema;
-}
-
-std::vector<size_t> AllColumns(const rows::Schema& schema) {
-  std::vector<size_t> columns(schema.columns.size());
-  std::iota(columns.begin(), columns.end(), size_t{0});
-  return columns;
 }
 
 std::optional<std::string_view> TextAt(duckdb::DataChunk& rows, size_t column, size_t row) {
@@ -77,7 +70,7 @@ ChangeDecoder::ChangeDecoder(const Relation& table, std::unique_ptr<ingest::RowC
       by_schema_(table.format().registry),
       checker_(std::move(checker)),
       keys_(schema_, key_columns_),
-      envelopes_(envelope_schema_, AllColumns(envelope_schema_)) {}
+      envelopes_(envelope_schema_, envelope_schema_.all()) {}
 
 RowChanges ChangeDecoder::Decode(std::span<const ingest::Record> records) {
   RowChanges out;

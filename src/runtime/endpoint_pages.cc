@@ -15,7 +15,7 @@ namespace {
 
 using duckdb::ExpressionType;
 using duckdb::ParsedExpression;
-using Values = std::map<std::string, duckdb::Value>;
+using ParameterValues = std::map<std::string, duckdb::Value>;
 
 // Which column of the answer an expression of the ORDER BY stands for.
 class OrderedColumn {
@@ -84,7 +84,7 @@ class PageQuery {
   }
 
   // Adds the values of its own parameters.
-  std::string Text(const PageCursor* cursor, size_t rows_max, Values& values) const {
+  std::string Text(const PageCursor* cursor, size_t rows_max, ParameterValues& values) const {
     std::string columns, outputs;
     for (size_t i = 0; i < schema_.columns.size(); ++i) {
       columns += fmt::format("{}c{}", i > 0 ? ", " : "", i);
@@ -159,7 +159,7 @@ class PageQuery {
 
 // What a cursor belongs to: it means nothing to another SELECT, or with other parameters.
 uint64_t SubjectOf(const catalog::EndpointDefinition& endpoint, const rows::Schema& schema,
-                   const Values& parameters) {
+                   const ParameterValues& parameters) {
   std::string text;
   PutBytes(text, endpoint.select);
   for (const rows::Column& column : schema.columns) PutBytes(text, column.type.ToString());
@@ -273,7 +273,7 @@ Result<Page> AnswerPage(sql::Database& database, std::shared_ptr<const sql::Snap
 
   // One more than asked for: whether there is a next page.
   const size_t wanted = request.rows_max + 1 + (cursor ? cursor->repeated : 0);
-  Values values = parameters;
+  ParameterValues values = parameters;
   const std::string text =
       PageQuery(endpoint, schema, order).Text(cursor ? &*cursor : nullptr, wanted, values);
   TRY(sql::QueryResult result,

@@ -14,9 +14,9 @@ namespace {
 // What an entry takes beside its rows, about.
 constexpr size_t kEntryOverhead = 128;
 
-enum class Part : uint8_t { kHeader = 0, kEntry = 1 };
+enum class KeyPart : uint8_t { kHeader = 0, kEntry = 1 };
 
-std::string KeyOf(uint64_t id, Part part) {
+std::string KeyOf(uint64_t id, KeyPart part) {
   std::string key;
   PutBig(key, id);
   PutFixed(key, static_cast<uint8_t>(part));
@@ -25,7 +25,7 @@ std::string KeyOf(uint64_t id, Part part) {
 
 // `number`: of the step's entries.
 std::string EntryKey(uint64_t id, state::Step step, uint32_t number) {
-  std::string key = KeyOf(id, Part::kEntry);
+  std::string key = KeyOf(id, KeyPart::kEntry);
   PutBig(key, step.value);
   PutBig(key, number);
   return key;
@@ -94,7 +94,7 @@ Status Feeds::Load(const state::Store& store) {
     Reader reader(value);
     if (key.size() < 9) return Malformed();
     const auto id = GetBig<uint64_t>(key.data());
-    if (static_cast<Part>(key[8]) == Part::kHeader) {
+    if (static_cast<KeyPart>(key[8]) == KeyPart::kHeader) {
       TRY(const std::string_view name, reader.Bytes());
       TRY(const int64_t begin, reader.Zigzag());
       auto feed = std::make_shared<Feed>(id, std::string(name), state::Step{begin});
@@ -218,7 +218,7 @@ void Feeds::TakeDirty(Micros now, std::vector<state::Mutation>& out) {
       std::string header;
       PutBytes(header, feed->name_);
       PutZigzag(header, feed->begin_.value);
-      out.push_back({kFeedsTable, KeyOf(feed->id_, Part::kHeader), std::move(header)});
+      out.push_back({kFeedsTable, KeyOf(feed->id_, KeyPart::kHeader), std::move(header)});
       feed->header_dirty_ = false;
     }
     for (; feed->clean_ < feed->entries_.size(); ++feed->clean_) {
@@ -239,7 +239,7 @@ void Feeds::TakeDirty(Micros now, std::vector<state::Mutation>& out) {
                      EntryKey(feed->id_, feed->entries_[i]->step, NumberOf(feed->entries_, i)),
                      std::nullopt});
     }
-    out.push_back({kFeedsTable, KeyOf(feed->id_, Part::kHeader), std::nullopt});
+    out.push_back({kFeedsTable, KeyOf(feed->id_, KeyPart::kHeader), std::nullopt});
   }
   dropped_.clear();
 }

@@ -7,7 +7,7 @@
 #include "runtime/tables.h"
 #include "runtime/test_disk.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::feeds_test {
 namespace {
 
 const rows::Types kTypes = {duckdb::LogicalType::INTEGER, duckdb::LogicalType::VARCHAR};
@@ -172,4 +172,4 @@ TEST(FeedRows, OfOtherTypesAreCorruptionAndNeverACrash) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::feeds_test

@@ -17,7 +17,7 @@ constexpr double kShownMin = 0.01;    // of a partition's records
 constexpr double kWarnBytes = 100e3;  // a stream below this many bytes/s is nowhere hot
 constexpr double kFairShares = 2.0;   // as much is hot
 constexpr auto kWarnAgain = std::chrono::minutes(1);
-constexpr auto kLookAgain = std::chrono::seconds(1);
+constexpr auto kHeatInterval = std::chrono::seconds(1);
 
 double Seconds(Heat::Time from, Heat::Time to) {
   return std::chrono::duration<double>(to - from).count();
@@ -136,7 +136,7 @@ int32_t Heat::TakeWarning(int32_t partitions, Time now) {
   {
     const std::lock_guard lock(mutex_);
     if (started_ == Time{} || Seconds(started_, now) < kSeconds) return -1;
-    if (looked_ != Time{} && now - looked_ < kLookAgain) return -1;
+    if (looked_ != Time{} && now - looked_ < kHeatInterval) return -1;
     if (warned_ != Time{} && now - warned_ < kWarnAgain) return -1;
     looked_ = now;
   }

@@ -6,7 +6,7 @@
 #include "base/random.h"
 #include "log/testing.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::heat_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -101,4 +101,4 @@ TEST(HeatTest, AStreamWithLittleIsNowhereHot) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::heat_test

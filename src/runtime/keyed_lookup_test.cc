@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "runtime/testing.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::keyed_lookup_test {
 namespace {
 
 using duckdb::LogicalType;
@@ -361,4 +361,4 @@ TEST_F(KeyedLookups, WhatIsTooMuchOrOfAnotherTypeIsDuckDbs) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::keyed_lookup_test

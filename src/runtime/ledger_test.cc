@@ -7,7 +7,7 @@
 
 #include "runtime/testing.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::ledger_test {
 namespace {
 
 class LedgerTest : public testing::Test {
@@ -123,4 +123,4 @@ TEST_F(LedgerTest, AWriteBehindAnOpenTransactionIsNotVisibleBeforeItEnds) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::ledger_test

@@ -7,7 +7,7 @@
 #include "base/random.h"
 #include "runtime/testing.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::node_build_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -231,4 +231,4 @@ INSTANTIATE_TEST_SUITE_P(InMemory, NodeBuildTest, testing::Values(size_t{0}));
 INSTANTIATE_TEST_SUITE_P(OnDisk, NodeBuildTest, testing::Values(size_t{1}));
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::node_build_test

@@ -8,7 +8,7 @@
 #include "base/random.h"
 #include "runtime/testing.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::node_compaction_test {
 namespace {
 
 class NodeCompaction : public testing::Test {
@@ -90,4 +90,4 @@ TEST_F(NodeCompaction, TablesAndTheirViewsStayAsTheyAre) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::node_compaction_test

@@ -11,7 +11,7 @@
 #include "state/content_disk.h"
 #include "state/store.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::node_contents_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -227,4 +227,4 @@ TEST_F(NodeContents, AFollowerThatEndedLeavesTheDirectoryFree) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::node_contents_test

@@ -9,7 +9,7 @@
 #include "state/content_disk.h"
 #include "state/store.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::node_determinism_test {
 namespace {
 
 const char* const kProject =
@@ -149,4 +149,4 @@ TEST(NodeDeterminism, AReplayedStepHasTheSameBytesWithAnyNumberOfWorkers) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::node_determinism_test

@@ -5,7 +5,7 @@
 
 #include "runtime/testing.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::node_disk_test {
 namespace {
 
 using ::testing::AnyOf;
@@ -167,4 +167,4 @@ TEST_F(NodeDisk, DamageToWhatRecoveryNeedsIsNeverPassedOverInSilence) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::node_disk_test

@@ -10,7 +10,7 @@
 #include "base/random.h"
 #include "runtime/testing.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::node_power_loss_test {
 namespace {
 
 int LivesOf(int otherwise) {
@@ -292,4 +292,4 @@ TEST(NodePowerLoss, LosesNothingThatWasAcknowledgedInAnyOfItsLives) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::node_power_loss_test

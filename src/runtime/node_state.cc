@@ -7,7 +7,7 @@ namespace millrace::runtime {
 namespace {
 // Version 2 had no builds, version 3 did not count what was aborted and shared nothing over
 // generations.
-constexpr uint8_t kVersion = 4;
+constexpr uint8_t kStateVersion = 4;
 constexpr uint8_t kOldestVersion = 2;
 
 Result<std::string> ReadString(Reader& reader) {
@@ -18,7 +18,7 @@ Result<std::string> ReadString(Reader& reader) {
 
 std::string EncodeNodeState(const NodeState& state) {
   std::string out;
-  PutFixed(out, kVersion);
+  PutFixed(out, kStateVersion);
   PutZigzag(out, state.step.value);
   PutZigzag(out, state.clock.value);
   PutVarint(out, state.frame.value);
@@ -73,7 +73,7 @@ Result<NodeState> DecodeNodeState(std::string_view bytes) {
   Reader reader(bytes);
   NodeState state;
   TRY(const uint8_t version, reader.Fixed<uint8_t>());
-  if (version < kOldestVersion || version > kVersion)
+  if (version < kOldestVersion || version > kStateVersion)
     return Error(Code::kNotSupported, "node state of version {}", version);
   TRY(state.step.value, reader.Zigzag());
   TRY(state.clock.value, reader.Zigzag());

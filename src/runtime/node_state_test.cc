@@ -4,7 +4,7 @@
 
 #include "runtime/journal.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::node_state_test {
 namespace {
 
 ingest::DoorCountMap SomeDoor() {
@@ -115,4 +115,4 @@ TEST(StepRecord, OfOtherSemanticsIsRefusedWithWhatToDo) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::node_state_test

@@ -7,7 +7,7 @@
 
 #include "runtime/testing.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::node_stop_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -128,4 +128,4 @@ TEST(NodeStop, ACallOfDuckDbThatTakesTooLongEndsItsViewWhileItRuns) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::node_stop_test

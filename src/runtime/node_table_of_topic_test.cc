@@ -9,7 +9,7 @@
 #include "log/record_batch.h"
 #include "runtime/testing.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::node_table_of_topic_test {
 namespace {
 
 struct Sent {
@@ -184,4 +184,4 @@ INSTANTIATE_TEST_SUITE_P(Formats, NodeTableOfTopic, testing::Bool(),
                          [](const auto& info) { return info.param ? "Debezium" : "Json"; });
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::node_table_of_topic_test

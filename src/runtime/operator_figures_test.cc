@@ -7,7 +7,7 @@
 
 #include "runtime/testing.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::operator_figures_test {
 namespace {
 
 using testing::AllOf;
@@ -229,4 +229,4 @@ TEST_F(OperatorFiguresTest, AViewWithoutHistorySharesNothingWithOneThatHasIt) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::operator_figures_test

@@ -8,7 +8,7 @@ namespace {
 
 // version, repeated (varint), hash of the row (8 bytes), the row of what it is ordered by (length
 // and bytes), digest of all before (8 bytes).
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kCursorVersion = 1;
 constexpr size_t kDigestBytes = sizeof(uint64_t);
 constexpr size_t kCursorBytesMax = 3 * 1024;  // a third more as text; targets have 8 KiB
 
@@ -27,7 +27,7 @@ Result<std::string> EncodeCursor(const PageCursor& cursor, const rows::Types& ty
   for (size_t i = 0; i < types.size(); ++i) row.SetValue(i, 0, cursor.order[i]);
   row.SetCardinality(1);
   std::string out;
-  PutFixed(out, kVersion);
+  PutFixed(out, kCursorVersion);
   PutVarint(out, cursor.repeated);
   PutFixed(out, cursor.row_hash);
   rows::RowEncoder encoder(types);
@@ -52,8 +52,8 @@ Result<PageCursor> DecodeCursor(std::string_view bytes, const rows::Types& types
   const auto repeated = reader.Varint();
   const auto row_hash = reader.Fixed<uint64_t>();
   const auto row = reader.Bytes();
-  if (!version.ok() || *version != kVersion || !repeated.ok() || !row_hash.ok() || !row.ok() ||
-      reader.remaining() > 0)
+  if (!version.ok() || *version != kCursorVersion || !repeated.ok() || !row_hash.ok() ||
+      !row.ok() || reader.remaining() > 0)
     return NotOurs();
   duckdb::DataChunk chunk;
   chunk.Initialize(duckdb::Allocator::DefaultAllocator(), types, 1);

@@ -7,7 +7,7 @@
 
 #include "base/random.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::page_cursor_test {
 namespace {
 
 using duckdb::LogicalType;
@@ -71,4 +71,4 @@ TEST(PageCursor, HoldsNoMoreThanAUrl) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::page_cursor_test

@@ -4,7 +4,7 @@
 
 #include <future>
 
-namespace millrace::runtime {
+namespace millrace::runtime::published_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -74,4 +74,4 @@ TEST_F(PublisherTest, WhatAReaderPinsIsNeeded) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::published_test

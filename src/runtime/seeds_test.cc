@@ -6,7 +6,7 @@
 
 #include "runtime/testing.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::seeds_test {
 namespace {
 
 class SeedsTest : public testing::Test {
@@ -86,4 +86,4 @@ TEST_F(SeedsTest, MayBeLargerThanOneAppend) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::seeds_test

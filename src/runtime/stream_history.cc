@@ -7,7 +7,7 @@
 namespace millrace::runtime {
 
 namespace {
-constexpr size_t kReadBytes = 1 << 20;
+constexpr size_t kHistoryReadBytes = 1 << 20;
 }
 
 std::vector<StreamHistory::Range> StreamHistory::RangesUntil(const log::Log& log,
@@ -62,7 +62,7 @@ Status StreamHistory::Decode() {
                                                 *version.schema, wanted_);
   TRY(const log::ReadResult read, log_.Read(partition, {.from = range.next,
                                                         .until = end,
-                                                        .bytes_max = kReadBytes,
+                                                        .bytes_max = kHistoryReadBytes,
                                                         .unpack = true,
                                                         .committed_only = true}));
   for (const log::DamagedRange& damaged : read.damaged) {

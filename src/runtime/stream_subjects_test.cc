@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace millrace::runtime {
+namespace millrace::runtime::stream_subjects_test {
 namespace {
 
 rows::Column Column(std::string name, duckdb::LogicalType type, bool not_null = false) {
@@ -50,4 +50,4 @@ TEST(ColumnReadProblems, AnEarlierNameIsKnownToTheReaderOnly) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::stream_subjects_test

@@ -9,7 +9,7 @@
 #include "rows/row_codec.h"
 #include "runtime/testing.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::subscription_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -239,4 +239,4 @@ INSTANTIATE_TEST_SUITE_P(InMemory, SubscriptionTest, testing::Values(size_t{0}))
 INSTANTIATE_TEST_SUITE_P(OnDisk, SubscriptionTest, testing::Values(size_t{1}));
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::subscription_test

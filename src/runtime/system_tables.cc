@@ -134,7 +134,7 @@ SystemTable Operators(const NodeWatch& watch) {
           }};
 }
 
-SystemTable Watermarks() {
+SystemTable WatermarksTable() {
   return {MakeSchema({{"stream", LogicalType::VARCHAR}, {"watermark", LogicalType::TIMESTAMP}}),
           [](const Published& published) {
             std::vector<Row> rows;
@@ -147,7 +147,7 @@ SystemTable Watermarks() {
           }};
 }
 
-SystemTable Ledger() {
+SystemTable LedgerTable() {
   return {MakeSchema({{"edge", LogicalType::VARCHAR},
                       {"counter", LogicalType::VARCHAR},
                       {"value", LogicalType::BIGINT}}),
@@ -226,8 +226,8 @@ SystemTables MakeSystemTables(NodeWatch watch) {
   AddCatalogTables(tables);
   tables.Add("millrace.partitions", Partitions(watch));
   tables.Add("millrace.operators", Operators(watch));
-  tables.Add("millrace.watermarks", Watermarks());
-  tables.Add("millrace.ledger", Ledger());
+  tables.Add("millrace.watermarks", WatermarksTable());
+  tables.Add("millrace.ledger", LedgerTable());
   tables.Add("millrace.errors", Errors(watch));
   tables.Add("millrace.damage", Damage(watch));
   return tables;

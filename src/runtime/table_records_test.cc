@@ -8,7 +8,7 @@
 #include "log/record_batch.h"
 #include "runtime/testing.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::table_records_test {
 namespace {
 
 void FixLengthAndCrc(std::string& batch) {
@@ -110,4 +110,4 @@ TEST(TableRecords, OfDamagedBatchesTakesRowsOrNothing) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::table_records_test

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <deque>
-#include <numeric>
 
 #include "rows/decode_rows.h"
 #include "runtime/stream_source.h"
@@ -11,12 +10,6 @@
 namespace millrace::runtime {
 
 namespace {
-
-std::vector<size_t> AllColumns(const rows::Schema& schema) {
-  std::vector<size_t> columns(schema.columns.size());
-  std::iota(columns.begin(), columns.end(), size_t{0});
-  return columns;
-}
 
 // Keyed: the row, `deleted`, and the order of the changes.
 rows::Types KeyedSourceTypes(const rows::Schema& schema) {
@@ -72,9 +65,9 @@ TableSource::TableSource(std::shared_ptr<const Relation> relation,
     : relation_(std::move(relation)),
       keyed_(!relation_->table()->primary_key.empty()),
       key_columns_(KeyColumns(*relation_->table())),
-      row_decoder_(relation_->table()->schema, AllColumns(relation_->table()->schema)),
+      row_decoder_(relation_->table()->schema, relation_->table()->schema.all()),
       key_decoder_(relation_->table()->schema,
-                   keyed_ ? key_columns_ : AllColumns(relation_->table()->schema)),
+                   keyed_ ? key_columns_ : relation_->table()->schema.all()),
       encoder_(relation_->table()->schema.types()),
       decoder_(std::move(decoder)) {}
 

@@ -17,8 +17,8 @@ namespace millrace::runtime {
 
 namespace {
 
-constexpr size_t kReadBytes = 4 << 20;
-constexpr size_t kStateMemoryBytes = 64 << 20;
+constexpr size_t kVerifyReadBytes = 4 << 20;
+constexpr size_t kVerifyMemoryBytes = 64 << 20;
 
 class Verification {
  public:
@@ -83,7 +83,7 @@ class Verification {
   Status VerifyPartition(const std::string& topic, const log::Cut::End& end) {
     for (log::Offset at = end.start; at < end.end;) {
       TRY(const log::ReadResult read,
-          log_->Read(end.partition, {.from = at, .bytes_max = kReadBytes}));
+          log_->Read(end.partition, {.from = at, .bytes_max = kVerifyReadBytes}));
       for (const log::DamagedRange& range : read.damaged) {
         watcher_.damaged(fmt::format("topic {} partition {}: offsets {} to {} are lost: {}", topic,
                                      end.partition.partition, range.first.value, range.last.value,
@@ -124,7 +124,7 @@ class Verification {
     if (!there) return Ok();
     state::StoreOptions options;
     options.directory = directory_ + "/state";
-    options.memory_bytes = kStateMemoryBytes;
+    options.memory_bytes = kVerifyMemoryBytes;
     options.read_only = true;
     const auto store = state::Store::Open(options);
     if (!store.ok()) return Ok();

@@ -12,7 +12,7 @@ namespace millrace::runtime {
 namespace {
 
 constexpr std::string_view kPrefix = "__changes.";
-constexpr std::chrono::milliseconds kLook{200};  // for views that come to have a topic
+constexpr std::chrono::milliseconds kTopicsLook{200};  // for views that come to have a topic
 constexpr std::chrono::seconds kStepWait{1};
 
 }  // namespace
@@ -113,7 +113,7 @@ void ViewChanges::Run() {
       continue;
     }
     std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, kLook, [this] { return stop_.load(); });
+    wake_.wait_for(lock, kTopicsLook, [this] { return stop_.load(); });
   }
 }
 

@@ -12,7 +12,7 @@
 #include "log/record_batch.h"
 #include "runtime/testing.h"
 
-namespace millrace::runtime {
+namespace millrace::runtime::view_changes_test {
 namespace {
 
 // A step of this many rows takes several batches.
@@ -134,4 +134,4 @@ TEST_F(ViewChangesTest, AddUpOverPowerLossAtRandomCalls) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime
+}  // namespace millrace::runtime::view_changes_test

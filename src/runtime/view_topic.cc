@@ -58,7 +58,8 @@ Status Scan(const log::Log& log, log::PartitionId partition, log::Offset from, l
   return Ok();
 }
 
-std::vector<size_t> Columns(const rows::Schema& schema, const std::vector<std::string>& names) {
+std::vector<size_t> ColumnsNamed(const rows::Schema& schema,
+                                 const std::vector<std::string>& names) {
   std::vector<size_t> columns;
   for (const std::string& name : names) columns.push_back(*schema.Find(name));
   std::sort(columns.begin(), columns.end());
@@ -198,7 +199,7 @@ std::vector<ViewTopic::Record> ViewTopic::RecordsOf(const rows::Batch& change,
   struct Pair {
     std::optional<std::string> before, after;
   };
-  const std::vector<size_t> key_columns = Columns(view_.schema, view_.key);
+  const std::vector<size_t> key_columns = ColumnsNamed(view_.schema, view_.key);
   std::map<std::string, Pair> by_key;          // where there is a key
   std::map<std::string, rows::Weight> by_row;  // else
   for (const rows::Batch::Part& part : change.parts) {

@@ -39,9 +39,9 @@ bool Promotes(AvroKind from, AvroKind to) {
 // Aliases and unions can make a comparison as large as one likes.
 constexpr int kComparisonsMax = 1'000'000;
 
-class Comparison {
+class AvroComparison {
  public:
-  explicit Comparison(int& left) : left_(left) {}
+  explicit AvroComparison(int& left) : left_(left) {}
 
   // Appends what stands in the way.
   void Compare(const AvroType& reader, const AvroType& writer, const std::string& place) {
@@ -104,7 +104,7 @@ class Comparison {
 
   void CompareToUnion(const AvroType& reader, const AvroType& writer, const std::string& place) {
     for (const AvroType* branch : reader.branches) {
-      Comparison alone(left_);
+      AvroComparison alone(left_);
       alone.seen_ = seen_;
       alone.Compare(*branch, writer, place);
       if (alone.problems.empty()) return;
@@ -147,7 +147,7 @@ class Comparison {
 
 std::vector<std::string> AvroReadProblems(const AvroSchema& reader, const AvroSchema& writer) {
   int left = kComparisonsMax;
-  Comparison comparison(left);
+  AvroComparison comparison(left);
   comparison.Compare(reader.root(), writer.root(), "$");
   return std::move(comparison.problems);
 }

@@ -9,7 +9,7 @@
 #include "schemas/avro_json.h"
 #include "schemas/avro_schema.h"
 
-namespace millrace::schemas {
+namespace millrace::schemas::avro_test {
 namespace {
 
 std::shared_ptr<const AvroSchema> Parsed(std::string_view text) {
@@ -182,4 +182,4 @@ TEST(AvroCompatibility, FollowsTheResolutionRules) {
 }
 
 }  // namespace
-}  // namespace millrace::schemas
+}  // namespace millrace::schemas::avro_test

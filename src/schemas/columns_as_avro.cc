@@ -23,7 +23,7 @@ std::string Decimal(int precision, int scale) {
 std::string Nullable(const std::string& type) { return fmt::format("[\"null\",{}]", type); }
 
 // Writes a schema's types; each named one has a name of its own.
-class Writer {
+class AvroWriter {
  public:
   // `name`: of the place, for what has to have one.
   std::string TypeOf(const LogicalType& type, const std::string& name) {
@@ -139,7 +139,7 @@ bool DefaultIsPlain(const LogicalType& type) {
   }
 }
 
-std::string FieldOf(const rows::Column& column, Writer& writer) {
+std::string FieldOf(const rows::Column& column, AvroWriter& writer) {
   std::string type = writer.TypeOf(column.type, column.name);
   std::string out = fmt::format(R"({{"name":"{}","type":)", column.name);
   const std::optional<duckdb::Value>& otherwise = column.default_value;
@@ -163,7 +163,7 @@ std::string FieldOf(const rows::Column& column, Writer& writer) {
 }  // namespace
 
 std::optional<std::string> ColumnsAsAvro(const std::string& stream, const rows::Schema& columns) {
-  Writer writer;
+  AvroWriter writer;
   const std::string name = writer.NameOf(stream);
   std::string fields;
   for (const rows::Column& column : columns.columns) {

@@ -12,9 +12,9 @@ using duckdb::LogicalTypeId;
 // The numbers that Protobuf keeps for itself.
 constexpr int kReservedFrom = 19000;
 
-class Writer {
+class ProtobufWriter {
  public:
-  explicit Writer(std::string message) { names_.insert(std::move(message)); }
+  explicit ProtobufWriter(std::string message) { names_.insert(std::move(message)); }
 
   bool uses_timestamp() const { return uses_timestamp_; }
 
@@ -115,7 +115,7 @@ class Writer {
 std::optional<std::string> ColumnsAsProtobuf(const std::string& stream,
                                              const rows::Schema& columns) {
   const std::string message = AsIdentifier(stream);
-  Writer writer(message);
+  ProtobufWriter writer(message);
   std::string fields;
   for (const rows::Column& column : columns.columns) {
     const bool optional = !column.not_null || column.default_value;

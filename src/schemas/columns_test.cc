@@ -6,7 +6,7 @@
 #include "schemas/json_text.h"
 #include "schemas/rows_fit.h"
 
-namespace millrace::schemas {
+namespace millrace::schemas::columns_test {
 namespace {
 
 using duckdb::LogicalType;
@@ -190,4 +190,4 @@ TEST_F(RowsFit, ValuesAreObjects) {
 }
 
 }  // namespace
-}  // namespace millrace::schemas
+}  // namespace millrace::schemas::columns_test

@@ -154,7 +154,7 @@ struct Rules {
   std::map<std::string, std::string> others;
 };
 
-class Comparison {
+class JsonSchemaComparison {
  public:
   void Compare(const element& reader_json, const element& writer_json, const std::string& place) {
     const Rules reader(reader_json);
@@ -289,7 +289,7 @@ Result<std::shared_ptr<const JsonSchema>> JsonSchema::Parse(std::string_view tex
 }
 
 std::vector<std::string> JsonReadProblems(const JsonSchema& reader, const JsonSchema& writer) {
-  Comparison comparison;
+  JsonSchemaComparison comparison;
   comparison.Compare(reader.impl().root, writer.impl().root, "$");
   return std::move(comparison.problems);
 }

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace millrace::schemas {
+namespace millrace::schemas::json_schema_test {
 namespace {
 
 std::vector<std::string> Problems(std::string_view reader, std::string_view writer) {
@@ -57,4 +57,4 @@ TEST(JsonCompatibility, KnowsOpenAndClosedModels) {
 }
 
 }  // namespace
-}  // namespace millrace::schemas
+}  // namespace millrace::schemas::json_schema_test

@@ -57,7 +57,7 @@ std::map<std::string, const pb::Descriptor*> MessagesOf(const pb::FileDescriptor
   return messages;
 }
 
-class Comparison {
+class ProtobufComparison {
  public:
   void Compare(const pb::FileDescriptor& reader, const pb::FileDescriptor& writer) {
     if (reader.package() != writer.package()) {
@@ -132,7 +132,7 @@ class Comparison {
 
 std::vector<std::string> ProtobufReadProblems(const ProtobufSchema& reader,
                                               const ProtobufSchema& writer) {
-  Comparison comparison;
+  ProtobufComparison comparison;
   comparison.Compare(reader.file(), writer.file());
   return std::move(comparison.problems);
 }

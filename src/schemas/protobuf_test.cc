@@ -2,7 +2,7 @@
 
 #include "schemas/protobuf_schema.h"
 
-namespace millrace::schemas {
+namespace millrace::schemas::protobuf_test {
 namespace {
 
 std::shared_ptr<const ProtobufSchema> Parsed(std::string_view text) {
@@ -101,4 +101,4 @@ TEST(ProtobufCompatibility, ComparesByNumbersAndEncodings) {
 }
 
 }  // namespace
-}  // namespace millrace::schemas
+}  // namespace millrace::schemas::protobuf_test

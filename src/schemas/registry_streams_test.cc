@@ -3,7 +3,7 @@
 
 #include "schemas/testing.h"
 
-namespace millrace::schemas {
+namespace millrace::schemas::registry_streams_test {
 namespace {
 
 rows::Column Column(std::string name, bool not_null = false) {
@@ -176,4 +176,4 @@ TEST_F(RegistryStreamsTest, ComparesAsItWouldRegister) {
 }
 
 }  // namespace
-}  // namespace millrace::schemas
+}  // namespace millrace::schemas::registry_streams_test

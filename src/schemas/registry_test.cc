@@ -8,7 +8,7 @@
 #include "base/random.h"
 #include "log/testing.h"
 
-namespace millrace::schemas {
+namespace millrace::schemas::registry_test {
 namespace {
 
 class RegistryTest : public ::testing::Test {
@@ -200,4 +200,4 @@ TEST_F(RegistryTest, SurvivesPowerLossAtAnyMoment) {
 }
 
 }  // namespace
-}  // namespace millrace::schemas
+}  // namespace millrace::schemas::registry_test

@@ -11,7 +11,7 @@
 #include "schemas/json_text.h"
 #include "schemas/schema.h"
 
-namespace millrace::schemas {
+namespace millrace::schemas::schema_fuzz_test {
 namespace {
 
 constexpr size_t kJsonBytesMax = size_t{64} << 20;
@@ -170,4 +170,4 @@ TEST(SchemaFuzz, DamagedSchemasAreRefusedOrStandForThemselves) {
 }
 
 }  // namespace
-}  // namespace millrace::schemas
+}  // namespace millrace::schemas::schema_fuzz_test

@@ -2,7 +2,7 @@
 
 #include "sql/testing_shop.h"
 
-namespace millrace::sql {
+namespace millrace::sql::duckdb_error_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -131,4 +131,4 @@ TEST(Place, GivesNoPositionForATextThatDoesNotStandThere) {
 }
 
 }  // namespace
-}  // namespace millrace::sql
+}  // namespace millrace::sql::duckdb_error_test

@@ -42,8 +42,8 @@ void Note(const duckdb::Expression& condition, duckdb::LogicalGet& get) {
   }
 }
 
-void Visit(duckdb::LogicalOperator& op) {
-  for (auto& child : op.children) Visit(*child);
+void HintEqualities(duckdb::LogicalOperator& op) {
+  for (auto& child : op.children) HintEqualities(*child);
   if (op.type != LogicalOperatorType::LOGICAL_FILTER ||
       op.children[0]->type != LogicalOperatorType::LOGICAL_GET) {
     return;
@@ -53,15 +53,15 @@ void Visit(duckdb::LogicalOperator& op) {
   for (const auto& condition : op.expressions) Note(*condition, get);
 }
 
-void Optimize(duckdb::OptimizerExtensionInput&, duckdb::unique_ptr<duckdb::LogicalOperator>& plan) {
-  Visit(*plan);
+void Hint(duckdb::OptimizerExtensionInput&, duckdb::unique_ptr<duckdb::LogicalOperator>& plan) {
+  HintEqualities(*plan);
 }
 
 }  // namespace
 
 void RegisterEqualityHints(duckdb::DBConfig& config) {
   duckdb::OptimizerExtension extension;
-  extension.optimize_function = Optimize;
+  extension.optimize_function = Hint;
   duckdb::OptimizerExtension::Register(config, extension);
 }
 

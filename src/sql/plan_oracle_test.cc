@@ -7,7 +7,7 @@
 #include "sql/testing_shop.h"
 #include "stream/engine.h"
 
-namespace millrace::sql {
+namespace millrace::sql::plan_oracle_test {
 namespace {
 
 using duckdb::Value;
@@ -259,4 +259,4 @@ INSTANTIATE_TEST_SUITE_P(
         "DISTINCT FROM b.name"));
 
 }  // namespace
-}  // namespace millrace::sql
+}  // namespace millrace::sql::plan_oracle_test

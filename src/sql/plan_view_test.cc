@@ -2,7 +2,7 @@
 
 #include "sql/testing_shop.h"
 
-namespace millrace::sql {
+namespace millrace::sql::plan_view_test {
 namespace {
 
 using ::testing::AllOf;
@@ -457,4 +457,4 @@ TEST_F(PlanViewTest, PlansFromSeveralThreadsAtOnce) {
 }
 
 }  // namespace
-}  // namespace millrace::sql
+}  // namespace millrace::sql::plan_view_test

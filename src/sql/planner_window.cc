@@ -3,6 +3,7 @@
 #include "duckdb/common/type_visitor.hpp"
 #include "duckdb/planner/expression/list.hpp"
 #include "sql/session_functions.h"
+#include "sql/time_bounds.h"
 #include "sql/view_planner.h"
 
 namespace millrace::sql {
@@ -72,10 +73,6 @@ bool MiscountsDistinct(const BoundWindowExpression& call) {
          std::any_of(call.children.begin(), call.children.end(), [](const auto& c) {
            return duckdb::TypeVisitor::Contains(c->return_type, duckdb::LogicalTypeId::INTERVAL);
          });
-}
-
-bool IsConstant(const duckdb::Expression& expression) {
-  return expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_CONSTANT;
 }
 
 Columns PartitionOf(const BoundWindowExpression& call) {

@@ -6,7 +6,7 @@
 
 #include "sql/testing_shop.h"
 
-namespace millrace::sql {
+namespace millrace::sql::query_test {
 namespace {
 
 using duckdb::Value;
@@ -269,4 +269,4 @@ TEST_F(QueryTest, AnswersFromSeveralThreadsAtOnce) {
 }
 
 }  // namespace
-}  // namespace millrace::sql
+}  // namespace millrace::sql::query_test

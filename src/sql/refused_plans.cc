@@ -9,8 +9,8 @@
 namespace millrace::sql {
 namespace {
 
-void Visit(const duckdb::LogicalOperator& op) {
-  for (const auto& child : op.children) Visit(*child);
+void RefuseBelow(const duckdb::LogicalOperator& op) {
+  for (const auto& child : op.children) RefuseBelow(*child);
   if (op.type != duckdb::LogicalOperatorType::LOGICAL_ASOF_JOIN) return;
   for (const auto& condition : op.Cast<duckdb::LogicalComparisonJoin>().conditions) {
     const duckdb::LogicalType& type = condition.left->return_type;
@@ -25,15 +25,15 @@ void Visit(const duckdb::LogicalOperator& op) {
   }
 }
 
-void Optimize(duckdb::OptimizerExtensionInput&, duckdb::unique_ptr<duckdb::LogicalOperator>& plan) {
-  Visit(*plan);
+void Refuse(duckdb::OptimizerExtensionInput&, duckdb::unique_ptr<duckdb::LogicalOperator>& plan) {
+  RefuseBelow(*plan);
 }
 
 }  // namespace
 
 void RegisterRefusedPlans(duckdb::DBConfig& config) {
   duckdb::OptimizerExtension extension;
-  extension.optimize_function = Optimize;
+  extension.optimize_function = Refuse;
   duckdb::OptimizerExtension::Register(config, extension);
 }
 

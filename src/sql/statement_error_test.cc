@@ -5,7 +5,7 @@
 #include "base/random.h"
 #include "sql/statement.h"
 
-namespace millrace::sql {
+namespace millrace::sql::statement_error_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -332,4 +332,4 @@ TEST(Statement, OfAnyEditedBytesIsParsedOrRefusedWithoutACrash) {
 }
 
 }  // namespace
-}  // namespace millrace::sql
+}  // namespace millrace::sql::statement_error_test

@@ -8,7 +8,7 @@
 #include "base/random.h"
 #include "sql/lexer.h"
 
-namespace millrace::sql {
+namespace millrace::sql::statement_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -298,4 +298,4 @@ TEST(Statement, OfEveryExampleInTheManualIsParsed) {
 }
 
 }  // namespace
-}  // namespace millrace::sql
+}  // namespace millrace::sql::statement_test

@@ -12,10 +12,6 @@ namespace {
 using duckdb::LogicalTypeId;
 using stream::TimeBound;
 
-bool IsConstant(const duckdb::Expression& expression) {
-  return expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_CONSTANT;
-}
-
 // An interval of days and times: adding one keeps the order of times, which adding months does not
 // (30 and 31 January + 1 month).
 bool IsEvenInterval(const duckdb::Expression& expression) {
@@ -156,7 +152,7 @@ bool AllStrict(const TimeBound& bound) {
                      [](const TimeBound::Term& term) { return term.strict; });
 }
 
-struct Visit {
+struct TimesVisitor {
   const stream::Node& node;
   const std::vector<const NodeTimes*>& inputs;
   size_t left_width;
@@ -325,7 +321,7 @@ std::optional<TimeColumn> TimesOf(const duckdb::Expression& expression, const No
 
 NodeTimes TimesOf(const stream::Node& node, const std::vector<const NodeTimes*>& inputs,
                   size_t left_width) {
-  return std::visit(Visit{node, inputs, left_width}, node.op);
+  return std::visit(TimesVisitor{node, inputs, left_width}, node.op);
 }
 
 std::optional<ClosingKey> ClosingOf(const stream::Node& node,

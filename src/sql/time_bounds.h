@@ -15,6 +15,10 @@
 
 namespace millrace::sql {
 
+inline bool IsConstant(const duckdb::Expression& expression) {
+  return expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_CONSTANT;
+}
+
 struct TimeColumn {
   stream::TimeBound bound;
   // A table that was joined may still change rows below the bound. Only EMIT ON WINDOW CLOSE makes

@@ -4,7 +4,7 @@
 
 #include "sql/testing_shop.h"
 
-namespace millrace::sql {
+namespace millrace::sql::vocabulary_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -199,4 +199,4 @@ TEST_F(VocabularyTest, ABodyThatDoesNotBindIsRefusedAtItsPlace) {
 }
 
 }  // namespace
-}  // namespace millrace::sql
+}  // namespace millrace::sql::vocabulary_test

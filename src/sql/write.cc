@@ -11,12 +11,6 @@ namespace {
 constexpr const char* kOldRows = "__millrace_old";
 constexpr const char* kNewRows = "__millrace_new";
 
-size_t RowCount(const Chunks& chunks) {
-  size_t count = 0;
-  for (const auto& chunk : chunks) count += chunk->size();
-  return count;
-}
-
 // Column names without a table mean the target's: the values proposed for insertion are named
 // `excluded`.
 void QualifyColumns(duckdb::ParsedExpression& expression, const rows::Schema& schema,

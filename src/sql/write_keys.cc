@@ -6,12 +6,6 @@ namespace {
 // Up to so many rows are looked up one by one, by key; more by one scan of the table.
 constexpr size_t kLookupRowsMax = 16;
 
-size_t RowCount(const Chunks& chunks) {
-  size_t count = 0;
-  for (const auto& chunk : chunks) count += chunk->size();
-  return count;
-}
-
 }  // namespace
 
 Result<WriteTarget> WriteTarget::Of(const catalog::Catalog& catalog, const std::string& name) {

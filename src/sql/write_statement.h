@@ -27,6 +27,11 @@
 namespace millrace::sql {
 
 using Chunks = std::vector<std::shared_ptr<duckdb::DataChunk>>;
+inline size_t RowCount(const Chunks& chunks) {
+  size_t count = 0;
+  for (const auto& chunk : chunks) count += chunk->size();
+  return count;
+}
 
 // Where a row stands in a list of chunks.
 struct RowAt {

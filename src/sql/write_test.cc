@@ -1,6 +1,6 @@
 #include "sql/testing_shop.h"
 
-namespace millrace::sql {
+namespace millrace::sql::write_test {
 namespace {
 
 using duckdb::Value;
@@ -272,4 +272,4 @@ TEST_F(ConditionTest, RefusesMoreThanOneRowsColumns) {
 }
 
 }  // namespace
-}  // namespace millrace::sql
+}  // namespace millrace::sql::write_test

@@ -10,7 +10,7 @@
 #include "base/random.h"
 #include "state/hash_index.h"
 
-namespace millrace::state {
+namespace millrace::state::arena_test {
 namespace {
 
 uint64_t Seed() {
@@ -84,4 +84,4 @@ TEST(HashIndexTest, HoldsWhatAMultimapHolds) {
 }
 
 }  // namespace
-}  // namespace millrace::state
+}  // namespace millrace::state::arena_test

@@ -10,7 +10,7 @@
 
 #include "state/faulty_rocks_files.h"
 
-namespace millrace::state {
+namespace millrace::state::careful_files_test {
 namespace {
 
 // As many calls as a compaction makes.
@@ -124,4 +124,4 @@ TEST_P(CarefulFilesCallTest, AFileOfDropsThatStandFails) {
 INSTANTIATE_TEST_SUITE_P(AtEachCall, CarefulFilesCallTest, testing::Range(1, 5));
 
 }  // namespace
-}  // namespace millrace::state
+}  // namespace millrace::state::careful_files_test

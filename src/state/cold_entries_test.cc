@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "rows/key.h"
 
-namespace millrace::state {
+namespace millrace::state::cold_entries_test {
 namespace {
 
 using Where = ColdEntries::Found::Where;
@@ -173,4 +173,4 @@ TEST(ColdEntriesTest, BelievesNothingThatWasDamaged) {
 }
 
 }  // namespace
-}  // namespace millrace::state
+}  // namespace millrace::state::cold_entries_test

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace millrace::state {
+namespace millrace::state::faulty_rocks_files_test {
 namespace {
 
 std::string Slurp(const std::string& path) {
@@ -46,4 +46,4 @@ TEST(FaultyRocksFilesTest, KeepsOnlyTheBytesAndNamesThatWereSynced) {
 }
 
 }  // namespace
-}  // namespace millrace::state
+}  // namespace millrace::state::faulty_rocks_files_test

@@ -14,7 +14,7 @@
 namespace millrace::state {
 namespace {
 
-constexpr size_t kFileBytes = 64 << 20;
+constexpr size_t kFlushFileBytes = 64 << 20;
 constexpr size_t kEntriesPerThreadMin = 32 << 10;
 constexpr ptrdiff_t kEntriesAhead = 8;
 
@@ -54,7 +54,7 @@ class FlushWriter {
     return FromRocks(status, "write state file " + files_.paths.back());
   }
   Status Open() {
-    if (writer_ != nullptr && writer_->FileSize() >= kFileBytes) TRY(Finish());
+    if (writer_ != nullptr && writer_->FileSize() >= kFlushFileBytes) TRY(Finish());
     if (writer_ != nullptr) return Ok();
     files_.paths.push_back(prefix_ + "-" + std::to_string(files_.paths.size()) + ".sst");
     writer_ = std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), options_);

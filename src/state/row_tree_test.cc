@@ -9,7 +9,7 @@
 
 #include "base/random.h"
 
-namespace millrace::state {
+namespace millrace::state::row_tree_test {
 namespace {
 
 class RowTreeTest : public testing::Test {
@@ -123,4 +123,4 @@ TEST_F(RowTreeTest, TakesRowsInOrderFromEitherEnd) {
 }
 
 }  // namespace
-}  // namespace millrace::state
+}  // namespace millrace::state::row_tree_test

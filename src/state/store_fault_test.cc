@@ -13,7 +13,7 @@
 #include "state/store.h"
 #include "state/tables.h"
 
-namespace millrace::state {
+namespace millrace::state::store_fault_test {
 namespace {
 
 using Fault = FaultyRocksFiles::Fault;
@@ -210,4 +210,4 @@ TEST_F(StoreFaultTest, IsAtTheOldOrTheNewStepWhenTheDiskIsFull) {
 }
 
 }  // namespace
-}  // namespace millrace::state
+}  // namespace millrace::state::store_fault_test

@@ -14,7 +14,7 @@
 #include "state/store.h"
 #include "state/tables.h"
 
-namespace millrace::state {
+namespace millrace::state::store_model_test {
 namespace {
 
 uint64_t Seed() {
@@ -347,4 +347,4 @@ TEST(StoreModelTest, HoldsWhatTheModelHoldsWithMemoryForAFractionOfTheState) {
 }
 
 }  // namespace
-}  // namespace millrace::state
+}  // namespace millrace::state::store_model_test

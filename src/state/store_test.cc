@@ -16,7 +16,7 @@
 #include "state/disk_key.h"
 #include "state/tables.h"
 
-namespace millrace::state {
+namespace millrace::state::store_test {
 namespace {
 
 constexpr TableId kTable{5};
@@ -466,4 +466,4 @@ TEST_F(StoreTest, OpenedForReadingOnlyItChangesNothing) {
 }
 
 }  // namespace
-}  // namespace millrace::state
+}  // namespace millrace::state::store_test

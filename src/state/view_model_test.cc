@@ -8,7 +8,7 @@
 
 #include "state/view_testing.h"
 
-namespace millrace::state {
+namespace millrace::state::view_model_test {
 namespace {
 
 class ViewModel {
@@ -302,4 +302,4 @@ TEST(ViewTableModel, ShowsEveryReaderTheRowsOfItsStep) {
 }
 
 }  // namespace
-}  // namespace millrace::state
+}  // namespace millrace::state::view_model_test

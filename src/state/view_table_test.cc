@@ -7,7 +7,7 @@
 
 #include "state/view_testing.h"
 
-namespace millrace::state {
+namespace millrace::state::view_table_test {
 namespace {
 
 class ViewTableTest : public testing::Test {
@@ -394,4 +394,4 @@ TEST_F(ViewTableTest, ReadersRunBesideTheWriter) {
 }
 
 }  // namespace
-}  // namespace millrace::state
+}  // namespace millrace::state::view_table_test

@@ -4,7 +4,7 @@
 #include "base/random.h"
 #include "stream/engine_fixture.h"
 
-namespace millrace::stream {
+namespace millrace::stream::aggregate_test {
 namespace {
 
 constexpr const char* kColumns =
@@ -238,4 +238,4 @@ TEST(Aggregate, ShowsTheFirstOfEqualKeysThatDiffer) {
 }
 
 }  // namespace
-}  // namespace millrace::stream
+}  // namespace millrace::stream::aggregate_test

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/coding.h"
+#include "stream/state_rows.h"
 
 namespace millrace::stream {
 namespace {
@@ -13,12 +14,6 @@ std::vector<rows::KeyOrder> OrdersOf(const AggregateCall& spec) {
   std::vector<rows::KeyOrder> orders;
   for (const auto& order : spec.orders) orders.push_back(order.order);
   return orders;
-}
-
-rows::Types TypesOf(const std::vector<ColumnIndex>& columns, const rows::Types& input) {
-  rows::Types types;
-  for (const ColumnIndex column : columns) types.push_back(input[column]);
-  return types;
 }
 
 void Reference(duckdb::DataChunk& chunk, const std::vector<ColumnIndex>& columns,

@@ -7,7 +7,7 @@
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "stream/operator_harness.h"
 
-namespace millrace::stream {
+namespace millrace::stream::closing_test {
 namespace {
 
 using duckdb::LogicalType;
@@ -201,4 +201,4 @@ TEST(TimeIndex, GivesEachKeyBackOnceWhenItIsDue) {
 }
 
 }  // namespace
-}  // namespace millrace::stream
+}  // namespace millrace::stream::closing_test

@@ -6,7 +6,7 @@
 
 #include "stream/operator_harness.h"
 
-namespace millrace::stream {
+namespace millrace::stream::deduplicate_test {
 namespace {
 
 using duckdb::LogicalType;
@@ -163,4 +163,4 @@ TEST(Deduplicate, PassesManyRowsOfSeveralChunks) {
 }
 
 }  // namespace
-}  // namespace millrace::stream
+}  // namespace millrace::stream::deduplicate_test

@@ -5,7 +5,7 @@
 #include "state/view_table.h"
 #include "stream/engine_fixture.h"
 
-namespace millrace::stream {
+namespace millrace::stream::engine_test {
 namespace {
 
 using duckdb::LogicalType;
@@ -489,4 +489,4 @@ TEST(Engine, RefusesARelationThatIsNotThereAndANameThatIsTaken) {
 }
 
 }  // namespace
-}  // namespace millrace::stream
+}  // namespace millrace::stream::engine_test

@@ -9,7 +9,7 @@
 
 #include "base/random.h"
 
-namespace millrace::stream {
+namespace millrace::stream::exact_sum_test {
 namespace {
 
 struct Sum {
@@ -24,7 +24,7 @@ struct Sum {
 uint64_t Seed() {
   const char* given = std::getenv("MILLRACE_SEED");
   const uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : 7;
-  testing::Test::RecordProperty("seed", std::to_string(seed));
+  ::testing::Test::RecordProperty("seed", std::to_string(seed));
   return seed;
 }
 
@@ -140,4 +140,4 @@ TEST(ExactSum, Of128BitIntegersPassesOver128BitsAndComesBack) {
 }
 
 }  // namespace
-}  // namespace millrace::stream
+}  // namespace millrace::stream::exact_sum_test

@@ -5,7 +5,7 @@
 #include "duckdb/catalog/catalog_entry/table_function_catalog_entry.hpp"
 #include "stream/operator_harness.h"
 
-namespace millrace::stream {
+namespace millrace::stream::function_rows_test {
 namespace {
 
 using duckdb::LogicalType;
@@ -111,4 +111,4 @@ TEST(FunctionRows, LeavesOutARowForWhichItFailsAndGoesOnWithTheNext) {
 }
 
 }  // namespace
-}  // namespace millrace::stream
+}  // namespace millrace::stream::function_rows_test

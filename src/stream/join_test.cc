@@ -9,7 +9,7 @@
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "stream/operator_harness.h"
 
-namespace millrace::stream {
+namespace millrace::stream::join_test {
 namespace {
 
 using duckdb::LogicalType;
@@ -232,4 +232,4 @@ TEST(Join, APairWhoseConditionFailsIsNoMatchAndIsReported) {
 }
 
 }  // namespace
-}  // namespace millrace::stream
+}  // namespace millrace::stream::join_test

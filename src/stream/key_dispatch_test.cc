@@ -4,7 +4,7 @@
 #include "base/random.h"
 #include "stream/engine_fixture.h"
 
-namespace millrace::stream {
+namespace millrace::stream::key_dispatch_test {
 namespace {
 
 using duckdb::Value;
@@ -218,4 +218,4 @@ TEST(KeyDispatch, ViewsOfAStreamWithoutRowsDoNothing) {
 }
 
 }  // namespace
-}  // namespace millrace::stream
+}  // namespace millrace::stream::key_dispatch_test

@@ -2,7 +2,7 @@
 
 #include "stream/engine_fixture.h"
 
-namespace millrace::stream {
+namespace millrace::stream::plan_test {
 namespace {
 
 Plan FilterPlan(Oracle& oracle, const std::string& predicate, const std::string& source = "t") {
@@ -65,4 +65,4 @@ TEST(Plan, ExplainsColumnsByName) {
 }
 
 }  // namespace
-}  // namespace millrace::stream
+}  // namespace millrace::stream::plan_test

@@ -5,7 +5,7 @@
 #include "base/random.h"
 #include "stream/engine_fixture.h"
 
-namespace millrace::stream {
+namespace millrace::stream::pre_aggregate_test {
 namespace {
 
 constexpr const char* kColumns =
@@ -190,4 +190,4 @@ TEST(PreAggregate, LeavesCallsThatLookAtWholeRowsAlone) {
 }
 
 }  // namespace
-}  // namespace millrace::stream
+}  // namespace millrace::stream::pre_aggregate_test

@@ -10,7 +10,7 @@
 #include "duckdb/planner/expression/bound_window_expression.hpp"
 #include "stream/operator_harness.h"
 
-namespace millrace::stream {
+namespace millrace::stream::recomputed_test {
 namespace {
 
 using testing::Add;
@@ -120,4 +120,4 @@ TEST(WindowTest, WhatCancelsOutChangesNothing) {
 }
 
 }  // namespace
-}  // namespace millrace::stream
+}  // namespace millrace::stream::recomputed_test

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "stream/time_bytes.h"
 
 namespace millrace::stream {
 namespace {
@@ -12,27 +13,6 @@ namespace {
 // DuckDB's infinite timestamps.
 constexpr int64_t kInfinity = std::numeric_limits<int64_t>::max();
 constexpr int64_t kFiniteMax = kInfinity - 1;
-
-constexpr size_t kTimeBytes = sizeof(int64_t);
-
-// Eight bytes whose memcmp order is that of the times.
-std::array<char, kTimeBytes> TimeBytes(int64_t time) {
-  const uint64_t bits = __builtin_bswap64(static_cast<uint64_t>(time) ^ (uint64_t{1} << 63));
-  std::array<char, kTimeBytes> bytes;
-  std::memcpy(bytes.data(), &bits, kTimeBytes);
-  return bytes;
-}
-
-int64_t TimeOf(std::string_view bytes) {
-  CHECK(bytes.size() >= kTimeBytes) << "a session row of " << bytes.size() << " bytes";
-  uint64_t bits;
-  std::memcpy(&bits, bytes.data(), kTimeBytes);
-  return static_cast<int64_t>(__builtin_bswap64(bits) ^ (uint64_t{1} << 63));
-}
-
-std::string_view View(const std::array<char, kTimeBytes>& bytes) {
-  return {bytes.data(), bytes.size()};
-}
 
 }  // namespace
 

@@ -4,7 +4,7 @@
 
 #include "stream/operator_harness.h"
 
-namespace millrace::stream {
+namespace millrace::stream::session_window_test {
 namespace {
 
 using testing::Add;
@@ -114,4 +114,4 @@ TEST(SessionWindowTest, InfiniteTimesAreNoGapAwayFromThemselvesOnly) {
 }
 
 }  // namespace
-}  // namespace millrace::stream
+}  // namespace millrace::stream::session_window_test

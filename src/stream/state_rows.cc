@@ -9,15 +9,6 @@
 namespace millrace::stream {
 namespace {
 
-rows::Types TypesOf(const std::vector<ColumnIndex>& columns, const rows::Types& input_types) {
-  rows::Types types;
-  for (const ColumnIndex column : columns) {
-    CHECK(column < input_types.size());
-    types.push_back(input_types[column]);
-  }
-  return types;
-}
-
 rows::Types WithNumbers(rows::Types types, size_t numbers, const duckdb::LogicalType& type) {
   types.insert(types.end(), numbers, type);
   return types;

@@ -17,6 +17,12 @@
 
 namespace millrace::stream {
 
+inline rows::Types TypesOf(const std::vector<ColumnIndex>& columns, const rows::Types& input) {
+  rows::Types types;
+  for (const ColumnIndex column : columns) types.push_back(input[column]);
+  return types;
+}
+
 // The columns of a chunk by number, without copying them. The view is valid until the next call.
 class ColumnView {
  public:

@@ -23,6 +23,7 @@
 #include "stream/closing.h"
 #include "stream/operator.h"
 #include "stream/state_rows.h"
+#include "stream/time_bytes.h"
 
 namespace millrace::stream {
 namespace {
@@ -37,15 +38,6 @@ constexpr int64_t kClockMax = 10'413'792'000'000'000;
 
 constexpr char kComes = 0;
 constexpr char kGoes = 1;
-
-std::string TimeBytes(int64_t time) {
-  std::string bytes;
-  PutBig(bytes, static_cast<uint64_t>(time) ^ (uint64_t{1} << 63));
-  return bytes;
-}
-int64_t TimeOf(std::string_view bytes) {
-  return static_cast<int64_t>(GetBig<uint64_t>(bytes.data()) ^ (uint64_t{1} << 63));
-}
 
 int64_t Clamp(__int128 time) {
   return static_cast<int64_t>(std::clamp<__int128>(time, kAlways, kNever));
@@ -177,9 +169,9 @@ class TemporalFilterOperator final : public Operator {
   }
 
   void Note(int64_t when, char what, int64_t to, std::string_view row, rows::Weight weight) {
-    times_.push_back(TimeBytes(when));
+    times_.emplace_back(View(TimeBytes(when)));
     std::string payload(1, what);
-    payload += TimeBytes(to);
+    payload += View(TimeBytes(to));
     payloads_.push_back(std::move(payload));
     new_.push_back({times_.back(), {row, rows::KeyHash(row)}, payloads_.back(), weight});
     next_ = std::min(next_, when);
@@ -220,7 +212,7 @@ class TemporalFilterOperator final : public Operator {
 
   Status TakeDue(int64_t clock) {
     while (true) {
-      TRY(const auto due, index_.Take(TimeBytes(clock), /*inclusive=*/true));
+      TRY(const auto due, index_.Take(View(TimeBytes(clock)), /*inclusive=*/true));
       if (due.empty()) break;
       new_.clear();
       payloads_.clear();

@@ -4,7 +4,7 @@
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "stream/operator_harness.h"
 
-namespace millrace::stream {
+namespace millrace::stream::temporal_filter_test {
 namespace {
 
 using duckdb::ExpressionType;
@@ -114,4 +114,4 @@ TEST(TemporalFilter, TimesAtTheEndsOfTheCalendarNeverComeOrGo) {
 }
 
 }  // namespace
-}  // namespace millrace::stream
+}  // namespace millrace::stream::temporal_filter_test

@@ -4,7 +4,7 @@
 
 #include "stream/operator_harness.h"
 
-namespace millrace::stream {
+namespace millrace::stream::top_k_test {
 namespace {
 
 using duckdb::LogicalType;
@@ -227,4 +227,4 @@ TEST(TopK, TakesOrderKeysOfAnyLength) {
 }
 
 }  // namespace
-}  // namespace millrace::stream
+}  // namespace millrace::stream::top_k_test

@@ -4,7 +4,7 @@
 
 #include "stream/operator_harness.h"
 
-namespace millrace::stream {
+namespace millrace::stream::upsert_test {
 namespace {
 
 using duckdb::LogicalType;
@@ -117,4 +117,4 @@ TEST(Upsert, TakesManyKeysInOneStep) {
 }
 
 }  // namespace
-}  // namespace millrace::stream
+}  // namespace millrace::stream::upsert_test

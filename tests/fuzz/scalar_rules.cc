@@ -5,7 +5,7 @@ namespace {
 
 using Rules = std::vector<Rule>;
 
-Rules Generic() {
+Rules GenericRules() {
   return {
       {"T", "coalesce($T, $LT)"},
       {"T", "CASE WHEN $COND THEN $T ELSE $T END"},
@@ -67,7 +67,7 @@ Rules Generic() {
   };
 }
 
-Rules Numbers() {
+Rules NumbersRules() {
   return {
       {"INT", "($INT + $INT)"},
       {"INT", "($INT - $INT)"},
@@ -131,7 +131,7 @@ Rules Numbers() {
   };
 }
 
-Rules Texts() {
+Rules TextsRules() {
   return {
       {"TEXT", "concat($TEXT, $TEXT)"},
       {"TEXT", "concat_ws('-', $TEXT, $INT)"},
@@ -202,7 +202,7 @@ Rules Texts() {
   };
 }
 
-Rules Times() {
+Rules TimesRules() {
   return {
       {"TS", "($TS + $STEP)"},
       {"TS", "($TS - $STEP)"},
@@ -258,7 +258,7 @@ Rules Times() {
   };
 }
 
-Rules Lists() {
+Rules ListsRules() {
   return {
       {"INTS", "[$INT, $INT]"},
       {"INTS", "list_value($INT, NULL, $N)"},
@@ -328,7 +328,7 @@ Rules Lists() {
   };
 }
 
-Rules Json() {
+Rules JsonRules() {
   return {
       {"TEXT", "($JSON ->> 'a')"},
       {"TEXT", "($JSON ->> '$.b[0]')"},
@@ -361,7 +361,8 @@ Rules Json() {
 const std::vector<Rule>& ScalarRules() {
   static const Rules rules = [] {
     Rules all;
-    for (const Rules& some : {Generic(), Numbers(), Texts(), Times(), Lists(), Json()})
+    for (const Rules& some :
+         {GenericRules(), NumbersRules(), TextsRules(), TimesRules(), ListsRules(), JsonRules()})
       all.insert(all.end(), some.begin(), some.end());
     return all;
   }();

@@ -4,15 +4,6 @@
 #include "fuzz/queries.h"
 
 namespace millrace::fuzz {
-namespace {
-
-Columns Prefixed(const std::string& alias, Columns columns) {
-  for (Column& column : columns)
-    column.name = alias + "." + column.name.substr(column.name.find('.') + 1);
-  return columns;
-}
-
-}  // namespace
 
 const Readable& Queries::PickReadable() { return readable_[random_.Below(readable_.size())]; }
 

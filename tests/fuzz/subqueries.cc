@@ -4,14 +4,7 @@
 #include "fuzz/queries.h"
 
 namespace millrace::fuzz {
-namespace {
-
-Columns Prefixed(const std::string& alias, Columns columns) {
-  for (Column& column : columns) column.name = alias + "." + column.name;
-  return columns;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 std::string Queries::SubqueryCondition(const Source& source) {
   const Readable& other = PickReadable();

@@ -166,4 +166,10 @@ std::string List(const Columns& columns) {
   return out;
 }
 
+Columns Prefixed(const std::string& alias, Columns columns) {
+  for (Column& column : columns)
+    column.name = alias + "." + column.name.substr(column.name.find('.') + 1);
+  return columns;
+}
+
 }  // namespace millrace::fuzz

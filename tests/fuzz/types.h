@@ -32,6 +32,8 @@ struct Column {
   const Type* type;
 };
 using Columns = std::vector<Column>;
+// As they are called where `alias` is the relation's name.
+Columns Prefixed(const std::string& alias, Columns columns);
 
 // "a, b, c"
 std::string List(const Columns& columns);
