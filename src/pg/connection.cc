@@ -14,9 +14,10 @@ namespace {
 constexpr size_t kLengthBytes = sizeof(int32_t);
 constexpr size_t kReadBytes = 16u << 10;
 constexpr int kPacketsMax = 4;  // requests for encryption before the start-up packet
-// How often a SUBSCRIBE looks for the next step, and every how manieth time for its client.
-constexpr std::chrono::milliseconds kTick{5};
-constexpr int kTicksOfPeer = 20;
+// How often a SUBSCRIBE that waits for a step looks whether it is cancelled or its client has gone,
+// and how long it waits before it goes to work all the same.
+constexpr std::chrono::milliseconds kLook{50};
+constexpr std::chrono::seconds kWaitMax{10};
 
 std::string UserOf(const StartupPacket& startup, std::string_view name) {
   for (const auto& [parameter, value] : startup.parameters) {
@@ -325,20 +326,31 @@ asio::awaitable<Session::Next> Connection::Work(std::string& out) {
   co_return next.ok() ? *next : Session::Next::kEnd;
 }
 
-// True: a step has come, or the session is cancelled, or the node stops: it is to work again.
+std::function<void()> Connection::EndOfPause(std::shared_ptr<std::atomic<bool>> come) {
+  // The last reference may not go on another thread than the loop's.
+  return [come = std::move(come), weak = weak_from_this()] {
+    come->store(true);
+    std::shared_ptr<Connection> self = weak.lock();
+    if (self == nullptr) return;
+    asio::io_context& context = self->loop_.context;
+    asio::post(context, [self = std::move(self)] { self->timer_.cancel(); });
+  };
+}
+
+// True: a step has come, or the session is cancelled: it is to work again.
 asio::awaitable<bool> Connection::WaitForStep() {
-  const int64_t before = shared_.node.visible_step();
-  for (int ticks = 1;; ++ticks) {
-    co_await Pause(kTick);
-    if (broken_) co_return false;
-    if (loop_.stopping) {
-      const Error stopping = Stopping();
-      co_await Refuse(stopping);
-      co_return false;
-    }
-    if (cancel_->cancelled() || shared_.node.visible_step() != before) co_return true;
-    if (ticks % kTicksOfPeer == 0 && PeerHasGone()) co_return false;
+  const auto come = std::make_shared<std::atomic<bool>>(false);
+  session_->followed()->WhenMore(kWaitMax, EndOfPause(come));
+  bool there = false;
+  while (!there && !broken_ && !loop_.stopping && !PeerHasGone()) {
+    there = cancel_->cancelled() || come->load();
+    if (!there) co_await Pause(kLook);
   }
+  if (!there && !broken_ && loop_.stopping) {
+    const Error stopping = Stopping();
+    co_await Refuse(stopping);
+  }
+  co_return there;
 }
 
 bool Connection::PeerHasGone() const {

@@ -6,6 +6,8 @@
 // a time: the coroutine waits while the pool works.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -68,6 +70,8 @@ class Connection final : public net::ServedConnection,
   // (Functions that make closures stand outside of the coroutines: README.md of net.)
   std::function<void()> Job(std::string* out, std::function<void(Result<Session::Next>)> done);
   std::shared_ptr<std::function<void()>> OnGone();
+  // Sets `come` and ends Pause, from any thread.
+  std::function<void()> EndOfPause(std::shared_ptr<std::atomic<bool>> come);
   Session::Next WorkHere(std::string& out);
   void ForgetTaken();
   bool HasMessage() const;

@@ -104,6 +104,10 @@ class Session {
   // Whether Work on these messages takes microseconds, so that an I/O thread may do it.
   bool IsQuick(std::string_view in) const;
 
+  // After kWait: what it waits for.
+  std::shared_ptr<runtime::Subscription> followed() const {
+    return sending_ ? sending_->portal->outcome->subscription : nullptr;
+  }
   // Within a block, and idle: it holds a step, or changes, back.
   bool in_block() const { return status_ != Block::kNone; }
 

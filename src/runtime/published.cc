@@ -48,7 +48,8 @@ void Publisher::Publish(PublishedPtr published) {
     newest_ = std::move(published);
     const auto end = waiters_.upper_bound(newest_->state.frame);
     for (auto it = waiters_.begin(); it != end;) {
-      if (!Passed(newest_->state, it->second.held)) {
+      const bool waits = it->second.after && newest_->state.step <= *it->second.after;
+      if (waits || !Passed(newest_->state, it->second.held)) {
         ++it;
         continue;
       }
@@ -120,6 +121,22 @@ void Publisher::WhenVisible(const ingest::Token& token, std::chrono::millisecond
   done(error ? Status(*error) : Ok());
 }
 
+void Publisher::WhenNewer(state::Step step, std::chrono::milliseconds timeout,
+                          std::function<void(Status)> done) {
+  std::optional<Error> error;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!closed_ && (newest_ == nullptr || newest_->state.step <= step)) {
+      const TimePoint deadline = std::chrono::steady_clock::now() + timeout;
+      waiters_.emplace(log::FrameSequence{}, Waiter{deadline, {}, std::move(done), step});
+      if (deadline < next_look_) deadlines_changed_.notify_one();
+      return;
+    }
+    error = closed_;
+  }
+  done(error ? Status(*error) : Ok());
+}
+
 // Fails the waiters whose time is over, and sleeps until the next one's is.
 void Publisher::ExpireLoop() {
   std::unique_lock lock(mutex_);
@@ -140,7 +157,9 @@ void Publisher::ExpireLoop() {
     }
     if (!expired.empty()) {
       lock.unlock();
-      for (auto& [waiter, held_back] : expired) waiter.done(NotVisible(held_back));
+      for (auto& [waiter, held_back] : expired)
+        waiter.done(waiter.after ? Error(Code::kTimeout, "no step has come")
+                                 : NotVisible(held_back));
       lock.lock();
       continue;
     }

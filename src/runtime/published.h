@@ -65,6 +65,9 @@ class Publisher {
   // kTimeout, which says what holds it back, or with kUnavailable after Close.
   void WhenVisible(const ingest::Token& token, std::chrono::milliseconds timeout,
                    std::function<void(Status)> done);
+  // The same, when a step after `step` is shown.
+  void WhenNewer(state::Step step, std::chrono::milliseconds timeout,
+                 std::function<void(Status)> done);
   // Waits until a step after `step` is shown, at most that long. The error: Close was called.
   Status WaitNewer(state::Step step, std::chrono::milliseconds timeout) const;
   // Calls `told` after each step that is shown, on the thread that shows it: it must be quick.
@@ -83,6 +86,7 @@ class Publisher {
     TimePoint deadline;
     std::vector<ingest::Token::End> held;
     std::function<void(Status)> done;
+    std::optional<state::Step> after = {};  // of WhenNewer, which no frame is for
   };
 
   mutable std::mutex mutex_;

@@ -46,6 +46,25 @@ TEST_F(PublisherTest, CloseTellsAllWhoWait) {
   EXPECT_EQ(When(1, milliseconds(30'000)).get().error().code(), Code::kUnavailable);
 }
 
+TEST_F(PublisherTest, WhoWaitsForTheNextStepIsToldOnce) {
+  std::vector<bool> told;
+  const auto wait = [&](int64_t step, milliseconds timeout) {
+    publisher_.WhenNewer({step}, timeout, [&](Status status) { told.push_back(status.ok()); });
+  };
+  publisher_.Publish(UpTo(1, 1));
+  wait(0, milliseconds(30'000));
+  EXPECT_EQ(told.size(), 1u);
+  wait(1, milliseconds(30'000));
+  EXPECT_EQ(told.size(), 1u);
+  // Also one that takes no frame.
+  publisher_.Publish(UpTo(2, 1));
+  publisher_.Publish(UpTo(3, 1));
+  EXPECT_EQ(told, (std::vector<bool>{true, true}));
+  wait(3, milliseconds(30'000));
+  publisher_.Close(Error(Code::kUnavailable, "the node is stopping"));
+  EXPECT_EQ(told, (std::vector<bool>{true, true, false}));
+}
+
 TEST_F(PublisherTest, TheListenerHearsOfEachStepAndOfAnotherCatalog) {
   std::vector<std::pair<int64_t, bool>> heard;
   publisher_.Publish(UpTo(1, 1));

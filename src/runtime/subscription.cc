@@ -47,6 +47,11 @@ Result<std::optional<FeedEvent>> Subscription::Next(std::chrono::milliseconds ti
   }
 }
 
+void Subscription::WhenMore(std::chrono::milliseconds timeout, std::function<void()> done) const {
+  publisher_.WhenNewer(after_ ? *after_ : publisher_.newest()->state.step, timeout,
+                       [done = std::move(done)](const Status&) { done(); });
+}
+
 void Subscription::NoteColumns(const Relation& relation) {
   schema_ = relation.shape.schema;
   types_ = relation.content->types();

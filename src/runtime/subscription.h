@@ -39,6 +39,9 @@ class Subscription {
   // The next event; none: nothing within that time. kNotFound: the relation was dropped.
   // kUnavailable: the node stops.
   Result<std::optional<FeedEvent>> Next(std::chrono::milliseconds timeout);
+  // Calls `done` once, on any thread, maybe at once, when there may be more than Next has found, or
+  // after that time: it must be quick.
+  void WhenMore(std::chrono::milliseconds timeout, std::function<void()> done) const;
   // Of the rows given last.
   const rows::Schema& schema() const { return schema_; }
 
