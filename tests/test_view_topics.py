@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from node import Refused
+from node import Refused, millrace
 from test_kafka import consumer, producer, wait_for
 
 PROJECT = """
@@ -208,3 +208,117 @@ def test_what_is_refused(node):
     client.produce("totals.changes", value="x", on_delivery=lambda error, message: errors.append(error))
     client.flush(30)
     assert "validate record" in str(errors[0])
+
+
+RETAINED = """
+CREATE STREAM sales (id BIGINT NOT NULL);
+CREATE MATERIALIZED VIEW lines WITH (changes = 'append', retention = '1 second') AS SELECT id FROM sales;
+CREATE MATERIALIZED VIEW latest WITH (changes = 'upsert') AS SELECT id % 5 AS k, max(id) AS id FROM sales GROUP BY ALL;
+"""
+
+
+def settings(node, topic):
+    """Of a topic; none where it is not there yet."""
+    from confluent_kafka import KafkaError, KafkaException
+    from confluent_kafka.admin import AdminClient, ConfigResource
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    client = AdminClient({"bootstrap.servers": node.kafka})
+    try:
+        described = client.describe_configs([resource])[resource].result(30)
+    except KafkaException as error:
+        assert error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART, error
+        return None
+    return described["retention.ms"].value, described["retention.bytes"].value
+
+
+def alter(node, topic, name, value):
+    from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    operation = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
+    resource.add_incremental_config(ConfigEntry(name, value, incremental_operation=operation))
+    client = AdminClient({"bootstrap.servers": node.kafka})
+    client.incremental_alter_configs([resource])[resource].result(30)
+
+
+def low(node, topic):
+    from confluent_kafka import TopicPartition
+    reader = consumer(node, "low")
+    try:
+        return reader.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)[0]
+    finally:
+        reader.close()
+
+
+def test_retention_frees_whole_steps_and_nothing_is_twice(make_node):
+    node = make_node(RETAINED)
+    node.start()
+    wait_for(lambda: settings(node, "lines.changes") == ("1000", "-1"))
+    sent = 0
+
+    def more():
+        nonlocal sent
+        sent += 1
+        node.send("sales", [json.dumps({"id": sent})], query="?wait=visible")
+
+    for end in node.stop, node.kill:
+        before = low(node, "lines.changes")
+        wait_for(lambda: (more(), time.sleep(0.1), low(node, "lines.changes") > before)[2])
+        end()
+        node.start()
+        more()
+        wait_for(lambda: json.loads(read_all(node, "lines.changes")[-1].value())["after"]["id"] == sent)
+        messages = read_all(node, "lines.changes")
+        ids = [json.loads(m.value())["after"]["id"] for m in messages]
+        assert ids == list(range(ids[0], sent + 1)) and ids[0] > 1 and all(json.loads(m.value())["op"] == "c" for m in messages)
+        assert [m.offset() for m in messages] == [i - 1 for i in ids], "each change is there once"
+        assert len(read_all(node, "latest.changes")) > 0
+    assert node.sql("SELECT count(*) FROM lines") == [[sent]]
+
+    # It is changed without the view being built anew, by clients and by SQL, and stays over a restart.
+    alter(node, "lines.changes", "retention.ms", None)
+    alter(node, "lines.changes", "retention.bytes", "1000000")
+    assert settings(node, "lines.changes") == ("-1", "1000000")
+    node.sql("CREATE MATERIALIZED VIEW by_hand WITH (changes = 'append', retention = '1 second') AS SELECT id FROM sales")
+    node.sql("ALTER MATERIALIZED VIEW by_hand SET (retention = '1 hour', retention_bytes = '5 MB')")
+    node.sql("ALTER MATERIALIZED VIEW by_hand RESET (retention_bytes)")
+    node.kill()
+    node.start()
+    wait_for(lambda: settings(node, "by_hand.changes") == ("3600000", "-1"))
+    wait_for(lambda: settings(node, "lines.changes") == ("1000", "-1"))  # as the project says
+    start = low(node, "by_hand.changes")
+    time.sleep(1.5)
+    more()
+    time.sleep(1)
+    assert low(node, "by_hand.changes") == start
+    # A view that is made anew because of another keeps it; the statement of its own says what it is.
+    node.sql("CREATE MATERIALIZED VIEW base AS SELECT id FROM sales")
+    node.sql("CREATE MATERIALIZED VIEW above WITH (changes = 'append') AS SELECT id FROM base")
+    node.sql("ALTER MATERIALIZED VIEW above SET (retention = '2 hours')")
+    node.sql("CREATE OR REPLACE MATERIALIZED VIEW base AS SELECT id FROM sales WHERE id > 0")
+    wait_for(lambda: settings(node, "above.changes") == ("7200000", "-1"))
+    node.sql("CREATE OR REPLACE MATERIALIZED VIEW above WITH (changes = 'append') AS SELECT id FROM base")
+    wait_for(lambda: settings(node, "above.changes") == ("-1", "-1"))
+    for topic, value, problem in [("latest.changes", "1000", "compacted"), ("lines.changes", "soon", "retention.ms")]:
+        with pytest.raises(Exception, match=problem):
+            alter(node, topic, "retention.ms", value)
+    with pytest.raises(Refused, match="is compacted"):
+        node.sql("ALTER MATERIALIZED VIEW latest SET (retention = '1 day')")
+    node.stop()
+
+
+def test_a_project_changes_the_retention_without_building_anew(make_node):
+    node = make_node(RETAINED)
+    node.start()
+    wait_for(lambda: settings(node, "lines.changes") == ("1000", "-1"))
+    node.send("sales", [json.dumps({"id": 1})], query="?wait=visible")
+    wait_for(lambda: len(read_all(node, "lines.changes")) == 1)
+    node.stop()
+    project = node.project + "/project.sql"
+    open(project, "w").write(RETAINED.replace("1 second", "1 day"))
+    planned = millrace("plan", node.project, "--data", node.data)
+    assert "~ view lines  (definition changed: the retention of its changes changed)" in planned.stdout, planned.stdout + planned.stderr
+    node.start()
+    wait_for(lambda: settings(node, "lines.changes") == ("86400000", "-1"))
+    assert [json.loads(m.value())["op"] for m in read_all(node, "lines.changes")] == ["c"]
+    assert "nothing to change" in millrace("plan", node.project, "--data", node.data).stdout
+    node.stop()

@@ -405,6 +405,21 @@ TEST(Diff, PartitionsOnlyBecomeMore) {
   EXPECT_EQ(catalog->Apply(more->changes).value()->FindStream("s")->partitions, 6);
 }
 
+TEST(Diff, ARetentionOfChangesIsSetWithoutBuildingAnew) {
+  Object present = View("v", {"s"});
+  std::get<ViewDefinition>(present.definition).changes = ViewDefinition::Changes::kAppend;
+  const CatalogPtr catalog = With({Make(Stream("s")), Make(present), Make(View("above", {"v"}))});
+  Object wanted = present;
+  std::get<ViewDefinition>(wanted.definition).retention = std::chrono::hours(1);
+  const auto difference = Diff(*catalog, {Stream("s"), wanted, View("above", {"v"})});
+  ASSERT_TRUE(difference.ok()) << difference.error().ToString();
+  EXPECT_THAT(Lines(*difference), ElementsAre("~v"));
+  const CatalogPtr after = catalog->Apply(difference->changes).value();
+  const Object& altered = *after->Find("v");
+  EXPECT_EQ(std::get<ViewDefinition>(altered.definition).retention, std::chrono::hours(1));
+  EXPECT_EQ(altered.generation, catalog->Find("v")->generation);
+}
+
 TEST(Diff, RebuildsAViewMadeByHandOverAStreamThatIsMadeAnew) {
   Object hand = View("hand_view", {"s"});
   hand.from_project = false;

@@ -116,6 +116,8 @@ Comparison Of(const ViewDefinition& a, const ViewDefinition& b) {
   if (a.on_error != b.on_error || a.history != b.history || a.memory_max != b.memory_max ||
       a.changes != b.changes)
     return InPlace("its options changed");
+  if (a.retention != b.retention || a.retention_bytes != b.retention_bytes)
+    return {Comparison::What::kSettings, "the retention of its changes changed"};
   return {};
 }
 
@@ -175,6 +177,11 @@ void TakeOver(const Object& before, Object& after) {
   if (!rows.retention) rows.retention = raw.retention;
   if (!rows.retention_bytes) rows.retention_bytes = raw.retention_bytes;
   after.topic_id = before.topic_id;
+}
+
+void KeepSettings(const ViewDefinition& from, ViewDefinition& to) {
+  to.retention = from.retention;
+  to.retention_bytes = from.retention_bytes;
 }
 
 bool ReadsAsBefore(const StreamDefinition& before, const StreamDefinition& after) {

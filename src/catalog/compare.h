@@ -12,6 +12,7 @@ struct Comparison {
   enum class What {
     kSame,         // no difference but white space, comments, case of keywords
     kInPlace,      // the object stays and takes the new definition on
+    kSettings,     // the same, and nothing that stands on it notices
     kIncompatible  // rows of the object cannot be kept
   };
   What what = What::kSame;
@@ -27,6 +28,9 @@ bool GivesColumns(const Object& before, const Object& after);
 // Gives `after` the topic. It has at least as many partitions, and `before`'s retention where it
 // says none. REQUIRES: GivesColumns(before, after).
 void TakeOver(const Object& before, Object& after);
+
+// Gives `to` what ALTER … SET can change of a view.
+void KeepSettings(const ViewDefinition& from, ViewDefinition& to);
 
 // A view's `schema` and `reads` follow from its SELECT and are not compared.
 Comparison Compare(const Definition& before, const Definition& after);

@@ -214,6 +214,12 @@ Result<Definition> GetView(Reader& in, uint8_t version) {
   if (version < 5) return Definition(std::move(d));
   TRY(d.changes, GetEnum(in, ViewDefinition::Changes::kAppend));
   TRY(d.key, GetNames(in));
+  if (version < 8) return Definition(std::move(d));
+  TRY(d.retention, GetOptionalMicros(in));
+  TRY(const bool has_bytes, GetBool(in));
+  if (has_bytes) {
+    TRY(d.retention_bytes, in.Zigzag());
+  }
   return Definition(std::move(d));
 }
 

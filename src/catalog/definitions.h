@@ -110,6 +110,9 @@ struct ViewDefinition {
   std::vector<std::string> key;  // columns that identify a row, as bound; empty: not known
   // Bytes that its content may take in memory, and the rows that one step gives: beyond, it fails.
   std::optional<int64_t> memory_max;
+  // Of the topic, with kAppend; none: unlimited.
+  std::optional<std::chrono::microseconds> retention;
+  std::optional<int64_t> retention_bytes;
 };
 
 // The topic of a view's changes, to clients of the log's protocol: no relation has its name.

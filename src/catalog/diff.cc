@@ -106,7 +106,8 @@ class Differ {
       return Ok();
     }
     const std::string reason = "definition changed: " + comparison.reason;
-    if (comparison.what == Comparison::What::kInPlace && HoldsData(object.kind())) {
+    if (comparison.what == Comparison::What::kSettings ||
+        (comparison.what == Comparison::What::kInPlace && HoldsData(object.kind()))) {
       alters_.emplace(&object, reason);
     } else if (comparison.what == Comparison::What::kInPlace) {
       makes_.emplace(&object, Make{Difference::What::kReplace, reason});
@@ -233,7 +234,12 @@ class Differ {
     const Object& present = *Present(catalog_, object);
     Alter alter{present.name(), present};
     alter.object.comments = object.comments;
-    alter.object.definition = object.definition;
+    if (const auto* view = std::get_if<ViewDefinition>(&object.definition)) {
+      // As it was bound, whatever its SELECT would mean now.
+      KeepSettings(*view, std::get<ViewDefinition>(alter.object.definition));
+    } else {
+      alter.object.definition = object.definition;
+    }
     alter.object.uses = object.uses;
     alter.object.text = object.text;
     alter.object.file = object.file;

@@ -111,6 +111,9 @@ void Put(std::string& out, const ViewDefinition& d) {
   PutZigzag(out, d.memory_max.value_or(0));
   PutEnum(out, d.changes);
   PutNames(out, d.key);
+  PutMicros(out, d.retention);
+  PutBool(out, d.retention_bytes.has_value());
+  if (d.retention_bytes) PutZigzag(out, *d.retention_bytes);
 }
 
 void Put(std::string& out, const IndexDefinition& d) {

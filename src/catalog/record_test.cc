@@ -102,7 +102,9 @@ std::vector<Change> EveryKind() {
                       .emit_on_close = true,
                       .changes = ViewDefinition::Changes::kAppend,
                       .key = {"a", odd},
-                      .memory_max = 77};
+                      .memory_max = 77,
+                      .retention = std::chrono::hours(2),
+                      .retention_bytes = 20};
   EndpointDefinition endpoint;
   endpoint.name = "e";
   endpoint.path = "/a/{n}";
@@ -229,6 +231,28 @@ TEST(CatalogRecord, OpensTablesOfVersionFive) {
   EXPECT_EQ(std::get<TableDefinition>(read.definition).topic, "");
   EXPECT_EQ(TableOfTopic(read), nullptr);
   EXPECT_EQ(read.generation, 3u);
+}
+
+TEST(CatalogRecord, OpensViewsOfVersionSeven) {
+  // They end with the key: retention came later.
+  ViewDefinition view;
+  view.name = "v";
+  view.changes = ViewDefinition::Changes::kAppend;
+  view.key = {"the key"};
+  Object object;
+  object.definition = view;
+  object.text = "the text";
+  std::string bytes = EncodeChanges(3, {Create{object, false}});
+  bytes.resize(bytes.size() - 4);
+  bytes.erase(bytes.find(view.key[0]) + view.key[0].size(), 2);
+  bytes[0] = 7;
+  PutFixed<uint32_t>(bytes, Crc32c(bytes));
+  const auto decoded = DecodeChanges(bytes);
+  ASSERT_TRUE(decoded.ok()) << decoded.error().ToString();
+  const Object& read = std::get<Create>(decoded->second.at(0)).object;
+  EXPECT_EQ(read.text, object.text);
+  EXPECT_EQ(std::get<ViewDefinition>(read.definition).key, view.key);
+  EXPECT_FALSE(std::get<ViewDefinition>(read.definition).retention.has_value());
 }
 
 TEST(CatalogRecord, OpensStreamsOfVersionSix) {

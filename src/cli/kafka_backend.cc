@@ -62,6 +62,15 @@ Result<StreamOptions> OptionsFrom(const TopicSettings& settings) {
   return options;
 }
 
+// Of a stream, or of a view's changes.
+template <typename Definition>
+void SetRetention(const Definition& definition, Topic& topic) {
+  if (definition.retention)
+    topic.retention_ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(*definition.retention).count();
+  topic.retention_bytes = definition.retention_bytes;
+}
+
 }  // namespace
 
 struct KafkaBackend::Index {
@@ -79,10 +88,7 @@ std::shared_ptr<const KafkaBackend::Index> KafkaBackend::Topology() const {
   for (const catalog::Object* object : catalog->OfKind(catalog::Kind::kStream)) {
     const auto& stream = std::get<catalog::StreamDefinition>(object->definition);
     Topic topic{object->name(), log::TopicId{object->topic_id}, stream.partitions};
-    if (stream.retention)
-      topic.retention_ms =
-          std::chrono::duration_cast<std::chrono::milliseconds>(*stream.retention).count();
-    topic.retention_bytes = stream.retention_bytes;
+    SetRetention(stream, topic);
     if (const auto delay = stream.durability.sync_delay_max(); delay.count() > 0)
       topic.flush_ms = delay.count();
     made->by_name.emplace(topic.name, topic);
@@ -108,6 +114,7 @@ std::optional<Topic> KafkaBackend::ChangesOf(const catalog::Object& object) cons
   Topic topic{catalog::ChangesTopic(view.name), *id};
   topic.kind = Topic::Kind::kChanges;
   topic.compact = view.changes == catalog::ViewDefinition::Changes::kUpsert;
+  SetRetention(view, topic);
   return topic;
 }
 
@@ -180,8 +187,7 @@ Status KafkaBackend::CheckIsStream(const std::string& name) const {
                  Quoted(name));
   if (topic->kind == Topic::Kind::kChanges)
     return Error(Code::kInvalidArgument,
-                 "{} holds the changes of a view: it has one partition and no settings, and goes "
-                 "with the view",
+                 "{} holds the changes of a view: it has one partition, and goes with the view",
                  Quoted(name));
   return Ok();
 }
@@ -222,7 +228,14 @@ Result<kafka::LogDirectory> KafkaBackend::Directory() const {
 
 Status KafkaBackend::AlterTopic(const std::string& name, const TopicSettings& settings,
                                 const std::vector<std::string>& reset, bool validate_only) {
-  TRY(CheckIsStream(name));
+  const catalog::CatalogPtr catalog = node_.catalog();
+  const catalog::Object* view = catalog->FindChangesTopic(name);
+  if (view == nullptr) TRY(CheckIsStream(name));
+  if (view != nullptr && std::get<catalog::ViewDefinition>(view->definition).changes ==
+                             catalog::ViewDefinition::Changes::kUpsert)
+    return Error(Code::kInvalidArgument,
+                 "{} is compacted: it keeps the newest record of each row, and has no settings",
+                 Quoted(name));
   TRY(const StreamOptions options, OptionsFrom(settings));
   std::vector<std::string> dropped = options.reset;
   for (const std::string& setting : reset) {
@@ -232,7 +245,8 @@ Status KafkaBackend::AlterTopic(const std::string& name, const TopicSettings& se
   std::string list;
   for (const auto& [option, value] : options.set)
     list += fmt::format("{}{} = '{}'", list.empty() ? "" : ", ", option, value);
-  const std::string alter = "ALTER STREAM " + Quoted(name);
+  const std::string alter = view == nullptr ? "ALTER STREAM " + Quoted(name)
+                                            : "ALTER MATERIALIZED VIEW " + Quoted(view->name());
   if (!list.empty()) TRY(node_.Execute(fmt::format("{} SET ({})", alter, list), {}));
   if (!dropped.empty())
     TRY(node_.Execute(fmt::format("{} RESET ({})", alter, fmt::join(dropped, ", ")), {}));

@@ -3,6 +3,7 @@
 #include "runtime/alter_columns.h"
 #include "runtime/comments.h"
 #include "runtime/statements.h"
+#include "sql/parser_view_options.h"
 
 namespace millrace::runtime {
 
@@ -73,6 +74,14 @@ struct Alteration {
   }
 
   Status operator()(const sql::AlterStatement::SetOptions& set) const {
+    if (auto* view = std::get_if<catalog::ViewDefinition>(&object.definition)) {
+      const catalog::ViewDefinition& values = set.view_values;
+      if (set.names.contains("retention")) view->retention = values.retention;
+      if (set.names.contains("retention_bytes")) view->retention_bytes = values.retention_bytes;
+      TRY(sql::CheckRetention(*view));
+      object.text += ";\n" + text;
+      return Ok();
+    }
     auto& stream = std::get<catalog::StreamDefinition>(object.definition);
     const catalog::StreamDefinition& values = set.values;
     if (set.names.contains("retention")) stream.retention = values.retention;

@@ -272,6 +272,10 @@ Result<StatementResult> BeginCreate(Node::Impl& node, const sql::Statement& stat
     if (old != nullptr) {
       object.from_project = old->from_project;
       KeepComments(*old, object);
+      // What is only made anew has its first statement's options from its text.
+      const auto* view = std::get_if<catalog::ViewDefinition>(&old->definition);
+      if (view != nullptr && !rows::EqualNames(old->name(), name))
+        catalog::KeepSettings(*view, std::get<catalog::ViewDefinition>(object.definition));
     }
     changes.push_back(catalog::Create{std::move(object), old != nullptr});
   }

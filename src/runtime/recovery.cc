@@ -73,15 +73,19 @@ Status HaltWhatFailed(Pipeline& pipeline, const std::deque<CatalogRecord>& later
 
 }  // namespace
 
+std::optional<std::chrono::milliseconds> InMillis(
+    const std::optional<std::chrono::microseconds>& time) {
+  if (!time) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(*time);
+}
+
 log::TopicConfig TopicConfigOf(const catalog::Object& object) {
   log::TopicConfig config;
   const auto* stream = std::get_if<catalog::StreamDefinition>(&object.definition);
   config.compact = stream == nullptr;  // a table's: its newest rows are all that it is made of
   if (stream == nullptr) return config;
   config.partitions = stream->partitions;
-  if (stream->retention)
-    config.retention_time =
-        std::chrono::duration_cast<std::chrono::milliseconds>(*stream->retention);
+  config.retention_time = InMillis(stream->retention);
   if (stream->retention_bytes)
     config.retention_bytes = static_cast<uint64_t>(*stream->retention_bytes);
   static_assert(catalog::Durability::kIntervalMax <= log::kSyncDelayMax);

@@ -18,6 +18,10 @@ struct InternalTopics {
   log::TopicId catalog;
 };
 
+// As the log has a retention.
+std::optional<std::chrono::milliseconds> InMillis(
+    const std::optional<std::chrono::microseconds>& time);
+
 // What the log must know of a stream's or table's topic.
 log::TopicConfig TopicConfigOf(const catalog::Object& object);
 // Deletes the topics that no object of the catalog owns: of dropped ones, and of those that a crash

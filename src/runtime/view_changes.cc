@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/logging.h"
 #include "rows/key.h"
+#include "runtime/recovery.h"
 #include "runtime/view_topic.h"
 
 namespace millrace::runtime {
@@ -56,11 +57,16 @@ Status ViewChanges::Align(const catalog::Catalog& catalog) {
     const auto& view = std::get<catalog::ViewDefinition>(object->definition);
     log::TopicConfig config;
     config.compact = view.changes == catalog::ViewDefinition::Changes::kUpsert;
+    config.retention_time = InMillis(view.retention);
+    if (view.retention_bytes) config.retention_bytes = static_cast<uint64_t>(*view.retention_bytes);
     auto topic = log_.FindTopic(name);
     if (!topic) {
       TRY(topic, log_.CreateTopic(name, config));
+    } else if (topic->config != config) {
+      TRY(topic, log_.AlterTopic(topic->id, config));
     }
-    TRY(log_.SetFreeFloor({topic->id, 0}, log::kOffsetMax));
+    // Retention must leave the step that is being written: its writer says how far it may go.
+    if (config.compact) TRY(log_.SetFreeFloor({topic->id, 0}, log::kOffsetMax));
     auto& writer = topics_[name];
     if (writer == nullptr) writer = std::make_unique<ViewTopic>(log_, topic->id, stop_);
     writer->SetView(*object);

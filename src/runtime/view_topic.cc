@@ -116,6 +116,7 @@ Status ViewTopic::Begin(const ViewChanges::Subscribe& subscribe) {
   if (!tail || (tail->more && tail->content)) {
     options.content = true;
   } else {
+    if (!tail->more) TRY(Release(log_.DurableCut()->Find(partition_)->end));
     options.after = tail->more ? tail->step.value - 1 : tail->step.value;
     // Rows that are put in once more do no harm.
     if (tail->more && !compacted()) skip_ = tail->records;
@@ -177,6 +178,10 @@ Result<std::optional<ViewTopic::Tail>> ViewTopic::ReadTail() const {
     TRY(tail.records, CountOfStep(range->end, tail.step));
   }
   return std::optional(tail);
+}
+
+Status ViewTopic::Release(log::Offset end) {
+  return compacted() ? Ok() : log_.SetFreeFloor(partition_, end);
 }
 
 Result<int64_t> ViewTopic::CountOfStep(log::Offset end, state::Step step) const {
@@ -265,9 +270,12 @@ Status ViewTopic::Write(std::vector<Record> records, state::Step step, bool more
     const log::Millis now{Clock::System().Now().value / 1000};
     log::RecordBatchBuilder batch;
     for (; next < end; ++next) batch.Add(records[next].key, records[next].value, now, headers);
+    const int64_t count = batch.record_count();
+    const bool whole = !more && next == records.size();
     const std::string bytes = batch.Finish();
     while (true) {
       const auto appended = log_.AppendAndWait({{partition_, bytes}});
+      if (appended.ok() && whole) TRY(Release(appended->base_offsets[0] + count));
       if (appended.ok()) break;
       if (appended.error().code() != Code::kOverloaded) return appended.error();
       if (stop_) return Error(Code::kUnavailable, "the node stops");

@@ -47,6 +47,8 @@ class ViewTopic {
   void SayVoid(state::Step step);
   Status EndContent(state::Step step);
   Result<std::optional<Tail>> ReadTail() const;
+  // The steps up to `end` are whole: retention may free them.
+  Status Release(log::Offset end);
   Result<int64_t> CountOfStep(log::Offset end, state::Step step) const;
   std::vector<Record> RecordsOf(const rows::Batch& change, state::Step step) const;
   Record EnvelopeOf(const std::string& key, const std::string* before, const std::string* after,

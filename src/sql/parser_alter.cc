@@ -9,6 +9,7 @@
 #include "sql/parser_create.h"
 #include "sql/parser_stream_options.h"
 #include "sql/parser_types.h"
+#include "sql/parser_view_options.h"
 
 namespace millrace::sql {
 namespace {
@@ -66,10 +67,14 @@ Error NotYet(const Cursor& cursor, const AlterStatement& alter) {
                                                       catalog::KindName(alter.kind))));
 }
 
-// SET (option = value, …) and RESET (option, …) of a stream.
-Result<AlterStatement::SetOptions> ExpectOptionsOf(Cursor& cursor, bool reset) {
+// SET (option = value, …) and RESET (option, …) of a stream or view.
+Result<AlterStatement::SetOptions> ExpectOptionsOf(Cursor& cursor, bool stream, bool reset) {
   AlterStatement::SetOptions set;
-  if (reset) {
+  if (!stream && reset) {
+    TRY(set.names, ExpectViewSettingNames(cursor));
+  } else if (!stream) {
+    TRY(set.names, ExpectViewSettings(cursor, set.view_values));
+  } else if (reset) {
     TRY(set.names, ExpectStreamOptionNames(cursor));
   } else {
     TRY(set.names, ExpectStreamOptions(cursor, set.values, /*created=*/false));
@@ -178,10 +183,11 @@ Status ExpectAction(Cursor& cursor, AlterStatement& alter) {
              (cursor.AtWord("PAUSE") || cursor.AtWord("RESUME"))) {
     alter.action = AlterStatement::Hold{cursor.AtWord("PAUSE")};
     cursor.Advance();
-  } else if (stream && (cursor.AtWord("SET") || cursor.AtWord("RESET"))) {
+  } else if ((stream || alter.kind == catalog::Kind::kView) &&
+             (cursor.AtWord("SET") || cursor.AtWord("RESET"))) {
     const bool reset = cursor.AtWord("RESET");
     cursor.Advance();
-    TRY(alter.action, ExpectOptionsOf(cursor, reset));
+    TRY(alter.action, ExpectOptionsOf(cursor, stream, reset));
   } else if (stream && cursor.AtWord("INTO")) {
     TRY(const int partitions, ExpectPartitions(cursor));
     alter.action = AlterStatement::SetPartitions{partitions};
@@ -198,7 +204,8 @@ Status ExpectAction(Cursor& cursor, AlterStatement& alter) {
                                {"ADD", "DROP", "ALTER", "RENAME", "SET", "RESET", "INTO"});
     }
     if (alter.kind == catalog::Kind::kView)
-      return cursor.Unexpected("RENAME TO, PAUSE or RESUME", {"RENAME", "PAUSE", "RESUME"});
+      return cursor.Unexpected("RENAME TO, SET, RESET, PAUSE or RESUME",
+                               {"RENAME", "SET", "RESET", "PAUSE", "RESUME"});
     return cursor.Unexpected("RENAME TO and the new name", {"RENAME"});
   }
   return cursor.ExpectEnd("", {});

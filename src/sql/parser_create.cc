@@ -12,6 +12,7 @@
 #include "sql/parser_stream_options.h"
 #include "sql/parser_table_options.h"
 #include "sql/parser_values.h"
+#include "sql/parser_view_options.h"
 #include "sql/parser_vocabulary.h"
 
 namespace millrace::sql {
@@ -183,16 +184,7 @@ class CreateParser {
     view.name = name;
     view.materialized = materialized_;
     TRY(const std::string columns, ColumnNames());
-    if (cursor_.Accept({"WITH"})) {
-      TRY(const std::vector<Option> options, ExpectOptions(cursor_));
-      if (materialized_) {
-        TRY(CheckOptionNames(cursor_, options, "a materialized view",
-                             {"on_error", "history", "memory_max", "changes"}, {}));
-      } else {
-        TRY(CheckOptionNames(cursor_, options, "a plain view, which stores nothing", {}, {}));
-      }
-      for (const Option& option : options) TRY(ViewOption(view, option));
-    }
+    if (cursor_.Accept({"WITH"})) TRY(ExpectViewOptions(cursor_, view));
     TRY(view.select, Select(cursor_.AtWord("WITH") ? "AS" : "AS and a SELECT"));
     if (!columns.empty())
       view.select =
@@ -213,22 +205,6 @@ class CreateParser {
     } while (cursor_.AcceptSymbol(','));
     TRY(cursor_.ExpectSymbol(')', "or a comma after the column"));
     return names + ")";
-  }
-
-  Status ViewOption(catalog::ViewDefinition& view, const Option& option) {
-    if (option.name == "on_error") {
-      TRY(const size_t choice, ChoiceOf(cursor_, option, {"skip", "stop"}));
-      view.on_error = static_cast<catalog::ViewDefinition::OnError>(choice);
-    } else if (option.name == "memory_max") {
-      TRY(view.memory_max, SizeOf(cursor_, option));
-    } else if (option.name == "changes") {
-      TRY(const size_t choice, ChoiceOf(cursor_, option, {"none", "upsert", "append"}));
-      view.changes = static_cast<catalog::ViewDefinition::Changes>(choice);
-    } else {
-      TRY(const size_t choice, ChoiceOf(cursor_, option, {"full", "available", "none"}));
-      view.history = static_cast<catalog::ViewDefinition::History>(choice);
-    }
-    return Ok();
   }
 
   // AS SELECT …, to the end of the statement.

@@ -8,29 +8,13 @@
 namespace millrace::sql {
 namespace {
 
-// What can be set when the stream is there already.
-const std::vector<std::string>& Changeable() {
-  static const std::vector<std::string> names = {"retention",  "retention_bytes", "on_invalid",
-                                                 "idle_after", "future_max",      "durability"};
-  return names;
-}
-
-const std::vector<std::string>& Fixed() {
-  static const std::vector<std::string> names = {"format", "late"};
-  return names;
-}
-
-std::vector<std::string> All() {
-  std::vector<std::string> names = Changeable();
-  names.insert(names.end(), Fixed().begin(), Fixed().end());
-  return names;
-}
-
-Status RefuseFixed(const Cursor& cursor, const std::string& name, size_t begin) {
-  if (std::find(Fixed().begin(), Fixed().end(), name) == Fixed().end()) return Ok();
-  return cursor.At(
-      begin, Error(Code::kNotSupported, "the option {} of a stream stays as it was created", name)
-                 .Hint(fmt::format("{} can be set", fmt::join(Changeable(), ", "))));
+const KnownOptions& KnownOfStreams() {
+  static const KnownOptions known = {
+      "a stream",
+      {"retention", "retention_bytes", "on_invalid", "idle_after", "future_max", "durability"},
+      {"format", "late"},
+      ""};
+  return known;
 }
 
 Status Format(const Cursor& cursor, catalog::StreamDefinition& stream, const Option& option) {
@@ -51,17 +35,6 @@ Status Format(const Cursor& cursor, catalog::StreamDefinition& stream, const Opt
                          .Hint("they are key, value, headers and timestamp"));
   stream.format = kFormats[choice];
   return Ok();
-}
-
-Status Retention(const Cursor& cursor, catalog::StreamDefinition& stream, const Option& option) {
-  Result<std::chrono::microseconds> time = DurationOf(cursor, option);
-  if (time.ok()) {
-    stream.retention = *time;
-    return Ok();
-  }
-  if (SizeFromText(option.value).ok())
-    return std::move(time).error().Hint("a size is retention_bytes = '10 GB'");
-  return std::move(time).error();
 }
 
 Status SetDurability(const Cursor& cursor, catalog::Durability& durability, const Option& option) {
@@ -89,7 +62,7 @@ Status StreamOption(const Cursor& cursor, catalog::StreamDefinition& stream, con
   if (option.name == "format") {
     return Format(cursor, stream, option);
   } else if (option.name == "retention") {
-    return Retention(cursor, stream, option);
+    TRY(stream.retention, RetentionOf(cursor, option));
   } else if (option.name == "retention_bytes") {
     TRY(stream.retention_bytes, SizeOf(cursor, option));
   } else if (option.name == "on_invalid") {
@@ -118,10 +91,10 @@ Status StreamOption(const Cursor& cursor, catalog::StreamDefinition& stream, con
 Result<std::set<std::string>> ExpectStreamOptions(Cursor& cursor, catalog::StreamDefinition& stream,
                                                   bool created) {
   TRY(const std::vector<Option> options, ExpectOptions(cursor));
-  TRY(CheckOptionNames(cursor, options, "a stream", All(), {"archive"}));
+  TRY(CheckOptionNames(cursor, options, KnownOfStreams().of, KnownOfStreams().All(), {"archive"}));
   std::set<std::string> names;
   for (const Option& option : options) {
-    if (!created) TRY(RefuseFixed(cursor, option.name, option.name_begin));
+    if (!created) TRY(RefuseFixed(cursor, KnownOfStreams(), option.name, option.name_begin));
     TRY(StreamOption(cursor, stream, option));
     names.insert(option.name);
   }
@@ -137,21 +110,7 @@ Result<int> ExpectPartitions(Cursor& cursor) {
 }
 
 Result<std::set<std::string>> ExpectStreamOptionNames(Cursor& cursor) {
-  std::set<std::string> names;
-  TRY(cursor.ExpectSymbol('(', "and names of options, such as (retention)"));
-  do {
-    TRY(const PlacedName name, cursor.ExpectName("the name of an option"));
-    const std::string lower = rows::LowerName(name.name);
-    TRY(RefuseFixed(cursor, lower, name.begin));
-    if (std::find(Changeable().begin(), Changeable().end(), lower) == Changeable().end()) {
-      return cursor.At(name.begin, Error(Code::kNotFound, "a stream has no option {}", lower)
-                                       .Hint(DidYouMeanWord(lower, Changeable()))
-                                       .SqlState("42704"));
-    }
-    names.insert(lower);
-  } while (cursor.AcceptSymbol(','));
-  TRY(cursor.ExpectSymbol(')', "or a comma after the option"));
-  return names;
+  return ExpectOptionNames(cursor, KnownOfStreams());
 }
 
 }  // namespace millrace::sql

@@ -237,4 +237,46 @@ Result<int64_t> SizeOf(const Cursor& cursor, const Option& option) {
   return cursor.At(option.value_begin, std::move(size).error().With("option " + option.name));
 }
 
+Result<std::chrono::microseconds> RetentionOf(const Cursor& cursor, const Option& option) {
+  Result<std::chrono::microseconds> time = DurationOf(cursor, option);
+  if (!time.ok() && SizeFromText(option.value).ok())
+    return std::move(time).error().Hint("a size is retention_bytes = '10 GB'");
+  return time;
+}
+
+std::vector<std::string> KnownOptions::All() const {
+  std::vector<std::string> names = changeable;
+  names.insert(names.end(), fixed.begin(), fixed.end());
+  return names;
+}
+
+Status RefuseFixed(const Cursor& cursor, const KnownOptions& known, const std::string& name,
+                   size_t begin) {
+  if (std::find(known.fixed.begin(), known.fixed.end(), name) == known.fixed.end()) return Ok();
+  return cursor.At(
+      begin,
+      Error(Code::kNotSupported, "the option {} of {} stays as it was created", name, known.of)
+          .Hint(
+              fmt::format("{} can be set{}", fmt::join(known.changeable, ", "), known.otherwise)));
+}
+
+Result<std::set<std::string>> ExpectOptionNames(Cursor& cursor, const KnownOptions& known) {
+  std::set<std::string> names;
+  TRY(cursor.ExpectSymbol('(', "and names of options, such as (retention)"));
+  do {
+    TRY(const PlacedName name, cursor.ExpectName("the name of an option"));
+    const std::string lower = rows::LowerName(name.name);
+    TRY(RefuseFixed(cursor, known, lower, name.begin));
+    if (std::find(known.changeable.begin(), known.changeable.end(), lower) ==
+        known.changeable.end()) {
+      return cursor.At(name.begin, Error(Code::kNotFound, "{} has no option {}", known.of, lower)
+                                       .Hint(DidYouMeanWord(lower, known.changeable))
+                                       .SqlState("42704"));
+    }
+    names.insert(lower);
+  } while (cursor.AcceptSymbol(','));
+  TRY(cursor.ExpectSymbol(')', "or a comma after the option"));
+  return names;
+}
+
 }  // namespace millrace::sql

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,5 +42,21 @@ Result<size_t> ChoiceOf(const Cursor& cursor, const Option& option,
                         const std::vector<std::string>& values);
 Result<std::chrono::microseconds> DurationOf(const Cursor& cursor, const Option& option);
 Result<int64_t> SizeOf(const Cursor& cursor, const Option& option);
+// A length of time; of a size the error says where that belongs.
+Result<std::chrono::microseconds> RetentionOf(const Cursor& cursor, const Option& option);
+
+// The options of a kind of object.
+struct KnownOptions {
+  std::string_view of;                  // "a stream"
+  std::vector<std::string> changeable;  // when it is there already
+  std::vector<std::string> fixed;
+  std::string_view otherwise;  // behind "a, b can be set", how the others are changed
+  std::vector<std::string> All() const;
+};
+// kNotSupported for one that stays as it was created.
+Status RefuseFixed(const Cursor& cursor, const KnownOptions& known, const std::string& name,
+                   size_t begin);
+// (name, …) of changeable ones at the cursor.
+Result<std::set<std::string>> ExpectOptionNames(Cursor& cursor, const KnownOptions& known);
 
 }  // namespace millrace::sql

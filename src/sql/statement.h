@@ -86,10 +86,11 @@ struct AlterStatement {
   struct Rename {
     std::string to;
   };
-  // SET (…) of a stream: `values` has the options in `names`.
+  // SET (…) of a stream or of a view, whose values have the options in `names`.
   struct SetOptions {
     std::set<std::string> names;
     catalog::StreamDefinition values;
+    catalog::ViewDefinition view_values;
   };
   // INTO n PARTITIONS of a stream.
   struct SetPartitions {

@@ -90,6 +90,14 @@ TEST(Statement, OfAStreamTakesEveryOption) {
   EXPECT_EQ(stream.durability.text(), "interval 50ms");
 }
 
+TEST(Statement, OfAViewSaysHowLongItsChangesAreKept) {
+  const auto view = Created<catalog::ViewDefinition>(
+      "CREATE MATERIALIZED VIEW v WITH (retention = '7 days', retention_bytes = '1 GB', "
+      "changes = 'append') AS SELECT 1 AS a");
+  EXPECT_EQ(view.retention, std::chrono::hours(7 * 24));
+  EXPECT_EQ(view.retention_bytes, 1'000'000'000);
+}
+
 TEST(Statement, OfAStreamSaysHowDurableItIs) {
   const auto durability = [](const std::string& value) {
     return Created<catalog::StreamDefinition>(

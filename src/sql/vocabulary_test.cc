@@ -83,6 +83,10 @@ TEST(VocabularyStatement, OfAnAlterationHoldsWhatToDo) {
   const auto& options = std::get<AlterStatement::SetOptions>(set.action);
   EXPECT_THAT(options.names, ElementsAre("retention"));
   EXPECT_EQ(options.values.retention, std::chrono::hours(48));
+  const auto view = As<AlterStatement>("ALTER MATERIALIZED VIEW v SET (retention_bytes = '1 GB')");
+  const auto& settings = std::get<AlterStatement::SetOptions>(view.action);
+  EXPECT_THAT(settings.names, ElementsAre("retention_bytes"));
+  EXPECT_EQ(settings.view_values.retention_bytes, 1'000'000'000);
 }
 
 TEST(VocabularyStatement, ARenamedTextDiffersInTheNameOnly) {
