@@ -1,4 +1,5 @@
 """The schema registry under the clients that people have: confluent-kafka's registry client and serialisers."""
+import base64
 import datetime
 import decimal
 import json
@@ -75,6 +76,45 @@ def test_references_and_protobuf_texts(node):
     with pytest.raises(SchemaRegistryError) as refused:
         client.register_schema("wrong", Schema('syntax = "proto3"; message A { in x = 1; }', "PROTOBUF"))
     assert refused.value.error_code == 42201 and '"in" is not defined' in str(refused.value)
+
+
+def protobuf_class(name, file, text, dependencies=()):
+    """A message's class as protoc would have generated it."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    pool = descriptor_pool.DescriptorPool()
+    for each in (*dependencies, descriptor_pb2.FileDescriptorProto(name=file, syntax="proto3", **text)):
+        pool.Add(each)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+
+
+def test_protobuf_serialisers_of_python_give_descriptors(node):
+    from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, ProtobufSerializer
+    from google.protobuf import descriptor_pb2
+    field = descriptor_pb2.FieldDescriptorProto
+    integer = dict(type=field.TYPE_INT32, label=field.LABEL_OPTIONAL)
+    point = descriptor_pb2.FileDescriptorProto(
+        name="point.proto", syntax="proto3",
+        message_type=[descriptor_pb2.DescriptorProto(name="Point", field=[field(name="x", number=1, **integer)])])
+    line = protobuf_class("Line", "line.proto", dict(dependency=["point.proto"], message_type=[descriptor_pb2.DescriptorProto(name="Line", field=[
+        field(name="points", number=1, type=field.TYPE_MESSAGE, type_name=".Point", label=field.LABEL_REPEATED)])]), [point])
+    client = SchemaRegistryClient({"url": node.url})
+    message = line()
+    message.points.add(x=5)
+    serializer = ProtobufSerializer(line, client, {"use.deprecated.format": False})
+    value = serializer(message, value_of("lines"))
+    kept = client.get_latest_version("lines-value").schema.schema_str
+    assert 'import "point.proto";' in kept and "repeated .Point points = 1;" in kept, "the text is kept"
+    node.kill()
+    node.start()
+    client = SchemaRegistryClient({"url": node.url})
+    assert ProtobufSerializer(line, client, {"use.deprecated.format": False})(message, value_of("lines")) == value, "it is the same schema"
+    assert client.get_versions("lines-value") == [1]
+    deserializer = ProtobufDeserializer(line, {"use.deprecated.format": False}, client)
+    assert deserializer(value, value_of("lines")) == message
+    serialized = SchemaRegistryClient({"url": node.url}).get_schema(client.get_latest_version("lines-value").schema_id, fmt="serialized").schema_str
+    assert descriptor_pb2.FileDescriptorProto.FromString(base64.b64decode(serialized)).dependency == ["point.proto"]
+    with pytest.raises(SchemaRegistryError, match="422"):
+        client.register_schema("wrong", Schema(base64.b64encode(b"\x0a\x05wrong").decode(), "PROTOBUF"))
 
 
 STREAM = """

@@ -102,13 +102,19 @@ StoredSchemaPtr SchemaById(const RegistryState& state, const std::string& text) 
   return id ? state.FindSchema(*id) : nullptr;
 }
 
+// As ?format=serialized asks for it; else the text.
+std::string TextFor(const RegistryRequest& request, const schemas::StoredSchema& schema) {
+  return Parameter(request, "format") == "serialized" ? schema.parsed->Serialized(schema.text)
+                                                      : schema.text;
+}
+
 // --- schemas -------------------------------------------------------------------------------------
 
 RegistryReply GetSchema(Registry& registry, const RegistryRequest& request) {
   const State state = registry.state();
   const auto schema = SchemaById(*state, request.segments[0]);
   if (schema == nullptr) return NoSchema(request.segments[0]);
-  std::string json = SchemaJson(*schema);
+  std::string json = SchemaJson(*schema, TextFor(request, *schema));
   if (Flag(request, "fetchMaxId")) {
     json.pop_back();
     json += fmt::format(",\"maxId\":{}}}", state->next_id() - 1);
@@ -118,14 +124,15 @@ RegistryReply GetSchema(Registry& registry, const RegistryRequest& request) {
 
 RegistryReply GetSchemaText(Registry& registry, const RegistryRequest& request) {
   const auto schema = SchemaById(*registry.state(), request.segments[0]);
-  return schema == nullptr ? NoSchema(request.segments[0]) : RegistryReply{200, schema->text};
+  return schema == nullptr ? NoSchema(request.segments[0])
+                           : RegistryReply{200, TextFor(request, *schema)};
 }
 
 RegistryReply GetSchemaByGuid(Registry& registry, const RegistryRequest& request) {
   const auto guid = schemas::GuidOf(request.segments[0]);
   const auto schema = guid ? registry.state()->FindSchema(*guid) : nullptr;
   return schema == nullptr ? NoSchema(request.segments[0])
-                           : RegistryReply{200, SchemaJson(*schema)};
+                           : RegistryReply{200, SchemaJson(*schema, TextFor(request, *schema))};
 }
 
 // Calls `visit` with subject and number of each version that may be seen.
@@ -174,7 +181,7 @@ RegistryReply GetAllSchemas(Registry& registry, const RegistryRequest& request) 
     if (!name.starts_with(prefix)) return;
     if (latest_only && state->FindSubject(name)->latest(deleted) != number) return;
     if (out.size() > 1) out += ',';
-    out += VersionJson(name, number, *version.schema);
+    out += VersionJson(name, number, *version.schema, TextFor(request, *version.schema));
   });
   return {200, out + "]"};
 }
@@ -225,7 +232,8 @@ RegistryReply GetVersion(Registry& registry, const RegistryRequest& request) {
   const State state = registry.state();
   return WithVersion(*state, request, Flag(request, "deleted"),
                      [&](int32_t number, const schemas::StoredSchema& schema) {
-                       return RegistryReply{200, VersionJson(request.segments[0], number, schema)};
+                       return RegistryReply{200, VersionJson(request.segments[0], number, schema,
+                                                             TextFor(request, schema))};
                      });
 }
 
@@ -233,7 +241,7 @@ RegistryReply GetVersionText(Registry& registry, const RegistryRequest& request)
   const State state = registry.state();
   return WithVersion(*state, request, Flag(request, "deleted"),
                      [&](int32_t, const schemas::StoredSchema& schema) {
-                       return RegistryReply{200, schema.text};
+                       return RegistryReply{200, TextFor(request, schema)};
                      });
 }
 
@@ -250,7 +258,10 @@ RegistryReply Register(Registry& registry, const RegistryRequest& request) {
   const auto registered =
       registry.Register(request.segments[0], body->schema, body->id, body->version);
   if (!registered.ok()) return Failed(registered.error());
-  return {200, VersionJson(request.segments[0], registered->version, *registered->schema)};
+  // Without the text, as Confluent's: clients keep what they gave, in the form in which they gave
+  // it.
+  return {200, fmt::format(R"({{"id":{},"version":{},"guid":"{}"}})", registered->schema->id,
+                           registered->version, schemas::GuidText(registered->schema->guid))};
 }
 
 RegistryReply Lookup(Registry& registry, const RegistryRequest& request) {
@@ -265,7 +276,7 @@ RegistryReply Lookup(Registry& registry, const RegistryRequest& request) {
   const auto same = state->FindSame(parsed->second);
   for (auto it = subject->versions.rbegin(); it != subject->versions.rend(); ++it) {
     if (it->second.schema == same && same != nullptr && (deleted || !it->second.deleted))
-      return {200, VersionJson(request.segments[0], it->first, *same)};
+      return {200, VersionJson(request.segments[0], it->first, *same, TextFor(request, *same))};
   }
   return RegistryFailure(40403, "Schema not found");
 }

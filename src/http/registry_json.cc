@@ -37,7 +37,7 @@ Result<std::optional<int32_t>> Number(const element& json, std::string_view key)
   return number <= 0 ? std::optional<int32_t>() : std::optional<int32_t>(number);
 }
 
-void AppendCommon(std::string& out, const schemas::StoredSchema& schema) {
+void AppendCommon(std::string& out, const schemas::StoredSchema& schema, const std::string& text) {
   fmt::format_to(std::back_inserter(out), "\"guid\":\"{}\"", schemas::GuidText(schema.guid));
   if (schema.type != schemas::SchemaType::kAvro)
     fmt::format_to(std::back_inserter(out), ",\"schemaType\":\"{}\"",
@@ -55,24 +55,24 @@ void AppendCommon(std::string& out, const schemas::StoredSchema& schema) {
     out += ']';
   }
   out += ",\"schema\":";
-  AppendJsonString(out, schema.text);
+  AppendJsonString(out, text);
   out += '}';
 }
 
 }  // namespace
 
 std::string VersionJson(std::string_view subject, int32_t version,
-                        const schemas::StoredSchema& schema) {
+                        const schemas::StoredSchema& schema, const std::string& text) {
   std::string out = "{\"subject\":";
   AppendJsonString(out, subject);
   fmt::format_to(std::back_inserter(out), ",\"version\":{},\"id\":{},", version, schema.id);
-  AppendCommon(out, schema);
+  AppendCommon(out, schema, text);
   return out;
 }
 
-std::string SchemaJson(const schemas::StoredSchema& schema) {
+std::string SchemaJson(const schemas::StoredSchema& schema, const std::string& text) {
   std::string out = "{";
-  AppendCommon(out, schema);
+  AppendCommon(out, schema, text);
   return out;
 }
 

@@ -11,11 +11,12 @@
 namespace millrace::http {
 
 // {"subject": …, "version": …, "id": …, "guid": …, "schemaType": …, "references": …, "schema": …};
-// AVRO is left out, as Confluent's does, since old clients know no other.
+// `text`: the schema in the form that was asked for. AVRO is left out, as Confluent's does, since
+// old clients know no other.
 std::string VersionJson(std::string_view subject, int32_t version,
-                        const schemas::StoredSchema& schema);
+                        const schemas::StoredSchema& schema, const std::string& text);
 // The same without subject and version.
-std::string SchemaJson(const schemas::StoredSchema& schema);
+std::string SchemaJson(const schemas::StoredSchema& schema, const std::string& text);
 std::string NumbersJson(const std::vector<int32_t>& numbers);
 std::string TextsJson(const std::vector<std::string>& texts);
 

@@ -39,10 +39,12 @@ class RegistryApiTest : public schemas::WithRegistry {
 
 TEST_F(RegistryApiTest, RegistersLooksUpAndLists) {
   EXPECT_EQ(Ask("GET", "/subjects"), "200 []");
-  const std::string first = Ask("POST", "/subjects/a%2Fb-value/versions", Avro("int"));
+  const std::string given = Ask("POST", "/subjects/a%2Fb-value/versions", Avro("int"));
+  EXPECT_TRUE(given.starts_with(R"(200 {"id":1,"version":1,"guid":)")) << given;
+  EXPECT_EQ(given.find("schema"), std::string::npos) << "clients keep what they gave";
+  const std::string first = Ask("POST", "/subjects/a%2Fb-value", Avro("int"));
   EXPECT_TRUE(first.starts_with(R"(200 {"subject":"a/b-value","version":1,"id":1,"guid":)"))
       << first;
-  EXPECT_EQ(Ask("POST", "/subjects/a%2Fb-value", Avro("int")), first);
   EXPECT_EQ(Ask("GET", "/subjects"), R"(200 ["a/b-value"])");
   EXPECT_EQ(Ask("GET", "/subjects?subjectPrefix=x"), "200 []");
   EXPECT_EQ(Ask("GET", "/subjects/a%2Fb-value/versions"), "200 [1]");
@@ -52,6 +54,20 @@ TEST_F(RegistryApiTest, RegistersLooksUpAndLists) {
   EXPECT_EQ(Ask("GET", "/schemas/ids/1/versions"), R"(200 [{"subject":"a/b-value","version":1}])");
   EXPECT_EQ(Ask("GET", "/schemas/ids/1/subjects"), R"(200 ["a/b-value"])");
   EXPECT_EQ(Ask("GET", "/schemas/types"), R"(200 ["JSON","PROTOBUF","AVRO"])");
+}
+
+TEST_F(RegistryApiTest, ShowsAProtobufFileAsItsDescriptor) {
+  const std::string body =
+      R"({"schemaType": "PROTOBUF", "schema": "syntax = \"proto3\"; message A { int32 x = 1; }"})";
+  ASSERT_EQ(Ask("POST", "/subjects/p/versions", body).substr(0, 3), "200");
+  const std::string serialized = Ask("GET", "/schemas/ids/1/schema?format=serialized");
+  EXPECT_EQ(serialized.find("proto3\";"), std::string::npos) << serialized;
+  const std::string again = fmt::format(R"({{"schemaType": "PROTOBUF", "schema": "{}"}})",
+                                        std::string_view(serialized).substr(4));
+  const std::string found = Ask("POST", "/subjects/p", again);
+  EXPECT_NE(found.find("message A {"), std::string::npos) << found;
+  EXPECT_EQ(Ask("POST", "/subjects/p?format=serialized", again).find("message A {"),
+            std::string::npos);
 }
 
 TEST_F(RegistryApiTest, AnswersErrorsByTheirCodes) {

@@ -158,35 +158,6 @@ Parsed EnumText(const TypePlan& plan, std::string_view text, Vector& out, idx_t 
   return Parsed::kOk;
 }
 
-int Base64Digit(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  if (c == '+') return 62;
-  return c == '/' ? 63 : -1;
-}
-
-// RFC 4648, section 4; padding may be left out.
-bool FromBase64(std::string_view text, std::string& bytes) {
-  if (text.size() % 4 == 0 && text.ends_with('=')) {
-    text.remove_suffix(text.ends_with("==") ? 2 : 1);
-  }
-  if (text.size() % 4 == 1) return false;
-  uint32_t bits = 0;
-  int held = 0;
-  for (const char c : text) {
-    const int digit = Base64Digit(c);
-    if (digit < 0) return false;
-    bits = bits << 6 | static_cast<uint32_t>(digit);
-    held += 6;
-    if (held >= 8) {
-      held -= 8;
-      bytes.push_back(static_cast<char>(bits >> held));
-    }
-  }
-  return true;
-}
-
 int HexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;

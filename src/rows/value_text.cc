@@ -53,6 +53,34 @@ void AppendBase64(std::string_view bytes, std::string& out) {
   }
 }
 
+static int Base64Digit(char c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (c >= '0' && c <= '9') return c - '0' + 52;
+  if (c == '+') return 62;
+  return c == '/' ? 63 : -1;
+}
+
+bool FromBase64(std::string_view text, std::string& bytes) {
+  if (text.size() % 4 == 0 && text.ends_with('=')) {
+    text.remove_suffix(text.ends_with("==") ? 2 : 1);
+  }
+  if (text.size() % 4 == 1) return false;
+  uint32_t bits = 0;
+  int held = 0;
+  for (const char c : text) {
+    const int digit = Base64Digit(c);
+    if (digit < 0) return false;
+    bits = bits << 6 | static_cast<uint32_t>(digit);
+    held += 6;
+    if (held >= 8) {
+      held -= 8;
+      bytes.push_back(static_cast<char>(bits >> held));
+    }
+  }
+  return true;
+}
+
 void AppendHex(std::string_view bytes, std::string& out) {
   static constexpr char kDigits[] = "0123456789abcdef";
   for (const char c : bytes) {

@@ -55,6 +55,9 @@ void AppendSigned(Int128 value, std::string& out);
 void AppendDecimal(Int128 value, int scale, std::string& out);
 
 void AppendBase64(std::string_view bytes, std::string& out);
+// Appends what `text` says; false where it is no base64. RFC 4648, section 4; padding may be left
+// out.
+bool FromBase64(std::string_view text, std::string& bytes);
 void AppendHex(std::string_view bytes, std::string& out);
 
 // As one field of a CSV record, in quotes where it needs them.

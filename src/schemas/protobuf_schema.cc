@@ -8,6 +8,7 @@
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include "rows/value_text.h"
 #include "schemas/json_limit.h"
 #include "schemas/protobuf_json.h"
 
@@ -52,6 +53,16 @@ Result<pb::FileDescriptorProto> ParseFile(const std::string& name, std::string_v
   return file;
 }
 
+// No .proto text with a message in it has the letters of base64 only.
+std::optional<pb::FileDescriptorProto> FromSerialized(const std::string& name,
+                                                      std::string_view text) {
+  std::string bytes;
+  pb::FileDescriptorProto file;
+  if (!rows::FromBase64(text, bytes) || !file.ParseFromString(bytes)) return std::nullopt;
+  file.set_name(name);
+  return file;
+}
+
 }  // namespace
 
 struct ProtobufSchema::Impl {
@@ -62,6 +73,7 @@ struct ProtobufSchema::Impl {
   BuildErrors errors;
   pb::DescriptorPool pool{&all, &errors};
   const pb::FileDescriptor* file = nullptr;
+  bool is_from_descriptor = false;
   mutable pb::DynamicMessageFactory messages{&pool};  // thread-safe
 };
 
@@ -71,6 +83,16 @@ ProtobufSchema::~ProtobufSchema() = default;
 const pb::FileDescriptor& ProtobufSchema::file() const { return *impl_->file; }
 
 std::string ProtobufSchema::CanonicalText() const { return impl_->file->DebugString(); }
+
+std::string ProtobufSchema::Serialized() const {
+  pb::FileDescriptorProto file;
+  impl_->file->CopyTo(&file);
+  std::string out;
+  rows::AppendBase64(file.SerializeAsString(), out);
+  return out;
+}
+
+bool ProtobufSchema::is_from_descriptor() const { return impl_->is_from_descriptor; }
 
 Result<std::shared_ptr<const ProtobufSchema>> ProtobufSchema::Parse(
     std::string_view text, const std::vector<ProtobufImport>& imports) {
@@ -86,7 +108,12 @@ Result<std::shared_ptr<const ProtobufSchema>> ProtobufSchema::Parse(
       return Error(Code::kInvalidArgument,
                    "{} is imported twice, or defines what another file does", import.name);
   }
-  TRY(const pb::FileDescriptorProto parsed, ParseFile(kFileName, text));
+  std::optional<pb::FileDescriptorProto> given = FromSerialized(kFileName, text);
+  impl->is_from_descriptor = given.has_value();
+  if (!given) {
+    TRY(given, ParseFile(kFileName, text));
+  }
+  const pb::FileDescriptorProto& parsed = *given;
   if (parsed.message_type_size() == 0)
     return Error(Code::kInvalidArgument, "the .proto text has no message");
   if (!impl->given.Add(parsed))

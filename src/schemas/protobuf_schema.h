@@ -26,13 +26,17 @@ struct ProtobufImport {
 class ProtobufSchema {
  public:
   // `imports`: those that are not Google's well-known ones; each before what imports it.
-  // kInvalidArgument with line and column.
+  // kInvalidArgument with line and column. `text` may also be the file's descriptor, serialized, in
+  // base64, as clients give it that have no .proto text.
   static Result<std::shared_ptr<const ProtobufSchema>> Parse(
       std::string_view text, const std::vector<ProtobufImport>& imports = {});
   ~ProtobufSchema();
 
   // The file without comments, as the library prints it: equal for equal schemas.
   std::string CanonicalText() const;
+  // The file's descriptor, serialized, in base64.
+  std::string Serialized() const;
+  bool is_from_descriptor() const;
   // Appends the JSON of a message: fields by their names in the .proto, also those that hold their
   // default and have no presence; what is not set is left out. `message`: place of the message's
   // type among those of the file, then among those nested in it, and so on; empty: the first.

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "schemas/protobuf_schema.h"
+#include "schemas/schema.h"
 
 namespace millrace::schemas::protobuf_test {
 namespace {
@@ -50,6 +51,31 @@ TEST(ProtobufSchema, IsBoundedWhateverTheBytesSay) {
   ASSERT_FALSE(done.ok());
   EXPECT_EQ(done.error().code(), Code::kTooLarge);
   EXPECT_LT(out.size(), size_t{2} << 20);
+}
+
+TEST(ProtobufSchema, IsTakenAsASerializedDescriptorToo) {
+  const auto schema = Parsed(kOrder);
+  const auto again = Parsed(schema->Serialized());
+  EXPECT_TRUE(again->is_from_descriptor());
+  EXPECT_FALSE(schema->is_from_descriptor());
+  EXPECT_EQ(again->CanonicalText(), schema->CanonicalText());
+  const auto kept = Schema::Parse(SchemaType::kProtobuf, schema->Serialized(), {});
+  ASSERT_TRUE(kept.ok()) << kept.error().ToString();
+  EXPECT_EQ((*kept)->TextOf("AA=="), schema->CanonicalText());
+  EXPECT_EQ((*kept)->Serialized(""), schema->Serialized());
+  // Each byte of it damaged: taken or refused, and what is taken can be read again as a text.
+  const std::string text = schema->Serialized();
+  size_t taken = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    std::string damaged = text;
+    damaged[i] = damaged[i] == 'A' ? 'B' : 'A';
+    const auto parsed = Schema::Parse(SchemaType::kProtobuf, damaged, {});
+    if (!parsed.ok()) continue;
+    ++taken;
+    EXPECT_TRUE(Schema::Parse(SchemaType::kProtobuf, (*parsed)->TextOf(damaged), {}).ok()) << i;
+  }
+  EXPECT_GT(taken, 0u);
+  EXPECT_LT(taken, text.size());
 }
 
 TEST(ProtobufSchema, SaysWhereItIsWrong) {

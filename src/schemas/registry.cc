@@ -149,8 +149,9 @@ Result<Registered> Registry::Register(const std::string& subject, const GivenSch
                  *id);
   const int32_t given_id = same != nullptr ? same->id : id.value_or(before->next_id());
   if (same == nullptr) {
-    TRY(CheckRoom(*before, given.text.size()));
-    records.push_back(SchemaRecord{given_id, given.type, given.text, given.references});
+    const std::string& text = parsed.first->TextOf(given.text);
+    TRY(CheckRoom(*before, text.size()));
+    records.push_back(SchemaRecord{given_id, given.type, text, given.references});
   }
   const auto found = before->subjects().find(subject);
   const auto taken = [&](int32_t wanted) {

@@ -23,7 +23,7 @@ namespace millrace::schemas {
 struct StoredSchema {
   int32_t id = 0;
   Guid guid{};
-  std::string text;  // as it was registered
+  std::string text;  // as it was registered (Schema::TextOf)
   SchemaType type = SchemaType::kAvro;
   std::vector<Reference> references;
   std::string identity;  // equal for schemas that are the same

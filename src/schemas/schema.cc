@@ -35,8 +35,9 @@ Result<std::shared_ptr<const Schema>> Schema::Parse(SchemaType type, std::string
   if (text.size() > kSchemaBytesMax)
     return Error(Code::kTooLarge, "the schema has {} bytes; {} are allowed", text.size(),
                  kSchemaBytesMax);
-  const auto made = [&](std::string canonical, Parsed parsed) {
-    return std::shared_ptr<const Schema>(new Schema(type, std::move(canonical), std::move(parsed)));
+  const auto made = [&](std::string canonical, Parsed parsed, bool from_descriptor = false) {
+    return std::shared_ptr<const Schema>(
+        new Schema(type, std::move(canonical), std::move(parsed), from_descriptor));
   };
   switch (type) {
     case SchemaType::kAvro: {
@@ -57,10 +58,23 @@ Result<std::shared_ptr<const Schema>> Schema::Parse(SchemaType type, std::string
         imports.push_back({reference.name, reference.text});
       TRY(auto protobuf, ProtobufSchema::Parse(text, imports));
       std::string canonical = protobuf->CanonicalText();
+      // It is kept as a text, which must be one that can be read again.
+      if (protobuf->is_from_descriptor()) {
+        TRY(protobuf, ProtobufSchema::Parse(canonical, imports));
+        return made(std::move(canonical), std::move(protobuf), /*from_descriptor=*/true);
+      }
       return made(std::move(canonical), std::move(protobuf));
     }
   }
   return Error(Code::kInternal, "a schema of no type");
+}
+
+const std::string& Schema::TextOf(const std::string& given) const {
+  return from_descriptor_ ? canonical_ : given;
+}
+
+std::string Schema::Serialized(const std::string& text) const {
+  return type_ == SchemaType::kProtobuf ? std::get<2>(parsed_)->Serialized() : text;
 }
 
 Status Schema::ToJson(const std::vector<int32_t>& message, std::string_view value,

@@ -47,6 +47,12 @@ class Schema {
   // Equal for schemas that differ in space and order of fields only.
   const std::string& canonical() const { return canonical_; }
 
+  // The text to keep of it: `given`, or the .proto text of a Protobuf file that was given as its
+  // descriptor.
+  const std::string& TextOf(const std::string& given) const;
+  // Of Protobuf: the file's descriptor, serialized, in base64. Of others: `text`.
+  std::string Serialized(const std::string& text) const;
+
   // Appends the JSON of a value that stands behind its schema id (wire_format.h), as docs/types.md
   // takes it. `message`: which message of a Protobuf file. Errors: kCorruption, kTooLarge.
   Status ToJson(const std::vector<int32_t>& message, std::string_view value,
@@ -60,12 +66,16 @@ class Schema {
  private:
   using Parsed = std::variant<std::shared_ptr<const AvroSchema>, std::shared_ptr<const JsonSchema>,
                               std::shared_ptr<const ProtobufSchema>>;
-  Schema(SchemaType type, std::string canonical, Parsed parsed)
-      : type_(type), canonical_(std::move(canonical)), parsed_(std::move(parsed)) {}
+  Schema(SchemaType type, std::string canonical, Parsed parsed, bool from_descriptor)
+      : type_(type),
+        canonical_(std::move(canonical)),
+        parsed_(std::move(parsed)),
+        from_descriptor_(from_descriptor) {}
 
   const SchemaType type_;
   const std::string canonical_;
   const Parsed parsed_;
+  const bool from_descriptor_;
 };
 
 std::vector<std::string> ReadProblems(const Schema& reader, const Schema& writer);
