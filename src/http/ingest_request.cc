@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "http/cloud_events.h"
 #include "http/problem.h"
 #include "http/text.h"
 
@@ -64,12 +65,17 @@ Status ParseParameters(const ServiceContext& context, const Exchange& exchange,
 std::optional<IngestRequest> ParseIngestRequest(const ServiceContext& context, Exchange& exchange) {
   IngestRequest request;
   request.stream = exchange.segments().front();
-  const auto format = BodyFormat(exchange.head().Get("content-type"));
-  if (!format.ok()) {
+  const auto type = exchange.head().Get("content-type");
+  if (IsStructuredEvent(BareMediaType(type.value_or("")))) {
+    request.events = IngestRequest::Events::kStructured;
+  } else if (IsBinaryEvent(exchange.head())) {
+    request.events = IngestRequest::Events::kBinary;
+  } else if (const auto format = BodyFormat(type); format.ok()) {
+    request.format = *format;
+  } else {
     exchange.ReplyError(format.error(), 415);
     return std::nullopt;
   }
-  request.format = *format;
   Status checked = ParseHeaders(exchange.head(), request);
   if (checked.ok()) checked = ParseParameters(context, exchange, request);
   if (!checked.ok()) {

@@ -13,7 +13,9 @@ namespace millrace::http {
 struct IngestRequest {
   std::string stream;
   Format format = Format::kJson;
-  std::string idempotency_key;  // empty: none
+  enum class Events { kNone, kStructured, kBinary };
+  Events events = Events::kNone;  // CloudEvents, whatever `format` says
+  std::string idempotency_key;    // empty: none
   bool remember_long = false;
   std::string source = "http";
   bool wait_visible = false;

@@ -9,6 +9,7 @@
 
 #include "base/coding.h"
 #include "http/body_reader.h"
+#include "http/cloud_events.h"
 #include "http/ingest_request.h"
 #include "http/problem.h"
 #include "http/row_splitter.h"
@@ -378,7 +379,8 @@ class Body {
   bool failed_ = false;  // a piece failed: the rows before it are the whole prefix
 };
 
-// Null: answered, there is no such stream. Found out before the body is read, which may be long.
+// Null: answered, there is no such stream, or a header is wrong. Found out before the body is read,
+// which may be long.
 std::unique_ptr<RowSplitter> MakeSplitter(const Backend& backend, Exchange& exchange,
                                           const IngestRequest& request) {
   const catalog::CatalogPtr catalog = backend.catalog();
@@ -386,6 +388,13 @@ std::unique_ptr<RowSplitter> MakeSplitter(const Backend& backend, Exchange& exch
   if (stream == nullptr) {
     exchange.ReplyError(Error(Code::kNotFound, "stream {} does not exist", Quoted(request.stream))
                             .Hint(DidYouMean(request.stream, catalog->RelationNames())));
+    return nullptr;
+  }
+  if (request.events == IngestRequest::Events::kStructured) return MakeEventSplitter();
+  if (request.events == IngestRequest::Events::kBinary) {
+    auto splitter = MakeEventDataSplitter(exchange.head());
+    if (splitter.ok()) return std::move(splitter).value();
+    exchange.ReplyError(splitter.error());
     return nullptr;
   }
   switch (request.format) {

@@ -114,8 +114,8 @@ Result<Format> BodyFormat(std::optional<std::string_view> content_type) {
   }
   if (type == "application/ndjson" || type == "application/jsonl") return Format::kNdjson;
   const std::string_view hint =
-      "send application/json (an object or an array), application/x-ndjson, or text/csv with a "
-      "header line";
+      "send application/json (an object or an array), application/x-ndjson, text/csv with a header "
+      "line, or CloudEvents";
   if (type.empty())
     return Error(Code::kInvalidArgument, "the header Content-Type is missing")
         .Hint(std::string(hint));

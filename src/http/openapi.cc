@@ -280,7 +280,10 @@ std::string OfStream(const catalog::Object& object) {
         Content({{"application/json",
                   AnyOf({row, JsonObject({{"type", JsonText("array")}, {"items", row}})})},
                  {"application/x-ndjson", row},
-                 {"text/csv", Simple("string")}})}});
+                 {"text/csv", Simple("string")},
+                 {"application/cloudevents+json", row},
+                 {"application/cloudevents-batch+json",
+                  JsonObject({{"type", JsonText("array")}, {"items", row}})}})}});
   return JsonObject(
       {{"post",
         JsonObject(
