@@ -14,6 +14,10 @@ target_link_libraries(millrace_flags INTERFACE Threads::Threads fmt::fmt)
 if(MILLRACE_SANITIZE)
   target_compile_options(millrace_flags INTERFACE -fsanitize=${MILLRACE_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(millrace_flags INTERFACE -fsanitize=${MILLRACE_SANITIZE})
+  if(MILLRACE_SANITIZE MATCHES "address,undefined")
+    # What the address sanitizer sees as well, when it is read or written; a tenth of the time to compile.
+    target_compile_options(millrace_flags INTERFACE -fno-sanitize=null,object-size)
+  endif()
 endif()
 
 find_program(CCACHE_PROGRAM ccache)
