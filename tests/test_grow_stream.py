@@ -106,6 +106,19 @@ def test_columns_altered_before_are_read_as_they_were(make_node):
     node.stop()
 
 
+def test_columns_change_right_after_rows_without_waiting_for_more(make_node):
+    """The newest frame of the log is then often the record of a step, which no other step takes in."""
+    node = make_node("CREATE VIEW nothing AS SELECT 1 AS one;")
+    node.start()
+    node.sql("CREATE STREAM s (id BIGINT)")
+    node.sql("CREATE MATERIALIZED VIEW total AS SELECT count(*) AS n FROM s")
+    for i in range(150):
+        node.send("s", [json.dumps({"id": i})])
+        node.sql(f"ALTER STREAM s ADD COLUMN c{i} INTEGER")
+    wait_for(lambda: node.sql("SELECT n FROM total") == [[150]])
+    node.stop()
+
+
 @pytest.mark.parametrize("statement, message", [
     ("ALTER STREAM s INTO 1 PARTITIONS", "stream \\\"s\\\" has 2 partitions: they cannot become fewer"),
     ("ALTER STREAM s INTO 0 PARTITIONS", "from 1 to 1024, got 0"),

@@ -289,8 +289,16 @@ Result<std::vector<catalog::Change>> ColumnChanges(Node::Impl& node,
 Status AwaitTaken(Node::Impl& node, const std::string& stream, const StatementOptions& options) {
   const auto relation = node.publisher.newest()->relations->Find(stream);
   if (relation == nullptr || relation->stream() == nullptr) return Ok();
+  // Durable, not shown: the newest frame may be the record of a step, which no step takes in.
   const log::FrameSequence written = node.log->WrittenFrame();
-  if (written > node.log->DurableFrame()) TRY(node.AwaitVisible({written}, options.timeout));
+  node.log->SyncSoon(written);
+  if (!node.builds->WaitUntil([&] { return node.log->DurableFrame() >= written; }, options.timeout,
+                              options.cancel)) {
+    return Error(Code::kTimeout,
+                 "stream {}: records that came before the statement are not on disk yet",
+                 Quoted(stream))
+        .Hint("nothing has changed; try again");
+  }
   const auto cut = node.log->DurableCut();
   int64_t behind = 0;
   const auto taken = [&] {
