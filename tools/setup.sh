@@ -95,7 +95,7 @@ get_python_clients() {
   touch "$clients/complete"
 }
 if [ "${1:-}" = --test ]; then
-  get_python_clients python-clients-5 python_clients.txt
+  get_python_clients python-clients-6 python_clients.txt
   get_python_clients pg-clients-1 pg_clients.txt
   jdbc="$deps/jdbc-42.7.4"
   if [ ! -e "$jdbc/complete" ]; then
