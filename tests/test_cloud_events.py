@@ -1,12 +1,11 @@
 """CloudEvents over HTTP, as the CloudEvents project's own Python package makes them."""
 import datetime
 import json
-import urllib.error
-import urllib.request
 
-import pytest
 from cloudevents.core.bindings.http import to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
+
+from node import Refused
 
 PROJECT = """
 CREATE STREAM events (id VARCHAR NOT NULL, source VARCHAR NOT NULL, type VARCHAR, subject VARCHAR, time TIMESTAMP, data JSON, data_base64 BLOB,
@@ -15,21 +14,13 @@ CREATE MATERIALIZED VIEW sold AS SELECT source, sum((data->>'amount')::BIGINT) A
 """
 
 
-@pytest.fixture
-def node(make_node):
-    node = make_node(PROJECT)
-    node.start()
-    yield node
-    node.stop()
-
-
-def post(node, message_headers, body, parameters="?wait=visible"):
-    request = urllib.request.Request(f"{node.url}/v1/streams/events{parameters}", data=body, headers=message_headers, method="POST")
+def post(node, headers, body):
+    """(status, answer)"""
     try:
-        with urllib.request.urlopen(request) as answer:
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as refused:
-        return refused.code, json.loads(refused.read())
+        status, _, answer = node.request("POST", "/v1/streams/events?wait=visible", body, headers)
+        return status, json.loads(answer)
+    except Refused as refused:
+        return refused.status, json.loads(refused.body)
 
 
 def event(number, data=None, **attributes):

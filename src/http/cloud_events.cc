@@ -85,15 +85,17 @@ class EventDataSplitter final : public RowSplitter {
   Result<size_t> Cut(std::string_view bytes, bool last, CutRows& cut) override {
     if (dropped_) return bytes.size();
     if (!last) return 0;
-    JsonMembers members = attributes_;
-    for (auto& member : DataMember(media_type_, bytes)) members.push_back(std::move(member));
-    const auto row = std::make_shared<const std::string>(JsonObject(members));
+    // What an event must have are attributes: its data, which may be large, is not looked at for
+    // it.
     simdjson::dom::parser parser;
-    if (std::string problem = ProblemOf(parser, *row); !problem.empty()) {
+    if (std::string problem = ProblemOf(parser, JsonObject(attributes_)); !problem.empty()) {
       cut.wrong.push_back(
           {.row = count_++, .kind = "event", .column = "", .message = std::move(problem)});
       return bytes.size();
     }
+    JsonMembers members = attributes_;
+    for (auto& member : DataMember(media_type_, bytes)) members.push_back(std::move(member));
+    const auto row = std::make_shared<const std::string>(JsonObject(members));
     cut.rows.push_back(*row);
     cut.indexes.push_back(count_++);
     cut.owner = row;
