@@ -175,7 +175,7 @@ Status Partition::Roll(Offset base) {
   if (!active_ && SegmentsCopy().empty()) {
     TRY(RemoveFilesBehind(std::nullopt));
     // The folder may have been made by a run that did not come to make its name durable.
-    TRY(files_.files().SyncDirectory(directory_.substr(0, directory_.find_last_of('/'))));
+    TRY(files_.files().SyncDirectory(ParentOf(directory_)));
   }
   TRY(auto next, Segment::Create(files_, directory_, id_, base));
   if (active_) TRY(active_->Close());

@@ -28,8 +28,7 @@ Result<std::unique_ptr<WriteAhead>> WriteAhead::Open(Files& files, const std::st
                                                      uint64_t bytes_max) {
   TRY(auto file, files.Open(path, OpenMode::kCreate));
   TRY(const uint64_t size, file->Size());
-  const size_t slash = path.find_last_of('/');
-  TRY(files.SyncDirectory(path.substr(0, slash)));
+  TRY(files.SyncDirectory(ParentOf(path)));
   TRY(auto direct, files.Open(path, OpenMode::kDirect));
   // A last piece that was cut short leaves part of a block: it does not count as written.
   const uint64_t whole = size / kFrameAlignment * kFrameAlignment;

@@ -15,7 +15,6 @@ namespace {
 
 using duckdb::LogicalTypeId;
 
-// PostgreSQL counts from 2000-01-01.
 constexpr int kDigitsPerGroup = 4;
 
 void AppendTimestamp(int64_t micros, std::string& out) {

@@ -14,7 +14,6 @@
 namespace millrace::state {
 namespace {
 
-constexpr size_t kFlushFileBytes = 64 << 20;
 constexpr size_t kEntriesPerThreadMin = 32 << 10;
 constexpr ptrdiff_t kEntriesAhead = 8;
 
@@ -54,7 +53,7 @@ class FlushWriter {
     return FromRocks(status, "write state file " + files_.paths.back());
   }
   Status Open() {
-    if (writer_ != nullptr && writer_->FileSize() >= kFlushFileBytes) TRY(Finish());
+    if (writer_ != nullptr && writer_->FileSize() >= options_.target_file_size_base) TRY(Finish());
     if (writer_ != nullptr) return Ok();
     files_.paths.push_back(prefix_ + "-" + std::to_string(files_.paths.size()) + ".sst");
     writer_ = std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), options_);
