@@ -2,7 +2,7 @@
 # Configures a preset where needed and builds a target of it, quietly: progress on a terminal, the compiler's words when it fails.
 #   tools/build.sh PRESET TARGET…
 # MILLRACE_UNITY=OFF: one source at a time, for a folder in which files are edited and built again and again;
-# ON again: several as one unit, which takes a third of the time when all of them have to be built. It is kept.
+# ON again: several as one unit, which takes a third to a half of the time when all of them have to be built. It is kept.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=$1
