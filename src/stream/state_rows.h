@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/check.h"
 #include "rows/batch.h"
 #include "rows/key.h"
 #include "rows/row_codec.h"
@@ -19,7 +20,10 @@ namespace millrace::stream {
 
 inline rows::Types TypesOf(const std::vector<ColumnIndex>& columns, const rows::Types& input) {
   rows::Types types;
-  for (const ColumnIndex column : columns) types.push_back(input[column]);
+  for (const ColumnIndex column : columns) {
+    CHECK(column < input.size());
+    types.push_back(input[column]);
+  }
   return types;
 }
 
