@@ -74,3 +74,14 @@ def test_one_that_is_wrong_is_refused(node):
     assert post(node, key, message.body)[1]["accepted"] == 1
     assert post(node, key, message.body)[1]["repeated"]
     assert node.sql("SELECT count(*) FROM events") == [[1]]
+
+
+def test_integers_longer_than_64_bits_are_json(node):
+    long = 747669595737540263936
+    for number, message_of in enumerate([to_binary_event, to_structured_event]):
+        message = message_of(event(number, {"n": long}, datacontenttype="application/json"))
+        assert post(node, dict(message.headers), message.body)[0] == 200
+    assert node.sql("SELECT data->>'n' FROM events") == [[str(long)]] * 2
+    nameless = json.dumps({"specversion": "1.0", "source": "/till/4", "type": "sale", "data": {"n": long}}).encode()
+    status, answer = post(node, {"Content-Type": "application/cloudevents+json"}, nameless)
+    assert (status, answer["rejected"][0]["error"]) == (422, "a CloudEvent must have id, a text that is not empty")

@@ -179,3 +179,16 @@ def test_a_key_that_is_declared_against_the_order_of_the_columns(make_node):
     assert ask(node, "SELECT b FROM t WHERE a = $1 AND c = $2 ORDER BY b", [1, 1]) == [[0], [7]]
     assert node.get("/v1/tables/t/" + urllib.parse.quote('{"a":1,"b":2}'))["c"] == 0
     node.stop()
+
+
+def test_integers_longer_than_64_bits_go_both_ways(node):
+    long = 747669595737540263936
+    node.sql("CREATE STREAM large (h HUGEINT, n DECIMAL(38, 2), d DOUBLE, list DECIMAL(38, 0)[], j JSON)")
+    node.send("large", ['{"h": %d, "n": %d, "d": %d, "list": [%d], "j": {"n": %d}}' % ((long,) * 5)], query="?wait=visible")
+    for column in "h", "n", "d", "list[1]":
+        assert ask(node, f"SELECT count(*) FROM large WHERE {column} = $1", [long]) == [[1]], column
+        assert ask(node, f"SELECT count(*) FROM large WHERE {column} = $1", [long + 1]) == [[int(column == "d")]], column
+    shown = node.cli("sql", "SELECT h, n, d, list, j FROM large")
+    assert shown.returncode == 0, shown.stderr
+    cells = [cell.strip() for cell in shown.stdout.splitlines()[2].split("|")]
+    assert cells == [str(long), f"{long}.00", "7.476695957375403e+20", f"[{long}]", '{"n": %d}' % long], cells

@@ -27,30 +27,56 @@ size_t Width(std::string_view text) {
   }));
 }
 
-std::string CellText(simdjson::dom::element value) {
-  std::string_view text;
-  if (value.is_null()) return "";
-  if (value.get(text) == simdjson::SUCCESS) return std::string(text);
-  return simdjson::minify(value);
-}
-
-void PrintTable(simdjson::dom::array columns, simdjson::dom::array rows) {
+// An answer of POST /v1/sql, as a person reads it.
+struct Answer {
   std::vector<std::string> names;
   std::vector<bool> numeric;
-  for (simdjson::dom::element column : columns) {
-    std::string_view name, type;
-    if (column["name"].get(name) != simdjson::SUCCESS ||
-        column["type"].get(type) != simdjson::SUCCESS)
-      return;
-    names.emplace_back(name);
-    numeric.push_back(type.find("INT") != std::string_view::npos || type.starts_with("DECIMAL") ||
-                      type == "DOUBLE" || type == "FLOAT");
+  std::vector<std::vector<std::string>> cells;  // one line a row
+  std::string tag = "done";
+  int64_t affected = 0;
+  std::vector<std::string> notices;
+};
+
+// Numbers keep every digit that was sent: they are not read as numbers.
+std::string CellText(simdjson::ondemand::value value) {
+  if (value.is_null()) return "";
+  if (value.type() == simdjson::ondemand::json_type::string)
+    return std::string(std::string_view(value.get_string()));
+  return std::string(std::string_view(simdjson::to_json_string(value)));
+}
+
+// In the order in which the node writes the members. Throws simdjson_error.
+Answer ReadAnswer(simdjson::ondemand::document& document) {
+  Answer answer;
+  for (auto member : document.get_object()) {
+    const std::string_view key = member.unescaped_key();
+    simdjson::ondemand::value value = member.value();
+    if (key == "columns") {
+      for (simdjson::ondemand::object column : value.get_array()) {
+        answer.names.emplace_back(std::string_view(column["name"]));
+        const std::string_view type = column["type"];
+        answer.numeric.push_back(type.find("INT") != std::string_view::npos ||
+                                 type.starts_with("DECIMAL") || type == "DOUBLE" ||
+                                 type == "FLOAT");
+      }
+    } else if (key == "tag") {
+      answer.tag = std::string_view(value.get_string());
+    } else if (key == "affected") {
+      answer.affected = value.get_int64();
+    } else if (key == "notices") {
+      for (const std::string_view notice : value.get_array()) answer.notices.emplace_back(notice);
+    } else if (key == "rows") {
+      for (simdjson::ondemand::array row : value.get_array()) {
+        std::vector<std::string>& line = answer.cells.emplace_back();
+        for (simdjson::ondemand::value cell : row) line.push_back(CellText(cell));
+      }
+    }
   }
-  std::vector<std::vector<std::string>> cells;
-  for (simdjson::dom::element row : rows) {
-    std::vector<std::string>& line = cells.emplace_back();
-    for (simdjson::dom::element value : row.get_array()) line.push_back(CellText(value));
-  }
+  return answer;
+}
+
+void PrintTable(const Answer& answer) {
+  const auto& [names, numeric, cells, tag, affected, notices] = answer;
   const bool wrap = names.size() > 1;
   std::vector<size_t> widths;
   for (const std::string& name : names) widths.push_back(Width(name));
@@ -80,36 +106,25 @@ void PrintTable(simdjson::dom::array columns, simdjson::dom::array rows) {
   for (const auto& line : cells) print(line, false);
 }
 
-Status PrintAnswer(const net::ClientAnswer& answer, double seconds, bool timing) {
-  simdjson::dom::parser parser;
-  simdjson::dom::element document;
-  const simdjson::padded_string padded(answer.body);
-  if (parser.parse(padded).get(document) != simdjson::SUCCESS) return ErrorOfAnswer(answer);
-  simdjson::dom::array columns, rows;
-  if (document["columns"].get(columns) == simdjson::SUCCESS &&
-      document["rows"].get(rows) == simdjson::SUCCESS && columns.size() > 0) {
-    PrintTable(columns, rows);
-    std::printf("(%zu row%s)\n", rows.size(), rows.size() == 1 ? "" : "s");
+Status PrintAnswer(const net::ClientAnswer& sent, double seconds, bool timing) {
+  simdjson::ondemand::parser parser;
+  const simdjson::padded_string padded(sent.body);
+  Answer answer;
+  try {
+    simdjson::ondemand::document document = parser.iterate(padded);
+    answer = ReadAnswer(document);
+  } catch (const simdjson::simdjson_error&) {
+    return ErrorOfAnswer(sent);
+  }
+  if (!answer.names.empty()) {
+    PrintTable(answer);
+    std::printf("(%zu row%s)\n", answer.cells.size(), answer.cells.size() == 1 ? "" : "s");
+  } else if (answer.tag == "INSERT" || answer.tag == "UPDATE" || answer.tag == "DELETE") {
+    std::printf("%s %lld\n", answer.tag.c_str(), static_cast<long long>(answer.affected));
   } else {
-    std::string_view tag = "done";
-    int64_t affected = 0;
-    if (document["tag"].get(tag) != simdjson::SUCCESS) tag = "done";
-    if (document["affected"].get(affected) == simdjson::SUCCESS &&
-        (tag == "INSERT" || tag == "UPDATE" || tag == "DELETE")) {
-      std::printf("%.*s %lld\n", static_cast<int>(tag.size()), tag.data(),
-                  static_cast<long long>(affected));
-    } else {
-      std::printf("%.*s\n", static_cast<int>(tag.size()), tag.data());
-    }
+    std::printf("%s\n", answer.tag.c_str());
   }
-  simdjson::dom::array notices;
-  if (document["notices"].get(notices) == simdjson::SUCCESS) {
-    for (simdjson::dom::element notice : notices) {
-      std::string_view text;
-      if (notice.get(text) == simdjson::SUCCESS)
-        std::printf("note: %.*s\n", static_cast<int>(text.size()), text.data());
-    }
-  }
+  for (const std::string& notice : answer.notices) std::printf("note: %s\n", notice.c_str());
   if (timing) std::printf("Time: %.1f ms\n", seconds * 1000);
   return Ok();
 }

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "cli/find_node.h"
+#include "rows/json_parse.h"
 
 namespace millrace::cli {
 
@@ -111,8 +112,7 @@ Result<RecordName> ParseRecordName(std::string_view text) {
 Result<std::string> TraceText(const std::string& body) {
   simdjson::dom::parser parser;
   element document, log;
-  const simdjson::padded_string padded(body);
-  if (parser.parse(padded).get(document) != simdjson::SUCCESS ||
+  if (!rows::ParseJson(body, parser, document).ok() ||
       document["log"].get(log) != simdjson::SUCCESS) {
     return Error(Code::kInternal, "the node's trace cannot be read: {}", body.substr(0, 500));
   }

@@ -7,6 +7,7 @@
 #include "http/json_build.h"
 #include "http/negotiation.h"
 #include "http/url.h"
+#include "rows/json_parse.h"
 #include "rows/schema.h"
 #include "rows/value_text.h"
 
@@ -17,8 +18,9 @@ constexpr std::string_view kPrefix = "ce-";
 
 // What is wrong with an event; empty: nothing.
 std::string ProblemOf(simdjson::dom::parser& parser, std::string_view text) {
+  simdjson::dom::element root;
   simdjson::dom::object event;
-  if (parser.parse(text.data(), text.size()).get_object().get(event) != simdjson::SUCCESS)
+  if (!rows::ParseJson(text, parser, root).ok() || root.get(event) != simdjson::SUCCESS)
     return "";  // the decoder says what is wrong with the JSON
   for (const char* name : {"specversion", "id", "source", "type"}) {
     std::string_view value;
@@ -62,12 +64,12 @@ class EventSplitter final : public RowSplitter {
 JsonMembers DataMember(const std::string& media_type, std::string_view data) {
   if (data.empty()) return {};
   simdjson::dom::parser parser;
+  simdjson::dom::element root;
   const bool is_json = media_type.empty() || media_type == "application/json" ||
                        media_type == "text/json" || media_type.ends_with("+json");
   // What is no JSON must not be put into the row as such: it could end the member and begin
   // another.
-  if (is_json && parser.parse(data.data(), data.size()).error() == simdjson::SUCCESS)
-    return {{"data", std::string(data)}};
+  if (is_json && rows::ParseJson(data, parser, root).ok()) return {{"data", std::string(data)}};
   if ((is_json || media_type.starts_with("text/")) &&
       simdjson::validate_utf8(data.data(), data.size()))
     return {{"data", JsonText(data)}};

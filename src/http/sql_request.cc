@@ -7,6 +7,7 @@
 
 #include "http/negotiation.h"
 #include "http/problem.h"
+#include "rows/json_parse.h"
 
 namespace millrace::http {
 namespace {
@@ -52,8 +53,8 @@ T Content(const element& json) {
   return content;
 }
 
-// Integers stay exact up to 64 bits; a number with a fraction is a DOUBLE: send a string where a
-// DECIMAL must be exact.
+// Integers stay exact: those that 64 bits do not hold are strings by now. A number with a fraction
+// is a DOUBLE: send a string where a DECIMAL must be exact.
 Result<duckdb::Value> ToValue(const element& json, int depth) {
   if (depth > kNestingMax) return BadJson("a parameter is nested too deeply");
   switch (json.type()) {
@@ -98,9 +99,8 @@ Result<std::map<std::string, duckdb::Value>> ToParameters(const element& json) {
 Result<SqlRequest> FromJson(std::string_view body) {
   simdjson::dom::parser parser;
   element json;
-  if (const auto failed = parser.parse(body.data(), body.size()).get(json); failed) {
-    return BadJson(simdjson::error_message(failed));
-  }
+  if (const Status parsed = rows::ParseJson(body, parser, json); !parsed.ok())
+    return BadJson(parsed.error().message());
   constexpr const char* kExample = R"(send {"sql": "SELECT 1", "params": []})";
   if (!json.is_object()) return BadJson("it must be an object").Hint(kExample);
   SqlRequest request;

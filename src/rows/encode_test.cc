@@ -137,6 +137,9 @@ TEST(RowWriter, WritesEachTypeAsTheManualSays) {
   EXPECT_EQ(Json("12::DECIMAL(10, 0)"), "12");
   EXPECT_EQ(Json("0.1::DOUBLE"), "0.1");
   EXPECT_EQ(Json("1e300::DOUBLE"), "1e+300");
+  EXPECT_EQ(Json("-9007199254740993::DOUBLE"), "-9007199254740992");
+  EXPECT_EQ(Json("747669595737540263936::DOUBLE"), "7.476695957375403e+20");
+  EXPECT_EQ(Json("[-12345678901234567::FLOAT]"), "[-1.2345678e+16]");
   EXPECT_EQ(Json("0.1::FLOAT"), "0.1");
   EXPECT_EQ(Json("'NaN'::DOUBLE"), "\"NaN\"");
   EXPECT_EQ(Json("'-inf'::FLOAT"), "\"-Infinity\"");

@@ -11,6 +11,7 @@ namespace millrace::rows {
 inline constexpr int kJsonDepthMax = 128;
 
 inline bool IsSpace(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+inline bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // True when `text` is one JSON value (RFC 8259) with whitespace around it. REQUIRES: the bytes are
 // valid UTF-8 and no control character stands bare in a string (simdjson's first stage has seen to

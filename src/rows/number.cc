@@ -6,10 +6,10 @@
 #include <cstdlib>
 #include <string>
 
+#include "rows/json_text.h"
+
 namespace millrace::rows {
 namespace {
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // The digits that matter, without point, leading and trailing zeros: value = 0.digits... see
 // `exponent`.

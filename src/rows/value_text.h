@@ -19,6 +19,10 @@ void AppendInteger(T value, std::string& out) {
   out.append(digits.data(), end);
 }
 
+// From here on floats are written with an exponent, as DuckDB does: their digits alone would be an
+// integer, which many readers of JSON bound.
+inline constexpr double kFloatWithExponent = 1e16;
+
 // The shortest text that reads back as the same value. False: it is a word ("NaN", "-Infinity"),
 // which JSON has as a string only.
 template <typename T>
@@ -32,10 +36,15 @@ bool AppendFloat(T value, std::string& out) {
     return false;
   }
   std::array<char, 48> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  char* const last = digits.data() + digits.size();
+  const auto end =
+      std::abs(value) < kFloatWithExponent
+          ? std::to_chars(digits.data(), last, value).ptr
+          : std::to_chars(digits.data(), last, value, std::chars_format::scientific).ptr;
   out.append(digits.data(), end);
   return true;
 }
+
 // As JSON has it.
 template <typename T>
 void AppendJsonFloat(T value, std::string& out) {
