@@ -48,16 +48,17 @@ Value RawValue(size_t column, const Record& record, const Value& headers) {
 
 RecordDecoder::RecordDecoder(RecordFormat format, const rows::Schema& schema,
                              std::vector<size_t> wanted)
-    : format_(format),
-      schema_(schema),
-      wanted_(wanted),
-      json_(schema, std::move(wanted)),
-      by_schema_(format.registry) {}
+    : format_(format), schema_(schema), wanted_(std::move(wanted)), by_schema_(format.registry) {}
+
+rows::JsonDecoder& RecordDecoder::Json() {
+  if (!json_) json_.emplace(schema_, wanted_);
+  return *json_;
+}
 
 rows::Decoded RecordDecoder::Decode(std::span<const std::string_view> values) {
   const bool rows = format_.format != catalog::StreamDefinition::Format::kRaw;
   if (rows && std::none_of(values.begin(), values.end(), SchemaValues::Begins))
-    return json_.Decode(values);
+    return Json().Decode(values);
   const std::vector<Record> records(values.begin(), values.end());
   return Decode(records);
 }
@@ -83,7 +84,7 @@ size_t RecordDecoder::DecodeSome(std::span<const Record> records, size_t first,
     values.push_back(TextOf(records[i], i));
     if (texts_.size() > texts) text_bytes += values.back().size();
   }
-  rows::Decoded part = json_.Decode(values);
+  rows::Decoded part = Json().Decode(values);
   // What became no JSON has failed as such; the reason is another.
   for (rows::RowError& error : part.errors) {
     const auto problem =

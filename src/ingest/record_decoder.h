@@ -37,13 +37,14 @@ class RecordDecoder {
   // Decodes records from the first on, until what they become is large; adds to `decoded`, and
   // gives how many it were. `first`: the number of the first.
   size_t DecodeSome(std::span<const Record> records, size_t first, rows::Decoded& decoded);
+  rows::JsonDecoder& Json();
   // What record `row` has to be read as: JSON. What cannot become that is noted in problems_.
   std::string_view TextOf(const Record& record, size_t row);
 
   const RecordFormat format_;
   const rows::Schema& schema_;
   const std::vector<size_t> wanted_;
-  rows::JsonDecoder json_;
+  std::optional<rows::JsonDecoder> json_;  // made with the first record: many streams have none
   SchemaValues by_schema_;
   std::deque<std::string> texts_;  // that values have become
   std::vector<rows::RowError> problems_;

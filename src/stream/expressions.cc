@@ -78,12 +78,20 @@ std::string DescribeRow(duckdb::DataChunk& chunk, size_t row) {
 
 ExpressionRunner::ExpressionRunner(duckdb::ClientContext& client,
                                    std::vector<Expression> expressions)
-    : expressions_(std::move(expressions)), client_(client), executor_(client) {
+    : expressions_(std::move(expressions)), client_(client) {
   for (const Expression& expression : expressions_) {
     types_.push_back(expression->return_type);
     memory_.push_back(MemoryOf(*expression));
   }
-  AddAll(executor_, expressions_);
+}
+
+duckdb::ExpressionExecutor& ExpressionRunner::Executor() {
+  if (!executor_) {
+    auto executor = std::make_unique<duckdb::ExpressionExecutor>(client_);
+    AddAll(*executor, expressions_);
+    executor_ = std::move(executor);
+  }
+  return *executor_;
 }
 
 std::shared_ptr<duckdb::DataChunk> ExpressionRunner::NewChunk() const {
@@ -96,7 +104,7 @@ Result<bool> ExpressionRunner::TryRun(duckdb::DataChunk& input, duckdb::DataChun
   try {
     std::vector<duckdb::const_data_ptr_t> own;
     for (duckdb::Vector& column : out.data) own.push_back(duckdb::FlatVector::GetData(column));
-    executor_.Execute(input, out);
+    Executor().Execute(input, out);
     out.SetCardinality(input.size());
     for (size_t i = 0; i < expressions_.size(); ++i) Own(i, own[i], out.data[i], input.size());
     // Chunks of a batch may be read by several threads, which dictionaries do not allow.
@@ -168,7 +176,7 @@ Result<const std::vector<duckdb::sel_t>*> ExpressionRunner::Select(StepContext& 
   selected_.clear();
   try {
     duckdb::SelectionVector rows(part.rows->size());
-    const size_t count = executor_.SelectExpression(*part.rows, rows);
+    const size_t count = Executor().SelectExpression(*part.rows, rows);
     selected_.assign(rows.data(), rows.data() + count);
     return &selected_;
   } catch (const std::exception& exception) {

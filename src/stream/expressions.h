@@ -43,6 +43,7 @@ class ExpressionRunner {
                                                    const rows::Batch::Part& part);
 
  private:
+  duckdb::ExpressionExecutor& Executor();  // may throw DuckDB's exceptions
   // False: it threw, and `failure_` says why.
   Result<bool> TryRun(duckdb::DataChunk& input, duckdb::DataChunk& out);
   // Copies the column where its values may be in the executor; `own`: the buffer it was given.
@@ -55,7 +56,7 @@ class ExpressionRunner {
   rows::Types types_;
   std::vector<ResultMemory> memory_;
   duckdb::ClientContext& client_;
-  duckdb::ExpressionExecutor executor_;
+  std::unique_ptr<duckdb::ExpressionExecutor> executor_;  // made with the first rows
   std::string failure_;
   std::vector<duckdb::sel_t> selected_;
 };
