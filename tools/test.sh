@@ -12,8 +12,13 @@ if [ "${1:-}" = --all ]; then
   fuzz_seconds=1800
   fuzz_seed=""
   tpch='--scale 0.1 --batches 20 --seed 1'
-  export MILLRACE_FUZZ_SECONDS=600 MILLRACE_KILLS=100 MILLRACE_LINES=500000 MILLRACE_LIVES=400
+  export MILLRACE_KILLS=100 MILLRACE_LINES=500000
 fi
+# Each fuzz target of what reads bytes from outside, for ten minutes, two at a time.
+long_fuzz() {
+  printf '%s\n' log:RecordBatchFuzz.* schemas:SchemaFuzz.DamagedValues* schemas:SchemaFuzz.DamagedSchemas* http:RequestFuzz.* kafka:CodecFuzz.* |
+    MILLRACE_FUZZ_SECONDS=600 xargs -P 2 -I {} bash -c 'module={}; "build/dev/src/${module%:*}/${module%:*}_test" --gtest_filter="${module#*:}"'
+}
 # Runs one suite; its output goes to build/test-logs and is shown when it fails.
 suite() {
   local name=$1 begin
@@ -42,6 +47,8 @@ if [ -e build/dev/CTestTestfile.cmake ]; then
   grep -E '^ *[0-9]+/[0-9]+ Test' build/test-logs/unit.log
 fi
 if [ "${1:-}" = --all ]; then
+  suite fuzz-targets long_fuzz
+  suite power-loss env MILLRACE_LIVES=400 build/dev/src/runtime/runtime_test --gtest_filter='NodePowerLoss.*'
   suite build-alone tools/build.sh alone all
   suite build-log-histories tools/build.sh release-tests log_test
   suite log-histories env MILLRACE_HISTORIES=100000 build/release-tests/src/log/log_test --gtest_filter='LogModel.*'
