@@ -42,3 +42,20 @@ set_target_properties(duckdb PROPERTIES
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 file(COPY_FILE ${MILLRACE_DUCKDB_DIR}/lib/libduckdb.so ${CMAKE_BINARY_DIR}/lib/libduckdb.so ONLY_IF_DIFFERENT)
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
+
+# nanoarrow with its IPC writer, and the runtime of flatcc that it needs, from their sources: Debian 12 has neither.
+set(NANOARROW_DIR ${MILLRACE_DEPS}/nanoarrow-0.9.0)
+if(NOT EXISTS ${NANOARROW_DIR}/complete)
+  message(FATAL_ERROR "nanoarrow 0.9.0 is not in ${NANOARROW_DIR}: run tools/setup.sh")
+endif()
+set(NANOARROW_SOURCES ${NANOARROW_DIR}/arrow-nanoarrow/src/nanoarrow)
+add_library(nanoarrow STATIC
+  ${NANOARROW_SOURCES}/common/array.c ${NANOARROW_SOURCES}/common/schema.c ${NANOARROW_SOURCES}/common/utils.c
+  ${NANOARROW_SOURCES}/ipc/encoder.c ${NANOARROW_SOURCES}/ipc/writer.c ${NANOARROW_SOURCES}/ipc/decoder.c
+  ${NANOARROW_SOURCES}/ipc/codecs.c ${NANOARROW_DIR}/flatcc/src/runtime/verifier.c
+  ${NANOARROW_DIR}/flatcc/src/runtime/builder.c ${NANOARROW_DIR}/flatcc/src/runtime/emitter.c
+  ${NANOARROW_DIR}/flatcc/src/runtime/refmap.c)
+target_include_directories(nanoarrow SYSTEM PUBLIC ${NANOARROW_DIR}/include ${NANOARROW_DIR}/arrow-nanoarrow/src
+                                            PRIVATE ${NANOARROW_DIR}/flatcc/include)
+target_compile_options(nanoarrow PRIVATE -O2 -w)
+set_target_properties(nanoarrow PROPERTIES UNITY_BUILD OFF C_STANDARD 99)

@@ -59,6 +59,23 @@ if [ ! -e "$target/complete" ]; then
   mv "$work/out" "$target"
 fi
 
+# nanoarrow, which writes Arrow's IPC streams: its source package for Python has the C sources, and those of flatcc,
+# which it needs.
+nanoarrow=$deps/nanoarrow-0.9.0
+if [ ! -e "$nanoarrow/complete" ]; then
+  echo "setup: getting nanoarrow" >&2
+  rm -rf "$nanoarrow"
+  mkdir -p "$nanoarrow/include/nanoarrow"
+  "$(dirname "$0")/get_sdist.py" nanoarrow 0.9.0 1ce15bbed8532839347faa78824c5dbd3769bff60661003e34c6fba5dd881bd3 "$nanoarrow/sdist.tar.gz"
+  tar -xzf "$nanoarrow/sdist.tar.gz" -C "$nanoarrow" --strip-components=2 --wildcards '*/subprojects/arrow-nanoarrow/src' '*/subprojects/flatcc-*'
+  mv "$nanoarrow"/flatcc-* "$nanoarrow/flatcc"
+  sed -e 's/@NANOARROW_VERSION_MAJOR@/0/; s/@NANOARROW_VERSION_MINOR@/9/; s/@NANOARROW_VERSION_PATCH@/0/' \
+    -e 's/@NANOARROW_VERSION@/0.9.0/; s/@NANOARROW_NAMESPACE_DEFINE@//' \
+    "$nanoarrow/arrow-nanoarrow/src/nanoarrow/nanoarrow_config.h.in" >"$nanoarrow/include/nanoarrow/nanoarrow_config.h"
+  rm "$nanoarrow/sdist.tar.gz"
+  touch "$nanoarrow/complete"
+fi
+
 # Kafka's clients, for the tests that talk to the Kafka listener. Go's come with the first build of the test's program.
 # get_jars FOLDER ARTIFACT…: those of org.apache.kafka, in the version that the folder's name ends with, and what they need.
 get_jars() {
@@ -95,7 +112,7 @@ get_python_clients() {
   touch "$clients/complete"
 }
 if [ "${1:-}" = --test ]; then
-  get_python_clients python-clients-6 python_clients.txt
+  get_python_clients python-clients-7 python_clients.txt
   get_python_clients pg-clients-1 pg_clients.txt
   jdbc="$deps/jdbc-42.7.4"
   if [ ! -e "$jdbc/complete" ]; then

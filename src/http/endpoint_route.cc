@@ -143,10 +143,9 @@ bool TakeFormat(Exchange& exchange, EndpointPlan& plan) {
   if (plan.live) return true;
   const auto format = Negotiate(accept, kFormats);
   if (!format) {
-    exchange.ReplyError(
-        Error(Code::kInvalidArgument, "none of the accepted media types can be had")
-            .Hint("application/json, application/x-ndjson, text/csv, text/event-stream"),
-        406);
+    exchange.ReplyError(Error(Code::kInvalidArgument, "none of the accepted media types can be had")
+                            .Hint(fmt::format("{}, {}", kFormatsHint, kEventStream)),
+                        406);
     return false;
   }
   plan.format = *format;
@@ -198,10 +197,12 @@ void AddAnswerHeaders(Exchange& exchange, const runtime::EndpointAnswer& answer)
   if (answer.watermark) exchange.AddHeader("X-Data-Timestamp", IsoTime(*answer.watermark));
 }
 
-std::shared_ptr<ResultWriter> WriterOf(runtime::EndpointAnswer& answer, const EndpointPlan& plan) {
-  return std::make_shared<ResultWriter>(
-      std::make_shared<const sql::QueryResult>(std::move(answer.rows)), plan.format,
-      RowShape::kObjects, plan.numbers_as_strings);
+ResultForm FormOf(const EndpointPlan& plan) {
+  return {plan.format, RowShape::kObjects, plan.numbers_as_strings};
+}
+
+std::shared_ptr<const sql::QueryResult> RowsOf(runtime::EndpointAnswer& answer) {
+  return std::make_shared<const sql::QueryResult>(std::move(answer.rows));
 }
 
 // Keyed look-ups: answered on the I/O thread, in microseconds.
@@ -212,7 +213,7 @@ bool AnswerAtOnce(ServiceContext& context, Exchange& exchange) {
   if (!plan) return true;
   if (!plan->after.empty() || plan->live) return false;
   if (AnswerNotModified(*backend, *plan, exchange)) return true;
-  if (plan->page || !backend->EndpointIsFast(plan->match)) return false;
+  if (plan->page || IsColumnar(plan->format) || !backend->EndpointIsFast(plan->match)) return false;
   runtime::StatementOptions options;
   options.timeout = plan->timeout;
   auto answer = backend->AnswerEndpoint(plan->match, plan->parameters, options);
@@ -221,10 +222,7 @@ bool AnswerAtOnce(ServiceContext& context, Exchange& exchange) {
     return true;
   }
   AddAnswerHeaders(exchange, *answer);
-  const auto writer = WriterOf(*answer, *plan);
-  std::string text = writer->Next();
-  while (!writer->ended()) text += writer->Next();
-  exchange.Reply(200, MediaType(plan->format), text);
+  exchange.Reply(200, MediaType(plan->format), ResultText(RowsOf(*answer), FormOf(*plan)));
   return true;
 }
 
@@ -235,7 +233,8 @@ struct EndpointOutcome {
   std::string tail;  // its end
 };
 
-Result<EndpointOutcome> Answer(Backend& backend, const EndpointPlan& plan,
+Result<EndpointOutcome> Answer(Backend& backend, columnar::Encoders& encoders,
+                               const EndpointPlan& plan,
                                const std::shared_ptr<std::atomic<bool>>& cancel) {
   runtime::StatementOptions options;
   options.timeout = plan.timeout;
@@ -247,14 +246,15 @@ Result<EndpointOutcome> Answer(Backend& backend, const EndpointPlan& plan,
   } else {
     TRY(outcome.answer, backend.AnswerEndpoint(plan.match, plan.parameters, options));
   }
-  outcome.writer = WriterOf(outcome.answer, plan);
+  TRY(outcome.writer, MakeResultWriter(encoders, RowsOf(outcome.answer), FormOf(plan)));
   if (plan.page && plan.format == Format::kJson) {
     const std::string& next = outcome.answer.next;
     outcome.text = "{\"rows\": ";
     outcome.tail = next.empty() ? ", \"next\": null}\n"
                                 : fmt::format(", \"next\": \"{}\"}}\n", CursorText(next));
   }
-  outcome.text += outcome.writer->Next();
+  TRY(const std::string first, outcome.writer->Next());
+  outcome.text += first;
   return outcome;
 }
 
@@ -282,8 +282,8 @@ asio::awaitable<void> HandleEndpoint(ServiceContext& context, Exchange& exchange
   const Format format = plan->format;
   net::Waiting<EndpointOutcome> waiting;
   const bool taken = context.queries.TrySubmit(
-      [backend, cancel, plan = std::make_shared<const EndpointPlan>(std::move(*plan)),
-       done = waiting.Callback()] { done(Answer(*backend, *plan, cancel)); });
+      [backend, &context, cancel, plan = std::make_shared<const EndpointPlan>(std::move(*plan)),
+       done = waiting.Callback()] { done(Answer(*backend, context.encoders, *plan, cancel)); });
   if (!taken) {
     exchange.ReplyError(
         Error(Code::kUnavailable, "too many requests are waiting").Hint("try again in a second"));

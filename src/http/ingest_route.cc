@@ -404,6 +404,9 @@ std::unique_ptr<RowSplitter> MakeSplitter(const Backend& backend, Exchange& exch
       return MakeLineSplitter();
     case Format::kCsv:
       return MakeCsvSplitter(stream->schema);
+    case Format::kArrow:
+    case Format::kParquet:
+      break;  // no body format
   }
   return nullptr;
 }

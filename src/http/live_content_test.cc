@@ -113,10 +113,8 @@ TEST(LiveContent, IsTheOrdinaryAnswerAsAnEvent) {
     SnapshotWriter writer = SnapshotEvent(*content);
     std::string event;
     for (std::string piece = writer.Next(); !piece.empty(); piece = writer.Next()) event += piece;
-    ResultWriter ordinary(std::make_shared<const sql::QueryResult>(FakeBackend::Rows(count)),
-                          Format::kJson, RowShape::kObjects, false);
-    std::string array;
-    while (!ordinary.ended()) array += ordinary.Next();
+    std::string array =
+        ResultText(std::make_shared<const sql::QueryResult>(FakeBackend::Rows(count)), {});
     array.pop_back();  // the last line end
     EXPECT_EQ(event, EventText("snapshot", ToString((*content)->id()), array));
   }

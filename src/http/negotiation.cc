@@ -53,6 +53,10 @@ std::string_view BareType(Format format) {
       return "application/x-ndjson";
     case Format::kCsv:
       return "text/csv";
+    case Format::kArrow:
+      return "application/vnd.apache.arrow.stream";
+    case Format::kParquet:
+      return "application/vnd.apache.parquet";
   }
   return {};
 }
@@ -109,7 +113,7 @@ std::string BareMediaType(std::string_view content_type) {
 
 Result<Format> BodyFormat(std::optional<std::string_view> content_type) {
   const std::string type = BareMediaType(content_type.value_or(std::string_view()));
-  for (const Format format : kFormats) {
+  for (const Format format : kBodyFormats) {
     if (type == BareType(format)) return format;
   }
   if (type == "application/ndjson" || type == "application/jsonl") return Format::kNdjson;

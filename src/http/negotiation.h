@@ -11,8 +11,17 @@
 
 namespace millrace::http {
 
-enum class Format { kJson, kNdjson, kCsv };
-inline constexpr Format kFormats[] = {Format::kJson, Format::kNdjson, Format::kCsv};
+enum class Format { kJson, kNdjson, kCsv, kArrow, kParquet };
+inline constexpr Format kFormats[] = {Format::kJson, Format::kNdjson, Format::kCsv, Format::kArrow,
+                                      Format::kParquet};
+// Those of a request body are of lines.
+inline constexpr Format kBodyFormats[] = {Format::kJson, Format::kNdjson, Format::kCsv};
+inline constexpr const char* kFormatsHint =
+    "application/json, application/x-ndjson, text/csv, application/vnd.apache.arrow.stream, "
+    "application/vnd.apache.parquet";
+inline bool IsColumnar(Format format) {
+  return format == Format::kArrow || format == Format::kParquet;
+}
 std::string_view MediaType(Format format);  // as the answer's Content-Type says it
 
 // The offered format that the client likes best; of equally liked ones the first. An absent or

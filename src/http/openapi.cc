@@ -144,6 +144,16 @@ std::string RowSchema(const rows::Schema& schema, const catalog::Comments& comme
                      {"required", required.empty() ? "" : JsonArray(required)}});
 }
 
+// A result in each of its formats.
+JsonMembers RowsContent(std::string json, std::string line) {
+  JsonMembers content = {{"application/json", std::move(json)},
+                         {"application/x-ndjson", std::move(line)},
+                         {"text/csv", Simple("string")}};
+  for (const Format format : {Format::kArrow, Format::kParquet})
+    content.emplace_back(MediaType(format), Simple("string", "binary"));
+  return content;
+}
+
 std::string Content(const JsonMembers& schemas) {
   JsonMembers types;
   for (const auto& [type, schema] : schemas)
@@ -247,6 +257,8 @@ std::string OfEndpoint(const catalog::Object& object, const ColumnsOf& columns_o
   const std::string row = columns.ok() ? AnswerSchema(*columns) : Simple("object");
   std::string rows = JsonObject({{"type", JsonText("array")}, {"items", row}});
   if (paged) rows = AnyOf({rows, PageSchema(rows)});
+  JsonMembers formats = RowsContent(rows, row);
+  formats.emplace_back(kEventStream, Simple("string"));
   const std::string headers = JsonObject(
       {{"ETag", Header("the step of the content")},
        {"Link", paged ? Header("of a page: the next one, rel=\"next\"") : ""},
@@ -262,11 +274,7 @@ std::string OfEndpoint(const catalog::Object& object, const ColumnsOf& columns_o
               Responses({{"101", Response("a WebSocket: the rows and every change of them")},
                          {"200", Response("the rows, or with text/event-stream these and every "
                                           "change of them",
-                                          Content({{"application/json", rows},
-                                                   {"application/x-ndjson", row},
-                                                   {"text/csv", Simple("string")},
-                                                   {"text/event-stream", Simple("string")}}),
-                                          headers)},
+                                          Content(formats), headers)},
                          {"304", Response("nothing has changed since the tag of If-None-Match")},
                          {"504", ErrorResponse("the query took longer than the timeout")}})}})}});
 }
@@ -377,9 +385,7 @@ std::string OfStatements() {
                                                {"application/sql", Simple("string")}})}})},
              {"responses",
               Responses({{"200", Response("the last statement's result",
-                                          Content({{"application/json", result},
-                                                   {"application/x-ndjson", Simple("object")},
-                                                   {"text/csv", Simple("string")}}))}})}})}});
+                                          Content(RowsContent(result, Simple("object"))))}})}})}});
 }
 
 std::string OfState(std::string_view id, std::string_view summary, std::string_view type) {

@@ -1,62 +1,60 @@
 #include "http/result_writer.h"
 
 #include "http/text.h"
+#include "http/text_writer.h"
 
 namespace millrace::http {
 namespace {
 
-constexpr size_t kAnswerPieceBytes = 256 * 1024;
+class ColumnarWriter final : public ResultWriter {
+ public:
+  ColumnarWriter(std::shared_ptr<const sql::QueryResult> result,
+                 std::unique_ptr<columnar::Encoder> encoder)
+      : result_(std::move(result)), encoder_(std::move(encoder)) {}
+
+  Result<std::string> Next() override {
+    std::string out;
+    while (!ended_ && out.size() < kAnswerPieceBytes) {
+      if (chunk_ < result_->chunks.size()) {
+        TRY(encoder_->Append(*result_->chunks[chunk_++]));
+      } else {
+        TRY(encoder_->Finish());
+        ended_ = true;
+      }
+      out += encoder_->Take();
+    }
+    return out;
+  }
+  bool ended() const override { return ended_; }
+
+ private:
+  std::shared_ptr<const sql::QueryResult> result_;
+  std::unique_ptr<columnar::Encoder> encoder_;
+  size_t chunk_ = 0;  // the next
+  bool ended_ = false;
+};
 
 }  // namespace
 
-ResultWriter::ResultWriter(std::shared_ptr<const sql::QueryResult> result, Format format,
-                           RowShape shape, bool numbers_as_strings)
-    : result_(std::move(result)),
-      format_(format),
-      shape_(shape),
-      writer_(result_->schema.names(), result_->schema.types(),
-              rows::TextOptions{numbers_as_strings}) {}
-
-bool ResultWriter::AppendRow(std::string& out) {
-  while (chunk_ < result_->chunks.size() && row_ == result_->chunks[chunk_]->size()) {
-    ++chunk_;
-    row_ = 0;
+Result<std::shared_ptr<ResultWriter>> MakeResultWriter(
+    columnar::Encoders& encoders, std::shared_ptr<const sql::QueryResult> result, ResultForm form) {
+  std::shared_ptr<ResultWriter> writer;
+  if (!IsColumnar(form.format)) {
+    writer = std::make_shared<TextWriter>(std::move(result), form);
+    return writer;
   }
-  if (chunk_ == result_->chunks.size()) return false;
-  if (row_ == 0) writer_.Bind(*result_->chunks[chunk_]);
-  switch (format_) {
-    case Format::kJson:
-      if (has_rows_) out += ",\n";
-      shape_ == RowShape::kObjects ? writer_.JsonObject(row_, out) : writer_.JsonArray(row_, out);
-      break;
-    case Format::kNdjson:
-      writer_.JsonObject(row_, out);
-      out += '\n';
-      break;
-    case Format::kCsv:
-      writer_.CsvRow(row_, out);
-      break;
-  }
-  has_rows_ = true;
-  ++row_;
-  return true;
+  TRY(auto encoder, encoders.Open(form.format == Format::kArrow ? columnar::Format::kArrowStream
+                                                                : columnar::Format::kParquet,
+                                  result->schema));
+  writer = std::make_shared<ColumnarWriter>(std::move(result), std::move(encoder));
+  return writer;
 }
 
-std::string ResultWriter::Next() {
-  std::string out;
-  if (ended_) return out;
-  if (!began_) {
-    began_ = true;
-    if (format_ == Format::kJson) out += '[';
-    if (format_ == Format::kCsv && !result_->schema.columns.empty()) writer_.CsvHeader(out);
-  }
-  while (out.size() < kAnswerPieceBytes) {
-    if (AppendRow(out)) continue;
-    ended_ = true;
-    if (format_ == Format::kJson) out += shape_ == RowShape::kObjects ? "]\n" : "]";
-    break;
-  }
-  return out;
+std::string ResultText(std::shared_ptr<const sql::QueryResult> result, ResultForm form) {
+  TextWriter writer(std::move(result), form);
+  std::string text = writer.NextText();
+  while (!writer.ended()) text += writer.NextText();
+  return text;
 }
 
 std::string ResultHead(const runtime::StatementResult& result) {

@@ -1,12 +1,12 @@
-// Writes the rows of a result as JSON, NDJSON or CSV, piece by piece, so that a large one is never
-// held as text as a whole. Not thread-safe: one per answer.
+// Writes the rows of a result in a format, piece by piece, so that a large one is never held in it
+// as a whole. Not thread-safe: one per answer.
 #pragma once
 
 #include <memory>
 #include <string>
 
+#include "columnar/encoder.h"
 #include "http/negotiation.h"
-#include "rows/encode.h"
 #include "runtime/node.h"
 
 namespace millrace::http {
@@ -16,29 +16,28 @@ enum class RowShape {
   kArrays,   // JSON: an array of arrays (POST /v1/sql, beside the columns)
 };
 
+struct ResultForm {
+  Format format = Format::kJson;
+  RowShape shape = RowShape::kObjects;
+  bool numbers_as_strings = false;  // of what is text
+};
+
 class ResultWriter {
  public:
-  ResultWriter(std::shared_ptr<const sql::QueryResult> result, Format format, RowShape shape,
-               bool numbers_as_strings);
-
-  // The next piece, about 256 KiB or what is left; empty: the end. JSON begins with '[' and ends
-  // with ']'; NDJSON is one object a line; CSV begins with a line of names.
-  std::string Next();
-  bool ended() const { return ended_; }
-
- private:
-  bool AppendRow(std::string& out);  // false: there was none
-
-  std::shared_ptr<const sql::QueryResult> result_;
-  Format format_;
-  RowShape shape_;
-  rows::RowWriter writer_;
-  size_t chunk_ = 0;  // of the next row
-  size_t row_ = 0;    // within its chunk
-  bool began_ = false;
-  bool ended_ = false;
-  bool has_rows_ = false;
+  virtual ~ResultWriter() = default;
+  // The next piece, about 256 KiB or what is left; may be empty. Errors: a value has no place in
+  // the format (Parquet, Arrow); nothing more is to be had then.
+  virtual Result<std::string> Next() = 0;
+  virtual bool ended() const = 0;
 };
+
+// JSON begins with '[' and ends with ']'; NDJSON is one object a line; CSV begins with a line of
+// names. `encoders` outlives the writer. REQUIRES: a result as Arrow or Parquet has columns.
+Result<std::shared_ptr<ResultWriter>> MakeResultWriter(
+    columnar::Encoders& encoders, std::shared_ptr<const sql::QueryResult> result, ResultForm form);
+
+// All of a result as text, which may not be Arrow or Parquet.
+std::string ResultText(std::shared_ptr<const sql::QueryResult> result, ResultForm form);
 
 // {"columns": [{"name", "type"}], "step", "tag", "affected", "notices", "token", "rows": ← the rows
 // and a closing brace follow.

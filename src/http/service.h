@@ -10,6 +10,7 @@
 #include <string>
 
 #include "auth/access.h"
+#include "columnar/encoder.h"
 #include "http/backend.h"
 #include "http/exchange.h"
 #include "http/live_queries.h"
@@ -42,6 +43,7 @@ struct ServiceContext {
   net::WorkPool queries;
   net::WorkPool ingest;
   LiveQueries live;
+  columnar::Encoders encoders;
   std::shared_ptr<MemoryBudget> body_memory;  // shared: bytes may be held until after the service
 
   explicit ServiceContext(ServiceOptions given)

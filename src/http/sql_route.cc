@@ -22,6 +22,7 @@ struct SqlPlan {
 
 struct SqlOutcome {
   runtime::StatementResult result;
+  Format format = Format::kJson;
   std::shared_ptr<ResultWriter> writer;
   std::string text;  // what stands before the rows, and their first piece
 };
@@ -44,7 +45,7 @@ Result<SqlPlan> ParseParameters(const ServiceContext& context, const Exchange& e
 }
 
 // Runs on a pool thread.
-Result<SqlOutcome> RunSql(Backend& backend, const SqlPlan& plan,
+Result<SqlOutcome> RunSql(Backend& backend, columnar::Encoders& encoders, const SqlPlan& plan,
                           const std::shared_ptr<std::atomic<bool>>& cancel) {
   const auto started = Tick();
   TRY(const std::vector<std::string> statements, backend.SplitStatements(plan.request.sql));
@@ -78,10 +79,15 @@ Result<SqlOutcome> RunSql(Backend& backend, const SqlPlan& plan,
   if (tokens.size() == 1) outcome.result.token = tokens.front();
   auto rows = outcome.result.rows ? std::make_shared<const sql::QueryResult>(*outcome.result.rows)
                                   : std::make_shared<const sql::QueryResult>();
-  outcome.writer =
-      std::make_shared<ResultWriter>(rows, plan.format, RowShape::kArrays, plan.numbers_as_strings);
-  if (plan.format == Format::kJson) outcome.text = ResultHead(outcome.result);
-  outcome.text += outcome.writer->Next();
+  // Arrow and Parquet have no form for what a statement without columns says.
+  const bool has_form = !IsColumnar(plan.format) || !rows->schema.columns.empty();
+  outcome.format = has_form ? plan.format : Format::kJson;
+  TRY(outcome.writer,
+      MakeResultWriter(encoders, rows,
+                       {outcome.format, RowShape::kArrays, plan.numbers_as_strings}));
+  if (outcome.format == Format::kJson) outcome.text = ResultHead(outcome.result);
+  TRY(const std::string first, outcome.writer->Next());
+  outcome.text += first;
   return outcome;
 }
 
@@ -96,7 +102,7 @@ asio::awaitable<void> HandleSql(ServiceContext& context, Exchange& exchange) {
   const auto format = Negotiate(exchange.head().Get("accept"), kFormats);
   if (!format) {
     exchange.ReplyError(Error(Code::kInvalidArgument, "none of the accepted media types can be had")
-                            .Hint("application/json, application/x-ndjson, text/csv"),
+                            .Hint(kFormatsHint),
                         406);
     co_return;
   }
@@ -121,8 +127,8 @@ asio::awaitable<void> HandleSql(ServiceContext& context, Exchange& exchange) {
   const auto cancel = std::make_shared<std::atomic<bool>>(false);
   net::Waiting<SqlOutcome> waiting;
   const bool taken = context.queries.TrySubmit(
-      [backend, cancel, plan = std::make_shared<SqlPlan>(std::move(plan).value()),
-       done = waiting.Callback()] { done(RunSql(*backend, *plan, cancel)); });
+      [backend, &context, cancel, plan = std::make_shared<SqlPlan>(std::move(plan).value()),
+       done = waiting.Callback()] { done(RunSql(*backend, context.encoders, *plan, cancel)); });
   if (!taken) {
     exchange.ReplyError(
         Error(Code::kUnavailable, "too many statements are waiting").Hint("try again in a second"));
@@ -142,9 +148,9 @@ asio::awaitable<void> HandleSql(ServiceContext& context, Exchange& exchange) {
   if (!outcome->result.token.empty() && outcome->result.token.size() <= kHeaderNoticeBytesMax) {
     exchange.AddHeader("X-Millrace-Token", outcome->result.token);
   }
-  const std::string_view tail = *format == Format::kJson ? "}\n" : "";
+  const std::string_view tail = outcome->format == Format::kJson ? "}\n" : "";
   co_await AnswerRows(context, exchange, outcome->writer, std::move(outcome->text), tail,
-                      MediaType(*format));
+                      MediaType(outcome->format));
 }
 
 }  // namespace

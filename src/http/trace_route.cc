@@ -84,9 +84,8 @@ void AppendRow(std::string& out, runtime::RecordTrace& trace) {
     out += "null";
     return;
   }
-  ResultWriter writer(std::make_shared<const sql::QueryResult>(std::move(trace.row)),
-                      Format::kNdjson, RowShape::kObjects, false);
-  std::string row = writer.Next();
+  std::string row = ResultText(std::make_shared<const sql::QueryResult>(std::move(trace.row)),
+                               {.format = Format::kNdjson});
   row.pop_back();  // the line end
   out += row;
 }
