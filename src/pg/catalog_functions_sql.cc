@@ -22,7 +22,7 @@ CREATE MACRO inet_client_addr() AS CAST(NULL AS VARCHAR);
 CREATE MACRO inet_client_port() AS CAST(NULL AS INTEGER);
 
 CREATE MACRO quote_ident(x) AS CASE WHEN regexp_matches(x, '^[a-z_][a-z0-9_$]*$') THEN CAST(x AS VARCHAR) ELSE '"' || replace(x, '"', '""') || '"' END;
-CREATE MACRO _bare(x) AS replace(regexp_replace(CAST(x AS VARCHAR), '^("[^"]*"|[^".]+)\.', ''), '"', '');
+CREATE MACRO _bare(x) AS replace(trim(regexp_replace(CAST(x AS VARCHAR), '^\s*("[^"]*"|[^".]+)\s*\.', '')), '"', '');
 CREATE MACRO _regclass_oid(x) AS coalesce(TRY_CAST(x AS UINTEGER), (SELECT min(_c.oid) FROM (SELECT lower(_bare(x)) AS _v) AS _p JOIN pg_class AS _c ON lower(_c.relname) = _p._v));
 CREATE MACRO _regclass(x) AS CASE WHEN TRY_CAST(x AS UINTEGER) IS NULL THEN CAST(x AS VARCHAR)
   ELSE coalesce((SELECT min(CASE WHEN _n.nspname IN ('public', 'pg_catalog') THEN '' ELSE quote_ident(_n.nspname) || '.' END || quote_ident(_c.relname))

@@ -28,6 +28,7 @@ class Rewriter {
     for (at_ = 0; at_ < pieces_.size();) TRY(TakePiece());
     NameSeries();
     Casts();
+    CompareFunctions();
     std::string out;
     for (const Piece& piece : out_) {
       if (piece.spaced && !out.empty()) out += ' ';
@@ -221,6 +222,19 @@ class Rewriter {
         out_[close].text += " AS " + out_[alias].text + ")";
       } else {
         out_[alias].text += "(" + out_[alias].text + ")";
+      }
+    }
+  }
+
+  // A column of functions compared with 0, which is none: in PostgreSQL it is a number that shows
+  // as a name, here a name.
+  void CompareFunctions() {
+    for (size_t i = 2; i < out_.size(); ++i) {
+      if (!OutIs(i, "0") || (!OutIs(i - 1, "=") && !OutIs(i - 1, ">"))) continue;
+      const size_t column = OutIs(i - 2, "!") || OutIs(i - 2, "<") ? i - 3 : i - 2;
+      for (const char* name : {"typinput", "typoutput", "typreceive", "typsend", "typmodin",
+                               "typmodout", "typanalyze"}) {
+        if (OutIs(column, name)) out_[i] = {Kind::kString, "'-'", out_[i].spaced};
       }
     }
   }

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "catalog/relation_shape.h"
+#include "pg/catalog_cells.h"
 #include "pg/types.h"
 
 namespace millrace::pg {
@@ -15,35 +16,6 @@ using duckdb::Value;
 
 constexpr uint32_t kOidMin = 16'384;  // below are PostgreSQL's own
 constexpr uint32_t kOidMax = 0x7FFF'FFFF;
-constexpr uint32_t kOwner = 10;
-constexpr uint32_t kPgCatalog = 11;
-constexpr uint32_t kPublic = 2'200;
-constexpr uint32_t kMillraceSchema = 13'001;
-constexpr uint32_t kHeap = 2;
-constexpr uint32_t kBtree = 403;
-constexpr uint32_t kPgClass = 1'259;
-constexpr uint32_t kSqlLanguage = 14;
-constexpr uint32_t kInt4Ops = 1'978;
-constexpr uint32_t kDefaultCollation = 100;
-
-Value Oid(uint32_t oid) { return Value::UINTEGER(oid); }
-Value Int(int64_t value) { return Value::INTEGER(static_cast<int32_t>(value)); }
-Value Small(int64_t value) { return Value::SMALLINT(static_cast<int16_t>(value)); }
-Value Bool(bool value) { return Value::BOOLEAN(value); }
-Value Text(const std::string& text) { return Value(text); }
-Value Null() { return Value(); }
-
-template <typename T>
-Value Smalls(const std::vector<T>& values) {
-  duckdb::vector<Value> list;
-  for (const T value : values) list.push_back(Small(static_cast<int64_t>(value)));
-  return Value::LIST(LogicalType::SMALLINT, std::move(list));
-}
-
-Value Oids(size_t count, uint32_t value) {
-  duckdb::vector<Value> list(count, Value::UINTEGER(value));
-  return Value::LIST(LogicalType::UINTEGER, std::move(list));
-}
 
 // A relation as it is shown.
 struct Shown {
@@ -55,7 +27,8 @@ struct Shown {
   std::vector<size_t> key;  // columns of the primary key
   const std::vector<catalog::Check>* checks = nullptr;
   const catalog::Comments* comments = nullptr;
-  std::string definition;  // of views
+  std::string definition;               // of views
+  std::vector<std::string> reads = {};  // of views, and relations
 };
 
 class Builder {
@@ -74,6 +47,7 @@ class Builder {
                                     {2'609, "pg_description"},
                                     {2'610, "pg_index"},
                                     {2'615, "pg_namespace"},
+                                    {kPgRewrite, "pg_rewrite"},
                                     {3'501, "pg_enum"}})
       Class(oid, name, kPgCatalog, 'r', 0, 0, false);
   }
@@ -154,6 +128,19 @@ class Builder {
     const uint32_t constraint = Unique("constraint", shown.name + "." + name);
     Constraint(constraint, name, shown, 'p', oid, numbers, "");
     rows_["mr_definitions"].push_back({Oid(constraint), Text("PRIMARY KEY (" + listed + ")")});
+  }
+
+  // The rule that a view is, on which it and its query hang as in PostgreSQL.
+  void View(const Shown& view, const std::vector<uint32_t>& reads) {
+    const uint32_t rule = Unique("rule", view.name);
+    rows_["pg_rewrite"].push_back({Oid(rule), Text("_RETURN"), Oid(view.oid), Text("1"), Text("O"),
+                                   Bool(true), Null(), Null()});
+    const auto depends = [&](uint32_t on, const char* how) {
+      rows_["pg_depend"].push_back(
+          {Oid(kPgRewrite), Oid(rule), Int(0), Oid(kPgClass), Oid(on), Int(0), Text(how)});
+    };
+    depends(view.oid, "i");
+    for (const uint32_t read : reads) depends(read, "n");
   }
 
   void Macro(const catalog::MacroDefinition& macro) {
@@ -350,6 +337,7 @@ Shown ShownOf(const catalog::Object& object) {
     const auto& view = std::get<catalog::ViewDefinition>(object.definition);
     shown.kind = view.materialized ? 'm' : 'v';
     shown.definition = view.select;
+    shown.reads = view.reads;
   }
   return shown;
 }
@@ -360,51 +348,6 @@ std::vector<size_t> ColumnsOf(const Shown& shown, const std::vector<std::string>
     if (const auto column = shown.columns.Find(name)) columns.push_back(*column);
   }
   return columns;
-}
-
-std::vector<Value> TypeRow(const BaseType& type, bool array) {
-  const std::string name = type.name;
-  const bool is_vector = type.oid == oid::kInt2Vector || type.oid == oid::kOidVector;
-  const uint32_t element = array                          ? type.oid
-                           : type.oid == oid::kInt2Vector ? oid::kInt2
-                           : type.oid == oid::kOidVector  ? oid::kOid
-                                                          : 0;
-  const std::string functions = array ? "array_" : name;
-  const bool pseudo = type.category == 'P' || type.category == 'X';
-  return {
-      Oid(array ? type.array_oid : type.oid),
-      Text(array ? "_" + name : name),
-      Oid(kPgCatalog),
-      Oid(kOwner),
-      Small(array ? -1 : type.length),
-      Bool(!array && type.by_value),
-      Text(pseudo ? "p" : "b"),
-      Text(array || is_vector ? "A" : std::string(1, type.category)),
-      Bool(type.oid == oid::kText || type.oid == oid::kFloat8 || type.oid == oid::kBool ||
-           type.oid == oid::kTimestamptz || type.oid == oid::kInterval || type.oid == oid::kOid),
-      Bool(true),
-      Text(","),
-      Oid(0),
-      Text(array ? "array_subscript_handler" : "-"),
-      Oid(element),
-      Oid(array ? 0 : type.array_oid),
-      Text(functions + "in"),
-      Text(functions + "out"),
-      Text(functions + "recv"),
-      Text(functions + "send"),
-      Text("-"),
-      Text("-"),
-      Text("-"),
-      Text(std::string(1, type.delimiter_align)),
-      Text(type.length < 0 || array ? "x" : "p"),
-      Bool(false),
-      Oid(0),
-      Int(-1),
-      Int(0),
-      Oid(type.category == 'S' ? kDefaultCollation : 0),
-      Null(),
-      Null(),
-      Null()};
 }
 
 }  // namespace
@@ -418,27 +361,6 @@ uint32_t OidOf(std::string_view kind, std::string_view name) {
   mix("\n");
   mix(rows::LowerName(name));
   return kOidMin + static_cast<uint32_t>((hash ^ hash >> 32) % (kOidMax - kOidMin));
-}
-
-TableRows TypeRows() {
-  TableRows rows;
-  for (const BaseType& type : BaseTypes()) {
-    rows["pg_type"].push_back(TypeRow(type, false));
-    rows["mr_type_names"].push_back({Oid(type.oid), Text(type.name), Text(type.sql_name)});
-    if (type.array_oid == 0) continue;
-    rows["pg_type"].push_back(TypeRow(type, true));
-    rows["mr_type_names"].push_back({Oid(type.array_oid), Text("_" + std::string(type.name)),
-                                     Text(type.sql_name + std::string("[]"))});
-  }
-  for (const auto& [oid, name] : {std::pair<uint32_t, std::string>{2249, "record"},
-                                  std::pair<uint32_t, std::string>{2276, "any"},
-                                  std::pair<uint32_t, std::string>{2283, "anyelement"},
-                                  std::pair<uint32_t, std::string>{2277, "anyarray"}}) {
-    const BaseType type{oid, 0, 4, name.c_str(), name.c_str(), 'P', 'i', false};
-    rows["pg_type"].push_back(TypeRow(type, false));
-    rows["mr_type_names"].push_back({Oid(oid), Text(name), Text(name)});
-  }
-  return rows;
 }
 
 TableRows CatalogRows(const catalog::Catalog& catalog, const SystemTables& system) {
@@ -465,6 +387,15 @@ TableRows CatalogRows(const catalog::Catalog& catalog, const SystemTables& syste
     const auto found = shown.find(rows::LowerName(index.relation));
     if (found == shown.end()) continue;
     builder.Index(found->second, index.name, ColumnsOf(found->second, index.columns), false);
+  }
+  for (const auto& [name, view] : shown) {
+    if (view.definition.empty()) continue;
+    std::vector<uint32_t> reads;
+    for (const std::string& read : view.reads) {
+      if (const auto found = shown.find(rows::LowerName(read)); found != shown.end())
+        reads.push_back(found->second.oid);
+    }
+    builder.View(view, reads);
   }
   for (const catalog::Object* object : catalog.OfKind(catalog::Kind::kMacro))
     builder.Macro(std::get<catalog::MacroDefinition>(object->definition));

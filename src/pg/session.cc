@@ -355,7 +355,9 @@ Status Session::HandleExecute(std::string_view body, std::string& out) {
   if (!portal->outcome) {
     TRY(portal->outcome, Run(*prepared.statement, portal->parameters, out));
     const Outcome& outcome = *portal->outcome;
-    if (outcome.rows != nullptr && prepared.described) {
+    // COPY, which is described as having no columns, says what it has when it begins.
+    const bool gives_rows = outcome.rows != nullptr && outcome.copy_out == nullptr;
+    if (gives_rows && prepared.described) {
       const auto& told = prepared.schema.columns;
       const auto& given = outcome.rows->schema.columns;
       const bool same = told.size() == given.size() &&
@@ -367,7 +369,7 @@ Status Session::HandleExecute(std::string_view body, std::string& out) {
         return Error(Code::kNotSupported, "cached plan must not change result type")
             .Hint("prepare the statement again");
     }
-    if (outcome.rows != nullptr && portal->formats.size() > 1 &&
+    if (gives_rows && portal->formats.size() > 1 &&
         portal->formats.size() != outcome.rows->schema.columns.size()) {
       return Error(Code::kInvalidArgument,
                    "bind message has {} result formats but query has {} columns",

@@ -143,6 +143,15 @@ Result<Session::Outcome> Session::Run(const SessionStatement& statement,
     }
     Result<Outcome> operator()(const Subscribe& subscribe) { return self.RunSubscribe(subscribe); }
     Result<Outcome> operator()(const Copy& copy) { return self.RunCopy(copy, statement.text); }
+    Result<Outcome> operator()(const Refresh& refresh) {
+      const catalog::ViewDefinition* view = self.context_.node.catalog()->FindView(refresh.view);
+      if (view == nullptr || !view->materialized)
+        return Error(Code::kNotFound, "materialized view {} does not exist", Quoted(refresh.view))
+            .SqlState("42P01");
+      Outcome outcome;
+      outcome.tag = "REFRESH MATERIALIZED VIEW";
+      return outcome;
+    }
     Result<Outcome> operator()(const Nothing& nothing) {
       Outcome outcome;
       outcome.tag = nothing.tag;
@@ -169,10 +178,11 @@ Session::Outcome Session::OfResult(runtime::StatementResult result, const NodeSt
 Result<std::string> Session::TextOf(const SessionStatement& statement) const {
   using Kind = NodeStatement::Kind;
   const auto* node = std::get_if<NodeStatement>(&statement.kind);
+  if (node == nullptr) return statement.text;
   // What a definition says is said anew in other sessions.
-  if (node == nullptr || node->kind == Kind::kDefinition || node->kind == Kind::kShow)
-    return statement.text;
-  return WithSessionWords(statement.text, Asker());
+  const bool defines = node->kind == Kind::kDefinition || node->kind == Kind::kShow;
+  return WithSessionWords(statement.text, Asker(),
+                          defines ? SessionWords::kDatabase : SessionWords::kAll);
 }
 
 Result<Session::Outcome> Session::RunNode(const NodeStatement& kind, const std::string& text,

@@ -329,6 +329,15 @@ Status TakeCopyOption(TokenCursor& cursor, CopyOptions& options, bool& null_give
       "an option of COPY: FORMAT, HEADER, DELIMITER, NULL, QUOTE, ESCAPE, ENCODING, FORCE_QUOTE");
 }
 
+Result<StatementKind> ParseRefresh(TokenCursor& cursor) {
+  TRY(cursor.Expect({"REFRESH", "MATERIALIZED", "VIEW"}));
+  cursor.Accept({"CONCURRENTLY"});
+  TRY(std::string view, cursor.RelationName());
+  if (!cursor.Accept({"WITH", "DATA"})) cursor.Accept({"WITH", "NO", "DATA"});
+  TRY(cursor.ExpectEnd());
+  return StatementKind(Refresh{std::move(view)});
+}
+
 Result<StatementKind> ParseCopy(TokenCursor& cursor) {
   cursor.Advance();
   Copy copy;
@@ -471,6 +480,7 @@ Result<SessionStatement> Classify(std::string text) {
     if (at({"CLOSE"})) return ParseClose(cursor);
     if (at({"SUBSCRIBE"})) return ParseSubscribe(cursor);
     if (at({"COPY"})) return ParseCopy(cursor);
+    if (at({"REFRESH"})) return ParseRefresh(cursor);
     if (at({"UNLISTEN"})) return StatementKind(Nothing{"UNLISTEN"});
     const bool query = at({"SELECT", "WITH", "VALUES", "TABLE"}) || cursor.AtSymbol('(');
     if (query && NamesCatalog(text, tokens)) return StatementKind(CatalogQuery());

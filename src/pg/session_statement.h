@@ -87,6 +87,10 @@ struct Copy {
 struct Nothing {
   std::string tag;
 };
+// REFRESH MATERIALIZED VIEW: they always are.
+struct Refresh {
+  std::string view;
+};
 struct CatalogQuery {};
 struct NodeStatement {
   enum class Kind {
@@ -102,7 +106,7 @@ struct NodeStatement {
 using StatementKind =
     std::variant<NodeStatement, CatalogQuery, BeginBlock, EndBlock, Savepoint, SetVariable,
                  SetTransaction, ShowVariable, ResetVariable, Discard, Deallocate, DeclareCursor,
-                 FetchCursor, CloseCursor, Subscribe, Copy, Nothing>;
+                 FetchCursor, CloseCursor, Subscribe, Copy, Nothing, Refresh>;
 
 struct SessionStatement {
   // The statement, with what stands before it in the client's text blanked out, so that positions

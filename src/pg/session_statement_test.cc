@@ -54,6 +54,10 @@ TEST(SessionStatement, KnowsWhatTheSessionAnswers) {
   EXPECT_TRUE(KindOf<Subscribe>("SUBSCRIBE TO v WITH SNAPSHOT").with_snapshot);
   EXPECT_EQ(KindOf<Deallocate>("DEALLOCATE ALL").name, "");
   EXPECT_EQ(KindOf<Nothing>("UNLISTEN *").tag, "UNLISTEN");
+  EXPECT_EQ(KindOf<Refresh>("refresh materialized view concurrently \"millrace\".public.\"V\" "
+                            "with data")
+                .view,
+            "V");
 }
 
 TEST(SessionStatement, ReadsCopyOfBothForms) {
@@ -120,6 +124,8 @@ TEST(CatalogRewrite, SaysInDuckDbsWordsWhatPostgresHas) {
   EXPECT_EQ(Rewritten("CAST('t' AS regclass)"), "_regclass_oid('t')");
   EXPECT_EQ(Rewritten("'{a,\"b c\"}'::text[]"), "['a', 'b c']::text[]");
   EXPECT_EQ(Rewritten("'r'::\"char\", 1::oid"), "'r'::pgchar, 1::pgoid");
+  EXPECT_EQ(Rewritten("WHERE (typreceive != 0 OR t.typsend <> 0) AND typrelid = 0"),
+            "WHERE (typreceive != '-' OR t.typsend <> '-') AND typrelid = 0");
   EXPECT_EQ(Rewritten("SELECT pg_backend_pid()"), "SELECT 7");
   EXPECT_EQ(Rewritten("current_setting('server_version_num')"), "'150000'");
   EXPECT_EQ(PlainColumnName("format_type(23, -1)", ""), "format_type");
@@ -131,7 +137,7 @@ TEST(CatalogRewrite, SaysInDuckDbsWordsWhatPostgresHas) {
             "FROM generate_series(0, f(x)) s(s) JOIN t");
 }
 
-TEST(SessionWords, AreConstantsBesideRelationsOfTheUser) {
+TEST(WithSessionWords, AreConstantsBesideRelationsOfTheUser) {
   const Variables variables;
   const CatalogAsker asker{"o'hara", 7, "test", &variables, nullptr};
   const auto with = [&](const std::string& text) { return *WithSessionWords(text, asker); };
@@ -145,6 +151,18 @@ TEST(SessionWords, AreConstantsBesideRelationsOfTheUser) {
   EXPECT_EQ(with("SELECT current_date, current_timestamp"),
             "SELECT current_date, current_timestamp");
   EXPECT_FALSE(WithSessionWords("SELECT current_setting('nothing') FROM t", asker).ok());
+}
+
+TEST(WithSessionWords, TakesTheDatabaseOff) {
+  const auto without = [&](const std::string& text) {
+    return *WithSessionWords(text, {"me", 7, "test", nullptr, nullptr}, SessionWords::kDatabase);
+  };
+  EXPECT_EQ(without("SELECT current_user FROM \"millrace\".\"public\".\"t\""),
+            "SELECT current_user FROM            \"public\".\"t\"");
+  EXPECT_EQ(without("FROM Millrace.millrace.views, millrace.views"),
+            "FROM          millrace.views, millrace.views");
+  EXPECT_EQ(without("SELECT a.millrace.public.b, 'millrace.public.t'"),
+            "SELECT a.millrace.public.b, 'millrace.public.t'");
 }
 
 TEST(Variables, TakeWhatHasTheSameMeaningHere) {

@@ -14,10 +14,22 @@ constexpr const char* kVersion = "PostgreSQL 15.0 (Millrace) on x86_64-pc-linux-
 // Most statements hold none of the words: they are not looked at any closer.
 bool MayHoldSome(std::string_view text) {
   const std::string lower = rows::LowerName(text);
-  for (const char* part : {"current_", "session_user", "version", "pg_backend_pid"}) {
+  for (const char* part :
+       {"current_", "session_user", "version", "pg_backend_pid", kDatabaseName}) {
     if (lower.find(part) != std::string::npos) return true;
   }
   return false;
+}
+
+bool AtName(const TokenCursor& cursor, std::string_view name, size_t ahead) {
+  return cursor.AtWord(name, ahead) ||
+         cursor.TextOf(cursor.Peek(ahead)) == "\"" + std::string(name) + "\"";
+}
+
+// The database before a schema, as in "millrace"."public"."orders": there is only one.
+bool AtDatabase(const TokenCursor& cursor) {
+  return AtName(cursor, kDatabaseName, 0) && cursor.AtSymbol('.', 1) && cursor.AtSymbol('.', 3) &&
+         (AtName(cursor, "public", 2) || AtName(cursor, kDatabaseName, 2));
 }
 
 // What the words at the cursor stand for, which is then behind them; none: something else.
@@ -53,7 +65,8 @@ Result<std::optional<std::string>> TakeWord(TokenCursor& cursor, const CatalogAs
 
 }  // namespace
 
-Result<std::string> WithSessionWords(std::string text, const CatalogAsker& asker) {
+Result<std::string> WithSessionWords(std::string text, const CatalogAsker& asker,
+                                     SessionWords words) {
   if (!MayHoldSome(text)) return text;
   TRY(const std::vector<sql::Token> tokens, sql::Lex(text));
   std::string out;
@@ -62,7 +75,11 @@ Result<std::string> WithSessionWords(std::string text, const CatalogAsker& asker
   for (TokenCursor cursor(text, tokens); !cursor.AtEnd();) {
     const size_t begin = cursor.Peek().begin;
     std::optional<std::string> value;
-    if (!after_dot && !cursor.AtSymbol('.', 1)) {
+    if (!after_dot && AtDatabase(cursor)) {
+      cursor.Advance();
+      cursor.Advance();
+      value = "";
+    } else if (words == SessionWords::kAll && !after_dot && !cursor.AtSymbol('.', 1)) {
       TRY(value, TakeWord(cursor, asker));
     }
     if (!value) {

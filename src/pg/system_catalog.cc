@@ -38,9 +38,9 @@ void Fill(duckdb::Connection& connection, const TableRows& tables) {
 }
 
 // Of the tables that follow from the catalog.
-constexpr const char* kFollowing[] = {"pg_class", "pg_attribute",   "pg_attrdef",
-                                      "pg_index", "pg_constraint",  "pg_description",
-                                      "pg_proc",  "mr_definitions", "mr_index_columns"};
+constexpr const char* kFollowing[] = {
+    "pg_class", "pg_attribute", "pg_attrdef", "pg_index",       "pg_constraint",   "pg_description",
+    "pg_proc",  "pg_rewrite",   "pg_depend",  "mr_definitions", "mr_index_columns"};
 
 // Numbers without sign are OIDs: all that the catalog has.
 duckdb::LogicalType WithOids(const duckdb::LogicalType& type) {

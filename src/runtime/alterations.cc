@@ -28,7 +28,11 @@ Error NotOfKind(const catalog::Catalog& catalog, const catalog::Object* object, 
 Result<const catalog::Object*> Altered(const catalog::Catalog& catalog,
                                        const sql::AlterStatement& alter) {
   const catalog::Object* object = catalog.FindInNameSpace(alter.kind, alter.name);
-  if (object == nullptr || object->kind() != alter.kind)
+  // ALTER TABLE … RENAME TO names any relation, as in PostgreSQL.
+  const bool of_any_kind = alter.kind == catalog::Kind::kTable && object != nullptr &&
+                           catalog::IsRelation(object->kind()) &&
+                           std::holds_alternative<sql::AlterStatement::Rename>(alter.action);
+  if (object == nullptr || (object->kind() != alter.kind && !of_any_kind))
     return NotOfKind(catalog, object, alter.kind, alter.name);
   const auto* view = std::get_if<catalog::ViewDefinition>(&object->definition);
   if (view != nullptr && alter.materialized && !view->materialized) {
