@@ -14,7 +14,7 @@ test:
 	@tools/test.sh
 
 test-all:
-	@tools/setup.sh --test
+	@tools/setup.sh --test-all
 	@tools/test.sh --all
 
 bench:

@@ -43,7 +43,8 @@ class Node:
     def start(self, seconds=60):
         """Starts the process and waits until it is ready. Returns how long that took."""
         begin = time.monotonic()
-        self.process = subprocess.Popen([str(BINARY), "run", self.project, "--data", self.data, "--http", "127.0.0.1:0",
+        self.process = subprocess.Popen([str(BINARY), "run", self.project, "--data", self.data,
+                                         *([] if "--http" in self.flags else ["--http", "127.0.0.1:0"]),
                                          *([] if "--kafka" in self.flags else ["--kafka", "127.0.0.1:0"]),
                                          *([] if "--pg" in self.flags else ["--pg", "127.0.0.1:0"]), *self.flags],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

@@ -1,12 +1,11 @@
 """dbt with its PostgreSQL adapter, unmodified: materialized views, views, tests, sources and docs of a project. For `make test-all`: it is large."""
 import json
 import os
-import pathlib
 import subprocess
-import sys
 
 import pytest
 
+from heavy import installed
 from pg_node import host_port
 
 PACKAGES = ["dbt-core==1.10.23", "dbt-postgres==1.9.1"]
@@ -39,14 +38,7 @@ models:
 
 @pytest.fixture(scope="module")
 def dbt():
-    if os.environ.get("MILLRACE_HEAVY") != "1":
-        pytest.skip("120 MB of packages: MILLRACE_HEAVY=1, as make test-all sets it")
-    deps = pathlib.Path(os.environ.get("MILLRACE_DEPS") or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "millrace/deps")
-    folder = deps / "dbt-1.10.23"
-    if not (folder / "complete").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        subprocess.run([folder / "bin/pip", "install", "-q", *PACKAGES], check=True, timeout=300, env={**os.environ, "PYTHONPATH": ""})
-        (folder / "complete").touch()
+    folder = installed("dbt-1.10.23", PACKAGES)
     return folder / "bin/dbt"
 
 

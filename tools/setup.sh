@@ -3,12 +3,14 @@
 # Does nothing where all is there. Run as root or with sudo; without either it prints what to run.
 #   tools/setup.sh          what the build and the demo need
 #   tools/setup.sh --test   also what the tests need
+#   tools/setup.sh --test-all   also what only make test-all needs
 set -euo pipefail
 
 packages=(g++ cmake ninja-build ccache mold make pkg-config python3 python3-pip curl zstd
   libboost-dev libcli11-dev libfmt-dev libjemalloc-dev liblz4-dev libprotobuf-dev libprotoc-dev libreadline-dev librocksdb-dev
   libsimdjson-dev libsnappy-dev libspdlog-dev libssl-dev libtomlplusplus-dev libzstd-dev prometheus-cpp-dev zlib1g-dev)
-if [ "${1:-}" = --test ]; then
+[ "${1:-}" != --test-all ] || packages+=(chromium)
+if [[ "${1:-}" = --test* ]]; then
   packages+=(libgtest-dev libgmock-dev python3-pytest openssl clang-format-14 clang-tidy-14 wrk kcat postgresql-client)
   command -v javac >/dev/null || packages+=(openjdk-17-jdk-headless)
   command -v mvn >/dev/null || packages+=(maven)
@@ -111,7 +113,7 @@ get_python_clients() {
     -r "$(dirname "$0")/$2"
   touch "$clients/complete"
 }
-if [ "${1:-}" = --test ]; then
+if [[ "${1:-}" = --test* ]]; then
   get_python_clients python-clients-7 python_clients.txt
   get_python_clients pg-clients-1 pg_clients.txt
   jdbc="$deps/jdbc-42.7.4"
