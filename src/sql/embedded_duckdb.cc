@@ -4,6 +4,7 @@
 #include "duckdb/catalog/catalog_entry/scalar_function_catalog_entry.hpp"
 #include "duckdb/common/enums/optimizer_type.hpp"
 #include "duckdb/main/config.hpp"
+#include "sql/client_functions.h"
 #include "sql/duckdb_error.h"
 #include "sql/equality_hints.h"
 #include "sql/refused_plans.h"
@@ -92,7 +93,10 @@ void Restrict(duckdb::DuckDB& database, Purpose purpose, const DatabaseOptions& 
   duckdb::Connection connection(database);
   RegisterScanFunction(connection);
   FixSubstring(connection);
-  if (purpose == Purpose::kCircuits) RegisterSessionFunctions(connection);
+  if (purpose == Purpose::kCircuits) {
+    RegisterSessionFunctions(connection);
+    RegisterClientFunctions(connection);
+  }
   Execute(connection, "SET GLOBAL TimeZone = 'UTC'");
   std::string folders;
   for (const std::string& folder : options.allowed_files) {

@@ -307,6 +307,11 @@ TEST_F(PlanViewTest, NumbersColumnsThatHaveTheSameName) {
 
 TEST_F(PlanViewTest, RefusesWhatItCannotMaintainByNameAndPlace) {
   EXPECT_THAT(MustRefuse("SELECT sum(random()) FROM notes"), HasSubstr("random()"));
+  for (const char* of_client : {"current_user", "session_user", "user", "current_role", "version()",
+                                "current_setting('threads')", "getvariable('a')"}) {
+    EXPECT_THAT(MustRefuse(std::string("SELECT ") + of_client + " FROM notes"),
+                HasSubstr("its value is not decided by the rows"));
+  }
   EXPECT_THAT(MustRefuse("SELECT list_transform([n], x -> x + random()) FROM notes"),
               HasSubstr("random()"));
   EXPECT_THAT(MustRefuse("SELECT list_filter([sold_at], t -> list_contains([t], now()::TIMESTAMP)) "
