@@ -154,6 +154,9 @@ Result<RecordBatchView> RecordBatchView::Parse(std::string_view bytes, CrcCheck 
   if (view.last_delta_ < view.record_count_ - 1) {
     return Bad("last offset delta is", view.last_delta_);
   }
+  // The base offset is not covered by the CRC, and a record's delta may say anything of 31 bits.
+  if (view.base_offset_.value >= INT64_MAX - INT32_MAX)
+    return Bad("offsets go beyond 64 bits from", view.base_offset_.value);
   if ((view.attributes_ & 7) > 4) return Bad("unknown codec", view.attributes_ & 7);
   // A record takes seven bytes at least: length, attributes, two deltas, key, value, header count.
   if (view.codec() == Codec::kNone &&

@@ -123,6 +123,21 @@ TEST(RecordBatch, RefusesCountsThatDoNotFit) {
   EXPECT_FALSE(RecordBatchView::Parse(Resealed(bad)).ok());
 }
 
+// The base offset is not covered by the CRC.
+TEST(RecordBatch, RefusesOffsetsBeyond64Bits) {
+  std::string batch = Sample();
+  constexpr int64_t kLast = INT64_MAX - INT32_MAX - 1;
+  SetBaseOffset(batch.data(), {kLast});
+  const auto last = RecordBatchView::Parse(batch);
+  ASSERT_TRUE(last.ok()) << last.error().ToString();
+  EXPECT_TRUE(last->CheckRecords().ok());
+  EXPECT_EQ(last->last_offset(), Offset{kLast + 3});
+  for (const int64_t base : {kLast + 1, INT64_MAX, int64_t{-1}}) {
+    SetBaseOffset(batch.data(), {base});
+    EXPECT_FALSE(RecordBatchView::Parse(batch).ok()) << base;
+  }
+}
+
 TEST(RecordBatch, SurvivesAnyBytesBehindARightCrc) {
   Random random(SeedFromEnvironment(1));
   const std::string good = Sample();
