@@ -64,12 +64,15 @@ def consumer(node, group, **settings):
                      **{name.replace("_", "."): value for name, value in settings.items()}})
 
 
+MESSAGES_AT_ONCE = 100_000  # librdkafka takes up to a million
+
+
 def consume(client, count, seconds=60):
     """The next `count` messages, or fewer where no more come in time."""
     messages = []
     deadline = time.monotonic() + seconds
     while len(messages) < count and time.monotonic() < deadline:
-        for message in client.consume(count - len(messages), 0.5):
+        for message in client.consume(min(count - len(messages), MESSAGES_AT_ONCE), 0.5):
             assert message.error() is None, message.error()
             messages.append(message)
     return messages

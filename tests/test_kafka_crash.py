@@ -146,7 +146,7 @@ def test_what_producers_write_and_a_transactional_job_copies_is_there_once_over_
     for topic in ["numbers", "copies"]:
         reader = consumer(node, f"check-{topic}", isolation_level="read_committed")
         reader.subscribe([topic])
-        read = [json.loads(message.value()) for message in consume(reader, len(every))]
+        read = [json.loads(message.value()) for message in consume(reader, len(every), 600)]
         assert sorted((row["source"], row["n"]) for row in read) == every
         reader.close()
     assert node.get("/v1/ledger")["balanced"] is True
