@@ -97,7 +97,10 @@ def test_adbc_reads_looks_around_and_ingests(filled):
     ("SELECT id FROM orders WHERE placed = ANY($1)", ["{2026-01-01 00:05:00}"], [1115], "5"),
     ("SELECT name FROM customers WHERE since = ANY($1) ORDER BY name", ["{2026-01-01}"], [1182], "c0"),
     ("SELECT count(*) FROM orders WHERE ok = ANY($1)", ["{t}"], [1000], "5000"),
+    ("SELECT id FROM orders WHERE id = ANY($1) AND customer = ANY($2) AND placed <> ALL($3) AND $4 + 1 > id",
+     ["{1,6,7}", "{c1}", "{2026-01-01 00:01:00}", "100"], [1016, 1009, 1115, 20], "6"),
     ("SELECT $1 + 1, $2", ["4", "x"], [20, 25], "5"),
+    ("SELECT $1 + 1, $2, $3 - 1", ["4", "x", "1"], [20, 25, 20], "5"),
     ("SELECT TIMESTAMP '2026-01-01' + $1 * INTERVAL '1 hour'", ["2"], [20], "2026-01-01 02:00:00"),
     ("SELECT relname FROM pg_catalog.pg_class c WHERE c.relkind = ANY($1) AND relname = $2", ["{r,m}", "orders"], [1009, 25], "orders"),
 ])

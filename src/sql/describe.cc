@@ -1,10 +1,7 @@
 // Database::Describe: what a statement takes and gives, without running it.
 #include "sql/database.h"
 
-#include <optional>
-#include <set>
-
-#include "duckdb/planner/expression/bound_cast_expression.hpp"
+#include "duckdb/planner/expression/bound_unnest_expression.hpp"
 #include "duckdb/planner/operator/logical_comparison_join.hpp"
 #include "duckdb/planner/planner.hpp"
 #include "sql/vocabulary.h"
@@ -24,26 +21,46 @@ struct Attempt {
   std::string unknown;   // the first parameter of which nothing follows; empty: none
   bool planned = false;
   QueryResult result;  // its columns, where planned
-  // What the elements of a list of nothing but NULL are compared with; empty: no such list.
-  std::optional<duckdb::LogicalType> compared;
+  // What the elements of lists whose type says nothing yet are compared with, by parameter.
+  ParameterTypes compared;
 };
 
-// `x = ANY(list)` is a join with the list's elements, each cast to what `x` is.
-std::optional<duckdb::LogicalType> ComparedWithNulls(duckdb::LogicalOperator& op) {
-  if (op.type == duckdb::LogicalOperatorType::LOGICAL_COMPARISON_JOIN ||
-      op.type == duckdb::LogicalOperatorType::LOGICAL_DELIM_JOIN) {
-    for (const auto& condition : op.Cast<duckdb::LogicalComparisonJoin>().conditions) {
-      const duckdb::Expression& right = *condition.right;
-      if (right.GetExpressionClass() == duckdb::ExpressionClass::BOUND_CAST &&
-          right.Cast<duckdb::BoundCastExpression>().child->return_type.id() ==
-              duckdb::LogicalTypeId::SQLNULL)
-        return right.return_type;
+// The type of a list whose elements are not known yet: those of parameter `name`.
+duckdb::LogicalType OpenList(const std::string& name) {
+  auto type = duckdb::LogicalType::LIST(duckdb::LogicalType::SQLNULL);
+  type.SetAlias(name);
+  return type;
+}
+
+bool IsOpenList(const duckdb::LogicalType& type) {
+  return type.id() == duckdb::LogicalTypeId::LIST &&
+         duckdb::ListType::GetChildType(type).id() == duckdb::LogicalTypeId::SQLNULL;
+}
+
+// The parameter whose open list is unnested there; empty: none.
+std::string UnnestedList(const duckdb::LogicalOperator& op) {
+  if (op.type == duckdb::LogicalOperatorType::LOGICAL_UNNEST) {
+    for (const auto& expression : op.expressions) {
+      const auto& list = expression->Cast<duckdb::BoundUnnestExpression>().child->return_type;
+      if (IsOpenList(list)) return list.GetAlias();
     }
   }
   for (const auto& child : op.children) {
-    if (auto found = ComparedWithNulls(*child)) return found;
+    if (std::string name = UnnestedList(*child); !name.empty()) return name;
   }
-  return std::nullopt;
+  return "";
+}
+
+// `x = ANY(list)` is a join with the list's elements, each cast to what `x` is.
+void FindCompared(const duckdb::LogicalOperator& op, ParameterTypes& compared) {
+  if (op.type == duckdb::LogicalOperatorType::LOGICAL_COMPARISON_JOIN ||
+      op.type == duckdb::LogicalOperatorType::LOGICAL_DELIM_JOIN) {
+    for (const auto& condition : op.Cast<duckdb::LogicalComparisonJoin>().conditions) {
+      const std::string name = UnnestedList(*op.children[1]);
+      if (!name.empty()) compared.emplace(name, condition.right->return_type);
+    }
+  }
+  for (const auto& child : op.children) FindCompared(*child, compared);
 }
 
 // May throw DuckDB's exceptions.
@@ -69,7 +86,7 @@ Attempt TryToPlan(duckdb::ClientContext& client, duckdb::SQLStatement& statement
     }
     attempt.planned = attempt.unknown.empty() && planner.plan != nullptr;
     if (attempt.planned) attempt.result.schema = SchemaOf(planner.names, planner.types);
-    if (planner.plan != nullptr) attempt.compared = ComparedWithNulls(*planner.plan);
+    if (planner.plan != nullptr) FindCompared(*planner.plan, attempt.compared);
   });
   return attempt;
 }
@@ -79,64 +96,61 @@ bool IsBinderError(const std::exception& exception) {
   return duckdb::ErrorData(exception).Type() == duckdb::ExceptionType::BINDER;
 }
 
-// What a parameter may be where neither nothing nor a text binds: `$1 + 1`, `x = ANY($1)`.
-const std::vector<duckdb::LogicalType>& OtherTypes() {
-  using duckdb::LogicalType;
-  static const std::vector<LogicalType> types = {LogicalType::BIGINT, LogicalType::DOUBLE,
-                                                 LogicalType::TIMESTAMP,
-                                                 LogicalType::LIST(LogicalType::SQLNULL)};
-  return types;
-}
-
-// `open`: parameters that have no type, or that of a text for want of another; the first of them
-// that makes the statement bind gets another.
-Attempt TryTypes(duckdb::ClientContext& client, duckdb::SQLStatement& statement,
-                 const ParameterTypes& types, const std::set<std::string>& open) {
+// Plans with parameter `name` as a text, or, where no text binds, as the first of these that does:
+// a number (`$1 + 1`), a time, a list (`x = ANY($1)`). Notes in `types` what it is.
+Attempt TakeParameter(duckdb::ClientContext& client, duckdb::SQLStatement& statement,
+                      const std::string& name, ParameterTypes& types) {
+  types[name] = duckdb::LogicalType::VARCHAR;
   try {
     return TryToPlan(client, statement, types);
   } catch (const std::exception& exception) {
     if (!IsBinderError(exception)) throw;
-    for (const std::string& name : open) {
-      for (const duckdb::LogicalType& type : OtherTypes()) {
-        ParameterTypes others = types;
-        others[name] = type;
-        try {
-          Attempt attempt = TryToPlan(client, statement, others);
-          if (type.id() != duckdb::LogicalTypeId::LIST) return attempt;
-          others[name] =
-              duckdb::LogicalType::LIST(attempt.compared.value_or(duckdb::LogicalType::VARCHAR));
-          return TryToPlan(client, statement, others);
-        } catch (const std::exception& other) {
-          if (!IsBinderError(other)) throw;  // else the first error says more
-        }
+    for (const duckdb::LogicalType& type :
+         {duckdb::LogicalType(duckdb::LogicalType::BIGINT),
+          duckdb::LogicalType(duckdb::LogicalType::DOUBLE),
+          duckdb::LogicalType(duckdb::LogicalType::TIMESTAMP), OpenList(name)}) {
+      types[name] = type;
+      try {
+        return TryToPlan(client, statement, types);
+      } catch (const std::exception& other) {
+        if (!IsBinderError(other)) throw;  // else the first error says more
       }
     }
     throw;
   }
 }
 
+// True: there were open lists, whose elements are what they are compared with now, or texts.
+bool CloseLists(const ParameterTypes& compared, ParameterTypes& types) {
+  bool closed = false;
+  for (auto& [name, type] : types) {
+    if (!IsOpenList(type)) continue;
+    const auto element = compared.find(name);
+    type = duckdb::LogicalType::LIST(element == compared.end() ? duckdb::LogicalType::VARCHAR
+                                                               : element->second);
+    closed = true;
+  }
+  return closed;
+}
+
 }  // namespace
 
 Result<QueryResult> PlanParameters(duckdb::ClientContext& client, duckdb::SQLStatement& statement,
                                    ParameterTypes& types) {
-  // A parameter of which nothing follows is a text. Each that is taken for one may say more of the
-  // others: one after the other.
-  std::set<std::string> open;
-  for (const auto& [name, index] : statement.named_param_map) {
-    if (!types.contains(name)) open.insert(name);
-  }
-  for (size_t count = 0; count <= statement.named_param_map.size() + 1; ++count) {
-    Attempt attempt = TryTypes(client, statement, types, open);
-    if (attempt.planned) {
+  // A parameter of which nothing follows is a text, if it can be one. Each that is taken for
+  // something may say more of the others: one after the other.
+  std::string unknown;
+  for (size_t count = 0; count <= statement.named_param_map.size() + 2; ++count) {
+    Attempt attempt = unknown.empty() ? TryToPlan(client, statement, types)
+                                      : TakeParameter(client, statement, unknown, types);
+    unknown = attempt.unknown;
+    if (!unknown.empty()) continue;
+    if (attempt.planned && !CloseLists(attempt.compared, attempt.types)) {
       types = std::move(attempt.types);
       return std::move(attempt.result);
     }
-    if (!attempt.unknown.empty()) {
-      types[attempt.unknown] = duckdb::LogicalType::VARCHAR;
-      continue;
-    }
     // Some functions bind only once they know all types: the next attempt tells them.
-    if (attempt.types.size() == types.size()) break;
+    if (!attempt.planned && attempt.types.size() == types.size()) break;
     types = std::move(attempt.types);
   }
   return Error(Code::kInvalidArgument, "the types of the parameters do not follow from the query")
