@@ -6,7 +6,7 @@
 #include <type_traits>
 
 #include "base/result.h"
-#include "duckdb/common/error_data.hpp"
+#include "rows/duckdb_exception.h"
 
 namespace millrace::columnar {
 
@@ -16,10 +16,7 @@ auto Guarded(Call&& call) -> std::invoke_result_t<Call> {
   try {
     return call();
   } catch (const std::exception& exception) {
-    const duckdb::ErrorData error(exception);
-    const Code code =
-        error.Type() == duckdb::ExceptionType::OUT_OF_MEMORY ? Code::kTooLarge : Code::kInternal;
-    return Error(code, "{}", error.RawMessage());
+    return Error(rows::CodeOf(exception), "{}", rows::ReadableMessage(exception));
   }
 }
 

@@ -137,6 +137,23 @@ TEST_F(EncoderTest, PiecesComeWhileRowsGoIn) {
   }
 }
 
+// A row group and a batch are bounded in bytes too.
+TEST_F(EncoderTest, PiecesComeWhileFewLargeRowsGoIn) {
+  const Table table = Query(
+      "SELECT range AS n, repeat(hash(range)::VARCHAR, 3000) AS text FROM range(8192) "
+      "UNION ALL SELECT 1, 'end'");
+  for (const Format format : {Format::kParquet, Format::kArrowStream}) {
+    const auto encoder = encoders_.Open(format, SchemaOf(table));
+    ASSERT_TRUE(encoder.ok());
+    size_t pieces = 0;
+    for (const auto& chunk : table.chunks) {
+      ASSERT_TRUE((*encoder)->Append(*chunk).ok());
+      if ((*encoder)->Take().size() > 1000) ++pieces;
+    }
+    EXPECT_GE(pieces, 3U) << static_cast<int>(format);
+  }
+}
+
 TEST_F(EncoderTest, OneThatIsGivenUpHarmsNoOther) {
   const Table table = Query("SELECT range AS n FROM range(200_000)");
   for (const Format format : {Format::kParquet, Format::kArrowStream}) {

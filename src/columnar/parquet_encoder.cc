@@ -10,6 +10,8 @@
 namespace millrace::columnar {
 namespace {
 
+constexpr uint64_t kRowGroupBytes = uint64_t{64} << 20;  // of what DuckDB holds
+
 class ParquetEncoder final : public Encoder {
  public:
   ParquetEncoder(std::unique_ptr<duckdb::Connection> connection, PieceFiles& files,
@@ -26,6 +28,7 @@ class ParquetEncoder final : public Encoder {
     info.format = "parquet";
     info.file_path = file_.path();
     info.options["compression"] = {duckdb::Value("zstd")};
+    info.options["row_group_size_bytes"] = {duckdb::Value::UBIGINT(kRowGroupBytes)};
     duckdb::CopyFunctionBindInput input(info, function_.function_info);
     duckdb::vector<duckdb::string> names;
     for (const rows::Column& column : schema.columns) names.push_back(column.name);

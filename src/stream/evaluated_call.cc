@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "duckdb/function/aggregate_function.hpp"
+#include "rows/duckdb_exception.h"
 #include "stream/expressions.h"
 
 namespace millrace::stream {
@@ -100,8 +101,8 @@ Result<std::optional<std::string>> EvaluatedCall::Evaluate(const state::BagTable
     duckdb::VectorOperations::Copy(result, out, 1, 0, at);
     return std::optional<std::string>();
   } catch (const std::exception& exception) {
-    const std::string message = ReadableMessage(exception);
-    if (EndsTheStep(exception)) return Error(CodeOf(exception), "{}", message);
+    const std::string message = rows::ReadableMessage(exception);
+    if (EndsTheStep(exception)) return Error(rows::CodeOf(exception), "{}", message);
     duckdb::FlatVector::SetNull(out, at, true);
     return std::optional(message);
   }

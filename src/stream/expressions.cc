@@ -6,6 +6,7 @@
 #include "duckdb/planner/expression/bound_cast_expression.hpp"
 #include "duckdb/planner/expression/bound_function_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
+#include "rows/duckdb_exception.h"
 
 namespace millrace::stream {
 namespace {
@@ -44,10 +45,6 @@ ResultMemory MemoryOf(const duckdb::Expression& expression) {
 
 }  // namespace
 
-std::string ReadableMessage(const std::exception& exception) {
-  return ValidUtf8(duckdb::ErrorData(exception).RawMessage());
-}
-
 bool EndsTheStep(const std::exception& exception) {
   switch (duckdb::ErrorData(exception).Type()) {
     case duckdb::ExceptionType::OUT_OF_MEMORY:
@@ -58,13 +55,6 @@ bool EndsTheStep(const std::exception& exception) {
     default:
       return dynamic_cast<const std::bad_alloc*>(&exception) != nullptr;
   }
-}
-
-Code CodeOf(const std::exception& exception) {
-  const bool no_memory =
-      duckdb::ErrorData(exception).Type() == duckdb::ExceptionType::OUT_OF_MEMORY ||
-      dynamic_cast<const std::bad_alloc*>(&exception) != nullptr;
-  return no_memory ? Code::kTooLarge : Code::kInternal;
 }
 
 std::string DescribeRow(duckdb::DataChunk& chunk, size_t row) {
@@ -111,9 +101,9 @@ Result<bool> ExpressionRunner::TryRun(duckdb::DataChunk& input, duckdb::DataChun
     out.Flatten();
     return true;
   } catch (const std::exception& exception) {
-    failure_ = ReadableMessage(exception);
+    failure_ = rows::ReadableMessage(exception);
     if (EndsTheStep(exception))
-      return Error(CodeOf(exception), "evaluate expressions: {}", failure_);
+      return Error(rows::CodeOf(exception), "evaluate expressions: {}", failure_);
     return false;
   }
 }
@@ -181,7 +171,8 @@ Result<const std::vector<duckdb::sel_t>*> ExpressionRunner::Select(StepContext& 
     return &selected_;
   } catch (const std::exception& exception) {
     if (EndsTheStep(exception)) {
-      return Error(CodeOf(exception), "evaluate expressions: {}", ReadableMessage(exception));
+      return Error(rows::CodeOf(exception), "evaluate expressions: {}",
+                   rows::ReadableMessage(exception));
     }
   }
   rows::BatchBuilder results(types_);

@@ -61,13 +61,8 @@ class ExpressionRunner {
   std::vector<duckdb::sel_t> selected_;
 };
 
-// What of a DuckDB exception a person should read: its message without type tag and JSON, as UTF-8
-// (it quotes values byte by byte).
-std::string ReadableMessage(const std::exception& exception);
 // True for exceptions that say nothing of a row: out of memory, I/O, interrupt.
 bool EndsTheStep(const std::exception& exception);
-// kTooLarge: no memory; else kInternal.
-Code CodeOf(const std::exception& exception);
 // A row's values, for a person: "7, lamp, NULL".
 std::string DescribeRow(duckdb::DataChunk& chunk, size_t row);
 

@@ -6,6 +6,7 @@
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "duckdb/execution/execution_context.hpp"
 #include "duckdb/parallel/thread_context.hpp"
+#include "rows/duckdb_exception.h"
 #include "stream/expressions.h"
 #include "stream/operator.h"
 #include "stream/state_rows.h"
@@ -81,7 +82,7 @@ class FunctionRowsOperator final : public Operator {
       return true;
     } catch (const std::exception& exception) {
       open_ = false;  // whatever it had begun with the row
-      failure_ = ReadableMessage(exception);
+      failure_ = rows::ReadableMessage(exception);
       if (EndsTheStep(exception))
         return Error(Code::kInternal, "{}(): {}", op_.function->name, failure_);
       return false;

@@ -9,6 +9,7 @@
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/operator/logical_column_data_get.hpp"
 #include "duckdb/planner/operator/logical_comparison_join.hpp"
+#include "rows/duckdb_exception.h"
 #include "stream/expressions.h"
 #include "stream/session.h"
 #include "stream/window_plan.h"
@@ -286,8 +287,8 @@ Result<std::optional<std::string>> RecomputedOperator::Run(const Budget& budget,
     return std::optional<std::string>();
   } catch (const std::exception& exception) {
     TRY(budget.CheckTime());
-    const std::string message = ReadableMessage(exception);
-    if (EndsTheStep(exception)) return Error(CodeOf(exception), "compute anew: {}", message);
+    const std::string message = rows::ReadableMessage(exception);
+    if (EndsTheStep(exception)) return Error(rows::CodeOf(exception), "compute anew: {}", message);
     return std::optional(message);
   }
 }

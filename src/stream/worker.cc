@@ -1,6 +1,7 @@
 #include "stream/worker.h"
 
 #include "base/clock.h"
+#include "rows/duckdb_exception.h"
 #include "stream/expressions.h"
 #include "stream/history_input.h"
 
@@ -211,7 +212,7 @@ Status Worker::RunWithin(CircuitNode& node, StepContext& context) {
       done = std::move(out).error();
     }
   } catch (const std::exception& exception) {  // DuckDB's, the only library that operators call
-    done = Error(CodeOf(exception), "{}", ReadableMessage(exception));
+    done = Error(rows::CodeOf(exception), "{}", rows::ReadableMessage(exception));
   }
   if (done.ok() || !node.limits) return done;
   const Code code = done.error().code();
