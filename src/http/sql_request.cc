@@ -53,8 +53,8 @@ T Content(const element& json) {
   return content;
 }
 
-// Integers stay exact: those that 64 bits do not hold are strings by now. A number with a fraction
-// is a DOUBLE: send a string where a DECIMAL must be exact.
+// Integers stay exact: those that 64 bits do not hold are strings by now, as is what no double
+// holds. Other numbers with a fraction are DOUBLEs: send a string where a DECIMAL must be exact.
 Result<duckdb::Value> ToValue(const element& json, int depth) {
   if (depth > kNestingMax) return BadJson("a parameter is nested too deeply");
   switch (json.type()) {

@@ -2,32 +2,32 @@
 
 #include <simdjson.h>
 
-#include <charconv>
 #include <cstdint>
-#include <system_error>
 
 #include "rows/json_text.h"
+#include "rows/number.h"
 
 namespace millrace::rows {
 namespace {
 
-bool IsNumberSign(char c) { return c == '.' || c == 'e' || c == 'E' || c == '+' || c == '-'; }
-
-template <typename Integer>
-bool IsOutside(std::string_view digits) {
-  Integer value{};
-  return std::from_chars(digits.data(), digits.data() + digits.size(), value).ec ==
-         std::errc::result_out_of_range;
+bool IsOfNumber(char c) {
+  return IsDigit(c) || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
 }
 
-// REQUIRES: `digits` is not empty, and all digits but for a minus before them.
-bool IsLongInteger(std::string_view digits) {
-  if (digits.front() == '-') return digits[1] != '0' && IsOutside<int64_t>(digits);
-  return digits.front() != '0' && IsOutside<uint64_t>(digits);
+// A number that neither 64 bits nor a double hold.
+bool IsLongNumber(std::string_view text) {
+  if (!IsJsonNumber(text)) return false;
+  if (text.find_first_of(".eE") != std::string_view::npos) {
+    double value = 0;
+    return ParseFloat(text, value) == Parsed::kRange;
+  }
+  Int128 value = 0;
+  const Int128 max = text.front() == '-' ? Int128{INT64_MAX} : Int128{UINT64_MAX};
+  return ParseInteger(text, INT64_MIN, max, value) == Parsed::kRange;
 }
 
 // REQUIRES: outside strings, a digit or minus begins a number, as in all JSON.
-std::string WithLongIntegersQuoted(std::string_view text) {
+std::string WithLongNumbersQuoted(std::string_view text) {
   std::string out;
   out.reserve(text.size() + 64);
   bool in_string = false;
@@ -45,16 +45,11 @@ std::string WithLongIntegersQuoted(std::string_view text) {
       continue;
     }
     size_t end = i + 1;
-    while (end < text.size() && IsDigit(text[end])) ++end;
-    size_t whole = end;  // behind the fraction and the exponent
-    while (whole < text.size() && (IsDigit(text[whole]) || IsNumberSign(text[whole]))) ++whole;
-    const std::string_view number = text.substr(i, whole - i);
-    if (whole == end && number != "-" && IsLongInteger(number)) {
-      out.append("\"").append(number).append("\"");
-    } else {
-      out.append(number);
-    }
-    i = whole;
+    while (end < text.size() && IsOfNumber(text[end])) ++end;
+    const std::string_view number = text.substr(i, end - i);
+    const std::string_view quote = IsLongNumber(number) ? "\"" : "";
+    out.append(quote).append(number).append(quote);
+    i = end;
   }
   return out;
 }
@@ -66,7 +61,7 @@ Status ParseJson(std::string_view text, simdjson::dom::parser& parser,
   if (text.data() == nullptr) text = "";  // which the parser copies
   simdjson::error_code failed = parser.parse(text.data(), text.size()).get(root);
   if (failed == simdjson::NUMBER_ERROR) {
-    const std::string quoted = WithLongIntegersQuoted(text);
+    const std::string quoted = WithLongNumbersQuoted(text);
     failed = parser.parse(quoted.data(), quoted.size()).get(root);
   }
   if (failed != simdjson::SUCCESS)
