@@ -144,7 +144,7 @@ bool TakeFormat(Exchange& exchange, EndpointPlan& plan) {
   const auto format = Negotiate(accept, kFormats);
   if (!format) {
     exchange.ReplyError(Error(Code::kInvalidArgument, "none of the accepted media types can be had")
-                            .Hint(fmt::format("{}, {}", kFormatsHint, kEventStream)),
+                            .Hint(fmt::format("{}, {}", ListedFormats(), kEventStream)),
                         406);
     return false;
   }

@@ -82,6 +82,15 @@ std::string_view MediaType(Format format) {
   return format == Format::kCsv ? "text/csv; charset=utf-8" : BareType(format);
 }
 
+std::string ListedFormats() {
+  std::string list;
+  for (const Format format : kFormats) {
+    if (!list.empty()) list += ", ";
+    list += BareType(format);
+  }
+  return list;
+}
+
 std::optional<Format> Negotiate(std::optional<std::string_view> accept,
                                 std::span<const Format> offered) {
   if (!accept || accept->empty() || *accept == "*/*") return offered.front();

@@ -16,13 +16,11 @@ inline constexpr Format kFormats[] = {Format::kJson, Format::kNdjson, Format::kC
                                       Format::kParquet};
 // Those of a request body are of lines.
 inline constexpr Format kBodyFormats[] = {Format::kJson, Format::kNdjson, Format::kCsv};
-inline constexpr const char* kFormatsHint =
-    "application/json, application/x-ndjson, text/csv, application/vnd.apache.arrow.stream, "
-    "application/vnd.apache.parquet";
 inline bool IsColumnar(Format format) {
   return format == Format::kArrow || format == Format::kParquet;
 }
 std::string_view MediaType(Format format);  // as the answer's Content-Type says it
+std::string ListedFormats();                // all media types of answers, for a hint
 
 // The offered format that the client likes best; of equally liked ones the first. An absent or
 // empty header takes the first. nullopt: it accepts none of them (406).

@@ -102,7 +102,7 @@ asio::awaitable<void> HandleSql(ServiceContext& context, Exchange& exchange) {
   const auto format = Negotiate(exchange.head().Get("accept"), kFormats);
   if (!format) {
     exchange.ReplyError(Error(Code::kInvalidArgument, "none of the accepted media types can be had")
-                            .Hint(kFormatsHint),
+                            .Hint(ListedFormats()),
                         406);
     co_return;
   }

@@ -1,12 +1,16 @@
 #include "http/text_writer.h"
 
+#include "base/check.h"
+
 namespace millrace::http {
 
 TextWriter::TextWriter(std::shared_ptr<const sql::QueryResult> result, ResultForm form)
     : result_(std::move(result)),
       form_(form),
       writer_(result_->schema.names(), result_->schema.types(),
-              rows::TextOptions{form.numbers_as_strings}) {}
+              rows::TextOptions{form.numbers_as_strings}) {
+  CHECK(!IsColumnar(form.format)) << "no text";
+}
 
 bool TextWriter::AppendRow(std::string& out) {
   while (chunk_ < result_->chunks.size() && row_ == result_->chunks[chunk_]->size()) {
@@ -30,7 +34,7 @@ bool TextWriter::AppendRow(std::string& out) {
       break;
     case Format::kArrow:
     case Format::kParquet:
-      return false;  // ColumnarWriter's
+      break;  // the constructor has none
   }
   has_rows_ = true;
   ++row_;

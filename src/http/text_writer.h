@@ -8,6 +8,7 @@ namespace millrace::http {
 
 inline constexpr size_t kAnswerPieceBytes = 256 * 1024;
 
+// REQUIRES: neither Arrow nor Parquet.
 class TextWriter final : public ResultWriter {
  public:
   TextWriter(std::shared_ptr<const sql::QueryResult> result, ResultForm form);
