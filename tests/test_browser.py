@@ -3,7 +3,6 @@ node. For `make test-all`: it is large."""
 import http.server
 import json
 import shutil
-import socket
 import sys
 import threading
 
@@ -70,12 +69,6 @@ def origin():
     server.shutdown()
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 def move(node, first, count):
     node.send("moves", [json.dumps({"id": i, "source": i % 7, "target": i % 5, "amount": i}) for i in range(first, first + count)], query="?wait=visible")
 
@@ -85,7 +78,7 @@ def balances(node):
 
 
 def test_a_page_follows_an_endpoint_over_a_kill(make_node, browser, origin):
-    node = make_node(SQL, "--http", f"127.0.0.1:{free_port()}", "--http-cors-origins", origin)
+    node = make_node(SQL, "--http-cors-origins", origin)
     node.start()
     move(node, 0, 100)
     page = browser.new_page()
@@ -99,6 +92,7 @@ def test_a_page_follows_an_endpoint_over_a_kill(make_node, browser, origin):
         move(node, 1_000 * (round + 1), 200)
     assert page.evaluate("sse.events") > 4 and page.evaluate("ws.events") > 4
     node.kill()
+    node.flags += ("--http", node.url.partition("//")[2])  # where the page looks for it
     node.start()
     move(node, 100_000, 50)
     # EventSource comes back by itself, with the id of the last event that it had.
