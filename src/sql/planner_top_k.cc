@@ -82,14 +82,14 @@ std::optional<stream::TopK::Ranking> RankingOf(ExpressionType call) {
   }
 }
 
+}  // namespace
+
 std::vector<const duckdb::BoundOrderByNode*> Pointers(
     const duckdb::vector<duckdb::BoundOrderByNode>& orders) {
   std::vector<const duckdb::BoundOrderByNode*> out;
   for (const auto& order : orders) out.push_back(&order);
   return out;
 }
-
-}  // namespace
 
 NodeId ViewPlanner::TopRows(NodeId input, const std::vector<stream::Expression>& partition,
                             const std::vector<const duckdb::BoundOrderByNode*>& orders,
@@ -138,27 +138,6 @@ Result<NodeId> ViewPlanner::MapTopN(duckdb::LogicalTopN& op) {
   const auto limit = static_cast<int64_t>(std::min<duckdb::idx_t>(op.limit, kNoLimit));
   const auto offset = static_cast<int64_t>(std::min<duckdb::idx_t>(op.offset, kNoLimit));
   return TopRows(input, {}, Pointers(op.orders), limit, offset, std::nullopt, "");
-}
-
-Result<NodeId> ViewPlanner::MapDistinct(duckdb::LogicalDistinct& op) {
-  TRY(const NodeId input, Map(*op.children[0]));
-  if (op.distinct_type == duckdb::DistinctType::DISTINCT_ON) {
-    std::vector<stream::Expression> targets;
-    for (const auto& target : op.distinct_targets) targets.push_back(CopyOf(*target));
-    std::vector<const duckdb::BoundOrderByNode*> orders;
-    if (op.order_by) orders = Pointers(op.order_by->orders);
-    return TopRows(input, targets, orders, 1, 0, std::nullopt, "");
-  }
-  // Targets are all columns, or those that decide the others.
-  std::vector<bool> is_target(plan_.width(input), false);
-  for (const auto& target : op.distinct_targets) {
-    const auto column = AsColumn(*target);
-    if (!column) return Refuse("this DISTINCT", *target);
-    is_target[*column] = true;
-  }
-  if (std::find(is_target.begin(), is_target.end(), false) != is_target.end())
-    return Refuse("this DISTINCT", op);
-  return plan_.DistinctRows(input);
 }
 
 Result<NodeId> ViewPlanner::FilterWindow(duckdb::LogicalFilter& filter,

@@ -7,7 +7,8 @@
 //   planner_join.cc       joins of all kinds
 //   planner_asof.cc       ASOF joins
 //   planner_aggregate.cc  GROUP BY
-//   planner_top_k.cc      ORDER BY … LIMIT, DISTINCT ON, row_number(), rank() with a bound
+//   planner_top_k.cc      ORDER BY … LIMIT, row_number(), rank() with a bound
+//   planner_distinct.cc   DISTINCT, DISTINCT ON
 //   planner_limit.cc      LIMIT and OFFSET, also such as are no constants
 //   planner_window.cc     window functions, unnest()
 //   planner_session.cc    session()
@@ -128,6 +129,8 @@ class ViewPlanner {
   Result<NodeId> MapTopN(duckdb::LogicalTopN& op);
   Result<NodeId> MapLimit(duckdb::LogicalLimit& op);
   Result<NodeId> MapDistinct(duckdb::LogicalDistinct& op);
+  Result<NodeId> DistinctAndOrders(const duckdb::LogicalDistinct& op, NodeId input,
+                                   const Columns& targets);
   NodeId CountOf(NodeId rows);
   NodeId TakeNumbers(duckdb::LogicalLimit& op, NodeId numbered, NodeId all);
   // FILTER over WINDOW: row_number(), rank() or dense_rank() with a bound, else a filter over any
@@ -155,6 +158,8 @@ class ViewPlanner {
 stream::Expression CopyOf(const duckdb::Expression& expression);
 // Whether the result depends on chance, not on the rows alone.
 bool IsRandom(const duckdb::AggregateFunction& function);
+std::vector<const duckdb::BoundOrderByNode*> Pointers(
+    const duckdb::vector<duckdb::BoundOrderByNode>& orders);
 rows::KeyOrder OrderOf(const duckdb::BoundOrderByNode& order);
 
 }  // namespace millrace::sql
