@@ -302,6 +302,7 @@ Status Log::Impl::ApplyRetention() {
   for (const auto& topic : AllTopics()) {
     const TopicConfig& config = topic->info.config;
     std::chrono::microseconds age_max = options_.segment_age_max;
+    if (config.segment_age_max) age_max = *config.segment_age_max;
     std::optional<Micros> append_time_min;
     if (config.retention_time) {
       age_max = std::min<std::chrono::microseconds>(age_max, *config.retention_time);

@@ -124,6 +124,10 @@ std::string EncodeTopic(const TopicInfo& topic) {
   PutFixed(out, static_cast<uint8_t>(topic.config.compact));
   PutFixed(out, static_cast<int64_t>(topic.config.delete_retention.count()));
   PutFixed(out, static_cast<uint32_t>(topic.config.sync_delay_max.count()));
+  PutFixed(out, static_cast<uint8_t>(topic.config.append_time));
+  PutFixed(out, topic.config.segment_bytes.value_or(kUnlimited));
+  const auto age = topic.config.segment_age_max;
+  PutFixed(out, age ? static_cast<uint64_t>(age->count()) : kUnlimited);
   PutFixed(out, Crc32c(out));
   return out;
 }
@@ -148,6 +152,15 @@ Result<TopicInfo> DecodeTopic(std::string_view bytes) {
   if (in.remaining() == 0) return topic;
   TRY(const uint32_t sync_delay_max, in.Fixed<uint32_t>());
   topic.config.sync_delay_max = std::chrono::milliseconds(sync_delay_max);
+  if (in.remaining() == 0) return topic;
+  TRY(const uint8_t append_time, in.Fixed<uint8_t>());
+  TRY(const uint64_t segment_bytes, in.Fixed<uint64_t>());
+  TRY(const uint64_t segment_age, in.Fixed<uint64_t>());
+  topic.config.append_time = append_time != 0;
+  if (segment_bytes != kUnlimited) topic.config.segment_bytes = segment_bytes;
+  if (segment_age != kUnlimited) {
+    topic.config.segment_age_max = std::chrono::milliseconds(static_cast<int64_t>(segment_age));
+  }
   return topic;
 }
 

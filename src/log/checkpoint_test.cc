@@ -96,6 +96,9 @@ TEST(Topic, GivesBackItsConfiguration) {
   config.compact = true;
   config.delete_retention = std::chrono::milliseconds(7);
   config.sync_delay_max = std::chrono::milliseconds(50);
+  config.append_time = true;
+  config.segment_bytes = 1 << 20;
+  config.segment_age_max = std::chrono::milliseconds(9);
   const TopicInfo topic = DecodeTopic(EncodeTopic({{9}, "t", config})).value();
   EXPECT_EQ(topic.id, TopicId{9});
   EXPECT_EQ(topic.name, "t");

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/logging.h"
+#include "log/unpack.h"
 
 namespace millrace::log {
 namespace {
@@ -36,6 +37,14 @@ Status Walk(const Partition::ClosedSegment& closed, const Use& use, const Lost& 
     from = content.next;
   }
   return Ok();
+}
+
+// The batch as its records can be looked at; `unpacked` holds those of a compressed one.
+Result<RecordBatchView> Readable(const ReadBatch& batch, std::string& unpacked) {
+  const RecordBatchView packed = batch.view();
+  if (packed.codec() == Codec::kNone) return packed;
+  TRY(unpacked, Unpack(packed));
+  return RecordBatchView::Parse(unpacked, CrcCheck::kAlreadyVerified);
 }
 
 Status IgnoreLost(const DamagedRange&) { return Ok(); }
@@ -200,11 +209,13 @@ Result<Compaction::Fate> Compaction::FateOf(const ReadBatch& batch) const {
 
 Status Compaction::Map(const ClosedSegment& closed) {
   const auto map = [this](const ReadBatch& batch) -> Status {
-    const RecordBatchView view = batch.view();
-    if (view.is_control() || view.codec() != Codec::kNone) return Ok();
+    if (batch.view().is_control()) return Ok();
     TRY(const Fate fate, FateOf(batch));
     if (fate != Fate::kStands) return Ok();
-    RecordCursor records = view.records();
+    std::string unpacked;
+    const Result<RecordBatchView> view = Readable(batch, unpacked);
+    if (!view.ok()) return Ok();  // it takes nothing else's place
+    RecordCursor records = view->records();
     while (records.Next()) {
       const RecordView& record = records.record();
       if (!record.key) continue;
@@ -224,14 +235,18 @@ bool Compaction::Keeps(const RecordView& record, bool tombstones_go) const {
 }
 
 Result<std::string> Compaction::Filter(const ReadBatch& batch, bool tombstones_go) {
-  const RecordBatchView view = batch.view();
   TRY(const Fate fate, FateOf(batch));
   if (fate == Fate::kAborted) return std::string();
-  if (view.codec() != Codec::kNone) unreadable_ = true;
-  if (view.is_control() || view.codec() != Codec::kNone) return std::string(batch.bytes);
+  if (batch.view().is_control()) return std::string(batch.bytes);
+  std::string unpacked;
+  const Result<RecordBatchView> view = Readable(batch, unpacked);
+  if (!view.ok()) {
+    unreadable_ = true;
+    return std::string(batch.bytes);
+  }
   FilteredBatch filtered =
-      FilterRecords(view, [&](const RecordView& record) { return Keeps(record, tombstones_go); });
-  if (filtered.records == view.record_count()) return std::string(batch.bytes);
+      FilterRecords(*view, [&](const RecordView& record) { return Keeps(record, tombstones_go); });
+  if (filtered.records == view->record_count()) return std::string(batch.bytes);
   return std::move(filtered.bytes);
 }
 

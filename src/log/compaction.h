@@ -1,27 +1,22 @@
-// Compaction of a partition whose records are values of their keys: what a
-// newer record of the same key has made useless is taken out of closed
-// segments, in two phases,
+// Compaction of a partition whose records are values of their keys: what a newer record of the same
+// key has made useless is taken out of closed segments, in two phases,
 //
-//   map      the newest offset of every key in the segments that were not
-//   compacted yet rewrite  each segment from the oldest on, without the records
-//   that the map knows newer ones of
+//   map      the newest offset of every key in the segments that were not compacted yet
+//   rewrite  each segment from the oldest on, without the records that the map knows newer ones of
 //
-// one segment at a time (Step), since the background thread has segments to
-// fill in between. What stays keeps its offsets, batches their header; the
-// place of what goes is an entry without bytes.
+// one segment at a time (Step), since the background thread has segments to fill in between. What
+// stays keeps its offsets, batches their header; the place of what goes is an entry without bytes.
 //
-// - Only segments that recovery takes as they are, and below the last stable
-// offset: never the
+// - Only segments that recovery takes as they are, and below the last stable offset: never the
 //   active one. What was aborted goes; markers stay, as clients need them.
-// - A record that deletes its key stays until `delete_retention` after its
-// segment was compacted
-//   first, so that a reader who saw the value before sees it too; and as long
-//   as an older batch cannot be looked into.
-// - Compressed batches are left as they are: the log cannot see their keys.
+// - A record that deletes its key stays until `delete_retention` after its segment was compacted
+//   first, so that a reader who saw the value before sees it too; and as long as an older batch
+//   cannot be looked into.
+// - A compressed batch out of which records go is kept unpacked; one that does not unpack stays.
 // - Segments are not merged.
 //
-// What producers are known to have sent is in the checkpoint, so nothing is
-// kept for their sake. Background thread only.
+// What producers are known to have sent is in the checkpoint, so nothing is kept for their sake.
+// Background thread only.
 #pragma once
 
 #include <memory>

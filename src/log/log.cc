@@ -226,7 +226,8 @@ Result<Log::Impl::Request> Log::Impl::MakeRequest(AppendRequest appends, AppendD
   request.done = std::move(done);
   request.sync_delay = origin == Origin::kProducer ? kSyncDelayMax : std::chrono::milliseconds(0);
   if (appends.empty()) return Error(Code::kInvalidArgument, "append: empty request");
-  for (const PartitionAppend& append : appends) {
+  const Millis now{clock_.Now().value / 1000};
+  for (PartitionAppend& append : appends) {
     TRY(auto partition, GetPartition(append.partition));
     request.sync_delay = std::min(request.sync_delay, partition->sync_delay_max());
     request.bytes += append.batches.size();
@@ -256,6 +257,11 @@ Result<Log::Impl::Request> Log::Impl::MakeRequest(AppendRequest appends, AppendD
                      "max_message_bytes ({} bytes)",
                      Quoted(partition->topic()), append.partition.partition, view->size(),
                      partition->max_message_bytes());
+      }
+      if (partition->append_time() && origin == Origin::kProducer) {
+        const size_t at = append.batches.size() - rest.size();
+        SetAppendTime(std::span(append.batches).subspan(at, view->size()), now);
+        request.appended.append_time = now;
       }
       if (view->producer_id() >= 0) request.has_producers = true;
       if (view->is_transactional()) request.transactional = true;

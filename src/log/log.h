@@ -82,6 +82,9 @@ struct LogOptions {
 
 // What is written is never left unsynced for longer.
 inline constexpr std::chrono::milliseconds kSyncDelayMax{10'000};
+// Of a topic's own segment_bytes.
+inline constexpr uint64_t kSegmentBytesMin = 16u << 10;
+inline constexpr uint64_t kSegmentBytesMax = 1ull << 30;
 
 struct TopicConfig {
   int32_t partitions = 1;
@@ -98,6 +101,12 @@ struct TopicConfig {
   // kSyncDelayMax; 0: the producer is answered after it. Readers see durable records only, whatever
   // it is.
   std::chrono::milliseconds sync_delay_max{0};
+  // Records get the time of their append instead of their producer's (LogAppendTime).
+  bool append_time = false;
+  // When a segment is full, or old enough for the next append to begin another one; nullopt:
+  // LogOptions' values.
+  std::optional<uint64_t> segment_bytes = {};
+  std::optional<std::chrono::milliseconds> segment_age_max = {};
   bool operator==(const TopicConfig&) const = default;
 };
 
@@ -126,6 +135,9 @@ struct Appended {
   int64_t repeated_records = 0;  // of batches that were stored already
   // An open transaction keeps readers of committed records from what was appended.
   bool held_back = false;
+  // Of topics with append_time: what their records got; for one that was stored before, what it
+  // would have got.
+  std::optional<Millis> append_time = {};
 };
 
 using AppendDone = std::function<void(Result<Appended>)>;

@@ -2,6 +2,7 @@
 // anything else than what a newer record had made useless.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <snappy.h>
 
 #include <map>
 
@@ -194,10 +195,7 @@ TEST_F(LogCompactionTest, RemovesADeletionOnlyLongAfterItWasFirstCompacted) {
 }
 
 TEST_F(LogCompactionTest, KeepsADeletionWhileAnOlderBatchCannotBeLookedInto) {
-  std::string opaque = Batch({{"a", "0"}});
-  opaque[22] = static_cast<char>(Codec::kLz4);  // stands for a compressed one
-  const uint32_t crc = ByteSwap(Crc32c(std::string_view(opaque).substr(21)));
-  std::memcpy(opaque.data() + 17, &crc, 4);
+  const std::string opaque = Packed(Batch({{"a", "0"}}), Codec::kLz4, "no lz4");
   ASSERT_TRUE(log_->AppendAndWait({{p_, opaque}}).ok());
   Append({{"a", "1"}});
   Append({{"a", "!"}});
@@ -210,6 +208,25 @@ TEST_F(LogCompactionTest, KeepsADeletionWhileAnOlderBatchCannotBeLookedInto) {
   EXPECT_EQ(Records()[0], "2:a!");
   EXPECT_EQ(log_->Read(p_, {.from = {0}}).value().batches[0].bytes.substr(16),
             std::string_view(opaque).substr(16));
+}
+
+TEST_F(LogCompactionTest, LooksIntoCompressedBatches) {
+  const auto zipped = [](const std::string& plain) {
+    std::string packed;
+    snappy::Compress(plain.data() + kRecordBatchHeaderBytes, plain.size() - kRecordBatchHeaderBytes,
+                     &packed);
+    return Packed(plain, Codec::kSnappy, packed);
+  };
+  const std::string first = zipped(Batch({{"a", "1"}, {"b", "1"}, {"c", "1"}}));
+  const std::string second = zipped(Batch({{"a", "2"}, {"d", "1"}}));
+  ASSERT_TRUE(log_->AppendAndWait({{p_, first}}).ok());
+  ASSERT_TRUE(log_->AppendAndWait({{p_, second}}).ok());
+  Append({{"b", "2"}});
+  Roll();
+  // Out of the first one records went, and the rest is unpacked; the second one stays as it was.
+  EXPECT_THAT(Records(), ElementsAre("2:c=1", "5:b=2"));
+  const ReadResult read = log_->Read(p_, {.from = {3}}).value();
+  EXPECT_EQ(read.batches[0].bytes.substr(16), std::string_view(second).substr(16));
 }
 
 TEST_F(LogCompactionTest, NeverPassesAnOpenTransactionAndDropsAbortedOnes) {

@@ -124,6 +124,7 @@ class History {
     config.compact = random_.OneIn(2);
     config.delete_retention = std::chrono::milliseconds(random_.Below(100));
     config.sync_delay_max = AnySyncDelay();
+    config.append_time = random_.OneIn(4);
     const uint64_t retention_odds = config.compact ? 6 : 2;
     if (random_.OneIn(retention_odds)) config.retention_bytes = 1024 + random_.Below(4096);
     if (random_.OneIn(retention_odds))
@@ -162,6 +163,7 @@ class History {
       const int32_t more = static_cast<int32_t>(random_.Below(2));
       info.config.partitions += more;
       if (random_.OneIn(2)) info.config.sync_delay_max = AnySyncDelay();
+      if (random_.OneIn(4)) info.config.append_time = !info.config.append_time;
       ASSERT_TRUE(log_->AlterTopic(topic, info.config).ok());
       if (more > 0) AddPartition({topic, info.config.partitions - 1}, info.config);
     }

@@ -93,6 +93,69 @@ TEST_F(LogTopicLimitsTest, RefusesAConfigurationThatCannotBeKept) {
   config = {};
   config.delete_retention = std::chrono::milliseconds(-1);
   EXPECT_EQ(log_->CreateTopic("a", config).error().code(), Code::kInvalidArgument);
+  for (const uint64_t bytes : {kSegmentBytesMin - 1, kSegmentBytesMax + 1}) {
+    config = {};
+    config.segment_bytes = bytes;
+    EXPECT_EQ(log_->CreateTopic("a", config).error().code(), Code::kInvalidArgument);
+  }
+  config = {};
+  config.segment_age_max = std::chrono::milliseconds(0);
+  EXPECT_EQ(log_->CreateTopic("a", config).error().code(), Code::kInvalidArgument);
+}
+
+TEST_F(LogTopicLimitsTest, GivesRecordsTheTimeOfTheirAppend) {
+  TopicConfig config;
+  config.append_time = true;
+  const PartitionId p = MakeTopic(config);
+  RecordBatchBuilder builder;
+  builder.Add("a", "1", {5}, {{"h", "x"}});
+  builder.Add("b", "2", {7});
+  clock_.Advance(std::chrono::seconds(3));
+  const Millis now{clock_.Now().value / 1000};
+  EXPECT_EQ(Append(p, builder.Finish() + MakeBatch("c")).value().append_time, now);
+  for (const bool after_power_loss : {false, true}) {
+    if (after_power_loss) LosePower();
+    const ReadResult read = log_->Read(p, {.from = {0}}).value();
+    ASSERT_EQ(read.batches.size(), 2u);
+    for (const ReadBatch& batch : read.batches) {
+      const RecordBatchView view = RecordBatchView::Parse(batch.bytes).value();  // with its CRC
+      EXPECT_EQ(view.timestamp_type(), TimestampType::kLogAppendTime);
+      EXPECT_EQ(view.max_timestamp(), now);
+      for (RecordCursor records = view.records(); records.Next();) {
+        EXPECT_EQ(records.record().timestamp, now);
+      }
+    }
+    EXPECT_EQ(log_->OffsetForTimestamp(p, now).value(), Offset{0});
+  }
+  config.append_time = false;
+  ASSERT_TRUE(log_->AlterTopic(p.topic, config).ok());
+  EXPECT_EQ(Append(p, MakeBatch("d")).value().append_time, std::nullopt);
+  EXPECT_EQ(log_->Read(p, {.from = {3}}).value().batches[0].view().timestamp_type(),
+            TimestampType::kCreateTime);
+}
+
+TEST_F(LogTopicLimitsTest, HasSegmentsOfItsOwnSizeAndAge) {
+  options_.segment_bytes = 1 << 20;
+  Open();
+  TopicConfig config;
+  config.segment_bytes = kSegmentBytesMin;
+  config.segment_age_max = std::chrono::hours(1);
+  const PartitionId p = MakeTopic(config);
+  const auto segments = [&] {
+    log_->RunOnce(/*background=*/true);
+    const std::vector<std::string> paths = files_->Paths();
+    return std::count_if(paths.begin(), paths.end(),
+                         [](const std::string& path) { return path.ends_with(".log"); });
+  };
+  const std::string batch = MakeBatch(std::string(kSegmentBytesMin / 3, 'x'));
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(Append(p, batch).ok());
+  EXPECT_EQ(segments(), 1);
+  ASSERT_TRUE(Append(p, batch).ok());
+  EXPECT_EQ(segments(), 2) << "it is full";
+  clock_.Advance(std::chrono::hours(2));
+  log_->RunOnce(/*background=*/true);
+  ASSERT_TRUE(Append(p, MakeBatch("small")).ok());
+  EXPECT_EQ(segments(), 3) << "it is old";
 }
 
 TEST_F(LogTopicLimitsTest, DeletesRecordsUpToAnOffsetDurably) {

@@ -80,6 +80,8 @@ Partition::Range Partition::range() const {
 void Partition::SetConfig(const TopicConfig& config) {
   max_message_bytes_ = config.max_message_bytes.value_or(UINT32_MAX);
   compact_ = config.compact;
+  append_time_ = config.append_time;
+  segment_bytes_ = config.segment_bytes.value_or(0);
   sync_delay_max_ = config.sync_delay_max;
 }
 
@@ -189,6 +191,7 @@ Status Partition::Roll(Offset base) {
 }
 
 Status Partition::Fill(uint64_t segment_bytes) {
+  if (const uint64_t own = segment_bytes_; own > 0) segment_bytes = own;
   size_t done = 0;
   Status status;
   while (done < collected_entries_.size() && status.ok()) {

@@ -43,6 +43,7 @@ class Partition {
   void SetConfig(const TopicConfig& config);
   uint32_t max_message_bytes() const { return max_message_bytes_; }
   bool compact() const { return compact_; }
+  bool append_time() const { return append_time_; }
   std::chrono::milliseconds sync_delay_max() const { return sync_delay_max_.load(); }
 
   struct Range {
@@ -87,7 +88,7 @@ class Partition {
   void Collect(const SegmentEntry& entry, std::string_view batch);
   bool has_collected() const { return !collected_entries_.empty(); }
   // Appends what was collected to the segments, rolling as needed. What a full disk left over stays
-  // collected.
+  // collected. `segment_bytes`: where the topic says nothing else.
   Status Fill(uint64_t segment_bytes);
   // Drops the tail's batches of frames up to `sequence`. REQUIRES: they are filled.
   void DropTail(FrameSequence sequence);
@@ -160,6 +161,8 @@ class Partition {
   const std::string directory_;
   std::atomic<uint32_t> max_message_bytes_{UINT32_MAX};
   std::atomic<bool> compact_{false};
+  std::atomic<bool> append_time_{false};
+  std::atomic<uint64_t> segment_bytes_{0};  // 0: as Fill says
   std::atomic<std::chrono::milliseconds> sync_delay_max_{std::chrono::milliseconds(0)};
   std::vector<DamagedRange> lost_transactions_;  // as they were at the start
 

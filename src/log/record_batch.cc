@@ -116,8 +116,8 @@ bool RecordCursor::Next() {
   }
   record_.offset = base_ + offset_delta;
   // Wraps where a producer sent nonsense, instead of undefined behaviour.
-  record_.timestamp = Millis{static_cast<int64_t>(static_cast<uint64_t>(base_timestamp_.value) +
-                                                  static_cast<uint64_t>(timestamp_delta))};
+  record_.timestamp = append_time_.value_or(Millis{static_cast<int64_t>(
+      static_cast<uint64_t>(base_timestamp_.value) + static_cast<uint64_t>(timestamp_delta))});
   record_.header_count = static_cast<int32_t>(header_count);
   record_.header_bytes = std::string_view(at, static_cast<size_t>(end - at));
   at_ = end;
@@ -213,8 +213,10 @@ std::optional<TransactionOutcome> RecordBatchView::marker() const {
 
 RecordCursor RecordBatchView::records() const {
   CHECK(codec() == Codec::kNone) << "records of a compressed batch";
+  std::optional<Millis> append_time;
+  if (timestamp_type() == TimestampType::kLogAppendTime) append_time = max_timestamp_;
   return RecordCursor(bytes_.substr(kRecordBatchHeaderBytes), base_offset_, base_timestamp_,
-                      record_count_);
+                      record_count_, append_time);
 }
 
 FilteredBatch FilterRecords(const RecordBatchView& batch,
@@ -240,6 +242,13 @@ FilteredBatch FilterRecords(const RecordBatchView& batch,
 
 void SetBaseOffset(char* batch, Offset base) { PutBigAt(batch, base.value); }
 void SetLeaderEpoch(char* batch, int32_t epoch) { PutBigAt(batch + 12, epoch); }
+void SetAppendTime(std::span<char> batch, Millis time) {
+  PutBigAt(batch.data() + 35, time.value);
+  PutBigAt(batch.data() + 21,
+           static_cast<uint16_t>(BatchAttributes(batch.data()) | kLogAppendTimeBit));
+  const std::string_view bytes(batch.data(), batch.size());
+  PutBigAt(batch.data() + 17, Crc32c(bytes.substr(kRecordBatchCrcFrom)));
+}
 Millis MaxTimestamp(const char* batch) { return {GetBig<int64_t>(batch + 35)}; }
 uint32_t BatchCrc(const char* batch) { return GetBig<uint32_t>(batch + 17); }
 uint16_t BatchAttributes(const char* batch) { return GetBig<uint16_t>(batch + 21); }

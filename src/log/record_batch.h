@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -101,13 +102,16 @@ class RecordCursor {
 
  private:
   friend class RecordBatchView;
-  RecordCursor(std::string_view records, Offset base, Millis base_timestamp, int32_t count)
+  // `append_time`: that of all records; nullopt: each has its own.
+  RecordCursor(std::string_view records, Offset base, Millis base_timestamp, int32_t count,
+               std::optional<Millis> append_time)
       : from_(records.data()),
         at_(records.data()),
         end_(records.data() + records.size()),
         base_(base),
         base_timestamp_(base_timestamp),
-        left_(count) {}
+        left_(count),
+        append_time_(append_time) {}
 
   const char* from_;
   const char* at_;
@@ -115,6 +119,7 @@ class RecordCursor {
   Offset base_;
   Millis base_timestamp_;
   int32_t left_;
+  std::optional<Millis> append_time_;
   bool malformed_ = false;
   RecordView record_;
 };
@@ -192,6 +197,9 @@ FilteredBatch FilterRecords(const RecordBatchView& batch,
 // Fills in what the log decides, both outside the CRC. REQUIRES: `batch` points to a whole batch.
 void SetBaseOffset(char* batch, Offset base);
 void SetLeaderEpoch(char* batch, int32_t epoch);
+// Gives all records of a whole batch `time` in place of their own, as LogAppendTime. Makes the CRC
+// anew.
+void SetAppendTime(std::span<char> batch, Millis time);
 // Without checking anything else. REQUIRES: `batch` points to a whole batch.
 Millis MaxTimestamp(const char* batch);
 uint32_t BatchCrc(const char* batch);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/coding.h"
 #include "base/faulty_files.h"
 #include "log/log.h"
 
@@ -50,6 +51,19 @@ inline std::string MakeProducerBatch(Producer producer, int32_t sequence, std::s
   }
   builder.SetProducer(producer, sequence, transactional);
   return builder.Finish();
+}
+
+// The batch `plain` of codec none, with its records packed as `packed`.
+inline std::string Packed(const std::string& plain, Codec codec, std::string_view packed) {
+  std::string out = plain.substr(0, kRecordBatchHeaderBytes).append(packed);
+  std::string length;
+  PutBig(length, static_cast<int32_t>(out.size() - 12));
+  out.replace(8, 4, length);
+  out[22] = static_cast<char>(codec);
+  std::string crc;
+  PutBig(crc, Crc32c(std::string_view(out).substr(kRecordBatchCrcFrom)));
+  out.replace(17, 4, crc);
+  return out;
 }
 
 inline std::vector<std::string> Values(const ReadResult& result) {

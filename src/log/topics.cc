@@ -43,6 +43,14 @@ Status CheckConfig(std::string_view name, const TopicConfig& config) {
                  "topic {}: max_message_bytes is {}, and the smallest batch takes more",
                  Quoted(name), *config.max_message_bytes);
   }
+  if (config.segment_bytes &&
+      (*config.segment_bytes < kSegmentBytesMin || *config.segment_bytes > kSegmentBytesMax)) {
+    return Error(Code::kInvalidArgument, "topic {}: segments of {} bytes; {} to {} are allowed",
+                 Quoted(name), *config.segment_bytes, kSegmentBytesMin, kSegmentBytesMax);
+  }
+  if (config.segment_age_max && config.segment_age_max->count() <= 0) {
+    return Error(Code::kInvalidArgument, "topic {}: the age of a segment is above 0", Quoted(name));
+  }
   return Ok();
 }
 

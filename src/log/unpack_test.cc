@@ -9,6 +9,7 @@
 #include <random>
 
 #include "base/coding.h"
+#include "log/testing.h"
 
 namespace millrace::log::unpack_test {
 namespace {
@@ -53,19 +54,6 @@ std::string SnappyBlocks(std::string_view records) {
     PutBig(out, static_cast<uint32_t>(block.size()));
     out += block;
   }
-  return out;
-}
-
-// `plain` with its records packed.
-std::string Packed(const std::string& plain, Codec codec, std::string packed) {
-  std::string out = plain.substr(0, kRecordBatchHeaderBytes) + packed;
-  std::string length;
-  PutBig(length, static_cast<int32_t>(out.size() - 12));
-  out.replace(8, 4, length);
-  out[22] = static_cast<char>(codec);
-  std::string crc;
-  PutBig(crc, Crc32c(std::string_view(out).substr(kRecordBatchCrcFrom)));
-  out.replace(17, 4, crc);
   return out;
 }
 
