@@ -41,13 +41,26 @@ Status AddAborted(const log::Log& log, log::PartitionId partition, const log::Re
   return Ok();
 }
 
+// From the next batch that there is: a client that gets none asks for the same offset again, and
+// would never come past what compaction or damage has left of a segment.
+Result<log::ReadResult> ReadOn(const log::Log& log, log::PartitionId partition,
+                               log::ReadOptions options) {
+  for (;;) {
+    TRY(log::ReadResult read, log.Read(partition, options));
+    if (!read.batches.empty() || read.next <= options.from ||
+        read.next >= std::min(read.end, options.until))
+      return read;
+    options.from = read.next;
+  }
+}
+
 void ReadPartition(const log::Log& log, log::PartitionId partition, log::Offset from,
                    size_t bytes_max, bool committed, Fetched& out, PartitionData& data) {
   log::ReadOptions options{.from = from, .bytes_max = bytes_max};
   const auto cut = log.DurableCut();
   const log::Cut::End* ends = cut->Find(partition);
   if (committed && ends != nullptr) options.until = ends->stable;
-  auto read = log.Read(partition, options);
+  auto read = ReadOn(log, partition, options);
   if (read.ok() && committed) {
     const Status added = AddAborted(log, partition, *read, data);
     if (!added.ok()) read = added.error();
