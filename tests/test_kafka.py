@@ -41,10 +41,12 @@ def view(node):
 
 
 def wait_for(condition, seconds=30):
+    """Until it is true; gives what it is then."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (result := condition()):
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.02)
+    return result
 
 
 def kcat(node, *arguments, stdin="", timeout=60):
@@ -321,7 +323,7 @@ def test_topics_that_clients_make_are_raw_streams(node):
     made = admin.create_topics([NewTopic("my.events-1", 2, 1, config={"retention.ms": "3600000", "cleanup.policy": "delete"})])
     made["my.events-1"].result(30)
     for name, partitions, config, problem in [("my.events-1", 1, {}, "ALREADY_EXISTS"), ("BY_PRODUCT", 1, {}, "view"), ("__mine", 1, {}, "the node's own"), ("a b", 1, {}, "name"),
-                                              ("other", 1, {"cleanup.policy": "compact"}, "cleanup.policy"), ("other", 1, {"retention.ms": "soon"}, "retention.ms")]:
+                                              ("other", 1, {"min.insync.replicas": "2"}, "min.insync.replicas"), ("other", 1, {"retention.ms": "soon"}, "retention.ms")]:
         with pytest.raises(Exception, match=problem):
             admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(30)
     resource = ConfigResource(ConfigResource.Type.TOPIC, "my.events-1")

@@ -89,7 +89,7 @@ Comparison Of(const StreamDefinition& a, const StreamDefinition& b) {
   if (a.partitions < b.partitions) return InPlace("it has more partitions");
   if (a.on_invalid != b.on_invalid || a.retention != b.retention ||
       a.retention_bytes != b.retention_bytes || a.idle_after != b.idle_after ||
-      a.future_max != b.future_max || a.durability != b.durability) {
+      a.future_max != b.future_max || a.durability != b.durability || a.storage != b.storage) {
     return InPlace("its options changed");
   }
   return {};

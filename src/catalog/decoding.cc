@@ -45,6 +45,13 @@ Result<std::optional<std::chrono::microseconds>> GetOptionalMicros(Reader& in) {
   return std::optional(value);
 }
 
+Result<std::optional<int64_t>> GetBytesMax(Reader& in) {
+  TRY(const bool present, GetBool(in));
+  if (!present) return std::optional<int64_t>();
+  TRY(const int64_t value, in.Zigzag());
+  return std::optional<int64_t>(value);
+}
+
 // A list: each element takes at least one byte, which bounds the count before anything is
 // allocated.
 template <typename T>
@@ -155,10 +162,7 @@ Result<Definition> GetStream(Reader& in, uint8_t version) {
   TRY(d.on_invalid, GetEnum(in, StreamDefinition::OnInvalid::kReject));
   TRY(d.late, GetEnum(in, StreamDefinition::Late::kDivert));
   TRY(d.retention, GetOptionalMicros(in));
-  TRY(const bool has_bytes, GetBool(in));
-  if (has_bytes) {
-    TRY(d.retention_bytes, in.Zigzag());
-  }
+  TRY(d.retention_bytes, GetBytesMax(in));
   TRY(d.idle_after, GetMicros(in));
   TRY(d.future_max, GetMicros(in));
   if (version < 3) return Definition(std::move(d));
@@ -178,6 +182,13 @@ Result<Definition> GetStream(Reader& in, uint8_t version) {
   const bool has_interval = d.durability.kind == Durability::Kind::kInterval;
   if ((interval > 0) != has_interval || d.durability.interval > Durability::kIntervalMax)
     return Damaged("a stream's durability");
+  if (version < 9) return Definition(std::move(d));
+  TRY(d.storage.timestamps, GetEnum(in, Storage::Timestamps::kBroker));
+  TRY(d.storage.compact, GetBool(in));
+  TRY(d.storage.delete_retention, GetOptionalMicros(in));
+  TRY(d.storage.max_message_bytes, GetBytesMax(in));
+  TRY(d.storage.segment_bytes, GetBytesMax(in));
+  TRY(d.storage.segment_age, GetOptionalMicros(in));
   return Definition(std::move(d));
 }
 
@@ -216,10 +227,7 @@ Result<Definition> GetView(Reader& in, uint8_t version) {
   TRY(d.key, GetNames(in));
   if (version < 8) return Definition(std::move(d));
   TRY(d.retention, GetOptionalMicros(in));
-  TRY(const bool has_bytes, GetBool(in));
-  if (has_bytes) {
-    TRY(d.retention_bytes, in.Zigzag());
-  }
+  TRY(d.retention_bytes, GetBytesMax(in));
   return Definition(std::move(d));
 }
 

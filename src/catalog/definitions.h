@@ -47,6 +47,24 @@ struct Durability {
   bool operator==(const Durability&) const = default;
 };
 
+// How a stream's topic keeps its records, beside retention and durability.
+struct Storage {
+  static constexpr int64_t kMessageBytesMin = 1024;
+  static constexpr int64_t kMessageBytesMax = 16 << 20;
+  static constexpr int64_t kSegmentBytesMin = 16 << 10;
+  static constexpr int64_t kSegmentBytesMax = 1 << 30;
+  enum class Timestamps { kProducer, kBroker };  // whose time a record has
+  Timestamps timestamps = Timestamps::kProducer;
+  // The newest record of each key is all that counts; of raw streams.
+  bool compact = false;
+  // How long the record that deletes a key stays at least; none: a day.
+  std::optional<std::chrono::microseconds> delete_retention;
+  std::optional<int64_t> max_message_bytes;              // of one batch as sent
+  std::optional<int64_t> segment_bytes;                  // none: the node's
+  std::optional<std::chrono::microseconds> segment_age;  // none: the node's
+  bool operator==(const Storage&) const = default;
+};
+
 struct StreamDefinition {
   std::string name;
   // kRaw: values are whatever they are; the columns are those of catalog/raw_stream.h. The others:
@@ -78,6 +96,7 @@ struct StreamDefinition {
   std::chrono::microseconds idle_after = std::chrono::seconds(30);
   std::chrono::microseconds future_max = std::chrono::hours(24);
   Durability durability;
+  Storage storage;
 };
 
 struct TableDefinition {

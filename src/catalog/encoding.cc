@@ -19,6 +19,11 @@ void PutMicros(std::string& out, const std::optional<std::chrono::microseconds>&
   if (value) PutZigzag(out, value->count());
 }
 
+void PutBytesMax(std::string& out, const std::optional<int64_t>& value) {
+  PutBool(out, value.has_value());
+  if (value) PutZigzag(out, *value);
+}
+
 void PutNames(std::string& out, const std::vector<std::string>& names) {
   PutVarint(out, names.size());
   for (const std::string& name : names) PutBytes(out, name);
@@ -77,8 +82,7 @@ void Put(std::string& out, const StreamDefinition& d) {
   PutEnum(out, d.on_invalid);
   PutEnum(out, d.late);
   PutMicros(out, d.retention);
-  PutBool(out, d.retention_bytes.has_value());
-  if (d.retention_bytes) PutZigzag(out, *d.retention_bytes);
+  PutBytesMax(out, d.retention_bytes);
   PutZigzag(out, d.idle_after.count());
   PutZigzag(out, d.future_max.count());
   PutAliases(out, d.schema);
@@ -87,6 +91,12 @@ void Put(std::string& out, const StreamDefinition& d) {
   PutEnum(out, d.format);
   PutEnum(out, d.durability.kind);
   PutZigzag(out, d.durability.interval.count());
+  PutEnum(out, d.storage.timestamps);
+  PutBool(out, d.storage.compact);
+  PutMicros(out, d.storage.delete_retention);
+  PutBytesMax(out, d.storage.max_message_bytes);
+  PutBytesMax(out, d.storage.segment_bytes);
+  PutMicros(out, d.storage.segment_age);
 }
 
 void Put(std::string& out, const TableDefinition& d) {
@@ -112,8 +122,7 @@ void Put(std::string& out, const ViewDefinition& d) {
   PutEnum(out, d.changes);
   PutNames(out, d.key);
   PutMicros(out, d.retention);
-  PutBool(out, d.retention_bytes.has_value());
-  if (d.retention_bytes) PutZigzag(out, *d.retention_bytes);
+  PutBytesMax(out, d.retention_bytes);
 }
 
 void Put(std::string& out, const IndexDefinition& d) {

@@ -82,6 +82,12 @@ std::vector<Change> EveryKind() {
   stream.retention = std::chrono::hours(1);
   stream.retention_bytes = 10;
   stream.durability = {Durability::Kind::kInterval, std::chrono::milliseconds(50)};
+  stream.storage = {.timestamps = Storage::Timestamps::kBroker,
+                    .compact = true,
+                    .delete_retention = std::chrono::hours(2),
+                    .max_message_bytes = 5000,
+                    .segment_bytes = 1 << 20,
+                    .segment_age = std::chrono::hours(3)};
   stream.earlier = {{stream.schema, {{"b > 0"}}, 5, {0, 1, 2, 3, 4, 5, 6, 1LL << 40}}};
   stream.earlier[0].schema.columns.pop_back();
   stream.schema.columns[0].aliases = {"old", odd};
@@ -165,6 +171,7 @@ TEST(CatalogRecord, ComesBackAsItWasForEveryKindNameAndType) {
   EXPECT_EQ(after.late, StreamDefinition::Late::kDivert);
   EXPECT_EQ(*after.retention_bytes, 10);
   EXPECT_EQ(after.durability, before.durability);
+  EXPECT_EQ(after.storage, before.storage);
 }
 
 TEST(CatalogRecord, OpensTheBytesOfVersionOne) {
@@ -256,7 +263,7 @@ TEST(CatalogRecord, OpensViewsOfVersionSeven) {
 }
 
 TEST(CatalogRecord, OpensStreamsOfVersionSix) {
-  // They end with the format: durability came later.
+  // They end with the format: durability and storage came later.
   StreamDefinition stream;
   stream.name = "s";
   stream.format = StreamDefinition::Format::kRaw;
@@ -265,7 +272,9 @@ TEST(CatalogRecord, OpensStreamsOfVersionSix) {
   object.text = "the text";
   std::string bytes = EncodeChanges(3, {Create{object, false}});
   bytes.resize(bytes.size() - 4);
-  bytes.erase(bytes.find(object.text) - 3, 2);  // a length stands before the text
+  constexpr size_t kDurability = 2, kStorage = 6;
+  const size_t end = bytes.find(object.text) - 1;  // a length stands before the text
+  bytes.erase(end - kDurability - kStorage, kDurability + kStorage);
   bytes[0] = 6;
   PutFixed<uint32_t>(bytes, Crc32c(bytes));
   const auto decoded = DecodeChanges(bytes);

@@ -1,77 +1,15 @@
 #include "cli/kafka_backend.h"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <unordered_map>
+
+#include "cli/kafka_topic_settings.h"
 
 namespace millrace::cli {
 
 using kafka::Topic;
 using kafka::TopicSettings;
-
-namespace {
-
-// Settings of a topic as options of its stream.
-struct StreamOptions {
-  std::map<std::string, std::string> set;
-  std::vector<std::string> reset;
-};
-
-// The option that a topic's setting is; empty: none.
-std::string OptionOf(std::string_view setting) {
-  if (setting == "retention.ms") return "retention";
-  if (setting == "retention.bytes") return "retention_bytes";
-  return "";
-}
-
-// What every topic has, and clients set all the same.
-bool IsAsItMustBe(std::string_view setting, std::string_view value) {
-  static const std::map<std::string_view, std::string_view> fixed = {
-      {"cleanup.policy", "delete"},
-      {"compression.type", "producer"},
-      {"message.timestamp.type", "CreateTime"},
-      {"min.insync.replicas", "1"},
-      {"unclean.leader.election.enable", "false"}};
-  const auto found = fixed.find(setting);
-  return found != fixed.end() && found->second == value;
-}
-
-Result<StreamOptions> OptionsFrom(const TopicSettings& settings) {
-  StreamOptions options;
-  for (const auto& [setting, value] : settings) {
-    const std::string option = OptionOf(setting);
-    if (option.empty()) {
-      if (IsAsItMustBe(setting, value)) continue;
-      return Error(Code::kInvalidArgument, "{} cannot be {} here", setting, Quoted(value))
-          .Hint("retention.ms and retention.bytes can be set");
-    }
-    int64_t number = 0;
-    const char* end = value.data() + value.size();
-    const auto parsed = std::from_chars(value.data(), end, number);
-    if (parsed.ec != std::errc() || parsed.ptr != end || number < -1 || number == 0)
-      return Error(Code::kInvalidArgument, "{} is -1 or a number above 0, not {}", setting,
-                   Quoted(value));
-    if (number == -1) {
-      options.reset.push_back(option);
-    } else {
-      options.set[option] = option == "retention" ? fmt::format("{} milliseconds", number)
-                                                  : fmt::format("{} B", number);
-    }
-  }
-  return options;
-}
-
-// Of a stream, or of a view's changes.
-template <typename Definition>
-void SetRetention(const Definition& definition, Topic& topic) {
-  if (definition.retention)
-    topic.retention_ms =
-        std::chrono::duration_cast<std::chrono::milliseconds>(*definition.retention).count();
-  topic.retention_bytes = definition.retention_bytes;
-}
-
-}  // namespace
 
 struct KafkaBackend::Index {
   uint64_t version = 0;
@@ -88,9 +26,7 @@ std::shared_ptr<const KafkaBackend::Index> KafkaBackend::Topology() const {
   for (const catalog::Object* object : catalog->OfKind(catalog::Kind::kStream)) {
     const auto& stream = std::get<catalog::StreamDefinition>(object->definition);
     Topic topic{object->name(), log::TopicId{object->topic_id}, stream.partitions};
-    SetRetention(stream, topic);
-    if (const auto delay = stream.durability.sync_delay_max(); delay.count() > 0)
-      topic.flush_ms = delay.count();
+    SetSettings(stream, topic);
     made->by_name.emplace(topic.name, topic);
     made->by_id.emplace(topic.id, topic);
   }
@@ -113,8 +49,7 @@ std::optional<Topic> KafkaBackend::ChangesOf(const catalog::Object& object) cons
   if (!id) return std::nullopt;
   Topic topic{catalog::ChangesTopic(view.name), *id};
   topic.kind = Topic::Kind::kChanges;
-  topic.compact = view.changes == catalog::ViewDefinition::Changes::kUpsert;
-  SetRetention(view, topic);
+  SetSettings(view, topic);
   return topic;
 }
 
@@ -198,7 +133,7 @@ Status KafkaBackend::CreateTopic(const std::string& name, int32_t partitions,
   if (name.starts_with("__"))
     return Error(Code::kNotSupported, "{}: names that begin with __ are the node's own",
                  Quoted(name));
-  TRY(const StreamOptions options, OptionsFrom(settings));
+  TRY(const OptionChanges options, OptionsFrom(settings));
   // Streams, tables and views share one name space.
   if (const catalog::Object* taken = node_.catalog()->FindRelation(name))
     return Error(Code::kAlreadyExists, "{} is the name of a {}", Quoted(name),
@@ -236,11 +171,7 @@ Status KafkaBackend::AlterTopic(const std::string& name, const TopicSettings& se
     return Error(Code::kInvalidArgument,
                  "{} is compacted: it keeps the newest record of each row, and has no settings",
                  Quoted(name));
-  TRY(const StreamOptions options, OptionsFrom(settings));
-  std::vector<std::string> dropped = options.reset;
-  for (const std::string& setting : reset) {
-    if (const std::string option = OptionOf(setting); !option.empty()) dropped.push_back(option);
-  }
+  TRY(OptionChanges options, OptionsFrom(settings, reset));
   if (validate_only) return Ok();
   std::string list;
   for (const auto& [option, value] : options.set)
@@ -248,8 +179,8 @@ Status KafkaBackend::AlterTopic(const std::string& name, const TopicSettings& se
   const std::string alter = view == nullptr ? "ALTER STREAM " + Quoted(name)
                                             : "ALTER MATERIALIZED VIEW " + Quoted(view->name());
   if (!list.empty()) TRY(node_.Execute(fmt::format("{} SET ({})", alter, list), {}));
-  if (!dropped.empty())
-    TRY(node_.Execute(fmt::format("{} RESET ({})", alter, fmt::join(dropped, ", ")), {}));
+  if (!options.reset.empty())
+    TRY(node_.Execute(fmt::format("{} RESET ({})", alter, fmt::join(options.reset, ", ")), {}));
   return Ok();
 }
 

@@ -22,9 +22,26 @@ Status CheckRows(const log::RecordBatchView& plain, int64_t first, RowChecker& c
                error.message);
 }
 
+Status CheckKeys(const log::RecordBatchView& plain, int64_t first) {
+  log::RecordCursor records = plain.records();
+  for (int64_t record = first + 1; records.Next(); ++record) {
+    if (!records.record().key)
+      return Error(Code::kInvalidArgument,
+                   "record {}: it has no key, and a compacted topic keeps the newest of each",
+                   record);
+  }
+  return records.status();
+}
+
+Status CheckRecords(const log::RecordBatchView& plain, int64_t first, const BatchRules& rules) {
+  if (rules.keyed) TRY(CheckKeys(plain, first));
+  if (rules.rows != nullptr) TRY(CheckRows(plain, first, *rules.rows));
+  return Ok();
+}
+
 }  // namespace
 
-Result<int64_t> CheckBatches(std::string_view batches, RowChecker* rejecting) {
+Result<int64_t> CheckBatches(std::string_view batches, const BatchRules& rules) {
   int64_t count = 0;
   while (!batches.empty()) {
     TRY(const log::RecordBatchView view,
@@ -33,9 +50,9 @@ Result<int64_t> CheckBatches(std::string_view batches, RowChecker* rejecting) {
       TRY(const std::string unpacked, log::Unpack(view));
       TRY(const log::RecordBatchView plain,
           log::RecordBatchView::Parse(unpacked, log::CrcCheck::kAlreadyVerified));
-      if (rejecting != nullptr) TRY(CheckRows(plain, count, *rejecting));
-    } else if (rejecting != nullptr) {
-      TRY(CheckRows(view, count, *rejecting));
+      TRY(CheckRecords(plain, count, rules));
+    } else {
+      TRY(CheckRecords(view, count, rules));
     }
     count += view.record_count();
     batches.remove_prefix(view.size());

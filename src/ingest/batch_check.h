@@ -9,9 +9,14 @@
 
 namespace millrace::ingest {
 
-// Walks the batches, unpacks those that are packed, and counts their records. With `rejecting`,
-// every record has to be a row for it. kCorruption: malformed, or does not unpack.
-// kInvalidArgument: a record is no row; the message says which and why. CRCs are left to the log.
-Result<int64_t> CheckBatches(std::string_view batches, RowChecker* rejecting);
+struct BatchRules {
+  RowChecker* rows = nullptr;  // every record has to be a row for it; nullptr: need not
+  bool keyed = false;          // every record has to have a key
+};
+
+// Walks the batches, unpacks those that are packed, and counts their records. kCorruption:
+// malformed, or does not unpack. kInvalidArgument: a record is against a rule; the message says
+// which and why. CRCs are left to the log.
+Result<int64_t> CheckBatches(std::string_view batches, const BatchRules& rules);
 
 }  // namespace millrace::ingest

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <future>
+#include <limits>
 #include <mutex>
 #include <shared_mutex>
 #include <unordered_map>
 
 #include "ingest/batch_check.h"
+#include "ingest/batch_writer.h"
 #include "ingest/idempotency.h"
 #include "ingest/partitioner.h"
 #include "ingest/row_checker.h"
@@ -35,7 +37,7 @@ struct StreamDoor {
 
 // A request's records by partition, and what the answer will say of its rows.
 struct Sorted {
-  std::vector<log::RecordBatchBuilder> builders;
+  std::vector<BatchWriter> writers;
   Answer answer;
 };
 
@@ -161,6 +163,11 @@ Result<std::unique_ptr<RowChecker>> StreamIngest::TakeChecker(StreamDoor& door) 
                           *context_.database, {door.definition.format, context_.schemas});
 }
 
+size_t BatchBytesMax(const StreamDoor& door) {
+  const auto& own = door.definition.storage.max_message_bytes;
+  return own ? static_cast<size_t>(*own) : std::numeric_limits<size_t>::max();
+}
+
 // Decodes the rows, and sets the good ones (and the bad ones of a quarantining stream) into batches
 // by partition.
 Result<Sorted> StreamIngest::Sort(StreamDoor& door, const Request& request, Micros now) {
@@ -168,7 +175,7 @@ Result<Sorted> StreamIngest::Sort(StreamDoor& door, const Request& request, Micr
   const rows::Decoded decoded = checker->Decode(request.rows);
   Sorted sorted;
   const int32_t partitions = door.definition.partitions;
-  sorted.builders.resize(static_cast<size_t>(partitions));
+  sorted.writers.assign(static_cast<size_t>(partitions), BatchWriter(BatchBytesMax(door)));
   const log::Millis timestamp{now.value / 1000};
 
   std::vector<uint8_t> bad(request.rows.size(), 0);
@@ -215,12 +222,12 @@ Result<Sorted> StreamIngest::Sort(StreamDoor& door, const Request& request, Micr
   for (size_t row = 0; row < request.rows.size(); ++row) {
     if (bad[row] && reject) continue;
     const int32_t partition = keys[row] ? PartitionOf(*keys[row], partitions) : spread;
-    log::RecordBatchBuilder& builder = sorted.builders[static_cast<size_t>(partition)];
+    BatchWriter& writer = sorted.writers[static_cast<size_t>(partition)];
     if (bad[row]) {  // whoever looks into the quarantine wants to know where it came from
-      builder.Add(std::nullopt, request.rows[row], timestamp, {{kSourceHeader, request.source}});
+      writer.Add(std::nullopt, request.rows[row], timestamp, {{kSourceHeader, request.source}});
     } else {
-      builder.Add(keys[row] ? std::optional<std::string_view>(*keys[row]) : std::nullopt,
-                  request.rows[row], timestamp);
+      writer.Add(keys[row] ? std::optional<std::string_view>(*keys[row]) : std::nullopt,
+                 request.rows[row], timestamp);
     }
   }
   const std::lock_guard lock(door.mutex);
@@ -257,11 +264,11 @@ Result<std::string> StreamIngest::AppendTogether(const std::vector<Request>& req
   for (const Request& request : requests) {
     TRY(doors.emplace_back(), FindRowDoor(request.stream));
     TRY(Sorted sorted, Sort(*doors.back(), request, now));
-    for (size_t i = 0; i < sorted.builders.size(); ++i) {
-      if (sorted.builders[i].empty()) continue;
+    for (size_t i = 0; i < sorted.writers.size(); ++i) {
+      if (sorted.writers[i].empty()) continue;
       partitions.push_back({doors.back()->topic, static_cast<int32_t>(i)});
-      records.push_back(sorted.builders[i].record_count());
-      append.push_back({partitions.back(), sorted.builders[i].Finish()});
+      records.push_back(sorted.writers[i].records());
+      append.push_back({partitions.back(), sorted.writers[i].Finish()});
     }
   }
   TRY(const log::Appended appended, context_.log->AppendAndWait(std::move(append)));
@@ -313,11 +320,11 @@ void StreamIngest::AppendSorted(std::shared_ptr<StreamDoor> door, Request reques
                                 Micros now, std::function<void(Result<Answer>)> done) {
   log::AppendRequest append;
   std::vector<Placed> placed;  // in the order of `append`
-  for (size_t i = 0; i < sorted.builders.size(); ++i) {
-    if (sorted.builders[i].empty()) continue;
+  for (size_t i = 0; i < sorted.writers.size(); ++i) {
+    if (sorted.writers[i].empty()) continue;
     const log::PartitionId partition{door->topic, static_cast<int32_t>(i)};
-    placed.push_back({partition, {}, sorted.builders[i].record_count()});
-    append.push_back({partition, sorted.builders[i].Finish()});
+    placed.push_back({partition, {}, sorted.writers[i].records()});
+    append.push_back({partition, sorted.writers[i].Finish()});
   }
   const auto appended_rows =
       static_cast<int64_t>(sorted.answer.accepted + sorted.answer.quarantined);
@@ -375,13 +382,14 @@ Status StreamIngest::AppendBatches(BatchRequest request, log::AppendDone done) {
   if (rejects) {
     TRY(checker, TakeChecker(*door));
   }
-  const Result<int64_t> records = CheckBatches(request.batches, checker.get());
+  const Result<int64_t> records = CheckBatches(
+      request.batches, {.rows = checker.get(), .keyed = door->definition.storage.compact});
   if (checker != nullptr) {
     const std::lock_guard lock(door->mutex);
     door->idle_checkers.push_back(std::move(checker));
   }
   if (!records.ok()) {
-    if (rejects && records.error().code() == Code::kInvalidArgument)
+    if (records.error().code() == Code::kInvalidArgument)
       return Error(Code::kInvalidArgument, "stream {}: {}", Quoted(door->definition.name),
                    records.error().message());
     return records.error();

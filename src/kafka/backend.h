@@ -34,14 +34,23 @@ struct Topic {
   // How long a record may wait for its fdatasync once its producer was answered; nullopt: that is
   // answered after it.
   std::optional<int64_t> flush_ms = {};
+  bool append_time = false;  // records get the time of their append
+  // nullopt: the broker's.
+  std::optional<int64_t> delete_retention_ms = {};
+  std::optional<int64_t> max_message_bytes = {};
+  std::optional<int64_t> segment_bytes = {};
+  std::optional<int64_t> segment_ms = {};
 };
 
 // A topic's setting: its name is Kafka's ("retention.ms").
 using TopicSettings = std::map<std::string, std::string, std::less<>>;
 
 // Those that can be changed.
-inline constexpr std::array<std::string_view, 2> kChangeableSettings = {"retention.bytes",
-                                                                        "retention.ms"};
+inline constexpr std::array<std::string_view, 10> kChangeableSettings = {
+    "cleanup.policy",  "delete.retention.ms", "flush.messages",
+    "flush.ms",        "max.message.bytes",   "message.timestamp.type",
+    "retention.bytes", "retention.ms",        "segment.bytes",
+    "segment.ms"};
 
 // Where the log lies.
 struct LogDirectory {

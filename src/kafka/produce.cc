@@ -63,6 +63,8 @@ Status TryQueue(Service& service, const Topic& topic, int32_t partition, std::st
                                   [pending, &out](const Result<log::Appended>& result) {
                                     if (result.ok()) {
                                       out.base_offset = result->base_offsets.front().value;
+                                      if (result->append_time)
+                                        out.log_append_time_ms = result->append_time->value;
                                     } else {
                                       Refuse(out, result.error());
                                     }

@@ -17,7 +17,7 @@ constexpr int8_t kBrokerResource = 4;
 constexpr int8_t kDefaultSource = 5;  // DEFAULT_CONFIG
 constexpr int8_t kTopicSource = 1;    // DYNAMIC_TOPIC_CONFIG
 constexpr int8_t kBrokerSource = 4;   // STATIC_BROKER_CONFIG
-enum ConfigType : int8_t { kBoolean = 1, kString = 2, kInt = 3, kLong = 5 };
+enum ConfigType : int8_t { kBoolean = 1, kString = 2, kInt = 3, kLong = 5, kList = 7 };
 
 struct Setting {
   std::string name;
@@ -31,16 +31,32 @@ std::vector<Setting> SettingsOf(const Topic& topic) {
     return std::to_string(value.value_or(-1));
   };
   const std::string never = std::to_string(INT64_MAX);
-  return {{"cleanup.policy", topic.compact ? "compact" : "delete", kString, !topic.compact},
+  const log::TopicConfig defaults;
+  const log::LogOptions options;
+  const auto number = [](std::string name, const std::optional<int64_t>& value, auto otherwise,
+                         ConfigType type) {
+    return Setting{std::move(name), std::to_string(value.value_or(int64_t{otherwise})), type,
+                   !value.has_value()};
+  };
+  const bool deletes = !topic.compact || topic.retention_ms || topic.retention_bytes;
+  const std::string policy = topic.compact ? deletes ? "compact,delete" : "compact" : "delete";
+  return {{"cleanup.policy", policy, kList, !topic.compact},
           {"compression.type", "producer", kString},
+          number("delete.retention.ms", topic.delete_retention_ms,
+                 defaults.delete_retention.count(), kLong),
           {"flush.messages", topic.flush_ms ? never : "1", kLong, !topic.flush_ms},
           {"flush.ms", topic.flush_ms ? std::to_string(*topic.flush_ms) : never, kLong,
            !topic.flush_ms},
-          {"max.message.bytes", std::to_string(kMessageBytesMax), kInt},
-          {"message.timestamp.type", "CreateTime", kString},
+          number("max.message.bytes", topic.max_message_bytes, kMessageBytesMax, kInt),
+          {"message.timestamp.type", topic.append_time ? "LogAppendTime" : "CreateTime", kString,
+           !topic.append_time},
           {"min.insync.replicas", "1", kInt},
           {"retention.bytes", or_unlimited(topic.retention_bytes), kLong, !topic.retention_bytes},
           {"retention.ms", or_unlimited(topic.retention_ms), kLong, !topic.retention_ms},
+          number("segment.bytes", topic.segment_bytes, static_cast<int64_t>(options.segment_bytes),
+                 kInt),
+          number("segment.ms", topic.segment_ms,
+                 std::chrono::milliseconds(options.segment_age_max).count(), kLong),
           {"unclean.leader.election.enable", "false", kBoolean}};
 }
 
@@ -302,7 +318,7 @@ IncrementalAlterConfigsResponse IncrementalAlterConfigs(
         alteration.set[config.name] = *config.value;
       } else {
         out.error_code = ErrorCode::kInvalidConfig;
-        out.error_message = config.name + " is no list: it can be set and deleted";
+        out.error_message = config.name + " can be set and deleted, nothing else";
       }
     }
     if (out.error_code != ErrorCode::kNone) {

@@ -3,6 +3,7 @@
 #include "runtime/alter_columns.h"
 #include "runtime/comments.h"
 #include "runtime/statements.h"
+#include "sql/parser_stream_options.h"
 #include "sql/parser_view_options.h"
 
 namespace millrace::runtime {
@@ -60,6 +61,16 @@ Status CheckNothingReads(const catalog::Catalog& catalog, const catalog::Object&
       .SqlState("2BP01");
 }
 
+void SetStorage(const std::set<std::string>& names, const catalog::Storage& values,
+                catalog::Storage& storage) {
+  if (names.contains("timestamps")) storage.timestamps = values.timestamps;
+  if (names.contains("cleanup_policy")) storage.compact = values.compact;
+  if (names.contains("delete_retention")) storage.delete_retention = values.delete_retention;
+  if (names.contains("max_message_bytes")) storage.max_message_bytes = values.max_message_bytes;
+  if (names.contains("segment_bytes")) storage.segment_bytes = values.segment_bytes;
+  if (names.contains("segment_age")) storage.segment_age = values.segment_age;
+}
+
 // Makes what the statement says of a copy of the object.
 struct Alteration {
   const catalog::Catalog& catalog;
@@ -94,6 +105,8 @@ struct Alteration {
     if (set.names.contains("idle_after")) stream.idle_after = values.idle_after;
     if (set.names.contains("future_max")) stream.future_max = values.future_max;
     if (set.names.contains("durability")) stream.durability = values.durability;
+    SetStorage(set.names, values.storage, stream.storage);
+    TRY(sql::CheckStorage(stream));
     object.text += ";\n" + text;
     return Ok();
   }

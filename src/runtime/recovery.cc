@@ -79,6 +79,25 @@ std::optional<std::chrono::milliseconds> InMillis(
   return std::chrono::duration_cast<std::chrono::milliseconds>(*time);
 }
 
+namespace {
+
+void SetStorage(const catalog::Storage& storage, log::TopicConfig& config) {
+  using catalog::Storage;
+  static_assert(Storage::kMessageBytesMin >= log::kRecordBatchHeaderBytes);
+  static_assert(Storage::kSegmentBytesMin >= log::kSegmentBytesMin);
+  static_assert(Storage::kSegmentBytesMax <= log::kSegmentBytesMax);
+  config.append_time = storage.timestamps == Storage::Timestamps::kBroker;
+  config.compact = storage.compact;
+  if (const auto retention = InMillis(storage.delete_retention))
+    config.delete_retention = *retention;
+  if (storage.max_message_bytes)
+    config.max_message_bytes = static_cast<uint32_t>(*storage.max_message_bytes);
+  if (storage.segment_bytes) config.segment_bytes = static_cast<uint64_t>(*storage.segment_bytes);
+  config.segment_age_max = InMillis(storage.segment_age);
+}
+
+}  // namespace
+
 log::TopicConfig TopicConfigOf(const catalog::Object& object) {
   log::TopicConfig config;
   const auto* stream = std::get_if<catalog::StreamDefinition>(&object.definition);
@@ -90,6 +109,7 @@ log::TopicConfig TopicConfigOf(const catalog::Object& object) {
     config.retention_bytes = static_cast<uint64_t>(*stream->retention_bytes);
   static_assert(catalog::Durability::kIntervalMax <= log::kSyncDelayMax);
   config.sync_delay_max = stream->durability.sync_delay_max();
+  SetStorage(stream->storage, config);
   return config;
 }
 

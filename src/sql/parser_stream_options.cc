@@ -11,7 +11,9 @@ namespace {
 const KnownOptions& KnownOfStreams() {
   static const KnownOptions known = {
       "a stream",
-      {"retention", "retention_bytes", "on_invalid", "idle_after", "future_max", "durability"},
+      {"retention", "retention_bytes", "on_invalid", "idle_after", "future_max", "durability",
+       "timestamps", "cleanup_policy", "delete_retention", "max_message_bytes", "segment_bytes",
+       "segment_age"},
       {"format", "late"},
       ""};
   return known;
@@ -58,6 +60,39 @@ Status SetDurability(const Cursor& cursor, catalog::Durability& durability, cons
   return Ok();
 }
 
+Result<int64_t> SizeBetween(const Cursor& cursor, const Option& option, int64_t min, int64_t max) {
+  TRY(const int64_t size, SizeOf(cursor, option));
+  if (size >= min && size <= max) return size;
+  return cursor.At(option.value_begin,
+                   Error(Code::kInvalidArgument, "option {}: {} to {} bytes are allowed, not {}",
+                         option.name, min, max, size));
+}
+
+// False: the option is none of these.
+Result<bool> StorageOption(const Cursor& cursor, catalog::Storage& storage, const Option& option) {
+  using catalog::Storage;
+  if (option.name == "timestamps") {
+    TRY(const size_t choice, ChoiceOf(cursor, option, {"producer", "broker"}));
+    storage.timestamps = static_cast<Storage::Timestamps>(choice);
+  } else if (option.name == "cleanup_policy") {
+    TRY(const size_t choice, ChoiceOf(cursor, option, {"delete", "compact"}));
+    storage.compact = choice == 1;
+  } else if (option.name == "delete_retention") {
+    TRY(storage.delete_retention, DurationOf(cursor, option));
+  } else if (option.name == "max_message_bytes") {
+    TRY(storage.max_message_bytes,
+        SizeBetween(cursor, option, Storage::kMessageBytesMin, Storage::kMessageBytesMax));
+  } else if (option.name == "segment_bytes") {
+    TRY(storage.segment_bytes,
+        SizeBetween(cursor, option, Storage::kSegmentBytesMin, Storage::kSegmentBytesMax));
+  } else if (option.name == "segment_age") {
+    TRY(storage.segment_age, DurationOf(cursor, option));
+  } else {
+    return false;
+  }
+  return true;
+}
+
 Status StreamOption(const Cursor& cursor, catalog::StreamDefinition& stream, const Option& option) {
   if (option.name == "format") {
     return Format(cursor, stream, option);
@@ -80,8 +115,11 @@ Status StreamOption(const Cursor& cursor, catalog::StreamDefinition& stream, con
     TRY(stream.idle_after, DurationOf(cursor, option));
   } else if (option.name == "durability") {
     return SetDurability(cursor, stream.durability, option);
-  } else {
+  } else if (option.name == "future_max") {
     TRY(stream.future_max, DurationOf(cursor, option));
+  } else {
+    TRY(const bool known, StorageOption(cursor, stream.storage, option));
+    CHECK(known) << option.name;
   }
   return Ok();
 }
@@ -98,7 +136,22 @@ Result<std::set<std::string>> ExpectStreamOptions(Cursor& cursor, catalog::Strea
     TRY(StreamOption(cursor, stream, option));
     names.insert(option.name);
   }
-  return names;
+  if (!created) return names;
+  const Status checked = CheckStorage(stream);
+  if (checked.ok()) return names;
+  const auto at = std::find_if(options.begin(), options.end(), [](const Option& option) {
+    return option.name == "cleanup_policy";
+  });
+  return cursor.At(at->name_begin, Error(checked.error()));
+}
+
+Status CheckStorage(const catalog::StreamDefinition& stream) {
+  if (!stream.storage.compact || stream.format == catalog::StreamDefinition::Format::kRaw)
+    return Ok();
+  return Error(Code::kInvalidArgument,
+               "cleanup_policy = 'compact' is for raw streams: the rows of stream {} all count",
+               Quoted(stream.name))
+      .Hint("a TABLE keeps the newest row of each key");
 }
 
 Result<int> ExpectPartitions(Cursor& cursor) {

@@ -16,6 +16,9 @@ namespace millrace::sql {
 Result<std::set<std::string>> ExpectStreamOptions(Cursor& cursor, catalog::StreamDefinition& stream,
                                                   bool created);
 
+// Refuses compaction where rows count one by one.
+Status CheckStorage(const catalog::StreamDefinition& stream);
+
 // INTO n PARTITIONS, where the cursor is at INTO.
 Result<int> ExpectPartitions(Cursor& cursor);
 
