@@ -1,5 +1,6 @@
 """Clients of other languages against the Kafka listener, unmodified: franz-go, kafkajs, Kafka's command line tools and Kafka Connect."""
 import os
+import pathlib
 import re
 import subprocess
 
@@ -132,3 +133,80 @@ plugin.path={TOOLS}
             connect.wait()
     # What a client makes by writing to it is a stream of raw records.
     assert node.sql('SELECT count(*) FROM "from-file"') == [[2000]]
+
+
+@pytest.mark.skipif(os.environ.get("MILLRACE_HEAVY") != "1", reason="a minute of Connect's own waiting: make test-all")
+def test_distributed_kafka_connect_keeps_its_state_in_compacted_topics(node, tmp_path):
+    """Its worker makes three compacted topics, is a group of its own kind, and goes on after a kill from what they hold."""
+    source, copy = tmp_path / "in.txt", tmp_path / "out.txt"
+    (tmp_path / "worker.properties").write_text(f"""
+bootstrap.servers={node.kafka}
+group.id=connect
+key.converter=org.apache.kafka.connect.storage.StringConverter
+value.converter=org.apache.kafka.connect.storage.StringConverter
+config.storage.topic=connect-configs
+offset.storage.topic=connect-offsets
+status.storage.topic=connect-status
+config.storage.replication.factor=1
+offset.storage.replication.factor=1
+status.storage.replication.factor=1
+offset.storage.partitions=3
+status.storage.partitions=2
+scheduled.rebalance.max.delay.ms=0
+offset.flush.interval.ms=500
+listeners=http://127.0.0.1:0
+plugin.discovery=service_load
+plugin.path={TOOLS}
+""")
+    connectors = {"source": {"connector.class": "org.apache.kafka.connect.file.FileStreamSourceConnector", "file": str(source), "topic": "lines-of-file"},
+                  "sink": {"connector.class": "org.apache.kafka.connect.file.FileStreamSinkConnector", "file": str(copy), "topics": "lines-of-file"}}
+    lines = []
+
+    def copied():  # at least once: a kill comes before the last offsets are committed
+        return copy.exists() and set(copy.read_text().splitlines()) == set(lines)
+
+    for life in range(2):
+        with open(tmp_path / f"connect-{life}.log", "w") as log:
+            connect = subprocess.Popen(["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", f"{TOOLS}/*", "org.apache.kafka.connect.cli.ConnectDistributed",
+                                        str(tmp_path / "worker.properties")], stdout=log, stderr=log)
+            try:
+                lines += [f"line {life}-{i}" for i in range(500)]
+                source.write_text("".join(line + "\n" for line in lines))
+                if life == 0:
+                    port = wait_for(lambda: listening_port(connect.pid), seconds=90)  # noqa: B023
+                    for name, config in connectors.items():
+                        wait_for(lambda: put_connector(port, name, config), seconds=90)  # noqa: B023
+                wait_for(copied, seconds=90)
+            finally:
+                connect.kill()
+                connect.wait()
+    assert node.sql('SELECT count(*) >= 1000 FROM "lines-of-file"') == [[True]]
+    groups = tool(node, "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--list")
+    assert "connect-sink" in groups
+    configs = tool(node, "org.apache.kafka.tools.TopicCommand", "--describe", "--topic", "connect-configs,connect-offsets,connect-status")
+    assert configs.count("cleanup.policy=compact") == 3, configs
+
+
+def listening_port(pid):
+    """The port on which the process listens; None: not yet."""
+    links = [os.readlink(link) for link in pathlib.Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    for name in ("tcp", "tcp6"):
+        for line in pathlib.Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in links:
+                return int(fields[1].rsplit(":", 1)[1], 16)
+    return None
+
+
+def put_connector(port, name, config):
+    """Over Connect's own HTTP API; false while it is still joining its group."""
+    import json
+    import urllib.error
+    import urllib.request
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/connectors/{name}/config", json.dumps(config).encode(), {"Content-Type": "application/json"}, method="PUT")
+    try:
+        return urllib.request.urlopen(request, timeout=60).status in (200, 201)
+    except urllib.error.HTTPError as error:
+        if error.code in (409, 404, 500, 503):
+            return False
+        raise
