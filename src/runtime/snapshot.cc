@@ -9,10 +9,20 @@ namespace millrace::runtime {
 
 namespace {
 
+// Records that a thread reads before it looks for more: enough that what a part begins with does
+// not count, few enough that no thread is left with the last one for long.
+constexpr int64_t kPartRecords = 128 << 10;
+
 class StreamScan final : public sql::RelationScan {
  public:
   StreamScan(std::shared_ptr<const NodeSnapshot> snapshot, StreamHistory history)
       : snapshot_(std::move(snapshot)), history_(std::move(history)) {}
+  std::vector<std::unique_ptr<sql::RelationScan>> Split() override {
+    std::vector<std::unique_ptr<sql::RelationScan>> parts;
+    for (StreamHistory& part : history_.Split(kPartRecords))
+      parts.push_back(std::make_unique<StreamScan>(snapshot_, std::move(part)));
+    return parts;
+  }
   Status Next(duckdb::DataChunk& out) override {
     TRY(const auto chunk, history_.Next());
     if (chunk == nullptr) {

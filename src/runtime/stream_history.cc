@@ -37,6 +37,17 @@ StreamHistory::StreamHistory(const log::Log& log, std::shared_ptr<const Relation
   wanted_.erase(std::unique(wanted_.begin(), wanted_.end()), wanted_.end());
 }
 
+std::vector<StreamHistory> StreamHistory::Split(int64_t records) const {
+  std::vector<StreamHistory> parts;
+  for (const Range& range : ranges_) {
+    for (log::Offset at = range.next; at < range.end; at = at + records) {
+      const log::Offset end = range.end - at > records ? at + records : range.end;
+      parts.push_back(StreamHistory(log_, relation_, columns_, {{range.partition, at, end}}));
+    }
+  }
+  return parts;
+}
+
 Result<std::shared_ptr<duckdb::DataChunk>> StreamHistory::Next() {
   while (ready_next_ >= ready_.size()) {
     if (range_ >= ranges_.size()) return std::shared_ptr<duckdb::DataChunk>();

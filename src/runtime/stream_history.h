@@ -30,6 +30,9 @@ class StreamHistory {
   StreamHistory(const log::Log& log, std::shared_ptr<const Relation> relation,
                 const std::vector<size_t>& columns, std::vector<Range> ranges);
 
+  // The same in parts of so many records, in order. REQUIRES: Next was not called.
+  std::vector<StreamHistory> Split(int64_t records) const;
+
   // The next rows; nullptr at the end. Rows of one partition come in order of offset.
   Result<std::shared_ptr<duckdb::DataChunk>> Next();
 
@@ -40,8 +43,8 @@ class StreamHistory {
   Status Decode();
 
   const log::Log& log_;
-  const std::shared_ptr<const Relation> relation_;
-  const std::vector<size_t> columns_;
+  std::shared_ptr<const Relation> relation_;
+  std::vector<size_t> columns_;
   std::vector<size_t> wanted_;  // declared columns to decode, ascending
   rows::Types types_;
   // Of the version that reads what comes next.

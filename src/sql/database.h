@@ -39,6 +39,9 @@ class RelationScan {
   // Fills `out` (initialised with the asked-for columns' types) with up to STANDARD_VECTOR_SIZE
   // rows; 0 rows: the end.
   virtual Status Next(duckdb::DataChunk& out) = 0;
+  // Before the first Next: the same rows in parts, one behind the other, that several threads may
+  // read at once; this scan is of no use then. Empty: it has only itself.
+  virtual std::vector<std::unique_ptr<RelationScan>> Split() { return {}; }
 };
 
 // What a query sees: all relations at one step. Implemented by the runtime. Thread-safe.

@@ -1,5 +1,7 @@
 #include "sql/relation_binding.h"
 
+#include <atomic>
+
 #include "duckdb/catalog/catalog.hpp"
 #include "duckdb/common/constants.hpp"
 #include "duckdb/function/replacement_scan.hpp"
@@ -121,18 +123,33 @@ duckdb::virtual_column_map_t VirtualColumns(duckdb::ClientContext&,
   return columns;
 }
 
-// A running scan: one thread reads, DuckDB is parallel above it.
+// A running scan: each thread reads one part after the other.
 struct ScanState final : public duckdb::GlobalTableFunctionState {
-  std::unique_ptr<RelationScan> scan;
-  duckdb::DataChunk rows;
-  // Per output column: its column in `rows`, or the row number, or nothing.
+  std::vector<std::unique_ptr<RelationScan>> parts;
+  std::atomic<size_t> next_part = 0;
+  rows::Types types;  // of the columns that are read
+  // Per output column: its column in what is read, or the row number, or nothing.
   enum class Kind { kColumn, kRowNumber, kNothing };
   struct Output {
     Kind kind;
     size_t column;
   };
   std::vector<Output> outputs;
+
+  duckdb::idx_t MaxThreads() const override { return parts.size(); }
+};
+
+// A thread's place in it.
+struct ThreadScan final : public duckdb::LocalTableFunctionState {
+  size_t part = 0;
+  RelationScan* scan = nullptr;  // nullptr: no part is left
+  duckdb::DataChunk rows;
   int64_t next_row = 0;
+
+  void NextPart(ScanState& state) {
+    part = state.next_part.fetch_add(1);
+    scan = part < state.parts.size() ? state.parts[part].get() : nullptr;
+  }
 };
 
 // The relation's narrowest column, for scans that only count rows.
@@ -153,19 +170,21 @@ duckdb::unique_ptr<duckdb::GlobalTableFunctionState> StartScan(
   const auto& binding = input.bind_data->Cast<ScanBinding>();
   auto state = duckdb::make_uniq<ScanState>();
   std::vector<size_t> columns;
-  rows::Types types;
+  bool numbered = false;
   for (const duckdb::column_t id : input.column_ids) {
     if (const std::optional<size_t> column = binding.ColumnOf(id)) {
       state->outputs.push_back({ScanState::Kind::kColumn, columns.size()});
       columns.push_back(*column);
     } else {
       const bool number = id == ScanBinding::RowNumberId();
+      numbered = numbered || number;
       state->outputs.push_back(
           {number ? ScanState::Kind::kRowNumber : ScanState::Kind::kNothing, 0});
     }
   }
   if (columns.empty()) columns.push_back(CheapestColumn(binding.shape.schema));
-  for (const size_t column : columns) types.push_back(binding.shape.schema.columns[column].type);
+  for (const size_t column : columns)
+    state->types.push_back(binding.shape.schema.columns[column].type);
   std::vector<Snapshot::Equality> equalities;
   for (const ScanBinding::Equality& equality : binding.equalities) {
     equalities.push_back({equality.column, duckdb::ExpressionExecutor::EvaluateScalar(
@@ -176,28 +195,49 @@ duckdb::unique_ptr<duckdb::GlobalTableFunctionState> StartScan(
     query.SetScanError(scan.error());
     throw duckdb::IOException(scan.error().message());
   }
-  state->scan = std::move(scan).value();
-  state->rows.Initialize(duckdb::Allocator::Get(context), types);
+  if (!numbered) state->parts = (*scan)->Split();
+  if (state->parts.empty()) state->parts.push_back(std::move(scan).value());
   return state;
+}
+
+duckdb::unique_ptr<duckdb::LocalTableFunctionState> StartThread(
+    duckdb::ExecutionContext& context, duckdb::TableFunctionInitInput&,
+    duckdb::GlobalTableFunctionState* global) {
+  auto& state = global->Cast<ScanState>();
+  auto thread = duckdb::make_uniq<ThreadScan>();
+  thread->rows.Initialize(duckdb::Allocator::Get(context.client), state.types);
+  thread->NextPart(state);
+  return thread;
+}
+
+// Rows keep their order whichever threads read them.
+duckdb::OperatorPartitionData PartOf(duckdb::ClientContext&,
+                                     duckdb::TableFunctionGetPartitionInput& input) {
+  if (input.partition_info.RequiresPartitionColumns())
+    throw duckdb::InternalException("a scan of a relation has no partition columns");
+  return duckdb::OperatorPartitionData(input.local_state->Cast<ThreadScan>().part);
 }
 
 void NextRows(duckdb::ClientContext& context, duckdb::TableFunctionInput& input,
               duckdb::DataChunk& out) {
   auto& state = input.global_state->Cast<ScanState>();
-  state.rows.Reset();
-  const Status status = state.scan->Next(state.rows);
-  if (!status.ok()) {
-    QueryContext::Of(context).SetScanError(status.error());
-    throw duckdb::IOException(status.error().message());
+  auto& thread = input.local_state->Cast<ThreadScan>();
+  for (thread.rows.Reset(); thread.scan != nullptr; thread.NextPart(state)) {
+    const Status status = thread.scan->Next(thread.rows);
+    if (!status.ok()) {
+      QueryContext::Of(context).SetScanError(status.error());
+      throw duckdb::IOException(status.error().message());
+    }
+    if (thread.rows.size() > 0) break;
   }
-  const size_t count = state.rows.size();
+  const size_t count = thread.rows.size();
   for (size_t i = 0; i < state.outputs.size(); ++i) {
     switch (state.outputs[i].kind) {
       case ScanState::Kind::kColumn:
-        out.data[i].Reference(state.rows.data[state.outputs[i].column]);
+        out.data[i].Reference(thread.rows.data[state.outputs[i].column]);
         break;
       case ScanState::Kind::kRowNumber:
-        out.data[i].Sequence(state.next_row, 1, count);
+        out.data[i].Sequence(thread.next_row, 1, count);
         break;
       case ScanState::Kind::kNothing:
         out.data[i].SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
@@ -205,7 +245,7 @@ void NextRows(duckdb::ClientContext& context, duckdb::TableFunctionInput& input,
         break;
     }
   }
-  state.next_row += static_cast<int64_t>(count);
+  thread.next_row += static_cast<int64_t>(count);
   out.SetCardinality(count);
 }
 
@@ -264,7 +304,8 @@ void RegisterReplacementScan(duckdb::DBConfig& config) {
 void RegisterScanFunction(duckdb::Connection& connection) {
   duckdb::TableFunction scan(kScanFunction,
                              {duckdb::LogicalType::VARCHAR, duckdb::LogicalType::BOOLEAN}, NextRows,
-                             BindScan, StartScan);
+                             BindScan, StartScan, StartThread);
+  scan.get_partition_data = PartOf;
   scan.projection_pushdown = true;
   scan.get_virtual_columns = VirtualColumns;
   scan.to_string = Describe;
