@@ -203,6 +203,19 @@ Error Place::MarkWord(Error error, const std::vector<std::string_view>& words) c
   return error;
 }
 
+namespace {
+
+std::string HintOfMissing(const std::string& name, const std::vector<std::string>& relations) {
+  if (std::string similar = DidYouMean(name, relations); !similar.empty()) return similar;
+  const std::string lower = rows::LowerName(name);
+  if (lower.starts_with("millrace.") || lower.ends_with(".quarantine") || lower.ends_with(".late"))
+    return "views and endpoints read streams, tables and views; system tables and what a stream "
+           "set aside are for queries";
+  return "";
+}
+
+}  // namespace
+
 Error FromDuckDb(const duckdb::ErrorData& given, const Place& place,
                  const std::string& unknown_relation, const std::vector<std::string>& relations) {
   if (!given.RawMessage().empty() && given.RawMessage()[0] == '{') {
@@ -220,7 +233,7 @@ Error FromDuckDb(const duckdb::ErrorData& given, const Place& place,
   if (IsMissingRelation(error) && !unknown_relation.empty()) {
     return place.Mark(Error(Code::kNotFound, "relation {} does not exist", Quoted(unknown_relation))
                           .SqlState("42P01")
-                          .Hint(DidYouMean(unknown_relation, relations)),
+                          .Hint(HintOfMissing(unknown_relation, relations)),
                       Position(error));
   }
   std::string name = Extra(error, "name");
