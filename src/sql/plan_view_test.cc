@@ -334,7 +334,7 @@ TEST_F(PlanViewTest, RefusesWhatItCannotMaintainByNameAndPlace) {
               AllOf(HasSubstr("sample"), HasSubstr("views.sql:2:27")));
   EXPECT_THAT(MustRefuse("SELECT DISTINCT who FROM notes ORDER BY who, n + 1 LIMIT 3"),
               AllOf(HasSubstr("DISTINCT with ORDER BY ... LIMIT by what it does not select"),
-                    HasSubstr("GROUP BY"), HasSubstr("views.sql:2:")));
+                    HasSubstr("GROUP BY"), HasSubstr("views.sql:2:8")));
   EXPECT_THAT(MustRefuse("SELECT * FROM notes POSITIONAL JOIN products"),
               AllOf(HasSubstr("POSITIONAL"), HasSubstr("views.sql:2:21")));
   EXPECT_THAT(MustRefuse("SELECT reservoir_quantile(n, 0.5) FROM notes"),

@@ -101,7 +101,7 @@ Result<NodeId> ViewPlanner::DistinctAndOrders(const duckdb::LogicalDistinct& op,
     auto order = columns[i]->Copy();
     if (!ReadTargets(order, read)) {
       return Refuse("DISTINCT with ORDER BY ... LIMIT by what it does not select",
-                    *projection.expressions[i])
+                    std::vector<std::string_view>{"distinct"})
           .Hint(
               "equal rows may differ in it, and which of them decides is left open: select it "
               "too, or GROUP BY the columns and order by its min() or max()");
