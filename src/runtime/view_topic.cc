@@ -8,6 +8,7 @@
 #include "base/logging.h"
 #include "log/record_batch.h"
 #include "rows/json_text.h"
+#include "runtime/change_envelope.h"
 #include "runtime/row_text.h"
 
 namespace millrace::runtime {
@@ -228,10 +229,7 @@ std::vector<ViewTopic::Record> ViewTopic::RecordsOf(const rows::Batch& change,
     if (compacted()) {
       records.push_back({key, pair.after});
     } else {
-      const std::string_view op = content_            ? "r"
-                                  : before == nullptr ? "c"
-                                  : after == nullptr  ? "d"
-                                                      : "u";
+      const std::string_view op = content_ ? "r" : OperationOf(before != nullptr, after != nullptr);
       records.push_back(EnvelopeOf(key, before, after, op, step));
     }
   }
@@ -251,10 +249,12 @@ ViewTopic::Record ViewTopic::EnvelopeOf(const std::string& key, const std::strin
   rows::AppendJsonString(view_.name, name);
   Record record;
   if (!key.empty()) record.key = key;
-  record.value = fmt::format(
-      R"({{"before":{},"after":{},"op":"{}","ts_ms":{},"source":{{"view":{},"step":{}}}}})",
-      before == nullptr ? "null" : *before, after == nullptr ? "null" : *after, op,
-      Clock::System().Now().value / 1000, name, step.value);
+  const auto row = [](const std::string* text) {
+    return text == nullptr ? std::nullopt : std::optional<std::string_view>(*text);
+  };
+  record.value =
+      ChangeEnvelope(row(before), row(after), op, log::Millis{Clock::System().Now().value / 1000},
+                     fmt::format(R"({{"view":{},"step":{}}})", name, step.value));
   return record;
 }
 
