@@ -7,11 +7,16 @@ namespace {
 
 constexpr std::chrono::seconds kLookInterval{10};
 
-// Whether steps have passed what an open transaction held back.
-bool Passed(const NodeState& state, const std::vector<ingest::Token::End>& held) {
+// Whether steps have passed what an open transaction held back, or what a table had yet to read of
+// its topic. What has been dropped shows nothing any more, so nobody waits for it.
+bool Passed(const Published& newest, const std::vector<ingest::Token::End>& held) {
   return std::all_of(held.begin(), held.end(), [&](const ingest::Token::End& end) {
-    const auto position = state.positions.find(end.partition);
-    return position != state.positions.end() && position->second.next >= end.end;
+    const auto position = newest.state.positions.find(end.partition);
+    if (position != newest.state.positions.end()) return position->second.next >= end.end;
+    return newest.relations != nullptr &&
+           std::none_of(
+               newest.relations->by_name.begin(), newest.relations->by_name.end(),
+               [&](const auto& item) { return item.second->topic() == end.partition.topic; });
   });
 }
 
@@ -49,7 +54,7 @@ void Publisher::Publish(PublishedPtr published) {
     const auto end = waiters_.upper_bound(newest_->state.frame);
     for (auto it = waiters_.begin(); it != end;) {
       const bool waits = it->second.after && newest_->state.step <= *it->second.after;
-      if (waits || !Passed(newest_->state, it->second.held)) {
+      if (waits || !Passed(*newest_, it->second.held)) {
         ++it;
         continue;
       }
@@ -107,8 +112,7 @@ void Publisher::WhenVisible(const ingest::Token& token, std::chrono::millisecond
   std::optional<Error> error;
   {
     const std::lock_guard lock(mutex_);
-    if (newest_ == nullptr || newest_->state.frame < token.frame ||
-        !Passed(newest_->state, token.held)) {
+    if (newest_ == nullptr || newest_->state.frame < token.frame || !Passed(*newest_, token.held)) {
       if (!closed_) {
         const TimePoint deadline = std::chrono::steady_clock::now() + timeout;
         waiters_.emplace(token.frame, Waiter{deadline, token.held, std::move(done)});
@@ -150,8 +154,8 @@ void Publisher::ExpireLoop() {
         ++it;
         continue;
       }
-      const bool held_back = newest_ != nullptr && !it->second.held.empty() &&
-                             !Passed(newest_->state, it->second.held);
+      const bool held_back =
+          newest_ != nullptr && !it->second.held.empty() && !Passed(*newest_, it->second.held);
       expired.emplace_back(std::move(it->second), held_back);
       it = waiters_.erase(it);
     }

@@ -39,6 +39,27 @@ TEST_F(PublisherTest, WaitersAreToldInTimeThoughNothingIsPublished) {
   EXPECT_TRUE(When(2, milliseconds(0)).get().ok());
 }
 
+TEST_F(PublisherTest, NobodyWaitsForTheRecordsOfWhatHasBeenDropped) {
+  auto relation = std::make_shared<Relation>();
+  relation->object.topic_id = 7;
+  auto relations = std::make_shared<Relations>();
+  relations->by_name["t"] = relation;
+  const auto publish = [&](int64_t step, RelationsPtr there) {
+    auto published = std::make_shared<Published>(*UpTo(step, 1));
+    published->relations = std::move(there);
+    publisher_.Publish(std::move(published));
+  };
+  publish(1, relations);
+  std::promise<Status> promise;
+  publisher_.WhenVisible({{1}, {{{log::TopicId{7}, 0}, log::Offset{5}}}}, std::chrono::minutes(1),
+                         [&](Status status) { promise.set_value(std::move(status)); });
+  auto visible = promise.get_future();
+  EXPECT_EQ(visible.wait_for(milliseconds(0)), std::future_status::timeout);
+  publish(2, std::make_shared<Relations>());
+  ASSERT_EQ(visible.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  EXPECT_TRUE(visible.get().ok());
+}
+
 TEST_F(PublisherTest, CloseTellsAllWhoWait) {
   auto waiter = When(1, milliseconds(30'000));
   publisher_.Close(Error(Code::kUnavailable, "the node is stopping"));
