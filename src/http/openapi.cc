@@ -345,20 +345,17 @@ std::string OfTable(const catalog::Object& object) {
                         {{"200", Response("the row", content, tag)},
                          {"304", Response("it has the tag of If-None-Match")},
                          {"404", none}})}};
-  if (catalog::TableOfTopic(object) == nullptr) {
-    const std::string refused = ErrorResponse("the row is not what the condition says");
-    path.emplace_back(
-        "put",
-        operation("put", {condition("If-Match"), condition("If-None-Match")},
-                  {{"requestBody", JsonObject({{"required", "true"}, {"content", content}})}},
-                  {{"200", Response("another row had its place", content, tag)},
-                   {"201", Response("it is new", content, tag)},
-                   {"204", Response("it has been deleted again since")},
-                   {"412", refused}}));
-    path.emplace_back(
-        "delete", operation("delete", {condition("If-Match")}, {},
-                            {{"204", Response("it is gone")}, {"404", none}, {"412", refused}}));
-  }
+  const std::string refused = ErrorResponse("the row is not what the condition says");
+  path.emplace_back(
+      "put", operation("put", {condition("If-Match"), condition("If-None-Match")},
+                       {{"requestBody", JsonObject({{"required", "true"}, {"content", content}})}},
+                       {{"200", Response("another row had its place", content, tag)},
+                        {"201", Response("it is new", content, tag)},
+                        {"204", Response("it has been deleted again since")},
+                        {"412", refused}}));
+  path.emplace_back("delete",
+                    operation("delete", {condition("If-Match")}, {},
+                              {{"204", Response("it is gone")}, {"404", none}, {"412", refused}}));
   return JsonObject(path);
 }
 

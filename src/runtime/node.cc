@@ -138,7 +138,7 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
        impl->pipeline->failures(), [node] { return node->log->damage(); }});
   impl->table_writer =
       std::make_unique<TableWriter>(*impl->log, impl->publisher, *impl->database, Clock::System(),
-                                    [node] { return node->TakeSnapshot(); });
+                                    impl->door, [node] { return node->TakeSnapshot(); });
   impl->table_rows = std::make_unique<TableRows>(*impl->table_writer, Clock::System(),
                                                  [node] { return node->TakeSnapshot(); });
   impl->seeds = std::make_unique<Seeds>(files, directory + "/seeds", options.project_directory,

@@ -1,6 +1,6 @@
 // A table of a topic is what a dictionary would be that takes the topic's records in the order in
 // which they were appended: through kills and losses of power, made before them or behind, whatever
-// partition a key's records stand in.
+// partition a key's records stand in, and whether clients or statements write them.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -23,6 +23,7 @@ class World {
   World(uint64_t seed, bool debezium) : random_(seed), debezium_(debezium) {}
 
   void Live(bool power) {
+    power_ = power;
     Start();
     if (testing::Test::HasFatalFailure()) return;
     Settle();
@@ -121,7 +122,36 @@ class World {
     }
   }
 
-  bool Work() {
+  bool Work() { return Made() && random_.OneIn(3) ? WriteStatement() : SendBatch(); }
+
+  // Each of its rows is a record; a delete of a row that is not there is none.
+  bool WriteStatement() {
+    const auto key = static_cast<int64_t>(random_.Below(15));
+    const auto value = static_cast<int64_t>(random_.Below(1000));
+    std::string text = fmt::format("DELETE FROM t WHERE k = {}", key);
+    if (random_.OneIn(3)) {
+      pending_.push_back({key, std::nullopt});
+    } else {
+      // Two keys are mostly two partitions, in one frame.
+      pending_.push_back({key, value});
+      pending_.push_back({key + 1, value});
+      text = fmt::format(
+          "INSERT INTO t VALUES ({0}, {2}), ({1}, {2}) ON CONFLICT DO UPDATE SET v = excluded.v",
+          key, key + 1, value);
+    }
+    const auto result = node_->Execute(text, {});
+    if (!result.ok()) {
+      EXPECT_TRUE(power_) << result.error().ToString();
+      return false;
+    }
+    EXPECT_TRUE(result->affected == pending_.size() ||
+                (result->affected == 0 && !pending_.front().value));
+    if (result->affected > 0) sent_.insert(sent_.end(), pending_.begin(), pending_.end());
+    pending_.clear();
+    return true;
+  }
+
+  bool SendBatch() {
     log::RecordBatchBuilder batch;
     for (uint64_t i = 1 + random_.Below(5); i > 0; --i) Add(batch);
     log::AppendRequest request;
@@ -151,6 +181,7 @@ class World {
 
   Random random_;
   const bool debezium_;
+  bool power_ = false;  // it is lost in this life
   TestDisk disk_;
   std::unique_ptr<Node> node_;
   std::vector<Sent> sent_;     // acknowledged

@@ -140,16 +140,19 @@ Result<RowWritten> TableRows::Write(std::string_view table, std::string_view key
     records.Add(address.object, std::nullopt, now);
   }
   RowWritten written;
-  const auto check = [&]() -> Status {
+  const auto before = [&]() -> Result<std::optional<std::string>> {
     const auto snapshot = take_snapshot_();
     TRY(const Key found, FindKey(*snapshot, table, key));
-    TRY(const std::optional<TableRow> before, RowOf(*snapshot, found));
-    written.existed = before.has_value();
-    return condition(before ? &*before : nullptr);
+    TRY(const std::optional<TableRow> now, RowOf(*snapshot, found));
+    written.existed = now.has_value();
+    TRY(condition(now ? &*now : nullptr));
+    if (!now) return std::optional<std::string>();
+    return std::optional(
+        RowsAsJson(found.table->table()->schema, *now->rows.chunks.front()).front());
   };
-  auto appended = writer_.AppendBatches(std::string(table), records.Finish(), check);
-  if (!appended.ok()) return OfOneRow(std::move(appended).error());
-  written.token = ingest::EncodeToken({appended->frame});
+  auto token = writer_.AppendRecord(std::string(table), records.Finish(), before);
+  if (!token.ok()) return OfOneRow(std::move(token).error());
+  written.token = ingest::EncodeToken(*token);
   if (row) {
     TRY(written.row, Read(table, key));
   }

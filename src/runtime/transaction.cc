@@ -115,7 +115,8 @@ Result<StatementResult> WriteTransaction::Apply(std::string_view text,
         .Hint(DidYouMean(write->target, catalog.RelationNames()))
         .SqlState("42P01");
   }
-  TRY(CheckWritable(relation->object));
+  TRY(CheckWritable(*relation));
+  TRY(CheckSharesNoTopic(*relation, changes));
   std::set<std::string> streams;
   for (const auto& [stream, rows] : changes.streams) streams.insert(stream);
   const auto overlay = std::make_shared<OverlaySnapshot>(changes.snapshot, changes.tables,
@@ -137,6 +138,21 @@ Result<StatementResult> WriteTransaction::Apply(std::string_view text,
   result.step = changes.snapshot->step();
   if (!rows.returning.schema.columns.empty()) result.rows = std::move(rows.returning);
   return result;
+}
+
+// Each would be worked out without what the other changes.
+Status WriteTransaction::CheckSharesNoTopic(const Relation& target, const Changes& changes) {
+  if (catalog::TableOfTopic(target.object) == nullptr) return Ok();
+  for (const auto& [name, delta] : changes.tables) {
+    const auto other = changes.snapshot->published().relations->Find(name);
+    if (other->topic() == target.topic() || other->log_topic() != target.log_topic()) continue;
+    return Error(Code::kNotSupported,
+                 "tables {} and {} stand on the same topic, of which a transaction changes one",
+                 Quoted(other->object.name()), Quoted(target.object.name()))
+        .Hint("commit in between")
+        .SqlState("0A000");
+  }
+  return Ok();
 }
 
 Status WriteTransaction::AddToTable(const Relation& table, const sql::Database::WriteRows& rows,
@@ -203,15 +219,25 @@ Status WriteTransaction::WorkOutAgain() {
 }
 
 Result<std::string> WriteTransaction::Append() {
+  struct Changed {
+    std::shared_ptr<const Relation> table;
+    int64_t records;
+    std::vector<log::PartitionId> followed = {};
+  };
   log::AppendRequest append;
+  std::vector<Changed> changed;
   for (const auto& [name, delta] : changes_.tables) {
     const auto relation = changes_.snapshot->published().relations->Find(name);
     const rows::Types types = relation->shape.schema.types();
     sql::Database::WriteRows rows;
     TRY(rows.insert, RowsOf(delta, 1, types));
     TRY(rows.remove, RowsOf(delta, -1, types));
-    TRY(log::RecordBatchBuilder records, node_.table_writer->RecordsOf(*relation, rows));
-    if (!records.empty()) append.push_back({{relation->topic(), 0}, records.Finish()});
+    TRY(TableChanges changes, node_.table_writer->ChangesOf(*relation, rows));
+    Changed& table = changed.emplace_back(Changed{relation, changes.records()});
+    for (TableAppend& part : changes.Finish()) {
+      if (part.followed_at) table.followed.push_back(*part.followed_at);
+      append.push_back(std::move(part.append));
+    }
   }
   std::vector<ingest::Request> requests;
   for (const auto& [name, rows] : changes_.streams) {
@@ -222,7 +248,13 @@ Result<std::string> WriteTransaction::Append() {
     request.source = "sql";
   }
   if (append.empty() && requests.empty()) return std::string();
-  return node_.ingest->AppendTogether(requests, std::move(append));
+  TRY(const std::string text, node_.ingest->AppendTogether(requests, std::move(append)));
+  TRY(ingest::Token token, ingest::DecodeToken(text));
+  for (const Changed& each : changed) {
+    node_.table_writer->AddPlaces(each.followed, *each.table, token);
+    node_.table_writer->CountAtDoor(*each.table, "sql", each.records);
+  }
+  return ingest::EncodeToken(token);
 }
 
 Result<StatementResult> WriteTransaction::Commit(std::chrono::milliseconds timeout) {
@@ -232,7 +264,7 @@ Result<StatementResult> WriteTransaction::Commit(std::chrono::milliseconds timeo
   std::map<log::TopicId, std::shared_ptr<std::mutex>> locks;  // in the order of the topics
   for (const auto& [name, delta] : changes_.tables) {
     const auto relation = changes_.snapshot->published().relations->Find(name);
-    locks[relation->topic()] = node_.table_writer->LockOf(relation->topic());
+    locks[relation->log_topic()] = node_.table_writer->LockOf(relation->log_topic());
   }
   std::vector<std::unique_lock<std::mutex>> held;
   for (const auto& [topic, mutex] : locks) held.emplace_back(*mutex);
@@ -243,8 +275,9 @@ Result<StatementResult> WriteTransaction::Commit(std::chrono::milliseconds timeo
     // The locks are those of the tables that there were.
     if (now == nullptr || now->topic() != then->topic())
       return Conflict(fmt::format("table {} was dropped meanwhile", Quoted(name)));
+    TRY(node_.table_writer->CatchUp(*now));
   }
-  if (OutOfDate(*newest)) {
+  if (OutOfDate(*node_.publisher.newest())) {
     TRY(WorkOutAgain());
   }
   TRY(result.token, Append());

@@ -72,6 +72,7 @@ class WriteTransaction {
 
   Result<StatementResult> Apply(std::string_view text, std::shared_ptr<const GivenRows> given,
                                 const StatementOptions& options, Changes& changes);
+  static Status CheckSharesNoTopic(const Relation& target, const Changes& changes);
   Status AddToTable(const Relation& table, const sql::Database::WriteRows& rows, Changes& changes);
   Status AddToStream(const Relation& stream, const sql::Database::WriteRows& rows,
                      Changes& changes);
