@@ -59,3 +59,12 @@ target_include_directories(nanoarrow SYSTEM PUBLIC ${NANOARROW_DIR}/include ${NA
                                             PRIVATE ${NANOARROW_DIR}/flatcc/include)
 target_compile_options(nanoarrow PRIVATE -O2 -w)
 set_target_properties(nanoarrow PROPERTIES UNITY_BUILD OFF C_STANDARD 99)
+
+# ONNX Runtime, for models: loaded when one is first used (src/models/onnx_runtime.cc), so nothing is linked with it.
+if(MILLRACE_MODELS)
+  set(ONNXRUNTIME_LIBRARY ${MILLRACE_DEPS}/onnxruntime-1.26.0/libonnxruntime.so.1)
+  if(NOT EXISTS ${ONNXRUNTIME_LIBRARY})
+    message(FATAL_ERROR "ONNX Runtime 1.26.0 is not in ${ONNXRUNTIME_LIBRARY}: run tools/setup.sh, or build without models: -DMILLRACE_MODELS=OFF")
+  endif()
+  file(COPY_FILE ${ONNXRUNTIME_LIBRARY} ${CMAKE_BINARY_DIR}/lib/libonnxruntime.so.1 ONLY_IF_DIFFERENT)
+endif()

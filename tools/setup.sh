@@ -78,6 +78,23 @@ if [ ! -e "$nanoarrow/complete" ]; then
   touch "$nanoarrow/complete"
 fi
 
+# ONNX Runtime, which scores models: the shared library of its package for Python, held to its digest. Its C header is in
+# third_party/onnxruntime.
+onnxruntime=$deps/onnxruntime-1.26.0
+onnxruntime_sha256=11a8df4dcfe9ad5ff0bd71a7571dbed019fabc7594676c89fe8b86ea029c246f
+if [ ! -e "$onnxruntime/complete" ]; then
+  echo "setup: getting ONNX Runtime 1.26.0" >&2
+  rm -rf "$onnxruntime"
+  mkdir -p "$onnxruntime"
+  python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.11 --implementation cp --abi cp311 \
+    --platform manylinux_2_28_x86_64 --dest "$onnxruntime" onnxruntime==1.26.0 >/dev/null
+  echo "$onnxruntime_sha256  $(echo "$onnxruntime"/onnxruntime-*.whl)" | sha256sum --check --quiet
+  (cd "$onnxruntime" && python3 -m zipfile -e onnxruntime-*.whl unpacked \
+    && mv unpacked/onnxruntime/capi/libonnxruntime.so.1.26.0 libonnxruntime.so.1 \
+    && mv unpacked/onnxruntime/LICENSE unpacked/onnxruntime/ThirdPartyNotices.txt . && rm -r unpacked onnxruntime-*.whl)
+  touch "$onnxruntime/complete"
+fi
+
 # Kafka's clients, for the tests that talk to the Kafka listener. Go's come with the first build of the test's program.
 # get_jars FOLDER ARTIFACT…: those of org.apache.kafka, in the version that the folder's name ends with, and what they need.
 get_jars() {
