@@ -1,6 +1,7 @@
 """Runs what the documentation shows: the README's tour, and the SQL of docs/sql.md in order on one node."""
 import os
 import re
+import shutil
 import subprocess
 import time
 
@@ -49,6 +50,25 @@ def test_the_sql_of_the_manual(make_node):
             node.sql(block)
         except Refused as error:
             pytest.fail(f"{block}\n{error}")
+    node.stop()
+
+
+def test_the_statements_and_commands_of_the_page_on_models(make_node):
+    node = make_node("CREATE VIEW nothing AS SELECT 1 AS one;")
+    shutil.copytree(ROOT / "examples" / "churn" / "models", node.project + "/models")
+    node.start()
+    text = (ROOT / "docs" / "models.md").read_text()
+    statements, commands = re.findall(r"```sql\n(.*?)```", text, re.S), re.findall(r"```sh\n(.*?)```", text, re.S)
+    assert statements and commands
+    for block in statements:
+        try:
+            node.sql(block)
+        except Refused as error:
+            pytest.fail(f"{block}\n{error}")
+    for block in commands:
+        done = subprocess.run(["bash", "-ec", block.replace("curl ", "curl -S --fail-with-body ")], capture_output=True, text=True,
+                              env={**os.environ, "MILLRACE_URL": node.url}, timeout=60)
+        assert done.returncode == 0 and '"outputs"' in done.stdout, (block, done.stdout, done.stderr)
     node.stop()
 
 

@@ -19,8 +19,8 @@ constexpr std::array kNames = {
 };
 
 constexpr char kHint[] =
-    "scopes are ingest:STREAM, consume:STREAM, read:ENDPOINT (* for all of them), sql, metrics and "
-    "admin";
+    "scopes are ingest:STREAM, consume:STREAM, read:ENDPOINT or read:MODEL (* for all of them), "
+    "sql, metrics and admin";
 
 }  // namespace
 

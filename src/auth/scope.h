@@ -13,7 +13,7 @@ namespace millrace::auth {
 enum class Permission {
   kIngest,   // of a stream: append to it (HTTP, Kafka)
   kConsume,  // of a stream: read its records (Kafka, trace)
-  kRead,     // of an endpoint: call it
+  kRead,     // of an endpoint or a model: call it
   kSql,      // statements that read anything and change rows of anything, no definitions
   kMetrics,  // /metrics and /v1/ledger
   kAdmin,    // everything

@@ -85,7 +85,9 @@ bool IsRelation(Kind kind) {
   return kind == Kind::kStream || kind == Kind::kTable || kind == Kind::kView;
 }
 
-bool IsVocabulary(Kind kind) { return kind == Kind::kType || kind == Kind::kMacro; }
+bool IsVocabulary(Kind kind) {
+  return kind == Kind::kType || kind == Kind::kMacro || kind == Kind::kModel;
+}
 
 std::string NameKey(Kind kind, std::string_view name) {
   const char space = IsRelation(kind) ? 'r' : static_cast<char>('0' + static_cast<int>(kind));
@@ -109,7 +111,7 @@ const Object* Catalog::FindRelation(std::string_view name) const {
 const Object* Catalog::Find(std::string_view name) const {
   if (const Object* relation = FindRelation(name)) return relation;
   for (const Kind kind :
-       {Kind::kSource, Kind::kEndpoint, Kind::kIndex, Kind::kType, Kind::kMacro}) {
+       {Kind::kSource, Kind::kEndpoint, Kind::kIndex, Kind::kType, Kind::kMacro, Kind::kModel}) {
     if (const Object* object = Find(kind, name)) return object;
   }
   return nullptr;

@@ -2,7 +2,8 @@
 // __catalog, one record per change; the catalog is what those records add up to.
 //
 // Streams, tables and views share one name space (all are relations); indexes, sources, endpoints,
-// types and macros have one each, so that a source may be named like the stream that it fills.
+// types, macros and models have one each, so that a source may be named like the stream that it
+// fills.
 //
 // Thread rule: a Catalog is an immutable value behind a shared_ptr; a change makes a new one with
 // version + 1.
@@ -65,7 +66,7 @@ struct Build {
 
 // Streams, tables and views: what a query can name.
 bool IsRelation(Kind kind);
-// Types and macros.
+// Types, macros and models: what a SELECT may name besides relations.
 bool IsVocabulary(Kind kind);
 
 // The name within its name space: streams, tables and views share one, the other kinds have one
@@ -76,8 +77,8 @@ std::string NameKey(Kind kind, std::string_view name);
 class Catalog;
 using CatalogPtr = std::shared_ptr<const Catalog>;
 
-// The types and macros of a catalog, each after those that it needs: what a SELECT may name besides
-// relations. Catalogs between which none of them changed share one.
+// Those of a catalog, each after those that it needs. Catalogs between which none of them changed
+// share one.
 using Vocabulary = std::vector<Object>;
 using VocabularyPtr = std::shared_ptr<const Vocabulary>;
 
@@ -100,8 +101,8 @@ class Catalog {
   std::vector<const Object*> InOrder() const;
   std::vector<const Object*> OfKind(Kind kind) const;
   const VocabularyPtr& vocabulary() const { return vocabulary_; }
-  // What depends on the relation, type or macro `name`, directly or not, nearest first. (Nothing
-  // depends on other kinds.)
+  // What depends on the relation, type, macro or model `name`, directly or not, nearest first.
+  // (Nothing depends on other kinds.)
   std::vector<const Object*> DependentObjects(Kind kind, std::string_view name) const;
   // The same of a relation.
   std::vector<const Object*> DependentObjects(std::string_view name) const;

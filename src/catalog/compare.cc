@@ -160,6 +160,11 @@ Comparison Of(const MacroDefinition& a, const MacroDefinition& b) {
   return SameMacro(a.body, b.body) ? Comparison() : InPlace("its body changed");
 }
 
+// Where a file is does not matter, only what it holds.
+Comparison Of(const ModelDefinition& a, const ModelDefinition& b) {
+  return a.digest == b.digest ? Comparison() : InPlace("the content of its file changed");
+}
+
 }  // namespace
 
 bool GivesColumns(const Object& before, const Object& after) {

@@ -279,6 +279,15 @@ Result<Definition> GetMacro(Reader& in) {
   return Definition(std::move(d));
 }
 
+Result<Definition> GetModel(Reader& in) {
+  ModelDefinition d;
+  TRY(d.name, GetString(in));
+  TRY(d.path, GetString(in));
+  TRY(d.digest, GetString(in));
+  TRY(d.bytes, in.Zigzag());
+  return Definition(std::move(d));
+}
+
 Result<Definition> GetDefinition(Reader& in, Kind kind, uint8_t version) {
   switch (kind) {
     case Kind::kStream:
@@ -297,6 +306,8 @@ Result<Definition> GetDefinition(Reader& in, Kind kind, uint8_t version) {
       return GetTypeDefinition(in);
     case Kind::kMacro:
       return GetMacro(in);
+    case Kind::kModel:
+      return GetModel(in);
   }
   return Damaged("a kind is unknown");
 }

@@ -20,6 +20,8 @@ std::string_view KindName(Kind kind) {
       return "type";
     case Kind::kMacro:
       return "macro";
+    case Kind::kModel:
+      return "model";
   }
   return "object";
 }

@@ -183,12 +183,21 @@ struct MacroDefinition {
   std::vector<std::string> reads;  // relations that the body names
 };
 
-using Definition =
-    std::variant<StreamDefinition, TableDefinition, ViewDefinition, IndexDefinition,
-                 SourceDefinition, EndpointDefinition, TypeDefinition, MacroDefinition>;
+// What predict(name, …) scores with. The node keeps the content under its digest: the file may
+// change or go.
+struct ModelDefinition {
+  std::string name;
+  std::string path;    // of the file that it was made of, as it was written
+  std::string digest;  // SHA-256 of the content, lower-case hex; as bound
+  int64_t bytes = 0;   // of the content; as bound
+};
 
-enum class Kind { kStream, kTable, kView, kIndex, kSource, kEndpoint, kType, kMacro };
-inline constexpr Kind kLastKind = Kind::kMacro;
+using Definition = std::variant<StreamDefinition, TableDefinition, ViewDefinition, IndexDefinition,
+                                SourceDefinition, EndpointDefinition, TypeDefinition,
+                                MacroDefinition, ModelDefinition>;
+
+enum class Kind { kStream, kTable, kView, kIndex, kSource, kEndpoint, kType, kMacro, kModel };
+inline constexpr Kind kLastKind = Kind::kModel;
 std::string_view KindName(Kind kind);  // "stream", "table", "view", …
 
 // COMMENT ON.
@@ -199,7 +208,7 @@ struct Comments {
   bool empty() const { return object.empty() && columns.empty(); }
 };
 
-// A type or macro that an object names.
+// A type, macro or model that an object names.
 struct Use {
   Kind kind;
   std::string name;
@@ -228,7 +237,7 @@ struct Object {
   uint64_t bound_as_of = 0;
   uint64_t topic_id = 0;  // streams and tables: incarnation of their topic
   Comments comments;
-  std::vector<Use> uses;  // types and macros that it names, directly or through others
+  std::vector<Use> uses;  // types, macros and models that it names, directly or through others
   // The name under which its state and its books are kept, over every rename; empty: its name.
   std::string identity;
   std::optional<Halt> halt;  // materialized views
@@ -239,7 +248,7 @@ struct Object {
   const std::string& name() const;
   uint64_t bound_generation() const { return bound_as_of != 0 ? bound_as_of : generation; }
   const std::string& kept_as() const { return identity.empty() ? name() : identity; }
-  // Names of relations that this object needs. The types and macros are `uses`.
+  // Names of relations that this object needs. The types, macros and models are `uses`.
   std::vector<std::string> depends_on() const;
 };
 

@@ -156,7 +156,7 @@ class Differ {
       if (Present(catalog_, *object) != &reader) continue;
       if (!HoldsData(object->kind())) {
         makes_.emplace(object, Make{Difference::What::kReplace, reason});
-      } else if (root.kind() == Kind::kMacro) {
+      } else if (root.kind() == Kind::kMacro || root.kind() == Kind::kModel) {
         alters_.emplace(object, reason);
         return false;
       } else if (!makes_.contains(object)) {

@@ -169,6 +169,13 @@ void Put(std::string& out, const MacroDefinition& d) {
   PutNames(out, d.reads);
 }
 
+void Put(std::string& out, const ModelDefinition& d) {
+  PutBytes(out, d.name);
+  PutBytes(out, d.path);
+  PutBytes(out, d.digest);
+  PutZigzag(out, d.bytes);
+}
+
 void PutComments(std::string& out, const Comments& comments) {
   PutBytes(out, comments.object);
   PutVarint(out, comments.columns.size());

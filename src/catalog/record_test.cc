@@ -124,7 +124,8 @@ std::vector<Change> EveryKind() {
         Definition(IndexDefinition{"i", "v", {"a"}}),
         Definition(SourceDefinition{"src", odd, "datagen", {{"rows_per_second", "10"}, {odd, ""}}}),
         Definition(endpoint), Definition(TypeDefinition{odd, {"a", odd, ""}}),
-        Definition(MacroDefinition{odd, true, odd, {"t"}})}) {
+        Definition(MacroDefinition{odd, true, odd, {"t"}}),
+        Definition(ModelDefinition{odd, odd, odd, 1'000})}) {
     Object object;
     object.definition = std::move(definition);
     object.text = odd;

@@ -4,8 +4,8 @@ namespace millrace::cli {
 
 namespace {
 constexpr char kScopeHelp[] =
-    "What it may do; again for more: ingest:STREAM, consume:STREAM, read:ENDPOINT (* for all of "
-    "them), sql, metrics, admin";
+    "What it may do; again for more: ingest:STREAM, consume:STREAM, read:ENDPOINT, read:MODEL (* "
+    "for all of them), sql, metrics, admin";
 }  // namespace
 
 CLI::App& AccessCommands::Add(CLI::App& group, const std::string& name,

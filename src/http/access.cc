@@ -37,11 +37,17 @@ void Unauthenticated(Exchange& exchange, bool had_token) {
   exchange.ReplyError(error, 401);
 }
 
-// What the route's permission is about: its first brace, or of an endpoint its name.
+// What the route's permission is about: its first brace, of a model or an endpoint its name.
 std::string ObjectOf(const Backend& backend, const Exchange& exchange, Permission needed) {
   if (needed == Permission::kIngest || needed == Permission::kConsume)
     return exchange.segments().empty() ? std::string() : exchange.segments().front();
   if (needed != Permission::kRead) return "";
+  if (!exchange.segments().empty()) {
+    const std::string& model = exchange.segments().front();
+    const catalog::CatalogPtr catalog = backend.catalog();
+    const catalog::Object* object = catalog->Find(catalog::Kind::kModel, model);
+    return object == nullptr ? model : object->name();
+  }
   const std::string_view method =
       exchange.head().method == "HEAD" ? std::string_view("GET") : exchange.head().method;
   const auto match = backend.MatchEndpoint(method, exchange.head().path);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ingest/ingest.h"
+#include "models/model.h"
 #include "runtime/endpoint_pages.h"
 #include "runtime/node.h"
 #include "runtime/trace.h"
@@ -56,6 +57,9 @@ class Backend {
   virtual schemas::Registry& schemas() = 0;
   virtual Result<runtime::Node::BackupSource> BeginBackup() = 0;
   virtual Status EndBackup() = 0;
+
+  // May take long.
+  virtual Result<std::shared_ptr<const models::Model>> FindModel(std::string_view name) const = 0;
 
   virtual catalog::CatalogPtr catalog() const = 0;
   virtual int64_t visible_step() const = 0;

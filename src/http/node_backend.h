@@ -59,6 +59,9 @@ class NodeBackend final : public Backend {
   schemas::Registry& schemas() override { return node_.schemas(); }
   Result<runtime::Node::BackupSource> BeginBackup() override { return node_.BeginBackup(); }
   Status EndBackup() override { return node_.EndBackup(); }
+  Result<std::shared_ptr<const models::Model>> FindModel(std::string_view name) const override {
+    return node_.FindModel(name);
+  }
   catalog::CatalogPtr catalog() const override { return node_.catalog(); }
   int64_t visible_step() const override { return node_.visible_step(); }
   std::vector<runtime::LedgerLine> Ledger() const override { return node_.Ledger(); }

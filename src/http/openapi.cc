@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "http/json_build.h"
+#include "http/openapi_models.h"
+#include "http/url.h"
 #include "rows/encode.h"
 #include "runtime/keyed_lookup.h"
 
@@ -210,16 +212,6 @@ std::string ComponentName(std::string name) {
     if (!plain) c = '_';
   }
   return name;
-}
-
-std::string PathSegment(std::string_view name) {
-  std::string out;
-  for (const char c : name) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '.' || c == '-' || c == '_' || c == '~';
-    out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
-  return out;
 }
 
 std::string Summary(const catalog::Object& object, std::string_view otherwise) {
@@ -441,17 +433,19 @@ std::string OpenApiText(const catalog::Catalog& catalog, const std::string& vers
   for (const catalog::Object* object : catalog.OfKind(catalog::Kind::kStream)) {
     const auto& stream = std::get<catalog::StreamDefinition>(object->definition);
     if (stream.format == catalog::StreamDefinition::Format::kRaw) continue;
-    paths.emplace_back("/v1/streams/" + PathSegment(stream.name), OfStream(*object));
+    paths.emplace_back("/v1/streams/" + PercentEncode(stream.name), OfStream(*object));
     schemas.emplace_back("stream." + ComponentName(stream.name),
                          RowSchema(stream.schema, object->comments, {}));
   }
   for (const catalog::Object* object : catalog.OfKind(catalog::Kind::kTable)) {
     const auto& table = std::get<catalog::TableDefinition>(object->definition);
     if (table.primary_key.empty()) continue;
-    paths.emplace_back("/v1/tables/" + PathSegment(table.name) + "/{key}", OfTable(*object));
+    paths.emplace_back("/v1/tables/" + PercentEncode(table.name) + "/{key}", OfTable(*object));
     schemas.emplace_back("table." + ComponentName(table.name),
                          RowSchema(table.schema, object->comments, table.primary_key));
   }
+  for (auto& path : ModelPaths(catalog)) paths.push_back(std::move(path));
+  for (auto& schema : ModelSchemas(catalog)) schemas.push_back(std::move(schema));
   paths.emplace_back("/v1/sql", OfStatements());
   paths.emplace_back("/v1/ledger", OfState("ledger", "the books of every hop", "application/json"));
   paths.emplace_back("/metrics", OfState("metrics", "figures for Prometheus", "text/plain"));

@@ -14,8 +14,9 @@ using simdjson::dom::element;
 
 constexpr std::array kWhats = {What::kCreate, What::kReplace, What::kDrop, What::kAlter};
 constexpr std::array kKinds = {
-    catalog::Kind::kStream, catalog::Kind::kTable,    catalog::Kind::kView, catalog::Kind::kIndex,
-    catalog::Kind::kSource, catalog::Kind::kEndpoint, catalog::Kind::kType, catalog::Kind::kMacro};
+    catalog::Kind::kStream, catalog::Kind::kTable,  catalog::Kind::kView,
+    catalog::Kind::kIndex,  catalog::Kind::kSource, catalog::Kind::kEndpoint,
+    catalog::Kind::kType,   catalog::Kind::kMacro,  catalog::Kind::kModel};
 
 Error BadPlan(std::string_view what) {
   return Error(Code::kInvalidArgument, "the node's plan cannot be read: {}", what)

@@ -27,7 +27,8 @@ struct Route {
   Handler handler;
   InlineHandler at_once;  // may be empty
   // What a client must be allowed to, where clients sign in; nullopt: it is enough to sign in. Of
-  // ingest and consume the object is the first brace, of read the endpoint.
+  // ingest and consume the object is the first brace, of read the endpoint, or the model that
+  // the first brace names.
   std::optional<auth::Permission> needs = auth::Permission::kAdmin;
   bool open = false;  // for anybody
 };

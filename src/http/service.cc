@@ -24,6 +24,7 @@ Service::Service(ServiceOptions options) : context_(std::move(options)) {
   AddTraceRoute(context_, router_);
   AddRegistryRoutes(context_, router_);
   AddBackupRoute(context_, router_);
+  AddModelRoutes(context_, router_);
   AddEndpointRoute(context_, router_);
   if (context_.options.access != nullptr) {
     router_.SetGate([this](Exchange& exchange, const Route& route) {

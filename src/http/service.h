@@ -100,6 +100,7 @@ void AddProjectRoute(ServiceContext& context, Router& router);
 void AddTraceRoute(ServiceContext& context, Router& router);
 void AddRegistryRoutes(ServiceContext& context, Router& router);
 void AddOpenApiRoutes(ServiceContext& context, Router& router);
+void AddModelRoutes(ServiceContext& context, Router& router);
 void AddBackupRoute(ServiceContext& context, Router& router);
 
 // "5" and "5s" are seconds, "250ms" milliseconds, "2m" minutes. `fallback` where there is none.

@@ -227,6 +227,11 @@ class FakeBackend final : public Backend, public ingest::Ingest {
     CHECK(registry != nullptr) << "the test has set none";
     return *registry;
   }
+  Result<std::shared_ptr<const models::Model>> FindModel(std::string_view name) const override {
+    const auto found = scorers.find(std::string(name));
+    if (found != scorers.end()) return found->second;
+    return Error(Code::kNotFound, "model {} does not exist", Quoted(name));
+  }
   catalog::CatalogPtr catalog() const override { return catalog_; }
   int64_t visible_step() const override { return 7; }
   std::vector<runtime::LedgerLine> Ledger() const override {
@@ -302,7 +307,8 @@ class FakeBackend final : public Backend, public ingest::Ingest {
   bool renamed = false;          // a column; guarded by mutex
   std::optional<Error> failure;  // in the place of an answer; guarded by mutex
   std::mutex told_mutex;
-  std::function<void(bool)> on_step;  // guarded by told_mutex
+  std::function<void(bool)> on_step;                                    // guarded by told_mutex
+  std::map<std::string, std::shared_ptr<const models::Model>> scorers;  // by name
 
  private:
   catalog::CatalogPtr catalog_;

@@ -94,19 +94,39 @@ Status ModelStore::Keep(const std::string& path, const std::string& digest) {
   return files().Replace(FileOf(digest), bytes);
 }
 
+Result<std::string> ModelStore::Content(const std::string& digest) const {
+  const std::string file = FileOf(digest);
+  TRY(std::string bytes, files().ReadAll(file).With("read a model's content"));
+  if (DigestOf(bytes) == digest) return bytes;
+  return Error(Code::kCorruption, "{} is damaged: its content is not what its name says", file)
+      .Hint("put the model's file in its place, or restore a backup");
+}
+
 Result<std::shared_ptr<const Model>> ModelStore::Get(const std::string& digest) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = loaded_.find(digest);
     if (found != loaded_.end()) return found->second;
   }
-  const std::string file = FileOf(digest);
-  TRY(const std::string bytes, files().ReadAll(file).With("read a model's content"));
-  if (DigestOf(bytes) != digest) {
-    return Error(Code::kCorruption, "{} is damaged: its content is not what its name says", file)
-        .Hint("put the model's file in its place, or restore a backup");
+  TRY(const std::string bytes, Content(digest));
+  return Load(bytes, digest).With("load " + FileOf(digest));
+}
+
+Result<std::vector<std::string>> ModelStore::Others(const std::set<std::string>& digests) const {
+  std::vector<std::string> others;
+  TRY(const bool exists, files().Exists(options_.directory));
+  if (!exists) return others;
+  TRY(const std::vector<std::string> names, files().List(options_.directory));
+  for (const std::string& name : names) {
+    const std::string digest = name.substr(0, name.find('.'));
+    if (name != digest + std::string(kSuffix) || !digests.contains(digest)) others.push_back(name);
   }
-  return Load(bytes, digest).With("load " + file);
+  return others;
+}
+
+Result<bool> ModelStore::HasOthers(const std::set<std::string>& digests) const {
+  TRY(const std::vector<std::string> others, Others(digests));
+  return !others.empty();
 }
 
 Status ModelStore::Retain(const std::set<std::string>& digests, bool on_disk) {
@@ -115,14 +135,8 @@ Status ModelStore::Retain(const std::set<std::string>& digests, bool on_disk) {
     std::erase_if(loaded_, [&](const auto& item) { return !digests.contains(item.first); });
   }
   if (!on_disk) return Ok();
-  TRY(const bool exists, files().Exists(options_.directory));
-  if (!exists) return Ok();
-  TRY(const std::vector<std::string> names, files().List(options_.directory));
-  for (const std::string& name : names) {
-    const std::string digest = name.substr(0, name.find('.'));
-    if (name == digest + std::string(kSuffix) && digests.contains(digest)) continue;
-    TRY(files().Remove(options_.directory + "/" + name));
-  }
+  TRY(const std::vector<std::string> others, Others(digests));
+  for (const std::string& name : others) TRY(files().Remove(options_.directory + "/" + name));
   return Ok();
 }
 

@@ -42,9 +42,14 @@ class ModelStore {
   // longer those of the digest. Nothing to do where they are there already.
   Status Keep(const std::string& path, const std::string& digest);
 
-  // The model of a digest that was examined or kept. kNotFound, kCorruption: its bytes are not in
-  // the data directory, or are others.
+  // The bytes of a digest that was kept. kNotFound, kCorruption: they are not in the data
+  // directory, or are others.
+  Result<std::string> Content(const std::string& digest) const;
+  // The model of a digest that was examined or kept. Errors: those of Content and of Model::Load.
   Result<std::shared_ptr<const Model>> Get(const std::string& digest);
+
+  // Whether the data directory has content that is of none of these digests.
+  Result<bool> HasOthers(const std::set<std::string>& digests) const;
 
   // Forgets and, with `on_disk`, removes what no digest of these is. REQUIRES with on_disk: no
   // change of the catalog is under way.
@@ -54,6 +59,8 @@ class ModelStore {
   Result<std::string> Read(const std::string& path) const;
   Result<std::string> Resolve(const std::string& path) const;
   std::string FileOf(const std::string& digest) const;
+  // Names of files in the directory that are of none of these.
+  Result<std::vector<std::string>> Others(const std::set<std::string>& digests) const;
   Files& files() const { return options_.files == nullptr ? Files::System() : *options_.files; }
   Result<std::shared_ptr<const Model>> Load(const std::string& bytes, const std::string& digest);
 

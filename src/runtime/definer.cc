@@ -5,6 +5,7 @@
 #include <set>
 
 #include "connectors/source.h"
+#include "runtime/model_catalog.h"
 #include "runtime/relation.h"
 #include "sql/duckdb_error.h"
 
@@ -38,7 +39,8 @@ Status RequireDistinctNames(const rows::Schema& schema, const std::string& objec
   return Ok();
 }
 
-// The types and macros that an object names in its texts; those of its columns the parser knows.
+// The types, macros and models that an object names in its texts; those of its columns the parser
+// knows.
 class WordsOf {
  public:
   explicit WordsOf(const catalog::Vocabulary& vocabulary) : vocabulary_(vocabulary) {}
@@ -174,6 +176,15 @@ class Binder {
 
   Status operator()(catalog::MacroDefinition& macro) {
     return database_.CheckMacro(catalog_, macro, SelectOrigin()).With("CREATE MACRO " + macro.name);
+  }
+
+  Status operator()(catalog::ModelDefinition& model) {
+    Status examined = ExamineModel(database_.models(), model);
+    if (examined.ok()) return Ok();
+    return std::move(examined)
+        .error()
+        .At(PositionAt(*declared_.text, declared_.create.select_begin, declared_.file))
+        .With("CREATE MODEL " + model.name);
   }
 
   Status operator()(catalog::EndpointDefinition& endpoint) {

@@ -4,6 +4,7 @@
 
 #include "catalog/compare.h"
 #include "runtime/definer.h"
+#include "runtime/model_catalog.h"
 #include "runtime/project_plan.h"
 #include "runtime/statements.h"
 #include "runtime/stream_subjects.h"
@@ -19,6 +20,7 @@ Result<uint64_t> ApplyChanges(Node::Impl& node, std::vector<catalog::Change> cha
     TRY(const catalog::CatalogPtr after, node.publisher.newest()->catalog->Apply(changes));
     TRY(node.seeds->Check(*after, table));
   }
+  TRY(KeepModels(node.database->models(), changes));
   uint64_t build = 0;
   if (!changes.empty()) {
     // Nobody registers a schema by columns that are about to change.
@@ -88,7 +90,7 @@ bool HoldsData(catalog::Kind kind) {
   return kind == catalog::Kind::kStream || kind == catalog::Kind::kTable;
 }
 
-// A stream or table is not made anew for a changed type or macro: it holds data.
+// A stream or table is not made anew for a changed type, macro or model: it holds data.
 Error UsedByData(const catalog::Object& changed, const catalog::Object& user) {
   return Error(Code::kConflict, "{} {} is used by {} {}, which holds data",
                catalog::KindName(changed.kind()), Quoted(changed.name()),
@@ -249,7 +251,8 @@ Result<StatementResult> BeginCreate(Node::Impl& node, const sql::Statement& stat
   const auto whole = std::make_shared<const std::string>(text);
   std::vector<Declared> declared;
   declared.push_back(DeclaredFrom(statement, whole, ""));
-  // What stands on a replaced view, macro or type is bound anew, and built anew from history.
+  // What stands on a replaced view, macro, type or model is bound anew, and built anew from
+  // history.
   const catalog::NamedTypes types = sql::TypesOf(*catalog);
   for (const catalog::Object* object : catalog->DependentObjects(probe.kind(), name)) {
     if (HoldsData(object->kind())) return UsedByData(probe, *object);

@@ -12,6 +12,7 @@
 #include "runtime/backup_source.h"
 #include "runtime/delete_records.h"
 #include "runtime/endpoint_pages.h"
+#include "runtime/model_catalog.h"
 #include "runtime/node_impl.h"
 #include "runtime/node_metrics.h"
 #include "runtime/prepared_lookup.h"
@@ -103,6 +104,8 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   database_options.memory_bytes = share(kQueryShare);
   database_options.temp_directory = directory + "/tmp";
   database_options.allowed_files = options.allowed_files;
+  database_options.models = std::make_shared<models::ModelStore>(models::ModelStoreOptions{
+      &files, directory + "/models", options.project_directory, options.allowed_files});
   TRY(Files::System().CreateDirectories(database_options.temp_directory));  // DuckDB's own
   TRY(impl->database, sql::Database::Open(database_options));
   TRY(impl->pipeline,
@@ -145,6 +148,7 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
                                         *impl->database, *impl->table_writer);
   impl->builds =
       std::make_unique<Builds>([node](uint64_t build) { return FinishBuild(*node, build); });
+  impl->system_tables.Add("millrace.models", ModelsTable(impl->database->models()));
   impl->system_tables.Add("millrace.schemas", SchemasTable(*impl->schemas));
   impl->schemas->Attach(StreamsOf(impl->publisher));
   impl->loop->Start();
@@ -153,6 +157,10 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
     TRY(impl->loop->AtBoundary([node] {
       return DeleteOrphans(*node->log, *node->pipeline->catalog(),
                            [node] { return node->loop->FlushNow(); });
+    }));
+    TRY(impl->loop->AtBoundary([node] {
+      return RemoveOrphanModels(node->database->models(), *node->pipeline->catalog(),
+                                [node] { return node->loop->FlushNow(); });
     }));
     FollowStreams(*impl->schemas, impl->schemas->BeginHold());  // where a crash came between
     TRY(impl->FollowCatalog());
@@ -233,6 +241,7 @@ Status Node::Impl::FollowCatalog() {
     const std::lock_guard guard(endpoints_mutex);
     endpoints = std::move(made);
   }
+  TRY(ForgetModels(database->models(), *published->catalog));
   publisher.Tell(/*catalog_changed=*/true);
   const std::lock_guard guard(sources_mutex);
   std::erase_if(sources, [&](const auto& item) {
@@ -255,6 +264,9 @@ ingest::Ingest& Node::ingest() { return *impl_->ingest; }
 
 log::Log& Node::log() { return *impl_->log; }
 schemas::Registry& Node::schemas() { return *impl_->schemas; }
+Result<std::shared_ptr<const models::Model>> Node::FindModel(std::string_view name) const {
+  return runtime::FindModel(impl_->database->models(), *impl_->publisher.newest()->catalog, name);
+}
 catalog::CatalogPtr Node::catalog() const { return impl_->publisher.newest()->catalog; }
 std::vector<std::pair<std::string, rows::Schema>> Node::SystemTableColumns() const {
   std::vector<std::pair<std::string, rows::Schema>> tables;

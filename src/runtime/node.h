@@ -30,6 +30,9 @@ class Env;
 namespace millrace::schemas {
 class Registry;
 }
+namespace millrace::models {
+class Model;
+}
 
 namespace millrace::runtime {
 
@@ -180,6 +183,9 @@ class Node {
   // (`catalog_changed`), on a thread of the node: it must be quick. One listener; nullptr: nobody
   // any more, and no call is under way once it returns.
   void OnStep(std::function<void(bool catalog_changed)> told);
+
+  // A model of the catalog, loaded. May take long. kNotFound.
+  Result<std::shared_ptr<const models::Model>> FindModel(std::string_view name) const;
 
   catalog::CatalogPtr catalog() const;
   // The tables of schema millrace, as "millrace.views", with their columns.

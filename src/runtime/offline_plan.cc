@@ -4,6 +4,7 @@
 
 #include "base/overlay_files.h"
 #include "base/shared_lock.h"
+#include "models/model_store.h"
 #include "runtime/journal.h"
 #include "runtime/node_state.h"
 #include "runtime/project_plan.h"
@@ -105,6 +106,9 @@ Result<ProjectPlan> PlanOffline(const NodeOptions& options, const std::vector<Pr
   database_options.temp_directory =
       (std::filesystem::temp_directory_path() / "millrace-plan").string();
   database_options.allowed_files = options.allowed_files;
+  database_options.models = std::make_shared<models::ModelStore>(
+      models::ModelStoreOptions{nullptr, options.data_directory + "/models",
+                                options.project_directory, options.allowed_files});
   TRY(const auto database, sql::Database::Open(database_options));
   const auto size_of = [&](const catalog::Object& object) { return still->SizeOf(object); };
   TRY(PlannedProject planned, PlanProject(*database, *still->catalog, size_of, files));

@@ -93,6 +93,8 @@ class Executor {
         return Select("SELECT * FROM millrace.types", "SHOW");
       case catalog::Kind::kMacro:
         return Select("SELECT * FROM millrace.macros", "SHOW");
+      case catalog::Kind::kModel:
+        return Select("SELECT * FROM millrace.models", "SHOW");
     }
     return Error(Code::kInternal, "SHOW of an unknown kind");
   }

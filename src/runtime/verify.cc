@@ -7,6 +7,7 @@
 #include "base/shared_lock.h"
 #include "log/verify.h"
 #include "runtime/journal.h"
+#include "runtime/model_catalog.h"
 #include "runtime/node_state.h"
 #include "runtime/recovery.h"
 #include "runtime/tables.h"
@@ -75,7 +76,12 @@ class Verification {
     for (const log::Cut::End& end : log_->DurableCut()->ends)
       TRY(VerifyPartition(names[end.partition.topic], end));
     const auto catalog = ReadCatalog(*log_);
-    if (!catalog.ok()) watcher_.damaged(catalog.error().ToString());
+    if (!catalog.ok()) {
+      watcher_.damaged(catalog.error().ToString());
+    } else {
+      VerifyModels(models::ModelStore({nullptr, directory_ + "/models", "", {}}), **catalog,
+                   watcher_.damaged);
+    }
     VerifyJournal();
     return Ok();
   }

@@ -24,8 +24,8 @@ struct Verified {
 };
 
 // Checks the checkpoint and what else stands twice (both copies), the write-ahead file as far as it
-// is needed, every batch of every segment with its entry, the catalog, the journal, and the state.
-// The error is one that keeps it from looking: kConflict (a node runs), kNotFound, kIo.
+// is needed, every batch of every segment with its entry, the catalog, the models, the journal, and
+// the state. The error is one that keeps it from looking: kConflict (a node runs), kNotFound, kIo.
 Result<Verified> VerifyData(const std::string& directory, const VerifyWatcher& watcher);
 
 }  // namespace millrace::runtime

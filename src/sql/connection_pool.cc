@@ -2,8 +2,8 @@
 
 namespace millrace::sql {
 
-PooledConnection::PooledConnection(duckdb::DuckDB& database)
-    : connection_(database), context_(duckdb::make_shared_ptr<QueryContext>()) {
+PooledConnection::PooledConnection(duckdb::DuckDB& database, models::ModelStore& models)
+    : connection_(database), context_(duckdb::make_shared_ptr<QueryContext>(models)) {
   connection_.context->registered_state->Insert("millrace", context_);
 }
 
@@ -52,7 +52,7 @@ ConnectionPool::Lease ConnectionPool::Take(const std::string& key) {
       return Lease(*this, std::move(connection));
     }
   }
-  return Lease(*this, std::make_unique<PooledConnection>(database_));
+  return Lease(*this, std::make_unique<PooledConnection>(database_, models_));
 }
 
 }  // namespace millrace::sql

@@ -19,7 +19,7 @@ namespace millrace::sql {
 // least used ones dropped.
 class PooledConnection {
  public:
-  explicit PooledConnection(duckdb::DuckDB& database);
+  PooledConnection(duckdb::DuckDB& database, models::ModelStore& models);
 
   duckdb::Connection& connection() { return connection_; }
   duckdb::ClientContext& client() { return *connection_.context; }
@@ -55,7 +55,8 @@ class PooledConnection {
 
 class ConnectionPool {
  public:
-  explicit ConnectionPool(duckdb::DuckDB& database) : database_(database) {}
+  ConnectionPool(duckdb::DuckDB& database, models::ModelStore& models)
+      : database_(database), models_(models) {}
 
   class Lease {
    public:
@@ -78,6 +79,7 @@ class ConnectionPool {
   static constexpr size_t kIdleMax = 16;
 
   duckdb::DuckDB& database_;
+  models::ModelStore& models_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<PooledConnection>> idle_;  // guarded by mutex_
 };

@@ -4,6 +4,7 @@
 #include "duckdb/parser/statement/select_statement.hpp"
 #include "sql/database_impl.h"
 #include "sql/embedded_duckdb.h"
+#include "sql/model_names.h"
 #include "sql/window_tables.h"
 
 namespace millrace::sql {
@@ -12,8 +13,8 @@ Result<std::unique_ptr<Database>> Database::Open(const DatabaseOptions& options)
   TRY(auto circuits, OpenEmbedded(Purpose::kCircuits, options));
   TRY(auto queries, OpenEmbedded(Purpose::kQueries, options));
   TRY(auto resident, ResidentFunctions::Open(*circuits));
-  return std::make_unique<Database>(
-      std::make_unique<Impl>(std::move(circuits), std::move(queries), std::move(resident)));
+  return std::make_unique<Database>(std::make_unique<Impl>(
+      options.models, std::move(circuits), std::move(queries), std::move(resident)));
 }
 
 Database::Database(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -21,6 +22,7 @@ Database::~Database() = default;
 
 std::string Database::DuckDbVersion() { return duckdb::DuckDB::LibraryVersion(); }
 duckdb::DuckDB& Database::duckdb() { return *impl_->circuits; }
+models::ModelStore& Database::models() { return *impl_->models; }
 
 size_t QueryResult::row_count() const {
   size_t count = 0;
@@ -55,13 +57,16 @@ Result<duckdb::unique_ptr<duckdb::SQLStatement>> ParseSelect(const std::string& 
     return Error(Code::kNotSupported, "a query must be a SELECT, not {}",
                  duckdb::StatementTypeToString(type));
   }
-  TRY(ReplaceWindowTables(*parser.statements[0]->Cast<duckdb::SelectStatement>().node,
-                          session_form));
+  duckdb::QueryNode& query = *parser.statements[0]->Cast<duckdb::SelectStatement>().node;
+  TRY(ReplaceWindowTables(query, session_form));
+  NameModels(query);
   return std::move(parser.statements[0]);
 }
 
 Error FromCall(const duckdb::ErrorData& error, const Place& place, QueryContext& context) {
   if (std::optional<Error> scan_error = context.TakeScanError()) return *std::move(scan_error);
+  if (std::optional<Error> model_error = std::exchange(context.model_error, std::nullopt))
+    return AtPlaceOf(error, place, *std::move(model_error));
   context.met_defect = context.met_defect || IsDefect(error);
   return FromDuckDb(error, place, context.unknown_relation, context.RelationNames());
 }

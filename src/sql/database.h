@@ -21,6 +21,10 @@
 #include "sql/statement.h"
 #include "stream/plan.h"
 
+namespace millrace::models {
+class ModelStore;
+}
+
 namespace millrace::sql {
 
 struct ViewPlan {
@@ -88,6 +92,8 @@ struct DatabaseOptions {
   size_t memory_bytes = size_t{1} << 30;  // for ad-hoc queries
   std::string temp_directory;
   std::vector<std::string> allowed_files;  // folders that queries may read; empty: none
+  // What predict() finds the catalog's models in; nullptr: a store without any.
+  std::shared_ptr<models::ModelStore> models = nullptr;
 };
 
 class Database {
@@ -96,6 +102,7 @@ class Database {
   ~Database();
   static std::string DuckDbVersion();
   duckdb::DuckDB& duckdb();  // for the engine's expression contexts
+  models::ModelStore& models();
 
   // Binds the SELECT of a view against the catalog and maps it to a circuit. Plain views that it
   // names are expanded in place. Errors: unknown names (nearest one), types, and constructs that

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "models/model_store.h"
 #include "sql/connection_pool.h"
 #include "sql/database.h"
 #include "sql/duckdb_error.h"
@@ -12,15 +13,20 @@
 namespace millrace::sql {
 
 struct Database::Impl {
-  Impl(std::unique_ptr<duckdb::DuckDB> circuits_database,
+  Impl(std::shared_ptr<models::ModelStore> model_store,
+       std::unique_ptr<duckdb::DuckDB> circuits_database,
        std::unique_ptr<duckdb::DuckDB> queries_database,
        std::unique_ptr<ResidentFunctions> resident_functions)
-      : circuits(std::move(circuits_database)),
+      : models(model_store != nullptr
+                   ? std::move(model_store)
+                   : std::make_shared<models::ModelStore>(models::ModelStoreOptions())),
+        circuits(std::move(circuits_database)),
         queries(std::move(queries_database)),
         resident(std::move(resident_functions)),
-        circuit_connections(*circuits),
-        query_connections(*queries) {}
+        circuit_connections(*circuits, *models),
+        query_connections(*queries, *models) {}
 
+  std::shared_ptr<models::ModelStore> models;
   std::unique_ptr<duckdb::DuckDB> circuits;  // see embedded_duckdb.h
   std::unique_ptr<duckdb::DuckDB> queries;
   std::unique_ptr<ResidentFunctions> resident;  // of `circuits`

@@ -160,6 +160,12 @@ std::string HintOf(const duckdb::ErrorData& error, const std::string& name) {
 
 }  // namespace
 
+Error AtPlaceOf(const duckdb::ErrorData& given, const Place& place, Error error) {
+  const bool as_json = !given.RawMessage().empty() && given.RawMessage()[0] == '{';
+  return place.Mark(std::move(error),
+                    Position(as_json ? duckdb::ErrorData(given.RawMessage()) : given));
+}
+
 bool IsDefect(const duckdb::ErrorData& error) {
   return error.Type() == ExceptionType::INTERNAL || error.Type() == ExceptionType::FATAL;
 }

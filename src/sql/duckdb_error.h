@@ -42,6 +42,9 @@ struct Place {
 Error FromDuckDb(const duckdb::ErrorData& error, const Place& place,
                  const std::string& unknown_relation, const std::vector<std::string>& relations);
 
+// The error with the place of what DuckDB reported.
+Error AtPlaceOf(const duckdb::ErrorData& given, const Place& place, Error error);
+
 // An assertion of DuckDB's own failed: nothing is said of what its connection holds then.
 bool IsDefect(const duckdb::ErrorData& error);
 

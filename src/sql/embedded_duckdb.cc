@@ -7,6 +7,7 @@
 #include "sql/client_functions.h"
 #include "sql/duckdb_error.h"
 #include "sql/equality_hints.h"
+#include "sql/predict_function.h"
 #include "sql/refused_plans.h"
 #include "sql/relation_binding.h"
 #include "sql/session_functions.h"
@@ -93,6 +94,7 @@ void Restrict(duckdb::DuckDB& database, Purpose purpose, const DatabaseOptions& 
   duckdb::Connection connection(database);
   RegisterScanFunction(connection);
   FixSubstring(connection);
+  RegisterPredictFunction(connection);
   if (purpose == Purpose::kCircuits) {
     RegisterSessionFunctions(connection);
     RegisterClientFunctions(connection);

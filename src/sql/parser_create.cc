@@ -22,8 +22,8 @@ constexpr size_t kNameBytesMax = 249;  // Kafka's limit for topics
 
 const std::vector<std::string>& LaterKinds() {
   static const std::vector<std::string> kinds = {
-      "SINK",     "JOB",       "CHECK",  "ALERT",   "CHART",    "MODEL", "CONNECTION", "SCHEMA",
-      "SEQUENCE", "DASHBOARD", "SECRET", "TRIGGER", "DATABASE", "ROLE",  "USER"};
+      "SINK",     "JOB",       "CHECK",  "ALERT",   "CHART",    "CONNECTION", "SCHEMA",
+      "SEQUENCE", "DASHBOARD", "SECRET", "TRIGGER", "DATABASE", "ROLE",       "USER"};
   return kinds;
 }
 
@@ -64,12 +64,14 @@ class CreateParser {
     if (cursor_.Accept({"TYPE"})) return Named(catalog::Kind::kType, "TYPE", &CreateParser::Type);
     if (cursor_.Accept({"MACRO"}) || cursor_.Accept({"FUNCTION"}))
       return Named(catalog::Kind::kMacro, "MACRO", &CreateParser::Macro);
+    if (cursor_.Accept({"MODEL"}))
+      return Named(catalog::Kind::kModel, "MODEL", &CreateParser::Model);
     if (cursor_.Peek().kind == Token::Kind::kWord &&
         IsLaterKind(NameOf(cursor_.text(), cursor_.Peek())))
       return Later(begin);
     return cursor_.Unexpected(
-        "what to create: STREAM, TABLE, MATERIALIZED VIEW, VIEW, INDEX, ENDPOINT, SOURCE, TYPE or "
-        "MACRO",
+        "what to create: STREAM, TABLE, MATERIALIZED VIEW, VIEW, INDEX, ENDPOINT, SOURCE, TYPE, "
+        "MACRO or MODEL",
         SingularKinds());
   }
 
@@ -369,6 +371,18 @@ class CreateParser {
     return Ok();
   }
 
+  // CREATE MODEL name FROM 'file'
+  Status Model(const std::string& name) {
+    catalog::ModelDefinition model;
+    model.name = name;
+    TRY(cursor_.Expect({"FROM"}));
+    create_.select_begin = cursor_.Peek().begin;
+    TRY(model.path, cursor_.ExpectString("the path of an ONNX file, such as 'models/churn.onnx'"));
+    TRY(cursor_.ExpectEnd("", {}));
+    create_.definition = std::move(model);
+    return Ok();
+  }
+
   Cursor& cursor_;
   CreateStatement create_;
   bool materialized_ = false;
@@ -416,7 +430,8 @@ const std::vector<KindWord>& KindWords() {
                                               {"ENDPOINT", "ENDPOINTS", catalog::Kind::kEndpoint},
                                               {"TYPE", "TYPES", catalog::Kind::kType},
                                               {"MACRO", "MACROS", catalog::Kind::kMacro},
-                                              {"FUNCTION", "FUNCTIONS", catalog::Kind::kMacro}};
+                                              {"FUNCTION", "FUNCTIONS", catalog::Kind::kMacro},
+                                              {"MODEL", "MODELS", catalog::Kind::kModel}};
   return words;
 }
 

@@ -1,5 +1,5 @@
-// CREATE [OR REPLACE] STREAM, TABLE, [MATERIALIZED] VIEW, INDEX, ENDPOINT, SOURCE, TYPE, MACRO.
-// Pure functions, thread-safe.
+// CREATE [OR REPLACE] STREAM, TABLE, [MATERIALIZED] VIEW, INDEX, ENDPOINT, SOURCE, TYPE, MACRO,
+// MODEL. Pure functions, thread-safe.
 #pragma once
 
 #include "base/result.h"

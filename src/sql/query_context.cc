@@ -84,6 +84,7 @@ void QueryContext::Clear() {
   met_defect = false;
   session_form = SessionForm::kWindowFunctions;
   session_refused = false;
+  model_error.reset();
   TakeScanError();
 }
 

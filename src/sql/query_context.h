@@ -16,6 +16,7 @@
 #include "catalog/catalog.h"
 #include "catalog/relation_shape.h"
 #include "duckdb/main/client_context_state.hpp"
+#include "models/model_store.h"
 #include "rows/batch.h"
 #include "sql/database.h"
 #include "sql/window_tables.h"
@@ -30,6 +31,8 @@ struct InlineRelation {
 
 class QueryContext final : public duckdb::ClientContextState {
  public:
+  explicit QueryContext(models::ModelStore& model_store) : models(model_store) {}
+
   // REQUIRES: the connection is of a ConnectionPool.
   static QueryContext& Of(duckdb::ClientContext& context);
 
@@ -45,6 +48,7 @@ class QueryContext final : public duckdb::ClientContextState {
   std::optional<Error> TakeScanError();
   void Clear();
 
+  models::ModelStore& models;
   const catalog::Catalog* catalog = nullptr;
   const Snapshot* snapshot = nullptr;
   std::map<std::string, InlineRelation> inline_relations;
@@ -57,6 +61,9 @@ class QueryContext final : public duckdb::ClientContextState {
   bool met_defect = false;       // DuckDB found a defect of its own: the connection's last call
 
   SessionForm session_form = SessionForm::kWindowFunctions;
+  // What is wrong with a predict(): DuckDB's exception has its place only.
+  std::optional<Error> model_error;
+
   bool session_refused = false;  // a session() is none that kPlannerCalls can express
 
  private:

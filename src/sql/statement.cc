@@ -99,8 +99,8 @@ Result<DropStatement> ParseDrop(Cursor& cursor) {
   if (found == words.end() || (materialized && found->kind != catalog::Kind::kView)) {
     if (materialized) return cursor.Unexpected("VIEW", {"VIEW"});
     return cursor.Unexpected(
-        "what to drop: STREAM, TABLE, MATERIALIZED VIEW, VIEW, INDEX, ENDPOINT, SOURCE, TYPE or "
-        "MACRO",
+        "what to drop: STREAM, TABLE, MATERIALIZED VIEW, VIEW, INDEX, ENDPOINT, SOURCE, TYPE, "
+        "MACRO or MODEL",
         SingularKinds());
   }
   cursor.Advance();
@@ -136,14 +136,14 @@ Result<ShowStatement> ParseShow(Cursor& cursor) {
     return ShowStatement{word.kind};
   }
   const Token& token = cursor.Peek();
-  for (std::string_view later :
-       {"SINKS", "JOBS", "CHECKS", "ALERTS", "CHARTS", "MODELS", "CONNECTIONS"}) {
+  for (std::string_view later : {"SINKS", "JOBS", "CHECKS", "ALERTS", "CHARTS", "CONNECTIONS"}) {
     if (cursor.AtWord(later))
       return cursor.At(token.begin,
                        Error(Code::kNotSupported, "SHOW {}: not available yet", later));
   }
   return cursor.Unexpected(
-      "what to show: STREAMS, TABLES, VIEWS, SOURCES, ENDPOINTS, INDEXES, TYPES or MACROS",
+      "what to show: STREAMS, TABLES, VIEWS, SOURCES, ENDPOINTS, INDEXES, TYPES, MACROS or "
+      "MODELS",
       plurals);
 }
 

@@ -27,7 +27,8 @@ struct CreateStatement {
   catalog::Definition definition;  // views: schema and reads still empty, filled by the binder
   bool or_replace = false;
   bool if_not_exists = false;
-  // Byte in the whole text where the inner SELECT begins, of a macro what stands behind its name.
+  // Byte in the whole text where the inner SELECT begins, of a macro what stands behind its name,
+  // of a model its path.
   size_t select_begin = 0;
   size_t topic_begin = 0;          // likewise, where the name of a table's topic stands
   std::vector<catalog::Use> uses;  // the user's own types that it declares columns by

@@ -27,6 +27,7 @@
 #include "duckdb/parser/tableref/table_function_ref.hpp"
 #include "rows/schema.h"
 #include "sql/lexer.h"
+#include "sql/model_names.h"
 #include "sql/statement.h"
 
 namespace millrace::sql {
@@ -78,10 +79,12 @@ class NameWalk {
         if (subquery.child) Expression(*subquery.child, scope);
         return;
       }
-      case duckdb::ExpressionClass::FUNCTION:
-        functions_.insert(
-            rows::LowerName(expression.Cast<duckdb::FunctionExpression>().function_name));
+      case duckdb::ExpressionClass::FUNCTION: {
+        const auto& function = expression.Cast<duckdb::FunctionExpression>();
+        functions_.insert(rows::LowerName(function.function_name));
+        if (const auto model = ModelNamed(function)) models_.insert(rows::LowerName(*model));
         break;
+      }
       case duckdb::ExpressionClass::CAST:
         types_ += expression.Cast<duckdb::CastExpression>().cast_type.ToString() + " ";
         break;
@@ -94,6 +97,7 @@ class NameWalk {
 
   std::vector<std::string> TakeNames() { return std::move(names_); }
   const std::set<std::string>& functions() const { return functions_; }  // lower case
+  const std::set<std::string>& models() const { return models_; }        // lower case
   const std::string& types() const { return types_; }                    // of casts, as text
 
  private:
@@ -162,6 +166,7 @@ class NameWalk {
   std::vector<std::string> names_;
   std::set<std::string> seen_;  // lower case
   std::set<std::string> functions_;
+  std::set<std::string> models_;
   std::string types_;
 };
 
@@ -202,6 +207,17 @@ bool NamesType(const std::string& types, const std::string& name) {
   });
 }
 
+bool IsNamed(const NameWalk& walk, const catalog::Object& word) {
+  switch (word.kind()) {
+    case catalog::Kind::kMacro:
+      return walk.functions().contains(rows::LowerName(word.name()));
+    case catalog::Kind::kModel:
+      return walk.models().contains(rows::LowerName(word.name()));
+    default:
+      return NamesType(walk.types(), word.name());
+  }
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> RelationsNamed(std::string_view select) {
@@ -232,10 +248,7 @@ std::vector<catalog::Use> WordsNamed(std::string_view text, TextKind kind,
     return uses;
   }
   for (const catalog::Object& word : vocabulary) {
-    const bool named = word.kind() == catalog::Kind::kMacro
-                           ? walk.functions().contains(rows::LowerName(word.name()))
-                           : NamesType(walk.types(), word.name());
-    if (named) uses.push_back({word.kind(), word.name()});
+    if (IsNamed(walk, word)) uses.push_back({word.kind(), word.name()});
   }
   return uses;
 }

@@ -9,6 +9,7 @@
 #include "duckdb/parser/statement/select_statement.hpp"
 #include "duckdb/parser/tableref/list.hpp"
 #include "rows/schema.h"
+#include "sql/model_names.h"
 #include "sql/window_tables.h"
 
 namespace millrace::sql {
@@ -167,6 +168,7 @@ Result<duckdb::unique_ptr<duckdb::SubqueryRef>> ExpandView(const catalog::ViewDe
   auto select = duckdb::unique_ptr_cast<duckdb::SQLStatement, duckdb::SelectStatement>(
       std::move(parser.statements[0]));
   TRY(ReplaceWindowTables(*select->node, session_form));
+  NameModels(*select->node);
   Qualifier qualifier(path.Encode());
   qualifier.Visit(*select->node, {});
   if (!qualifier.complete()) {

@@ -1,10 +1,12 @@
 #include "sql/vocabulary.h"
 
+#include "duckdb/function/scalar_macro_function.hpp"
 #include "duckdb/function/table_macro_function.hpp"
 #include "duckdb/parser/keyword_helper.hpp"
 #include "duckdb/parser/parsed_data/create_macro_info.hpp"
 #include "duckdb/parser/parser.hpp"
 #include "duckdb/parser/statement/create_statement.hpp"
+#include "sql/model_names.h"
 #include "sql/window_tables.h"
 
 namespace millrace::sql {
@@ -33,11 +35,22 @@ Status Make(PooledConnection& connection, const catalog::MacroDefinition& macro)
       TRY(ReplaceWindowTables(*each->Cast<duckdb::TableMacroFunction>().query_node,
                               SessionForm::kWindowFunctions));
   }
+  for (auto& each : info.Cast<duckdb::CreateMacroInfo>().macros) {
+    if (info.type == duckdb::CatalogType::TABLE_MACRO_ENTRY) {
+      NameModels(*each->Cast<duckdb::TableMacroFunction>().query_node);
+    } else {
+      NameModels(each->Cast<duckdb::ScalarMacroFunction>().expression);
+    }
+  }
   Run(connection, std::move(parser.statements[0]));
   return Ok();
 }
 
+// Models are found by predict() itself, in the catalog of the call.
+bool IsDuckDbs(const catalog::Object& word) { return word.kind() != catalog::Kind::kModel; }
+
 Status Make(PooledConnection& connection, const catalog::Object& word) {
+  if (!IsDuckDbs(word)) return Ok();
   if (const auto* macro = std::get_if<catalog::MacroDefinition>(&word.definition))
     return Make(connection, *macro);
   const auto& type = std::get<catalog::TypeDefinition>(word.definition);
@@ -47,6 +60,7 @@ Status Make(PooledConnection& connection, const catalog::Object& word) {
 }
 
 void Forget(PooledConnection& connection, const catalog::Object& word) {
+  if (!IsDuckDbs(word)) return;
   const auto* macro = std::get_if<catalog::MacroDefinition>(&word.definition);
   const char* kind = macro == nullptr ? "TYPE" : macro->table ? "MACRO TABLE" : "MACRO";
   Run(connection, fmt::format("DROP {} IF EXISTS temp.{}", kind, Quote(word.name())));
@@ -56,6 +70,8 @@ bool Same(const catalog::Object& a, const catalog::Object& b) {
   if (a.kind() != b.kind() || a.name() != b.name()) return false;
   if (const auto* type = std::get_if<catalog::TypeDefinition>(&a.definition))
     return type->values == std::get<catalog::TypeDefinition>(b.definition).values;
+  if (const auto* model = std::get_if<catalog::ModelDefinition>(&a.definition))
+    return model->digest == std::get<catalog::ModelDefinition>(b.definition).digest;
   return std::get<catalog::MacroDefinition>(a.definition).body ==
          std::get<catalog::MacroDefinition>(b.definition).body;
 }

@@ -3,6 +3,7 @@
 #include "duckdb/parser/parsed_expression_iterator.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
 #include "duckdb/parser/tableref/list.hpp"
+#include "sql/model_names.h"
 #include "sql/write_statement.h"
 
 namespace millrace::sql {
@@ -32,6 +33,7 @@ void CollectParameters(duckdb::QueryNode& node,
 }  // namespace
 
 Result<QueryResult> WriteEvaluation::Run(duckdb::unique_ptr<duckdb::SelectStatement> select) {
+  NameModels(*select->node);
   CollectParameters(*select->node, select->named_param_map);
   if (describing_ != nullptr) return PlanParameters(lease_->client(), *select, *describing_);
   const auto prepared = lease_->connection().Prepare(std::move(select));
