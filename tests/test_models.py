@@ -9,6 +9,7 @@ import pytest
 
 import onnx_models as onnx
 from node import BINARY, ROOT, Node, Refused, millrace
+from pg_node import dsn
 
 CHURN = ROOT / "examples" / "churn"
 WEIGHTS, BIAS = [0.5, -0.25, 2.0], 0.125  # exact in floats
@@ -22,6 +23,9 @@ CREATE MATERIALIZED VIEW scored AS SELECT id, predict(line, a, b, c) AS score FR
 CREATE MATERIALIZED VIEW classes AS SELECT predict(odds, a, b, c).label AS label, count(*) AS n, max(predict(line, [a, b, c])) AS best
                                     FROM readings GROUP BY 1;
 CREATE VIEW plain AS SELECT id, predict(odds, a, b, c).probabilities[2] AS p FROM points;
+CREATE MACRO risky(x, y, z) AS predict(odds, x, y, z).label = 1;
+CREATE MATERIALIZED VIEW above AS SELECT count(*) FILTER (p > 0.5) AS by_view, count(*) FILTER (risky(a, b, c)) AS by_macro
+                                  FROM plain JOIN points USING (id);
 CREATE ENDPOINT score ON GET '/score' (a DOUBLE, b DOUBLE, c DOUBLE) AS SELECT predict(line, $a, $b, $c) AS score;
 """
 
@@ -81,6 +85,9 @@ def test_queries_endpoints_and_views_score_and_take_back(make_node, project, see
     assert node.sql("SELECT id, predict(line, [a, b, c]) FROM points ORDER BY id") == expected
     for (i, p), row in zip(node.sql("SELECT * FROM plain WHERE p IS NOT NULL ORDER BY id"), [points[i] for i in sorted(points) if i % 100 != 7]):
         assert p == pytest.approx(onnx.logistic_probability(WEIGHTS, BIAS, row), abs=1e-5)
+    assert node.difference("above") == 0
+    (by_view, by_macro), = node.sql("SELECT * FROM above")
+    assert by_view == by_macro == node.sql("SELECT count(*) FROM plain WHERE p > 0.5")[0][0] > 100
     assert node.get("/score?a=1&b=2&c=3") == [{"score": line([1, 2, 3])}]
     readings = [[small(numbers) for _ in range(3)] for _ in range(5000)]
     node.send("readings", [json.dumps({"id": i, "a": a, "b": b, "c": c}) for i, (a, b, c) in enumerate(readings)], query="?wait=visible")
@@ -182,12 +189,14 @@ def test_what_cannot_be_scored_is_refused_with_the_way_out(make_node, project, t
     (models / "gather.onnx").write_bytes(onnx.model([onnx.node("Gather", ["t", "x"], ["y"])], [("x", onnx.INT64, [None])], one[1:],
                                                     [onnx.float_tensor("t", [3], [1, 2, 4])]))
     (tmp_path / "outside.onnx").write_bytes(onnx.linear(WEIGHTS, BIAS))
+    with open(models / "large.onnx", "wb") as large:
+        large.truncate((1 << 30) + 1)
     (models / "link.onnx").symlink_to(tmp_path / "outside.onnx")
     node = make_node(project)
     node.start()
     for path, says in [("models/none.onnx", "it does not exist"), ("models", "it is a folder"), ("models/text.onnx", "no ONNX model"),
                        ("models/cut.onnx", "no ONNX model"), ("models/random.onnx", "RandomNormalLike draws random numbers"),
-                       ("models/unknown.onnx", "Frobnicate"), ("models/link.onnx", "outside of the folders"), ("/etc/passwd", "outside of the folders"),
+                       ("models/unknown.onnx", "Frobnicate"), ("models/large.onnx", "it has 1073741825 bytes; at most 1073741824 are taken"), ("models/link.onnx", "outside of the folders"), ("/etc/passwd", "outside of the folders"),
                        ("../outside.onnx", "outside of the folders")]:
         text = message(node, f"CREATE MODEL bad FROM '{path}'")
         assert says in text and path in text and text.startswith("CREATE MODEL bad: "), text
@@ -218,11 +227,15 @@ def test_replaced_and_dropped_models(make_node, project):
     assert node.sql("SELECT score FROM scored ORDER BY id") == [[6], [12], [18]]
     assert node.get("/score?a=1&b=2&c=3") == [{"score": 3}]
     text = message(node, "DROP MODEL odds")
-    assert "is needed by" in text and "classes" in text and "plain" in text
+    assert "is needed by" in text and all(name in text for name in ["classes", "plain", "risky", "above"])
     node.sql("COMMENT ON MODEL odds IS 'which side'")
     assert node.sql("SELECT name, path, bytes > 0, inputs, outputs, error, comment FROM millrace.models WHERE name = 'odds'") == [
         ["odds", "models/odds.onnx", True, "x FP32[-1,3]", "label INT64[-1], probabilities FP32[-1,2]", None, "which side"]]
     assert len(node.sql("SHOW MODELS")) == 2
+    node.sql("CREATE TABLE checked (a DOUBLE PRIMARY KEY, CHECK (predict(line, a, 0, 0) > 0))")
+    node.sql("INSERT INTO checked VALUES (1)")
+    assert "CHECK" in message(node, "INSERT INTO checked VALUES (-1)")
+    assert "holds data" in message(node, "CREATE OR REPLACE MODEL line FROM 'models/odds.onnx'")
     node.sql("DROP MODEL odds CASCADE")
     assert node.sql("SELECT name FROM millrace.views ORDER BY 1") == [["scored"]]
     node.sql("DROP MODEL IF EXISTS odds")
@@ -281,6 +294,39 @@ def test_models_outlive_kills_their_files_and_the_node(make_node, project, tmp_p
     copy.start()
     assert copy.sql("SELECT predict(late, 1, 2, 3).label") == [[1]]
     copy.stop()
+
+
+def test_damaged_content_is_found(make_node, project):
+    node = make_node(project)
+    node.start()
+    digest, = node.sql("SELECT digest FROM millrace.models WHERE name = 'line'")[0]
+    node.stop()
+    content = project.parent / "data0" / "models" / f"{digest}.onnx"
+    good = content.read_bytes()
+    content.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    found = millrace("verify", "--data", node.data, "--quiet")
+    assert found.returncode == 1 and f"{digest}.onnx is damaged" in found.stdout + found.stderr
+    started = subprocess.run([str(BINARY), "run", str(project), "--data", node.data, "--http", "127.0.0.1:0", "--kafka", "off", "--pg", "off"],
+                             capture_output=True, text=True, timeout=60)
+    assert started.returncode == 1 and "damaged" in started.stderr and 'model "line"' in started.stderr
+    content.write_bytes(good)
+    assert millrace("verify", "--data", node.data, "--quiet").returncode == 0
+
+
+def test_over_the_postgres_protocol(make_node, project):
+    import psycopg
+    node = make_node(project)
+    node.start()
+    with psycopg.connect(dsn(node), autocommit=True) as client:
+        assert client.execute("SELECT predict(line, %s, %s, %s)", (1.0, 2.0, 3.0)).fetchone() == (line([1, 2, 3]),)
+        assert client.execute("SELECT predict(line, %s)", ([1.0, 2.0, 3.0],)).fetchone() == (line([1, 2, 3]),)
+        assert [row[0] for row in client.execute("SHOW MODELS").fetchall()] == ["line", "odds"]
+        client.execute("CREATE MODEL again FROM 'models/line.onnx'")
+        client.execute("DROP MODEL again")
+        with pytest.raises(psycopg.Error) as refused:
+            client.execute("SELECT predict(none, 1)")
+        assert refused.value.sqlstate == "42704"
+    node.stop()
 
 
 def test_without_onnx_runtime_all_else_works(make_node, project, monkeypatch):

@@ -2,6 +2,7 @@
 #include "duckdb/parser/parsed_expression_iterator.hpp"
 #include "duckdb/parser/parser.hpp"
 #include "rows/schema.h"
+#include "sql/model_names.h"
 #include "sql/statement.h"
 
 namespace millrace::sql {
@@ -30,7 +31,8 @@ bool Rename(duckdb::ParsedExpression& expression, std::string_view relation, std
 std::string ColumnRenamed(std::string_view expression, std::string_view relation,
                           std::string_view from, std::string_view to) {
   try {
-    const auto parsed = duckdb::Parser::ParseExpressionList(std::string(expression));
+    auto parsed = duckdb::Parser::ParseExpressionList(std::string(expression));
+    for (auto& each : parsed) NameModels(each);  // they are no columns
     if (parsed.size() == 1 && Rename(*parsed[0], relation, from, to)) return parsed[0]->ToString();
   } catch (const std::exception&) {
     // What cannot be parsed names no column; whoever binds it says what is wrong.

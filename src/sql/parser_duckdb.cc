@@ -13,6 +13,7 @@
 #include "duckdb/parser/statement/update_statement.hpp"
 #include "duckdb/parser/tableref/basetableref.hpp"
 #include "rows/schema.h"
+#include "sql/model_names.h"
 
 namespace millrace::sql {
 namespace {
@@ -195,6 +196,7 @@ Status CheckExpression(const Cursor& cursor, const Cursor::Slice& expression, st
                           expression.begin - std::min(expression.begin, kPrefix)};
     return SyntaxError(cursor, shifted, e);
   }
+  for (auto& each : parsed) NameModels(each);
   if (parsed.size() != 1) {
     return cursor.At(expression.begin,
                      Error(Code::kInvalidArgument, "expected one condition, got {}", parsed.size())

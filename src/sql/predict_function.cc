@@ -196,7 +196,11 @@ duckdb::unique_ptr<duckdb::FunctionData> BindPredict(duckdb::ClientContext& clie
   const std::string& name = duckdb::StringValue::Get(value);
   std::shared_ptr<const Model> model = FindModel(context, first, name);
   const models::Signature& signature = model->signature();
-  const bool one_list = arguments.size() == 2 && IsList(arguments[1]->return_type);
+  // A parameter has no type yet: alone, where several values are taken, it is a list of them.
+  const bool one_list =
+      arguments.size() == 2 &&
+      (IsList(arguments[1]->return_type) ||
+       (IsOpen(arguments[1]->return_type) && RowElements(signature.inputs[0]) != 1));
   const bool by_column = signature.inputs.size() == 1 && !one_list;
   const std::vector<LogicalType> targets = TargetTypes(signature, arguments, by_column);
   CheckArguments(context, name, *model, arguments, targets, by_column);

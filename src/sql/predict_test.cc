@@ -88,6 +88,7 @@ TEST_F(PredictTest, TakesOneListToo) {
   EXPECT_THAT(Ask("SELECT predict(m, l) FROM (VALUES ([1, 2]), (NULL), ([1, NULL])) t(l)"),
               ElementsAre("21.0", "NULL", "NULL"));
   EXPECT_THAT(Ask("SELECT predict(m, [1, 2]::FLOAT[2])"), ElementsAre("21.0"));
+  EXPECT_THAT(Ask("SELECT predict(m, NULL)"), ElementsAre("NULL"));
   EXPECT_THAT(Refusal("SELECT predict(m, l) FROM (VALUES ([1, 2]), ([1])) t(l)"),
               HasSubstr("predict(m): got a list of 1, the model takes 2 of x"));
 }

@@ -2,6 +2,7 @@
 #include "duckdb/parser/parsed_expression_iterator.hpp"
 #include "duckdb/parser/parser.hpp"
 #include "duckdb/parser/tableref/list.hpp"
+#include "sql/model_names.h"
 #include "sql/vocabulary.h"
 #include "sql/write_statement.h"
 
@@ -298,6 +299,7 @@ Result<Chunks> WriteEvaluation::Updated(duckdb::OnConflictInfo& conflict, const 
                    "ON CONFLICT DO UPDATE cannot change {}: it is part of the primary key",
                    Quoted(set.columns[i]));
     }
+    NameModels(set.expressions[i]);
     QualifyColumns(*set.expressions[i], target_.schema, alias);
     node->select_list[1 + column] = Assigned(std::move(set.expressions[i]), column);
   }
@@ -312,6 +314,7 @@ Result<Chunks> WriteEvaluation::Updated(duckdb::OnConflictInfo& conflict, const 
   duckdb::unique_ptr<duckdb::ParsedExpression> condition = std::move(set.condition);
   if (!condition) condition = std::move(conflict.condition);
   if (condition) {
+    NameModels(condition);
     QualifyColumns(*condition, target_.schema, alias);
     node->where_clause = std::move(condition);
   }
