@@ -178,16 +178,19 @@ Tensor Slice(const Tensor& tensor, int64_t begin, int64_t count, int64_t padded)
   out.shape = tensor.shape;
   out.shape[0] = padded;
   const size_t width = out.elements() / static_cast<size_t>(padded);
-  const auto copy = [&](size_t row) {
+  const auto copy = [&](int64_t first, int64_t rows) {
+    const size_t from = static_cast<size_t>(first) * width;
+    const size_t taken = static_cast<size_t>(rows) * width;
     if (tensor.type == ElementType::kText) {
-      const auto from = tensor.texts.begin() + static_cast<int64_t>(row * width);
-      out.texts.insert(out.texts.end(), from, from + static_cast<int64_t>(width));
+      const auto at = tensor.texts.begin() + static_cast<int64_t>(from);
+      out.texts.insert(out.texts.end(), at, at + static_cast<int64_t>(taken));
     } else {
-      const size_t row_bytes = width * BytesOf(tensor.type);
-      out.bytes.append(tensor.bytes, row * row_bytes, row_bytes);
+      const size_t size = BytesOf(tensor.type);
+      out.bytes.append(tensor.bytes, from * size, taken * size);
     }
   };
-  for (int64_t i = 0; i < padded; ++i) copy(static_cast<size_t>(begin + std::min(i, count - 1)));
+  copy(begin, count);
+  for (int64_t i = count; i < padded; ++i) copy(begin + count - 1, 1);
   return out;
 }
 
@@ -325,16 +328,19 @@ Result<std::vector<Tensor>> Model::RunRows(const std::vector<Tensor>& inputs) co
     const int64_t count = fixed > 0 ? std::min(fixed, rows - begin) : rows;
     const int64_t padded =
         fixed > 0 ? fixed : (count + kRowsMultiple - 1) / kRowsMultiple * kRowsMultiple;
+    const bool whole = padded == rows;
     std::vector<Tensor> batch;
-    for (const Tensor& input : inputs) batch.push_back(Slice(input, begin, count, padded));
-    TRY(const std::vector<Tensor> scored, Run(batch, all));
+    for (size_t i = 0; i < inputs.size() && !whole; ++i)
+      batch.push_back(Slice(inputs[i], begin, count, padded));
+    TRY(std::vector<Tensor> scored, Run(whole ? inputs : batch, all));
     for (size_t i = 0; i < scored.size(); ++i) {
       if (scored[i].shape.empty() || scored[i].shape[0] != padded) {
         return Error(Code::kInvalidArgument, "output {} does not have a row for each row given",
                      Quoted(signature_.outputs[i].name));
       }
-      AppendRows(results[i], scored[i], count);
+      if (!whole) AppendRows(results[i], scored[i], count);
     }
+    if (whole) return scored;
     begin += count;
   }
   return results;

@@ -11,6 +11,26 @@ using duckdb::LogicalType;
 using models::ElementType;
 using models::Tensor;
 
+// Of a size that the compiler knows: one move, no call.
+template <size_t kSize>
+void CopyElements(const void* from, size_t from_at, void* to, size_t to_at) {
+  std::memcpy(static_cast<char*>(to) + to_at * kSize,
+              static_cast<const char*>(from) + from_at * kSize, kSize);
+}
+
+void CopyElement(size_t size, const void* from, size_t from_at, void* to, size_t to_at) {
+  switch (size) {
+    case 1:
+      return CopyElements<1>(from, from_at, to, to_at);
+    case 2:
+      return CopyElements<2>(from, from_at, to, to_at);
+    case 4:
+      return CopyElements<4>(from, from_at, to, to_at);
+    default:
+      return CopyElements<8>(from, from_at, to, to_at);
+  }
+}
+
 void PutElement(const Tensor& tensor, size_t from, duckdb::Vector& vector, size_t to) {
   switch (tensor.type) {
     case ElementType::kText:
@@ -20,11 +40,9 @@ void PutElement(const Tensor& tensor, size_t from, duckdb::Vector& vector, size_
     case ElementType::kFloat16:
       duckdb::FlatVector::GetData<float>(vector)[to] = models::FromHalf(tensor.At<uint16_t>(from));
       return;
-    default: {
-      const size_t size = models::BytesOf(tensor.type);
-      std::memcpy(duckdb::FlatVector::GetData(vector) + to * size,
-                  tensor.bytes.data() + from * size, size);
-    }
+    default:
+      CopyElement(models::BytesOf(tensor.type), tensor.bytes.data(), from,
+                  duckdb::FlatVector::GetData(vector), to);
   }
 }
 
@@ -97,28 +115,31 @@ int64_t ColumnReader::ElementsOf(size_t row) const {
   return static_cast<int64_t>(list.length);
 }
 
-void ColumnReader::Append(size_t row, Tensor& tensor) const {
-  if (!is_list_) return AppendElement(elements_.sel->get_index(row), tensor);
-  const auto at = lists_.sel->get_index(row);
-  const auto list = duckdb::UnifiedVectorFormat::GetData<duckdb::list_entry_t>(lists_)[at];
+void ColumnReader::Put(size_t row, Tensor& tensor, size_t at) const {
+  if (!is_list_) return PutElement(elements_.sel->get_index(row), tensor, at);
+  const auto list = duckdb::UnifiedVectorFormat::GetData<duckdb::list_entry_t>(
+      lists_)[lists_.sel->get_index(row)];
   for (size_t i = 0; i < list.length; ++i)
-    AppendElement(elements_.sel->get_index(list.offset + i), tensor);
+    PutElement(elements_.sel->get_index(list.offset + i), tensor, at + i);
 }
 
-void ColumnReader::AppendElement(size_t at, Tensor& tensor) const {
-  switch (tensor.type) {
-    case ElementType::kText:
-      tensor.texts.push_back(
-          duckdb::UnifiedVectorFormat::GetData<duckdb::string_t>(elements_)[at].GetString());
-      return;
-    case ElementType::kFloat16:
-      tensor.Append(models::ToHalf(duckdb::UnifiedVectorFormat::GetData<float>(elements_)[at]));
-      return;
-    default: {
-      const size_t size = models::BytesOf(tensor.type);
-      tensor.bytes.append(reinterpret_cast<const char*>(elements_.data) + at * size, size);
-    }
+void ColumnReader::PutElement(size_t from, Tensor& tensor, size_t to) const {
+  if (tensor.type == ElementType::kText) {
+    tensor.texts[to] =
+        duckdb::UnifiedVectorFormat::GetData<duckdb::string_t>(elements_)[from].GetString();
+  } else if (tensor.type == ElementType::kFloat16) {
+    const uint16_t half =
+        models::ToHalf(duckdb::UnifiedVectorFormat::GetData<float>(elements_)[from]);
+    CopyElements<2>(&half, 0, tensor.bytes.data(), to);
+  } else {
+    CopyElement(models::BytesOf(tensor.type), elements_.data, from, tensor.bytes.data(), to);
   }
+}
+
+void MakeRoom(Tensor& tensor) {
+  const size_t count = tensor.elements();
+  tensor.bytes.resize(count * models::BytesOf(tensor.type));
+  if (tensor.type == ElementType::kText) tensor.texts.resize(count);
 }
 
 void WriteRow(const Tensor& tensor, size_t from, duckdb::Vector& vector, size_t to) {

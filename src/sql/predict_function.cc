@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 
 #include "duckdb/catalog/catalog.hpp"
 #include "duckdb/execution/expression_executor.hpp"
@@ -218,13 +219,23 @@ using Groups = std::map<std::vector<int64_t>, std::vector<size_t>>;
 
 Groups GroupRows(const std::vector<ColumnReader>& readers, size_t rows, duckdb::Vector& result) {
   Groups groups;
-  std::vector<int64_t> shape(readers.size());
+  std::vector<int64_t> shape(readers.size(), 1);
+  const bool single = std::all_of(readers.begin(), readers.end(),
+                                  [](const ColumnReader& reader) { return reader.AllSingle(); });
+  if (single && rows > 0) {
+    std::vector<size_t>& all = groups[shape];
+    all.resize(rows);
+    std::iota(all.begin(), all.end(), size_t{0});
+    return groups;
+  }
+  Groups::iterator last = groups.end();
   for (size_t row = 0; row < rows; ++row) {
     for (size_t i = 0; i < readers.size(); ++i) shape[i] = readers[i].ElementsOf(row);
     if (std::find(shape.begin(), shape.end(), -1) != shape.end()) {
       duckdb::FlatVector::SetNull(result, row, true);
     } else {
-      groups[shape].push_back(row);
+      if (last == groups.end() || last->first != shape) last = groups.try_emplace(shape).first;
+      last->second.push_back(row);
     }
   }
   return groups;
@@ -256,8 +267,11 @@ std::vector<Tensor> InputsOf(const PredictData& data, const std::vector<ColumnRe
     inputs[i].shape = ShapeOf(data, specs[i], rows.size(),
                               data.by_column ? static_cast<int64_t>(readers.size()) : elements[i]);
     const auto of_input = data.by_column ? std::span(readers) : std::span(readers).subspan(i, 1);
-    for (const size_t row : rows) {
-      for (const ColumnReader& reader : of_input) reader.Append(row, inputs[i]);
+    MakeRoom(inputs[i]);
+    const size_t width = inputs[i].elements() / rows.size();
+    for (size_t column = 0; column < of_input.size(); ++column) {
+      for (size_t j = 0; j < rows.size(); ++j)
+        of_input[column].Put(rows[j], inputs[i], j * width + column);
     }
   }
   return inputs;
