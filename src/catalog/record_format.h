@@ -8,9 +8,9 @@ namespace millrace::catalog {
 
 // 2 added to version 1: comments, uses, identity, types and macros, ALTER. 3: builds, halted views,
 // the history of a stream's columns. 4: formats of streams. 5: topics of views' changes. 6: topics
-// of tables. 7: durability of streams. 8: retention of views' changes. 9: storage of streams,
-// models.
-inline constexpr uint8_t kRecordVersion = 9;
+// of tables. 7: durability of streams. 8: retention of views' changes. 9: storage of streams.
+// 10: models.
+inline constexpr uint8_t kRecordVersion = 10;
 inline constexpr uint8_t kOldestRecordVersion = 1;
 enum class RecordTag : uint8_t {
   kCreate = 1,

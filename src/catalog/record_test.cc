@@ -263,6 +263,25 @@ TEST(CatalogRecord, OpensViewsOfVersionSeven) {
   EXPECT_FALSE(std::get<ViewDefinition>(read.definition).retention.has_value());
 }
 
+TEST(CatalogRecord, OpensTheBytesOfVersionNine) {
+  // It had no models, and all else as it is now.
+  ViewDefinition view;
+  view.name = "v";
+  view.retention_bytes = 77;
+  Object object;
+  object.definition = view;
+  object.uses = {{Kind::kMacro, "m"}};
+  std::string bytes = EncodeChanges(3, {Create{object, false}});
+  bytes.resize(bytes.size() - 4);
+  bytes[0] = 9;
+  PutFixed<uint32_t>(bytes, Crc32c(bytes));
+  const auto decoded = DecodeChanges(bytes);
+  ASSERT_TRUE(decoded.ok()) << decoded.error().ToString();
+  const Object& read = std::get<Create>(decoded->second.at(0)).object;
+  EXPECT_EQ(read.uses, object.uses);
+  EXPECT_EQ(std::get<ViewDefinition>(read.definition).retention_bytes, 77);
+}
+
 TEST(CatalogRecord, OpensStreamsOfVersionSix) {
   // They end with the format: durability and storage came later.
   StreamDefinition stream;
