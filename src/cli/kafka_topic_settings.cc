@@ -1,5 +1,6 @@
 #include "cli/kafka_topic_settings.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <limits>

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "http/json_build.h"
+#include "http/negotiation.h"
 #include "http/openapi_models.h"
 #include "http/url.h"
 #include "rows/encode.h"

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "log/types.h"
+#include "log/record_batch.h"
 
 namespace millrace::runtime {
 

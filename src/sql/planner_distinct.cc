@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "duckdb/planner/expression/list.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 #include "sql/view_planner.h"
