@@ -33,12 +33,6 @@ Status CheckKeys(const log::RecordBatchView& plain, int64_t first) {
   return records.status();
 }
 
-Status CheckRecords(const log::RecordBatchView& plain, int64_t first, const BatchRules& rules) {
-  if (rules.keyed) TRY(CheckKeys(plain, first));
-  if (rules.rows != nullptr) TRY(CheckRows(plain, first, *rules.rows));
-  return Ok();
-}
-
 }  // namespace
 
 Result<int64_t> CheckBatches(std::string_view batches, const BatchRules& rules) {
@@ -50,9 +44,10 @@ Result<int64_t> CheckBatches(std::string_view batches, const BatchRules& rules) 
       TRY(const std::string unpacked, log::Unpack(view));
       TRY(const log::RecordBatchView plain,
           log::RecordBatchView::Parse(unpacked, log::CrcCheck::kAlreadyVerified));
-      TRY(CheckRecords(plain, count, rules));
-    } else {
-      TRY(CheckRecords(view, count, rules));
+      if (rules.packed_keys) TRY(CheckKeys(plain, count));
+      if (rules.rows != nullptr) TRY(CheckRows(plain, count, *rules.rows));
+    } else if (rules.rows != nullptr) {
+      TRY(CheckRows(view, count, *rules.rows));
     }
     count += view.record_count();
     batches.remove_prefix(view.size());

@@ -11,7 +11,8 @@ namespace millrace::ingest {
 
 struct BatchRules {
   RowChecker* rows = nullptr;  // every record has to be a row for it; nullptr: need not
-  bool keyed = false;          // every record has to have a key
+  // Every record of a packed batch has to have a key; the log looks at those of others.
+  bool packed_keys = false;
 };
 
 // Walks the batches, unpacks those that are packed, and counts their records. kCorruption:

@@ -2,24 +2,28 @@
 // asks for. Not thread-safe.
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "catalog/definitions.h"
 #include "log/record_batch.h"
 
 namespace millrace::ingest {
 
 class BatchWriter {
  public:
-  // `bytes_max`: of a batch; a record that is larger has one of its own.
-  explicit BatchWriter(size_t bytes_max) : bytes_max_(bytes_max) {}
+  // A record that is larger than the storage allows has a batch of its own, which the log refuses.
+  explicit BatchWriter(const catalog::Storage& storage)
+      : bytes_max_(storage.max_message_bytes ? static_cast<size_t>(*storage.max_message_bytes)
+                                             : std::numeric_limits<size_t>::max()) {}
 
-  void Add(std::optional<std::string_view> key, std::string_view value, log::Millis timestamp,
-           const std::vector<log::Header>& headers = {}) {
-    size_t size = key.value_or("").size() + value.size() + kRecordOverheadBytes;
+  void Add(std::optional<std::string_view> key, std::optional<std::string_view> value,
+           log::Millis timestamp, const std::vector<log::Header>& headers = {}) {
+    size_t size = key.value_or("").size() + value.value_or("").size() + kRecordOverheadBytes;
     for (const log::Header& header : headers)
       size += header.key.size() + header.value.value_or("").size() + kRecordOverheadBytes;
     if (!builder_.empty() && builder_.size() + size > bytes_max_) builder_.FinishInto(batches_);
@@ -29,6 +33,7 @@ class BatchWriter {
 
   bool empty() const { return records_ == 0; }
   int32_t records() const { return records_; }
+  size_t size() const { return batches_.size() + builder_.size(); }  // bytes, about
   // REQUIRES: !empty().
   std::string Finish() {
     if (batches_.empty()) return builder_.Finish();

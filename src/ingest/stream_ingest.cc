@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <future>
-#include <limits>
 #include <mutex>
 #include <shared_mutex>
 #include <unordered_map>
@@ -163,11 +162,6 @@ Result<std::unique_ptr<RowChecker>> StreamIngest::TakeChecker(StreamDoor& door) 
                           *context_.database, {door.definition.format, context_.schemas});
 }
 
-size_t BatchBytesMax(const StreamDoor& door) {
-  const auto& own = door.definition.storage.max_message_bytes;
-  return own ? static_cast<size_t>(*own) : std::numeric_limits<size_t>::max();
-}
-
 // Decodes the rows, and sets the good ones (and the bad ones of a quarantining stream) into batches
 // by partition.
 Result<Sorted> StreamIngest::Sort(StreamDoor& door, const Request& request, Micros now) {
@@ -175,7 +169,7 @@ Result<Sorted> StreamIngest::Sort(StreamDoor& door, const Request& request, Micr
   const rows::Decoded decoded = checker->Decode(request.rows);
   Sorted sorted;
   const int32_t partitions = door.definition.partitions;
-  sorted.writers.assign(static_cast<size_t>(partitions), BatchWriter(BatchBytesMax(door)));
+  sorted.writers.assign(static_cast<size_t>(partitions), BatchWriter(door.definition.storage));
   const log::Millis timestamp{now.value / 1000};
 
   std::vector<uint8_t> bad(request.rows.size(), 0);
@@ -383,7 +377,7 @@ Status StreamIngest::AppendBatches(BatchRequest request, log::AppendDone done) {
     TRY(checker, TakeChecker(*door));
   }
   const Result<int64_t> records = CheckBatches(
-      request.batches, {.rows = checker.get(), .keyed = door->definition.storage.compact});
+      request.batches, {.rows = checker.get(), .packed_keys = door->definition.storage.compact});
   if (checker != nullptr) {
     const std::lock_guard lock(door->mutex);
     door->idle_checkers.push_back(std::move(checker));

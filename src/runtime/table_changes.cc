@@ -6,13 +6,14 @@
 
 namespace millrace::runtime {
 
-TableChanges::TableChanges(const Relation& table)
+TableChanges::TableChanges(const Relation& table, const catalog::Storage& storage)
     : topic_(table.log_topic()),
       followed_(catalog::TableOfTopic(table.object) != nullptr ? std::optional(table.topic())
                                                                : std::nullopt),
       debezium_(followed_ && table.table()->format == catalog::TableDefinition::Format::kDebezium),
       source_(R"({"table":)"),
-      partitions_(static_cast<size_t>(table.partitions())) {
+      tombstones_(debezium_ && storage.compact),
+      partitions_(static_cast<size_t>(table.partitions()), ingest::BatchWriter(storage)) {
   rows::AppendJsonString(table.object.name(), source_);
   source_ += '}';
 }
@@ -22,6 +23,7 @@ void TableChanges::Change(std::string_view key, std::optional<std::string_view> 
   if (!debezium_) return Put(key, after, now);
   const std::string_view op = OperationOf(before.has_value(), after.has_value());
   Put(key, ChangeEnvelope(before, after, op, now, source_), now);
+  if (!after && tombstones_) Put(key, std::nullopt, now);
 }
 
 void TableChanges::Add(std::string_view key, std::optional<std::string_view> value,
@@ -33,8 +35,7 @@ void TableChanges::Add(std::string_view key, std::optional<std::string_view> val
 void TableChanges::Put(std::string_view key, std::optional<std::string_view> value,
                        log::Millis now) {
   const auto count = static_cast<int32_t>(partitions_.size());
-  log::RecordBatchBuilder& batch =
-      partitions_[static_cast<size_t>(ingest::PartitionOf(key, count))];
+  ingest::BatchWriter& batch = partitions_[static_cast<size_t>(ingest::PartitionOf(key, count))];
   const size_t before = batch.size();
   batch.Add(key, value, now);
   ++records_;
@@ -47,7 +48,7 @@ std::vector<TableAppend> TableChanges::Finish() {
     if (partitions_[i].empty()) continue;
     const auto partition = static_cast<int32_t>(i);
     TableAppend& append = appends.emplace_back();
-    append.records = partitions_[i].record_count();
+    append.records = partitions_[i].records();
     append.append = {{topic_, partition}, partitions_[i].Finish()};
     if (followed_) append.followed_at = log::PartitionId{*followed_, partition};
   }

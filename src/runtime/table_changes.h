@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "ingest/batch_writer.h"
 #include "log/log.h"
-#include "log/record_batch.h"
 #include "runtime/relation.h"
 
 namespace millrace::runtime {
@@ -25,7 +25,8 @@ struct TableAppend {
 
 class TableChanges {
  public:
-  explicit TableChanges(const Relation& table);
+  // `storage`: of the stream whose topic the table stands on; that of no stream for a changelog.
+  TableChanges(const Relation& table, const catalog::Storage& storage);
   // Whether records say what the row was before, besides what it is.
   bool has_before() const { return debezium_; }
   // Of the row with the key, JSON as the rows `before` and `after`, which are none where there is
@@ -47,7 +48,10 @@ class TableChanges {
   const std::optional<log::TopicId> followed_;
   const bool debezium_;
   std::string source_;  // of Debezium's envelope
-  std::vector<log::RecordBatchBuilder> partitions_;
+  // Of Debezium's events in a compacted topic: what deletes a row is followed by a record without
+  // value, so that compaction takes the key out.
+  const bool tombstones_;
+  std::vector<ingest::BatchWriter> partitions_;
   int64_t records_ = 0;
   size_t size_ = 0;
 };

@@ -125,6 +125,14 @@ std::shared_ptr<std::mutex> TableWriter::LockOf(log::TopicId topic) {
   return slot;
 }
 
+TableChanges TableWriter::NoChanges(const Relation& table) const {
+  const catalog::TableDefinition* of_topic = catalog::TableOfTopic(table.object);
+  const catalog::CatalogPtr catalog = publisher_.newest()->catalog;
+  const catalog::StreamDefinition* stream =
+      of_topic == nullptr ? nullptr : catalog->FindStream(of_topic->topic);
+  return TableChanges(table, stream == nullptr ? catalog::Storage() : stream->storage);
+}
+
 void TableWriter::CountAtDoor(const Relation& table, const std::string& source, int64_t records) {
   const catalog::TableDefinition* of_topic = catalog::TableOfTopic(table.object);
   if (of_topic == nullptr) return;
@@ -239,7 +247,7 @@ Result<ingest::Token> TableWriter::AppendRecord(const std::string& table, std::s
   }
   TRY(const log::RecordBatchView records,
       log::RecordBatchView::Parse(checked.changelog, log::CrcCheck::kAlreadyVerified));
-  TableChanges changes(*checked.table);
+  TableChanges changes = NoChanges(*checked.table);
   for (log::RecordCursor cursor = records.records(); cursor.Next();) {
     const log::RecordView& record = cursor.record();
     changes.Change(record.key.value_or(""), row, record.value, record.timestamp);
@@ -250,7 +258,7 @@ Result<ingest::Token> TableWriter::AppendRecord(const std::string& table, std::s
 Result<TableChanges> TableWriter::ChangesOf(const Relation& table,
                                             const sql::Database::WriteRows& rows) const {
   const log::Millis now{clock_.Now().value / 1000};
-  TableChanges changes(table);
+  TableChanges changes = NoChanges(table);
   if (table.table()->primary_key.empty()) {
     TRY(AddBagRecords(table, rows, now, changes));
   } else {
@@ -299,7 +307,7 @@ Status TableWriter::Upsert(const std::string& table, const Chunks& rows) {
   CHECK(catalog::TableOfTopic(relation->object) == nullptr) << "it is a changelog's records";
   const auto table_lock = LockOf(relation->log_topic());
   const std::lock_guard lock(*table_lock);
-  TableChanges records(*relation);
+  TableChanges records = NoChanges(*relation);
   for (size_t i = 0; i < rows.size(); ++i) {
     const log::Millis now{clock_.Now().value / 1000};
     const std::vector<std::string> keys =

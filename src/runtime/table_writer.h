@@ -83,6 +83,8 @@ class TableWriter {
     std::shared_ptr<const Relation> table;
     std::string changelog;
   };
+  // To be filled.
+  TableChanges NoChanges(const Relation& table) const;
   Result<Checked> Check(const std::string& table, std::string_view batches);
   Result<log::Appended> AppendChangelog(const Checked& checked);
   Status AwaitVisible(const ingest::Token& token);
