@@ -179,6 +179,7 @@ class Log::Impl {
   Status ApplyOnDisk(const Frame& frame, const FrameEntry& entry);
   void Evict(uint64_t bytes_max);
   Status Checkpoint(bool clean);
+  Result<uint64_t> SyncPartitions();
   log::Checkpoint MakeCheckpoint(bool clean);
   void WatchDisk();
   std::vector<std::shared_ptr<const Topic>> AllTopics() const;

@@ -6,10 +6,13 @@
 #include <condition_variable>
 #include <functional>
 #include <future>
+#include <optional>
+#include <random>
 #include <set>
 #include <thread>
 
 #include "base/logging.h"
+#include "base/random.h"
 #include "log/testing.h"
 
 namespace millrace::log::log_threads_test {
@@ -201,65 +204,118 @@ TEST_F(LogLeaders, CloseWaitsForTheLeaderAndForWhatIsQueued) {
   EXPECT_TRUE(follower.get().ok());
 }
 
-// Producers that wait and producers that do not, until the power goes: each request is answered
-// once, and what was acknowledged is there afterwards.
-TEST(LogThreads, AnswersEveryRequestOnceWhenThePowerGoes) {
-  constexpr int kProducers = 6;
-  for (const uint64_t calls : {1, 50, 120, 333}) {
-    SCOPED_TRACE(calls);
-    FaultyFiles files;
-    ManualClock clock{Micros{1'000'000}};
-    LogOptions options = SmallOptions(files, clock);
-    options.manual = false;
-    auto log = Log::Open(options).value();
-    const PartitionId partition{log->CreateTopic("t", {}).value().id, 0};
-    std::mutex mutex;
-    std::set<std::string> acknowledged;  // guarded by mutex
-    std::atomic<int> answered{0}, asked{0};
-    const auto answer = [&](const std::string& text, const Result<Appended>& result) {
-      ++answered;
-      if (!result.ok()) return;
-      std::lock_guard lock(mutex);
-      acknowledged.insert(text + "/0");
-    };
-    std::vector<std::thread> threads;
-    for (int producer = 0; producer < kProducers; ++producer) {
-      threads.emplace_back([&, producer] {
-        for (int i = 0; !log->Stats().failed; ++i) {
-          const std::string text = std::to_string(producer) + ":" + std::to_string(i);
-          ++asked;
-          if (producer % 2 == 0) {
-            answer(text, log->AppendAndWait({{partition, MakeBatch(text)}}));
-            continue;
-          }
-          std::promise<void> done;
-          const Status queued =
-              log->Append({{partition, MakeBatch(text)}}, [&, text](Result<Appended> result) {
-                answer(text, result);
-                done.set_value();
-              });
-          if (queued.ok()) {
-            done.get_future().get();
-          } else {
-            answer(text, queued.error());
-          }
-        }
-      });
-    }
-    while (answered < 50) std::this_thread::yield();
-    files.LosePowerAt(calls);
-    for (std::thread& thread : threads) thread.join();
-    EXPECT_EQ(answered, asked);
-    EXPECT_FALSE(log->Close().ok());
-    const auto after = files.AfterPowerLoss({});
-    auto reopened = Log::Open(SmallOptions(*after, clock)).value();
-    const std::vector<std::string> values = ReadAllValues(*reopened, partition).value();
-    const std::set<std::string> there(values.begin(), values.end());
-    EXPECT_EQ(there.size(), values.size());
-    for (const std::string& value : acknowledged) EXPECT_TRUE(there.contains(value)) << value;
-    EXPECT_GE(acknowledged.size(), 25u);
+// Producers that wait and producers that do not, until the log fails: each request is answered
+// once.
+class Producers {
+ public:
+  Producers(Log& log, int partitions) : log_(log) {
+    TopicConfig config;
+    config.partitions = partitions;
+    topic_ = log.CreateTopic("t", config).value().id;
+    for (int producer = 0; producer < 6; ++producer)
+      threads_.emplace_back([this, producer, partitions] { Run(producer, partitions); });
+    while (answered_ < 50) std::this_thread::yield();
   }
+  void Join() {
+    for (std::thread& thread : threads_) thread.join();
+    EXPECT_EQ(answered_, asked_);
+    EXPECT_GE(acknowledged_.size(), 25u);
+  }
+  // REQUIRES: joined.
+  void ExpectAcknowledgedIn(const Log& reopened, int partitions) const {
+    std::set<std::string> there;
+    size_t records = 0;
+    for (int i = 0; i < partitions; ++i) {
+      const std::vector<std::string> values = ReadAllValues(reopened, {topic_, i}).value();
+      records += values.size();
+      there.insert(values.begin(), values.end());
+    }
+    EXPECT_EQ(there.size(), records);
+    for (const std::string& value : acknowledged_) EXPECT_TRUE(there.contains(value)) << value;
+  }
+
+ private:
+  void Run(int producer, int partitions) {
+    for (int i = 0; !log_.Stats().failed; ++i) {
+      const std::string text = std::to_string(producer) + ":" + std::to_string(i);
+      const PartitionId partition{topic_, (producer + i) % partitions};
+      ++asked_;
+      if (producer % 2 == 0) {
+        Answer(text, log_.AppendAndWait({{partition, MakeBatch(text)}}));
+        continue;
+      }
+      std::promise<void> done;
+      const Status queued =
+          log_.Append({{partition, MakeBatch(text)}}, [&, text](Result<Appended> result) {
+            Answer(text, result);
+            done.set_value();
+          });
+      if (queued.ok()) {
+        done.get_future().get();
+      } else {
+        Answer(text, queued.error());
+      }
+    }
+  }
+  void Answer(const std::string& text, const Result<Appended>& result) {
+    ++answered_;
+    if (!result.ok()) return;
+    std::lock_guard lock(mutex_);
+    acknowledged_.insert(text + "/0");
+  }
+
+  Log& log_;
+  TopicId topic_;
+  std::atomic<int> answered_{0}, asked_{0};
+  std::mutex mutex_;
+  std::set<std::string> acknowledged_;  // guarded by mutex_
+  std::vector<std::thread> threads_;
+};
+
+// What was acknowledged is there after a fault. Segments of many partitions are synced by many
+// threads.
+class LogFaults : public ::testing::TestWithParam<int> {
+ protected:
+  void SetUp() override {
+    SetLogLevel(LogLevel::kOff);
+    LogOptions options = SmallOptions(files_, clock_);
+    options.manual = false;
+    log_ = Log::Open(options).value();
+    producers_.emplace(*log_, GetParam());
+  }
+  void TearDown() override { SetLogLevel(LogLevel::kWarning); }
+  void ExpectAcknowledgedAfterwards() {
+    producers_->Join();
+    EXPECT_FALSE(log_->Close().ok());
+    const auto after = files_.AfterPowerLoss({});
+    const auto reopened = Log::Open(SmallOptions(*after, clock_)).value();
+    producers_->ExpectAcknowledgedIn(*reopened, GetParam());
+  }
+
+  FaultyFiles files_;
+  ManualClock clock_{Micros{1'000'000}};
+  std::unique_ptr<Log> log_;
+  std::optional<Producers> producers_;
+};
+
+class LogLosesPower : public LogFaults {};
+TEST_P(LogLosesPower, KeepsWhatWasAcknowledged) {
+  files_.LosePowerAt(SeedFromEnvironment(std::random_device()()) % 2000);
+  ExpectAcknowledgedAfterwards();
 }
+INSTANTIATE_TEST_SUITE_P(Partitions, LogLosesPower, ::testing::Values(1, 1, 1, 40, 40, 40));
+
+class LogMeetsErrors : public LogFaults {};
+TEST_P(LogMeetsErrors, KeepsWhatWasAcknowledged) {
+  Random random(SeedFromEnvironment(std::random_device()()));
+  while (!log_->Stats().failed) {  // some calls may fail without harm
+    files_.FailCallAt(1 + random.Below(500), Error(Code::kIo, "an error of the disk"));
+    while (!files_.Fired() && !log_->Stats().failed) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ExpectAcknowledgedAfterwards();
+}
+INSTANTIATE_TEST_SUITE_P(Partitions, LogMeetsErrors, ::testing::Values(1, 1, 1, 40, 40, 40));
 
 // Requests that must get in, on a disk that is full to the last byte.
 class LogOnFullDisk : public ::testing::Test {
