@@ -187,6 +187,13 @@ struct DamagedRange {
   std::string reason;
 };
 
+// Ends a producer's transaction, with all of its partitions in one frame.
+struct Marker {
+  Offset offset;
+  int64_t producer_id = -1;
+  FrameSequence frame;
+};
+
 // Movable; keeps the memory of its batches alive. Batches are in offset order and cover, together
 // with `damaged`, every offset in [batches' first base, next); with `committed_only` all but those
 // that are left out, and of a compacted topic all but those that were removed, so that `next` moves
@@ -194,8 +201,10 @@ struct DamagedRange {
 struct ReadResult {
   std::vector<ReadBatch> batches;
   std::vector<DamagedRange> damaged;
-  // With `committed_only`: the batches of aborted transactions that were left out, in offset order.
+  // With `committed_only`: the batches of aborted transactions that were left out, and the markers,
+  // each in offset order.
   std::vector<OffsetRange> aborted;
+  std::vector<Marker> markers;
   Offset next;          // where to read on; equals `end` when all was read
   Offset start;         // first available offset
   Offset end;           // the durable end, at the time of the read

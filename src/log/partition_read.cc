@@ -62,9 +62,12 @@ void Partition::KeepCommitted(ReadResult& result) const {
       producers_.transactions().Aborted(result.batches.front().base_offset, result.next);
   std::erase_if(result.batches, [&](const ReadBatch& batch) {
     const uint16_t attributes = BatchAttributes(batch.bytes.data());
-    if ((attributes & kControlBit) != 0) return true;
-    if ((attributes & kTransactionalBit) == 0) return false;
     const int64_t producer = ProducerId(batch.bytes.data());
+    if ((attributes & kControlBit) != 0) {
+      result.markers.push_back({batch.base_offset, producer, batch.frame});
+      return true;
+    }
+    if ((attributes & kTransactionalBit) == 0) return false;
     for (const AbortedTransaction& transaction : aborted) {
       if (transaction.producer_id == producer && transaction.first <= batch.base_offset &&
           batch.base_offset <= transaction.last) {

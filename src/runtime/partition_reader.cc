@@ -27,11 +27,7 @@ Status PartitionReader::Fill(log::Offset end, size_t bytes_max, int64_t records_
                 "partition={} first={} last={} reason={}", partition_.partition,
                 damaged.first.value, damaged.last.value, damaged.reason);
     }
-    for (const log::ReadBatch& batch : read.batches) {
-      buffered_bytes_ += batch.bytes.size();
-      buffered_records_ += Records(batch);
-      buffered_.push_back(batch);
-    }
+    Buffer(read);
     aborted_.insert(aborted_.end(), read.aborted.begin(), read.aborted.end());
     holds_.push_back({read.next, std::move(read.holds)});
     read_next_ = read.next;
@@ -39,18 +35,56 @@ Status PartitionReader::Fill(log::Offset end, size_t bytes_max, int64_t records_
   return Ok();
 }
 
+void PartitionReader::Buffer(const log::ReadResult& read) {
+  auto marker = read.markers.begin();
+  const auto end_below = [&](log::Offset offset) {
+    for (; marker != read.markers.end() && marker->offset < offset; ++marker)
+      EndTransaction(*marker);
+  };
+  for (const log::ReadBatch& batch : read.batches) {
+    end_below(batch.base_offset);
+    const bool transactional =
+        (log::BatchAttributes(batch.bytes.data()) & log::kTransactionalBit) != 0;
+    if (transactional)
+      open_[log::ProducerId(batch.bytes.data())].push_back(taken_ + buffered_.size());
+    read_frame_ = batch.frame;
+    buffered_bytes_ += batch.bytes.size();
+    buffered_records_ += Records(batch);
+    buffered_.push_back({batch, transactional ? kOpen : batch.frame});
+  }
+  end_below(read.next);
+}
+
+void PartitionReader::EndTransaction(const log::Marker& marker) {
+  read_frame_ = marker.frame;
+  const auto open = open_.find(marker.producer_id);
+  if (open == open_.end()) return;
+  for (const uint64_t batch : open->second) {
+    if (batch >= taken_) buffered_[batch - taken_].visible = marker.frame;
+  }
+  open_.erase(open);
+}
+
+void PartitionReader::SplitTransactions() {
+  for (Buffered& buffered : buffered_) {
+    if (buffered.visible == kOpen) buffered.visible = buffered.batch.frame;
+  }
+  open_.clear();
+}
+
 PartitionSlice PartitionReader::Take(log::FrameSequence frame, std::optional<log::Offset> end) {
   PartitionSlice slice;
   slice.partition = known_as_;
   slice.begin = next_;
-  while (!buffered_.empty() && buffered_.front().frame <= frame) {
-    const log::ReadBatch& batch = buffered_.front();
+  while (!buffered_.empty() && buffered_.front().visible <= frame) {
+    const log::ReadBatch& batch = buffered_.front().batch;
     slice.records += Records(batch);
     next_ = batch.last_offset + 1;
     buffered_bytes_ -= batch.bytes.size();
     buffered_records_ -= Records(batch);
     slice.batches.push_back(batch);
     buffered_.pop_front();
+    ++taken_;
   }
   if (end && buffered_.empty()) next_ = std::max(next_, *end);
   slice.end = next_;

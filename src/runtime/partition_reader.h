@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -40,16 +41,28 @@ class PartitionReader {
   bool empty() const { return buffered_.empty(); }
   // True when everything below `end` is buffered or taken.
   bool Reached(log::Offset end) const { return read_next_ >= end; }
-  log::FrameSequence first_frame() const { return buffered_.front().frame; }
-  log::FrameSequence last_frame() const { return buffered_.back().frame; }
+  // What is not read yet stands in no earlier frame than this one. REQUIRES: !empty().
+  log::FrameSequence read_frame() const { return read_frame_; }
   size_t buffered_bytes() const { return buffered_bytes_; }
   int64_t buffered_records() const { return buffered_records_; }
-  const std::deque<log::ReadBatch>& buffered() const { return buffered_; }
+
+  struct Buffered {
+    log::ReadBatch batch;
+    // With which it is to be seen: its own, or that of the marker that ends its transaction in all
+    // partitions at once; kOpen while that marker is not read.
+    log::FrameSequence visible;
+  };
+  static constexpr log::FrameSequence kOpen{UINT64_MAX};
+  const std::deque<Buffered>& buffered() const { return buffered_; }
+  log::FrameSequence first_visible() const { return buffered_.front().visible; }
+  // The transactions whose markers are not read are to be seen piece by piece, with the frames of
+  // their batches.
+  void SplitTransactions();
   // Damaged ranges below what is buffered were passed over.
   int64_t damaged_records() const { return damaged_records_; }
 
-  // Takes the buffered batches of frames up to `frame`. With `end`: everything below it is then
-  // taken, damage at its edge too.
+  // Takes the buffered batches up to the first that is not to be seen with `frame`. With `end`:
+  // everything below it is then taken, damage at its edge too.
   PartitionSlice Take(log::FrameSequence frame, std::optional<log::Offset> end);
 
   log::Offset next() const { return next_; }
@@ -60,13 +73,19 @@ class PartitionReader {
     std::vector<std::shared_ptr<const void>> memory;
   };
 
+  void Buffer(const log::ReadResult& read);
+  void EndTransaction(const log::Marker& marker);
+
   const log::Log& log_;
   const log::PartitionId partition_;
   const log::PartitionId known_as_;
   log::Offset next_;       // first record not taken
   log::Offset read_next_;  // first record not read
-  std::deque<log::ReadBatch> buffered_;
-  std::deque<log::OffsetRange> aborted_;  // below read_next_, not counted in a slice
+  log::FrameSequence read_frame_{0};
+  std::deque<Buffered> buffered_;
+  uint64_t taken_ = 0;  // batches, so that buffered_[i] is the batch taken_ + i
+  std::map<int64_t, std::vector<uint64_t>> open_;  // by producer: the batches that are kOpen
+  std::deque<log::OffsetRange> aborted_;           // below read_next_, not counted in a slice
   std::deque<Hold> holds_;
   size_t buffered_bytes_ = 0;
   int64_t buffered_records_ = 0;

@@ -14,6 +14,9 @@ using std::chrono::steady_clock;
 
 // A step reads at most about this many bytes of all partitions together (whole frames in any case).
 constexpr size_t kStepBytesMax = 32 << 20;
+// A transaction of which no more is read ahead, together with what else is, becomes visible at
+// once.
+constexpr size_t kWholeTransactionBytesMax = 64 << 20;
 // What a step aims at when there is more to do than fits in; never fewer records than these.
 constexpr double kStepSeconds = 0.2;
 constexpr int64_t kStepRecordsMin = 2000;
@@ -186,7 +189,7 @@ StepLoop::Lagging StepLoop::FindLagging() const {
   const log::FrameSequence taken = context_.pipeline->state().frame;
   for (const auto& [known_as, reader] : context_.pipeline->readers()) {
     if (known_as.topic != reader.partition().topic && !reader.empty() &&
-        reader.first_frame() <= taken)
+        reader.first_visible() <= taken)
       lagging[known_as.topic] = {std::numeric_limits<uint64_t>::max()};
   }
   return lagging;
@@ -199,8 +202,9 @@ bool StepLoop::IsOf(log::PartitionId known_as, const Lagging& lagging,
 }
 
 // Takes everything up to the newest durable frame where that is little enough, else up to an
-// earlier frame: a step ends on a boundary of frames, so that nothing that was appended together is
-// ever half visible. Those that lag are taken up to frames of their own, and hold nobody back.
+// earlier frame: a step ends on a boundary of frames, so that nothing that was appended together,
+// or committed by one transaction, is ever half visible. Those that lag are taken up to frames of
+// their own, and hold nobody back.
 Result<StepLoop::Chosen> StepLoop::Choose() {
   const std::shared_ptr<const log::Cut> cut = context_.log->DurableCut();
   auto& readers = context_.pipeline->readers();
@@ -218,11 +222,16 @@ Result<StepLoop::Chosen> StepLoop::Choose() {
   int64_t lag = 0;
   while (true) {
     lag = 0;
+    size_t buffered_bytes = 0;
     for (auto& [known_as, reader] : readers) {
       const log::Cut::End* end = cut->Find(reader.partition());
       if (end == nullptr) continue;
       lag += end->stable - reader.next();
       TRY(reader.Fill(end->stable, bytes_max, records_max));
+      buffered_bytes += reader.buffered_bytes();
+    }
+    if (buffered_bytes >= kWholeTransactionBytesMax) {
+      for (auto& [known_as, reader] : readers) reader.SplitTransactions();
     }
     lagging = FindLagging();
     chosen.frame = cut->frame;
@@ -230,17 +239,17 @@ Result<StepLoop::Chosen> StepLoop::Choose() {
     for (auto& [known_as, reader] : readers) {
       const log::Cut::End* end = cut->Find(reader.partition());
       if (end == nullptr || reader.empty() || reader.Reached(end->stable)) continue;
-      // What is not read yet may begin with the frame of the last batch read, so that frame is not
-      // whole.
+      // That frame is not whole: what is not read yet may begin with it.
       log::FrameSequence& frame = frame_of(known_as);
-      frame = std::min(frame, {reader.last_frame().value - 1});
+      frame = std::min(frame, {reader.read_frame().value - 1});
     }
-    // One frame is larger than the bound: it is taken whole.
+    // One frame, or transaction, is larger than the bound: it is taken whole.
     const auto stuck = [&](std::optional<log::TopicId> of) {
       bool waits = false;
       for (const auto& [known_as, reader] : readers) {
         if (reader.empty() || !IsOf(known_as, lagging, of)) continue;
-        if (reader.first_frame() <= frame_of(known_as)) return false;
+        const log::FrameSequence frame = frame_of(known_as);
+        if (frame == cut->frame || reader.first_visible() <= frame) return false;
         waits = true;
       }
       return waits;
@@ -260,8 +269,9 @@ Result<StepLoop::Chosen> StepLoop::Choose() {
     if (end == nullptr || reader.next() >= end->stable) continue;
     const log::FrameSequence frame = frame_of(known_as);
     const bool all = frame == cut->frame;
-    if (!all && (reader.empty() || reader.first_frame() > frame)) continue;
-    PartitionSlice slice = reader.Take(frame, all ? std::optional(end->stable) : std::nullopt);
+    if (!all && (reader.empty() || reader.first_visible() > frame)) continue;
+    PartitionSlice slice =
+        all ? reader.Take(PartitionReader::kOpen, end->stable) : reader.Take(frame, std::nullopt);
     chosen.records += slice.records;
     chosen.slices.push_back(std::move(slice));
   }
@@ -275,8 +285,11 @@ log::FrameSequence StepLoop::LastFrameThatFits(const Lagging& lagging,
   std::map<log::FrameSequence, int64_t> records;
   for (const auto& [known_as, reader] : context_.pipeline->readers()) {
     if (!IsOf(known_as, lagging, of)) continue;
-    for (const log::ReadBatch& batch : reader.buffered())
-      records[batch.frame] += batch.last_offset - batch.base_offset + 1;
+    log::FrameSequence visible{0};  // nothing overtakes what stands before it
+    for (const auto& [batch, by_itself] : reader.buffered()) {
+      visible = std::max(visible, by_itself);
+      records[visible] += batch.last_offset - batch.base_offset + 1;
+    }
   }
   int64_t sum = 0;
   log::FrameSequence last{std::numeric_limits<uint64_t>::max()};
