@@ -16,21 +16,22 @@ asio::awaitable<void> AnswerRows(ServiceContext& context, Exchange& exchange,
     co_return;
   }
   Status sent = co_await exchange.BeginStream(200, media_type);
-  if (sent.ok()) sent = co_await exchange.Write(head_and_first);
+  std::string made = std::move(head_and_first);
   while (sent.ok() && !writer->ended()) {
-    net::Waiting<std::string> piece;
-    while (
-        !context.queries.TrySubmit([writer, done = piece.Callback()] { done(writer->Next()); })) {
+    net::Waiting<std::string> next;
+    while (!context.queries.TrySubmit([writer, done = next.Callback()] { done(writer->Next()); })) {
       // The pool is full: this answer has begun, so it waits its turn rather than fail.
       co_await exchange.Sleep(kRetryPool);
     }
-    auto text = co_await exchange.Wait(piece);
+    sent = co_await exchange.Write(made);  // while the next piece is made
+    auto text = co_await exchange.Wait(next);
     if (!text.ok()) {
       exchange.BreakStream();
       co_return;
     }
-    sent = co_await exchange.Write(*text);
+    made = *std::move(text);
   }
+  if (sent.ok()) sent = co_await exchange.Write(made);
   if (sent.ok()) sent = co_await exchange.Write(tail);
   if (sent.ok()) sent = co_await exchange.EndStream();
   if (!sent.ok()) exchange.BreakStream();

@@ -1,5 +1,5 @@
 // Sends a result as the answer to a request: short ones in one write, long ones in pieces that are
-// encoded on a pool thread.
+// encoded on a pool thread, one ahead of what is sent.
 #pragma once
 
 #include "http/result_writer.h"

@@ -377,11 +377,10 @@ struct RowWriter::Impl {
   std::vector<std::string> prefixes;  // "name": of each column
   std::vector<Source> sources;
   std::vector<std::unique_ptr<duckdb::Vector>> flattened;  // of nested columns that were not flat
-  std::string scratch;
 };
 
 RowWriter::RowWriter(std::vector<std::string> names, Types types, TextOptions options)
-    : impl_(new Impl{std::move(names), std::move(types), Writer(options), {}, {}, {}, {}}) {
+    : impl_(new Impl{std::move(names), std::move(types), Writer(options), {}, {}, {}}) {
   CHECK(impl_->names.size() == impl_->types.size()) << "one name for each column";
   for (const std::string& name : impl_->names) {
     std::string prefix;
@@ -447,8 +446,11 @@ bool RowWriter::Text(size_t row, size_t column, std::string& out) {
 void RowWriter::CsvRow(size_t row, std::string& out) {
   for (size_t c = 0; c < impl_->sources.size(); ++c) {
     if (c > 0) out.push_back(',');
-    impl_->scratch.clear();
-    if (Text(row, c, impl_->scratch)) AppendCsvField(impl_->scratch, out);
+    const Source& source = impl_->sources[c];
+    if (source.IsNull(row)) continue;
+    const size_t begin = out.size();
+    const Form form = impl_->writer.Scalar(source, row, BlobText::kEscaped, out);
+    if (form == Form::kText || source.type->IsNested()) QuoteCsvField(begin, out);
   }
   out.push_back('\n');
 }

@@ -90,7 +90,9 @@ void AppendHex(std::string_view bytes, std::string& out) {
 }
 
 static bool NeedsCsvQuotes(std::string_view text) {
-  return text.empty() || text.find_first_of(",\"\r\n") != std::string_view::npos;
+  bool special = text.empty();
+  for (const char c : text) special |= c == ',' || c == '"' || c == '\r' || c == '\n';
+  return special;
 }
 
 void AppendCsvField(std::string_view text, std::string& out) {
@@ -104,6 +106,13 @@ void AppendCsvField(std::string_view text, std::string& out) {
     out.push_back(c);
   }
   out.push_back('"');
+}
+
+void QuoteCsvField(size_t begin, std::string& out) {
+  if (!NeedsCsvQuotes(std::string_view(out).substr(begin))) return;
+  const std::string text = out.substr(begin);
+  out.resize(begin);
+  AppendCsvField(text, out);
 }
 
 }  // namespace millrace::rows

@@ -71,5 +71,7 @@ void AppendHex(std::string_view bytes, std::string& out);
 
 // As one field of a CSV record, in quotes where it needs them.
 void AppendCsvField(std::string_view text, std::string& out);
+// The same for what stands in `out` from `begin` on.
+void QuoteCsvField(size_t begin, std::string& out);
 
 }  // namespace millrace::rows
