@@ -163,6 +163,46 @@ def test_two_members_share_the_partitions_and_one_takes_over(node):
     b.close()
 
 
+def test_a_static_member_that_comes_back_finds_its_partitions_and_nobody_is_disturbed(node):
+    client = producer(node)
+    for i in range(300):
+        client.produce("clicks", click(i), key=str(i))
+    client.flush(60)
+    revoked = []
+
+    def member(name):
+        made = consumer(node, "static", group_instance_id=name, session_timeout_ms=30000)
+        made.subscribe(["clicks"], on_revoke=lambda _, partitions: revoked.append((name, len(partitions))))
+        return made
+
+    def places(one):
+        return sorted(p.partition for p in one.assignment())
+
+    a, b = member("a"), member("b")
+    wait_for(lambda: (a.poll(0.1), b.poll(0.1), places(a) and places(b) and len(places(a)) + len(places(b)) == 3)[2])
+    of_a, of_b = places(a), places(b)
+    revoked.clear()
+    a.close()  # a static member does not leave the group
+    again = member("a")
+    wait_for(lambda: (b.poll(0.1), again.poll(0.1), places(again) == of_a)[2])
+    assert places(b) == of_b and [who for who, _ in revoked if who == "b"] == []
+    # Who takes its name while it lives puts it out of the group.
+    usurper = member("a")
+    fenced = []
+
+    def is_fenced():
+        usurper.poll(0.1)
+        message = again.poll(0.1)
+        if message is not None and message.error() is not None:
+            fenced.append(message.error().name())
+        return bool(fenced)
+
+    wait_for(is_fenced, 60)
+    assert set(fenced) <= {"_FATAL", "FENCED_INSTANCE_ID", "_FENCED"} and places(b) == of_b
+    for one in (again, usurper, b):
+        one.close()
+
+
 def test_a_stream_that_rejects_refuses_the_batch_and_names_the_record(node):
     client = producer(node)
     reports = []

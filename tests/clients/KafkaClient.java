@@ -62,7 +62,7 @@ public class KafkaClient {
         for (var answer : answers) check(answer.get().hasOffset(), "acknowledged with an offset");
       }
     }
-    for (String assignor : List.of("RangeAssignor", "CooperativeStickyAssignor")) {
+    for (String assignor : List.of("RangeAssignor", "RoundRobinAssignor", "StickyAssignor", "CooperativeStickyAssignor")) {
       try (var consumer = consumer("java-" + assignor, "partition.assignment.strategy", "org.apache.kafka.clients.consumer." + assignor)) {
         consumer.subscribe(List.of("clicks"));
         var got = take(consumer, sent);
