@@ -17,10 +17,11 @@ SHOP = ROOT / "examples" / "shop"
 class Refused(Exception):
     """An answer whose status is not 2xx."""
 
-    def __init__(self, status, body):
+    def __init__(self, status, body, headers=()):
         super().__init__(f"{status}: {body}")
         self.status = status
         self.body = body
+        self.headers = dict(headers)
 
 
 def millrace(*arguments, stdin="", env=None, cwd=None, timeout=120):
@@ -93,7 +94,7 @@ class Node:
         except urllib.error.HTTPError as error:
             if error.code == 304:
                 return 304, dict(error.headers), b""
-            raise Refused(error.code, error.read().decode()) from None
+            raise Refused(error.code, error.read().decode(), error.headers) from None
 
     def get(self, path, **kwargs):
         return json.loads(self.request("GET", path, **kwargs)[2])

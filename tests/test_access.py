@@ -6,9 +6,12 @@ import signal
 import subprocess
 import time
 
+import psycopg
 import pytest
+from confluent_kafka import Producer
 
 from node import BINARY, ROOT, SHOP, Refused, millrace
+from pg_node import dsn
 from test_kafka import SQL as KAFKA_SQL
 from test_kafka_java import java
 
@@ -83,6 +86,53 @@ def test_a_token_opens_what_its_scopes_say_until_it_is_revoked(node):
     within_seconds(lambda: status(node, "GET", "/products", reader) == 401)
     assert status(node, "GET", "/metrics") == 401  # the last one is gone: it does not open again
     assert status(node, "GET", "/healthz") == 200
+    node.stop()
+
+
+def test_a_token_makes_no_more_requests_than_its_rate(make_node):
+    node = make_node(SQL)
+    node.start()
+    fast, slow = token(node, "sql", "metrics"), token(node, "sql", "ingest:*", rate="4/m")
+    within_seconds(lambda: status(node, "GET", "/metrics") == 401)
+
+    def select():
+        return node.request("POST", "/v1/sql", b"SELECT 1", {**bearer(slow), "Content-Type": "application/sql"})
+
+    within_seconds(lambda: status(node, "POST", "/v1/sql", slow, b"SELECT 1", "application/sql") == 200)
+    assert all(select()[0] == 200 for _ in range(3))
+    with pytest.raises(Refused) as refused:
+        select()
+    assert refused.value.status == 429 and "may make 4/m requests" in str(refused.value)
+    assert 1 <= int(refused.value.headers["Retry-After"]) <= 15
+    # It is one account over all listeners.
+    with psycopg.connect(dsn(node, user="token", password=slow), autocommit=True) as connection:
+        with pytest.raises(psycopg.Error) as over:
+            connection.execute("SELECT 1")
+        assert over.value.sqlstate == "53400" and "may make 4/m requests" in str(over.value)
+        connection.execute("SET application_name = 'x'")  # free
+    assert status(node, "POST", "/v1/sql", fast, b"SELECT 1", "application/sql") == 200  # others are not concerned
+    assert re.search(r'auth_rate_limited_total\{token="%s"\} 2' % slow.split("_")[1], node.request("GET", "/metrics", None, bearer(fast))[2].decode())
+    assert "4/m" in access(node, "token", "list")
+    node.stop()
+
+
+def test_a_kafka_client_over_its_rate_is_told_to_be_still_and_loses_nothing(make_node):
+    node = make_node(SQL)
+    node.start()
+    admin, slow = token(node, "admin"), token(node, "ingest:clicks", rate="5/s")
+    within_seconds(lambda: status(node, "GET", "/metrics") == 401)
+    within_seconds(lambda: status(node, "POST", "/v1/streams/orders", slow, b'{"id": 1}\n') == 403)
+    producer = Producer({"bootstrap.servers": node.kafka, "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": slow.split("_")[1],
+                         "sasl.password": slow, "linger.ms": 0})
+    begin = time.monotonic()
+    for _ in range(20):
+        producer.produce("clicks", CLICK)
+        producer.flush()
+    assert time.monotonic() - begin > 2  # 5 at once, 15 at 5 a second
+    metrics = node.request("GET", "/metrics", None, bearer(admin))[2].decode()
+    assert int(re.search(r"^kafka_produce_throttled_total (\d+)", metrics, re.M).group(1)) >= 10
+    count = node.request("POST", "/v1/sql", b"SELECT count(*) FROM clicks", {**bearer(admin), "Content-Type": "application/sql"})[2]
+    assert json.loads(count)["rows"] == [[20]]
     node.stop()
 
 
@@ -173,6 +223,7 @@ def test_the_command_line_says_what_is_wrong(node):
     assert 'unknown argument "creat"' in unknown and '"create"' in unknown
     unknown = millrace("token", "create", "--scope", "sql", "--expire", "1d").stderr
     assert "--expires" in unknown and "millrace token create --help" in unknown
+    assert "--rate" in refused("token", "create", "--scope", "sql", "--rate", "fast") and "100/s" in refused("user", "create", "a", "--scope", "sql", "--rate", "0/s")
     assert "is no time" in refused("token", "create", "--scope", "sql", "--expires", "soon")
     assert "there is no token" in refused("token", "revoke", "000000000000")
     assert "there is no user" in refused("user", "drop", "alice")

@@ -34,6 +34,28 @@ Result<std::unique_ptr<Access>> Access::Open(Files& files, const std::string& da
   return access;
 }
 
+namespace {
+// What somebody has done counts on while the file changes.
+template <typename Map>
+void KeepMeters(const Map& before, Map& now) {
+  for (auto& [name, item] : now) {
+    const auto known = before.find(name);
+    if (known == before.end() || known->second.principal->created != item.principal->created)
+      continue;
+    Principal principal = *item.principal;
+    principal.meter = known->second.principal->meter;
+    item.principal = std::make_shared<const Principal>(std::move(principal));
+  }
+}
+
+void AddLimited(const PrincipalPtr& principal, std::string& out) {
+  if (!principal->rate.limited()) return;
+  out += fmt::format("auth_rate_limited_total{{{}=\"{}\"}} {}\n",
+                     principal->kind == Principal::Kind::kUser ? "user" : "token", principal->name,
+                     principal->meter->refused());
+}
+}  // namespace
+
 Status Access::Load() {
   TRY(std::string text, store_.ReadText());
   const std::shared_ptr<const Current> before = current_.load();
@@ -45,6 +67,8 @@ Status Access::Load() {
   auto made = std::make_shared<Current>();
   TRY(made->principals, DecodePrincipals(text));
   made->text = std::move(text);
+  KeepMeters(before->principals.users, made->principals.users);
+  KeepMeters(before->principals.tokens, made->principals.tokens);
   for (const auto& [id, token] : made->principals.tokens) {
     const auto known = before->uses.find(id);
     const auto stored = on_disk_.find(id);
@@ -169,6 +193,11 @@ std::string Access::Metrics() const {
       static_cast<uint64_t>(successes_.load()));
   add("auth_failures_total", "counter", "Tokens and passwords that were wrong.",
       static_cast<uint64_t>(failures_.load()));
+  out +=
+      "# HELP auth_rate_limited_total Requests beyond the rate of who made them.\n"
+      "# TYPE auth_rate_limited_total counter\n";
+  for (const auto& [name, user] : current->principals.users) AddLimited(user.principal, out);
+  for (const auto& [id, token] : current->principals.tokens) AddLimited(token.principal, out);
   return out;
 }
 

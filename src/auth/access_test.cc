@@ -172,6 +172,32 @@ TEST_F(AccessTest, SaysWhatIsWrong) {
   EXPECT_EQ(error.ToString().find("secret"), std::string::npos);
 }
 
+TEST_F(AccessTest, WhatATokenHasDoneCountsOnWhileTheFileChanges) {
+  const Rate rate{2, 3600};
+  const NewToken token = *store_.CreateToken(Of("sql"), {}, "", rate);
+  auto access = Open();
+  const auto take = [&] { return (*access->CheckToken(token.text))->TakeTurn(clock_.Now()); };
+  EXPECT_EQ(take().count(), 0);
+  ASSERT_TRUE(store_.CreateUser("alice", "correct horse", Of("sql"), false, {5, 1}).ok());
+  access->Refresh();
+  EXPECT_EQ(access->FindUser("alice")->rate, (Rate{5, 1}));
+  EXPECT_EQ(take().count(), 0);
+  const auto wait = take();
+  EXPECT_EQ(wait, std::chrono::seconds(1800));
+  EXPECT_NE((*access->CheckToken(token.text))->OverRate(wait).ToString().find("2/h"),
+            std::string::npos);
+  EXPECT_NE(access->Metrics().find("auth_rate_limited_total{token=\"" + token.id + "\"} 1\n"),
+            std::string::npos);
+}
+
+TEST(Principals, OfAFileWithoutRatesHaveNone) {
+  std::string text = "millrace access 1\ntoken t 5 0 sql " + Base64(Sha256("secret")) + " \n";
+  text += "sha256 " + Hex(Sha256(text)) + "\n";
+  const auto principals = DecodePrincipals(text);
+  ASSERT_TRUE(principals.ok()) << principals.error().ToString();
+  EXPECT_FALSE(principals->tokens.at("t").principal->rate.limited());
+}
+
 TEST(Scope, ComesBackAsItWasWritten) {
   for (const char* text :
        {"ingest:clicks", "consume:*", "read:a b,c%", "sql", "metrics", "admin"}) {

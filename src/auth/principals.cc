@@ -10,7 +10,8 @@ namespace millrace::auth {
 
 namespace {
 
-constexpr std::string_view kFirstLine = "millrace access 1";
+constexpr std::string_view kFirstLine = "millrace access 2";
+constexpr std::string_view kFirstLineWithoutRates = "millrace access 1";
 constexpr size_t kNameBytesMax = 64;
 constexpr int kIterationsMax = 10'000'000;
 
@@ -91,7 +92,7 @@ Result<Scopes> DecodeScopes(std::string_view text) {
 Result<Principal> DecodePrincipal(Principal::Kind kind, std::string_view name,
                                   std::string_view created, std::string_view expires,
                                   std::string_view scopes) {
-  Principal principal{kind, std::string(name), {}, {}, {}};
+  Principal principal{kind, std::string(name), {}, {}, {}, {}};
   TRY(CheckUserName(name));
   TRY(principal.created.value, Number<int64_t>(created, INT64_MAX));
   TRY(principal.expires.value, Number<int64_t>(expires, INT64_MAX));
@@ -101,7 +102,7 @@ Result<Principal> DecodePrincipal(Principal::Kind kind, std::string_view name,
 
 Status DecodeLine(std::string_view line, Principals& out) {
   const std::vector<std::string_view> fields = Split(line, ' ');
-  if (fields[0] == "user" && fields.size() == 9) {
+  if (fields[0] == "user" && (fields.size() == 9 || fields.size() == 10)) {
     TRY(Principal principal,
         DecodePrincipal(Principal::Kind::kUser, fields[1], fields[2], fields[3], fields[4]));
     User user;
@@ -112,11 +113,14 @@ Status DecodeLine(std::string_view line, Principals& out) {
     if (user.verifier.iterations < 1 || user.verifier.stored_key.size() != kSha256Bytes ||
         user.verifier.server_key.size() != kSha256Bytes)
       return Error(Code::kCorruption, "a verifier that is none");
+    if (fields.size() == 10) {
+      TRY(principal.rate, ParseRate(fields[9]));
+    }
     user.principal = std::make_shared<const Principal>(std::move(principal));
     out.users[user.principal->name] = user;
     return Ok();
   }
-  if (fields[0] == "token" && fields.size() == 7) {
+  if (fields[0] == "token" && (fields.size() == 7 || fields.size() == 8)) {
     TRY(Principal principal,
         DecodePrincipal(Principal::Kind::kToken, fields[1], fields[2], fields[3], fields[4]));
     Token token;
@@ -124,6 +128,9 @@ Status DecodeLine(std::string_view line, Principals& out) {
     TRY(token.note, Unescape(fields[6]));
     if (token.secret_sha256.size() != kSha256Bytes)
       return Error(Code::kCorruption, "a hash that is none");
+    if (fields.size() == 8) {
+      TRY(principal.rate, ParseRate(fields[7]));
+    }
     token.principal = std::make_shared<const Principal>(std::move(principal));
     out.tokens[token.principal->name] = token;
     return Ok();
@@ -142,18 +149,28 @@ std::string Principal::ToString() const {
   return fmt::format("{} {}", kind == Kind::kUser ? "user" : "token", name);
 }
 
+std::chrono::microseconds Principal::TakeTurn(Micros now) const {
+  return rate.limited() ? meter->Take(rate, now) : std::chrono::microseconds(0);
+}
+
+Error Principal::OverRate(std::chrono::microseconds wait) const {
+  return Error(Code::kOverloaded, "{} may make {} requests: the next one in {:.2f} s", ToString(),
+               auth::ToString(rate), std::chrono::duration<double>(wait).count())
+      .SqlState("53400");
+}
+
 std::string EncodePrincipals(const Principals& principals) {
   std::string out(kFirstLine);
   out += '\n';
   for (const auto& [name, user] : principals.users) {
     const ScramVerifier& verifier = user.verifier;
-    out += fmt::format("user {} {} {} {} {}\n", Head(*user.principal), verifier.iterations,
+    out += fmt::format("user {} {} {} {} {} {}\n", Head(*user.principal), verifier.iterations,
                        Base64(verifier.salt), Base64(verifier.stored_key),
-                       Base64(verifier.server_key));
+                       Base64(verifier.server_key), auth::ToString(user.principal->rate));
   }
   for (const auto& [id, token] : principals.tokens) {
-    out += fmt::format("token {} {} {}\n", Head(*token.principal), Base64(token.secret_sha256),
-                       Escape(token.note));
+    out += fmt::format("token {} {} {} {}\n", Head(*token.principal), Base64(token.secret_sha256),
+                       Escape(token.note), auth::ToString(token.principal->rate));
   }
   return out + "sha256 " + Hex(Sha256(out)) + "\n";
 }
@@ -165,7 +182,7 @@ Result<Principals> DecodePrincipals(std::string_view text) {
     return Error(Code::kCorruption, "its checksum does not fit: it was damaged or edited by hand");
   std::vector<std::string_view> lines = Split(text.substr(0, sum_at), '\n');
   lines.pop_back();  // behind the last line's end
-  if (lines.empty() || lines.front() != kFirstLine)
+  if (lines.empty() || (lines.front() != kFirstLine && lines.front() != kFirstLineWithoutRates))
     return Error(Code::kCorruption, "it does not begin with {}", Quoted(kFirstLine));
   Principals principals;
   for (size_t i = 1; i < lines.size(); ++i) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "auth/rate.h"
 #include "auth/scope.h"
 #include "auth/scram.h"
 #include "base/clock.h"
@@ -23,8 +24,13 @@ struct Principal {
   Scopes scopes;
   Micros created;
   Micros expires;  // 0: never
+  Rate rate = {};  // of its requests, over all listeners
+  std::shared_ptr<RateMeter> meter = std::make_shared<RateMeter>();
   // "user alice", "token 4fk2…": for messages and logs.
   std::string ToString() const;
+  // 0: it may make a request now. Else after which time.
+  std::chrono::microseconds TakeTurn(Micros now) const;
+  Error OverRate(std::chrono::microseconds wait) const;
 };
 using PrincipalPtr = std::shared_ptr<const Principal>;
 

@@ -101,7 +101,7 @@ Status Store::Change(const F& change) {
 }
 
 Result<NewToken> Store::CreateToken(const Scopes& scopes, std::chrono::seconds lifetime,
-                                    const std::string& note) {
+                                    const std::string& note, const Rate& rate) {
   TRY(CheckScopes(scopes));
   if (note.size() > kNoteBytesMax)
     return Error(Code::kTooLarge, "a note is at most {} bytes", kNoteBytesMax);
@@ -115,9 +115,10 @@ Result<NewToken> Store::CreateToken(const Scopes& scopes, std::chrono::seconds l
           ? 0
           : now.value + std::chrono::duration_cast<std::chrono::microseconds>(lifetime).count()};
   TRY(Change([&](Principals& principals) -> Status {
-    principals.tokens[made.id] = Token{std::make_shared<const Principal>(Principal{
-                                           Principal::Kind::kToken, made.id, scopes, now, expires}),
-                                       Sha256(secret), note};
+    principals.tokens[made.id] =
+        Token{std::make_shared<const Principal>(
+                  Principal{Principal::Kind::kToken, made.id, scopes, now, expires, rate}),
+              Sha256(secret), note};
     return Ok();
   }));
   return made;
@@ -138,7 +139,7 @@ Status Store::RevokeToken(std::string_view id) {
 }
 
 Status Store::CreateUser(const std::string& name, std::string_view password, const Scopes& scopes,
-                         bool replace) {
+                         bool replace, const Rate& rate) {
   TRY(CheckUserName(name));
   TRY(CheckPassword(password));
   TRY(CheckScopes(scopes));
@@ -146,11 +147,12 @@ Status Store::CreateUser(const std::string& name, std::string_view password, con
   return Change([&](Principals& principals) -> Status {
     if (principals.users.contains(name) && !replace) {
       return Error(Code::kAlreadyExists, "user {} exists", Quoted(name))
-          .Hint("--replace gives it this password and these scopes");
+          .Hint("--replace gives it this password, these scopes and this rate");
     }
-    principals.users[name] = User{std::make_shared<const Principal>(Principal{
-                                      Principal::Kind::kUser, name, scopes, clock_.Now(), {}}),
-                                  verifier};
+    principals.users[name] =
+        User{std::make_shared<const Principal>(
+                 Principal{Principal::Kind::kUser, name, scopes, clock_.Now(), {}, rate}),
+             verifier};
     return Ok();
   });
 }

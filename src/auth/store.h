@@ -44,12 +44,13 @@ class Store {
 
   // `lifetime` 0: for ever. Errors: kInvalidArgument (no scopes), kTooLarge (kPrincipalsMax).
   Result<NewToken> CreateToken(const Scopes& scopes, std::chrono::seconds lifetime,
-                               const std::string& note);
+                               const std::string& note, const Rate& rate = {});
   // kNotFound.
   Status RevokeToken(std::string_view id);
-  // kAlreadyExists, kInvalidArgument. `replace`: a user of this name gets password and scopes anew.
+  // kAlreadyExists, kInvalidArgument. `replace`: a user of this name gets password, scopes and
+  // rate anew.
   Status CreateUser(const std::string& name, std::string_view password, const Scopes& scopes,
-                    bool replace);
+                    bool replace, const Rate& rate = {});
   Status DropUser(std::string_view name);
 
   // When tokens were last used, by id; only to be shown, so a minute may be lost with a crash.

@@ -51,6 +51,16 @@ std::string TimeText(Micros at) {
   return std::string(text, size);
 }
 
+std::string RateText(const auth::Principal& principal) {
+  return principal.rate.limited() ? auth::ToString(principal.rate) : "any";
+}
+
+Result<auth::Rate> ParseRate(const std::string& text) {
+  auto rate = auth::ParseRate(text);
+  if (!rate.ok()) return std::move(rate).error().With("--rate");
+  return rate;
+}
+
 // Columns as wide as what is in them.
 void PrintColumns(const std::vector<std::vector<std::string>>& lines) {
   std::vector<size_t> widths(lines.front().size());
@@ -123,9 +133,10 @@ Result<int64_t> ParseLifetime(const std::string& text) {
 Status CreateToken(const AccessOptions& options) {
   TRY(const auth::Scopes scopes, ParseScopes(options.scopes));
   TRY(const int64_t lifetime, ParseLifetime(options.expires));
+  TRY(const auth::Rate rate, ParseRate(options.rate));
   TRY(auth::Store store, OpenStore(options));
   TRY(const auth::NewToken token,
-      store.CreateToken(scopes, std::chrono::seconds(lifetime), options.note));
+      store.CreateToken(scopes, std::chrono::seconds(lifetime), options.note, rate));
   std::printf("%s\n", token.text.c_str());
   std::fprintf(stderr, "keep it: it is not shown again. Its id is %s\n", token.id.c_str());
   return Ok();
@@ -136,7 +147,7 @@ Status ListTokens(const AccessOptions& options) {
   TRY(const auth::Principals principals, store.Read());
   TRY(const auto uses, store.ReadUses());
   std::vector<std::vector<std::string>> lines = {
-      {"ID", "CREATED", "EXPIRES", "LAST USED", "SCOPES", "NOTE"}};
+      {"ID", "CREATED", "EXPIRES", "LAST USED", "RATE", "SCOPES", "NOTE"}};
   const Micros now = Clock::System().Now();
   for (const auto& [id, token] : principals.tokens) {
     const auth::Principal& principal = *token.principal;
@@ -144,7 +155,7 @@ Status ListTokens(const AccessOptions& options) {
     const auto used = uses.find(id);
     lines.push_back({id, TimeText(principal.created),
                      expired ? "expired" : TimeText(principal.expires),
-                     TimeText(used == uses.end() ? Micros{} : used->second),
+                     TimeText(used == uses.end() ? Micros{} : used->second), RateText(principal),
                      auth::ToString(principal.scopes), token.note});
   }
   PrintColumns(lines);
@@ -160,17 +171,18 @@ Status CreateUser(const AccessOptions& options) {
   TRY(auth::CheckUserName(options.name));
   TRY(const auth::Scopes scopes, ParseScopes(options.scopes));
   TRY(auth::Store store, OpenStore(options));
+  TRY(const auth::Rate rate, ParseRate(options.rate));
   TRY(const std::string password, ReadPassword());
-  return store.CreateUser(options.name, password, scopes, options.replace);
+  return store.CreateUser(options.name, password, scopes, options.replace, rate);
 }
 
 Status ListUsers(const AccessOptions& options) {
   TRY(auth::Store store, OpenStore(options));
   TRY(const auth::Principals principals, store.Read());
-  std::vector<std::vector<std::string>> lines = {{"USER", "CREATED", "SCOPES"}};
+  std::vector<std::vector<std::string>> lines = {{"USER", "CREATED", "RATE", "SCOPES"}};
   for (const auto& [name, user] : principals.users) {
-    lines.push_back(
-        {name, TimeText(user.principal->created), auth::ToString(user.principal->scopes)});
+    lines.push_back({name, TimeText(user.principal->created), RateText(*user.principal),
+                     auth::ToString(user.principal->scopes)});
   }
   PrintColumns(lines);
   return Ok();

@@ -19,6 +19,7 @@ struct AccessOptions {
   std::vector<std::string> scopes;
   std::string expires;  // "90d"; empty: never
   std::string note;
+  std::string rate;  // "100/s"; empty: no limit
   bool replace = false;
 };
 // Prints the token, alone on standard output.

@@ -6,6 +6,8 @@ namespace {
 constexpr char kScopeHelp[] =
     "What it may do; again for more: ingest:STREAM, consume:STREAM, read:ENDPOINT, read:MODEL (* "
     "for all of them), sql, metrics, admin";
+constexpr char kRateHelp[] =
+    "Requests it may make: 100/s, 600/m, 5000/h (default: as many as it likes)";
 }  // namespace
 
 CLI::App& AccessCommands::Add(CLI::App& group, const std::string& name,
@@ -24,10 +26,12 @@ void AccessCommands::AddTo(CLI::App& app) {
   token_->require_subcommand(0, 1);
   CLI::App& create = Add(*token_, "create", "Make a token and print it: it is not shown again",
                          "  millrace token create --scope ingest:clicks --note 'the shop'\n"
-                         "  millrace token create --scope sql --scope read:* --expires 90d",
+                         "  millrace token create --scope sql --scope read:* --expires 90d "
+                         "--rate 100/s",
                          CreateToken);
   create.add_option("--scope", options_.scopes, kScopeHelp)->required()->allow_extra_args(false);
   create.add_option("--expires", options_.expires, "After this time: 90d, 12h (default: never)");
+  create.add_option("--rate", options_.rate, kRateHelp);
   create.add_option("--note", options_.note, "What it is for");
   Add(*token_, "list", "List tokens: what they may do and when they were last used",
       "  millrace token list", ListTokens);
@@ -47,7 +51,9 @@ void AccessCommands::AddTo(CLI::App& app) {
           CreateUser);
   user.add_option("NAME", options_.name, "The user's name")->required();
   user.add_option("--scope", options_.scopes, kScopeHelp)->required()->allow_extra_args(false);
-  user.add_flag("--replace", options_.replace, "Give a user that exists a new password and scopes");
+  user.add_option("--rate", options_.rate, kRateHelp);
+  user.add_flag("--replace", options_.replace,
+                "Give a user that exists a new password, scopes and rate");
   Add(*user_, "list", "List users and what they may do", "  millrace user list", ListUsers);
   Add(*user_, "drop", "Drop a user: it is locked out within a second", "  millrace user drop alice",
       DropUser)

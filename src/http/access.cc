@@ -1,6 +1,7 @@
 #include "http/access.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "http/websocket_handshake.h"
 
@@ -70,6 +71,11 @@ bool Admit(ServiceContext& context, Exchange& exchange, const Route& route) {
     return false;
   }
   exchange.set_principal(*principal);
+  if (const auto wait = (*principal)->TakeTurn(Clock::System().Now()); wait.count() > 0) {
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
+    exchange.ReplyError((*principal)->OverRate(wait), 429, static_cast<int>(seconds));
+    return false;
+  }
   if (!route.needs) return true;
   const Backend* backend = context.ReadyBackend(exchange);
   if (backend == nullptr) return false;

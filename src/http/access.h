@@ -9,7 +9,7 @@
 namespace millrace::http {
 
 // Before the handler of a route: true where the request may go on. Else it is answered, 401 or 403;
-// 503 where it cannot be known yet.
+// 429 beyond the rate of who asks, 503 where it cannot be known yet.
 bool Admit(ServiceContext& context, Exchange& exchange, const Route& route);
 
 // Of an answer without end: whether its client may go on, which signed in when it began. The error

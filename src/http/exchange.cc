@@ -12,7 +12,6 @@
 namespace millrace::http {
 namespace {
 
-constexpr std::string_view kRetryAfterSeconds = "1";
 constexpr size_t kReadAllStep = 64 * 1024;
 // In a chunked body bytes of the next request may be read along: that many at most.
 constexpr size_t kChunkedReadMax = 64 * 1024;
@@ -175,9 +174,9 @@ void Exchange::Reply(int status, std::string_view content_type, std::string_view
   if (head_.method != "HEAD" && status != 204 && status != 304) out += body;
 }
 
-void Exchange::ReplyError(const Error& error, int status) {
+void Exchange::ReplyError(const Error& error, int status, int retry_after_seconds) {
   if (status == 0) status = StatusOf(error.code());
-  if (status == 429 || status == 503) AddHeader("Retry-After", kRetryAfterSeconds);
+  if (status == 429 || status == 503) AddHeader("Retry-After", std::to_string(retry_after_seconds));
   Reply(status, "application/json", ErrorBody(error, status));
 }
 

@@ -57,7 +57,7 @@ class Exchange {
   // An empty content type leaves that header out.
   void Reply(int status, std::string_view content_type, std::string_view body);
   // The status follows from the error's code unless it is given. Overload adds Retry-After.
-  void ReplyError(const Error& error, int status = 0);
+  void ReplyError(const Error& error, int status = 0, int retry_after_seconds = 1);
   bool answered() const { return status_ != 0; }
   int status() const { return status_; }
 

@@ -182,7 +182,7 @@ asio::awaitable<void> Fetch(Service& service, const Request& request, const Fetc
       const bool enough =
           fetched.failed || fetched.bytes >= static_cast<size_t>(std::max(message.min_bytes, 0));
       if (!enough && time_left) return false;
-      if (service.quotas().limits_fetch()) {
+      if (service.quotas().limits_fetch(request)) {
         reply.throttle = service.quotas().CountFetch(request, fetched.of_streams);
         fetched.response.throttle_time_ms = static_cast<int32_t>(reply.throttle.count());
       }

@@ -118,7 +118,7 @@ asio::awaitable<void> Produce(Service& service, const Request& request,
   pending->request = request;
   pending->request.body = {};  // it lives only as long as the connection waits here
   const auto until = std::chrono::steady_clock::now() + service.options().overload_wait;
-  if (service.quotas().limits_produce()) {
+  if (service.quotas().limits_produce(request)) {
     reply->throttle = service.quotas().CountProduce(request, BytesOf(service.backend(), message));
     pending->response.throttle_time_ms = static_cast<int32_t>(reply->throttle.count());
   }

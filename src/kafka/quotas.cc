@@ -79,6 +79,12 @@ std::chrono::milliseconds Quotas::Count(const Request& request, const Bytes& byt
     throttle = std::max(throttle, streams.Take(stream, size, now));
   }
   throttle = std::max(throttle, clients.Take(AccountOf(request), all, now));
+  if (HasRate(request)) {
+    const auth::Principal& who = *request.principal;
+    const auto wait = who.meter->TakeAnyway(who.rate, Clock::System().Now());
+    throttle = std::max(throttle, std::chrono::ceil<std::chrono::milliseconds>(wait));
+    throttle = std::min(throttle, kThrottleMax);
+  }
   if (throttle.count() > 0) {
     counters.requests.fetch_add(1);
     counters.milliseconds.fetch_add(throttle.count());

@@ -67,11 +67,15 @@ class Quotas {
 
   explicit Quotas(const QuotaOptions& options);
 
-  // How long the client should be still.
+  // How long the client should be still, by the rate of requests of who signed in too.
   std::chrono::milliseconds CountProduce(const Request& request, const Bytes& bytes);
   std::chrono::milliseconds CountFetch(const Request& request, const Bytes& bytes);
-  bool limits_produce() const { return client_produce_.rate() + stream_produce_.rate() > 0; }
-  bool limits_fetch() const { return client_fetch_.rate() + stream_fetch_.rate() > 0; }
+  bool limits_produce(const Request& request) const {
+    return client_produce_.rate() + stream_produce_.rate() > 0 || HasRate(request);
+  }
+  bool limits_fetch(const Request& request) const {
+    return client_fetch_.rate() + stream_fetch_.rate() > 0 || HasRate(request);
+  }
   // Of one Fetch: what it takes at once, a client or a stream owes no longer than a second.
   size_t FetchBytesMax(size_t wanted) const;
   // Prometheus text.
@@ -82,6 +86,9 @@ class Quotas {
     std::atomic<int64_t> requests{0};
     std::atomic<int64_t> milliseconds{0};
   };
+  static bool HasRate(const Request& request) {
+    return request.principal != nullptr && request.principal->rate.limited();
+  }
   static std::chrono::milliseconds Count(const Request& request, const Bytes& bytes,
                                          QuotaAccounts& clients, QuotaAccounts& streams,
                                          Counters& counters);

@@ -350,6 +350,7 @@ Status Session::HandleExecute(std::string_view body, std::string& out) {
   }
   if (!portal->outcome) {
     TRY(CheckPrincipal());
+    TRY(CountRequest(prepared.statement->kind));
     TRY(ExecuteLookup(*portal));
   }
   if (!portal->outcome) {
@@ -445,6 +446,7 @@ void Session::NextOfQuery(std::string& out) {
   const auto run = [&]() -> Status {
     TRY(CheckPrincipal());
     TRY(const SessionStatement statement, Classify(std::move(text)));
+    TRY(CountRequest(statement.kind));
     TRY(portal->outcome, Run(statement, {}, out));
     return Ok();
   };

@@ -176,6 +176,8 @@ class Session {
   void EndQuery(std::string& out);
   void Fail(const Error& error, std::string& out);
   Status CheckPrincipal();
+  // Of what the node runs; what ends a transaction or sets a variable is free.
+  Status CountRequest(const StatementKind& kind) const;
   Status Describe(Prepared& prepared);
   Status ExecuteLookup(Portal& portal);
   Result<std::shared_ptr<Prepared>> FindPrepared(std::string_view name) const;

@@ -1,4 +1,5 @@
-// Prepared keyed look-ups, which go straight to a view's content.
+// What goes before a statement: the rate of who asks, and prepared keyed look-ups, which go
+// straight to a view's content.
 #include "pg/session.h"
 
 namespace millrace::pg {
@@ -11,6 +12,16 @@ constexpr size_t kExecutionsBefore = 1;
 constexpr int kQuickMessagesMax = 64;
 
 }  // namespace
+
+Status Session::CountRequest(const StatementKind& kind) const {
+  const bool runs = std::holds_alternative<NodeStatement>(kind) ||
+                    std::holds_alternative<CatalogQuery>(kind) ||
+                    std::holds_alternative<DeclareCursor>(kind) ||
+                    std::holds_alternative<Subscribe>(kind) || std::holds_alternative<Copy>(kind);
+  if (principal_ == nullptr || !runs) return Ok();
+  const auto wait = principal_->TakeTurn(Clock::System().Now());
+  return wait.count() > 0 ? Status(principal_->OverRate(wait)) : Ok();
+}
 
 // Gives the portal its outcome, where the statement is a keyed look-up outside of a transaction.
 Status Session::ExecuteLookup(Portal& portal) {
