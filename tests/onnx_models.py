@@ -69,6 +69,17 @@ def model(nodes, inputs, outputs, tensors=()):
     return number(1, 8) + text(7, graph) + text(8, text(1, "") + number(2, 17)) + text(8, text(1, "ai.onnx.ml") + number(2, 3))
 
 
+def looping(times):
+    """Adds 1 to its input `times` times, one after the other."""
+    body = node("Identity", ["going"], ["goes_on"]), node("Add", ["before", "one"], ["after"])
+    body = b"".join(text(1, item) for item in body) + text(2, "body")
+    body += b"".join(text(11, value_info(*item)) for item in [("step", INT64, []), ("going", BOOL, []), ("before", FLOAT, [None, 1])])
+    body += b"".join(text(12, value_info(*item)) for item in [("goes_on", BOOL, []), ("after", FLOAT, [None, 1])])
+    loop = node("Loop", ["times", "", "x"], ["y"]) + text(5, text(1, "body") + text(6, body) + number(20, 5))
+    count = number(2, INT64) + text(8, "times") + text(9, struct.pack("<q", times))
+    return model([loop], [("x", FLOAT, [None, 1])], [("y", FLOAT, [None, 1])], [count, float_tensor("one", [1], [1.0])])
+
+
 def linear(weights, bias):
     return model([node("Gemm", ["x", "w", "b"], ["y"])], [("x", FLOAT, [None, len(weights)])], [("y", FLOAT, [None, 1])],
                  [float_tensor("w", [len(weights), 1], weights), float_tensor("b", [1], [bias])])

@@ -3,7 +3,10 @@ import json
 import math
 import random
 import shutil
+import socket
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -326,6 +329,43 @@ def test_over_the_postgres_protocol(make_node, project):
         with pytest.raises(psycopg.Error) as refused:
             client.execute("SELECT predict(none, 1)")
         assert refused.value.sqlstate == "42704"
+    node.stop()
+
+
+def test_a_run_ends_with_its_statement_and_its_client(make_node, project):
+    import psycopg
+    (project / "models" / "few.onnx").write_bytes(onnx.looping(1000))
+    (project / "models" / "endless.onnx").write_bytes(onnx.looping(1 << 50))
+    node = make_node(project)
+    node.start()
+    node.sql("CREATE MODEL few FROM 'models/few.onnx'; CREATE MODEL endless FROM 'models/endless.onnx'; CREATE TABLE t (a FLOAT PRIMARY KEY); INSERT INTO t VALUES (1)")
+    assert node.sql("SELECT predict(few, a) FROM t") == [[1001]]
+    asked = json.dumps({"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [1]}]})
+    statements = ["SELECT predict(endless, a) FROM t", "SELECT predict(endless, 1)", "UPDATE t SET a = predict(endless, a)"]
+    asks = [("/v1/sql", text, "application/sql") for text in statements] + [("/v2/models/endless/infer", asked, "application/json")]
+    for path, body, content_type in asks:
+        began = time.monotonic()
+        with pytest.raises(Refused) as refused:
+            node.request("POST", path + "?timeout=300ms", body.encode(), {"Content-Type": content_type})
+        assert refused.value.status == 504 and "300 ms" in refused.value.body, refused.value.body
+        assert time.monotonic() - began < 5
+    with psycopg.connect(dsn(node), autocommit=True) as client:
+        client.execute("SET statement_timeout = '300ms'")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            client.execute("SELECT predict(endless, a) FROM t")
+        client.execute("SET statement_timeout = 0")
+        timer = threading.Timer(0.5, client.cancel)
+        timer.start()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            client.execute("SELECT predict(endless, a) FROM t")
+        timer.join()
+    # Clients that go away: their runs end, or the pool's threads would stay taken.
+    host, port = node.url.removeprefix("http://").rsplit(":", 1)
+    for _ in range(8):
+        with socket.create_connection((host, int(port))) as gone:
+            gone.sendall(f"POST /v2/models/endless/infer HTTP/1.1\r\nHost: x\r\nContent-Length: {len(asked)}\r\n\r\n{asked}".encode())
+            time.sleep(0.1)
+    assert node.sql("SELECT predict(few, a) FROM t", timeout=5) == [[1001]]
     node.stop()
 
 

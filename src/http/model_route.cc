@@ -1,9 +1,11 @@
 // The Open Inference Protocol v2 (https://github.com/kserve/open-inference-protocol): what other
 // servers of models speak, over the models of the catalog.
+#include "base/watchdog.h"
 #include "http/json_build.h"
 #include "http/model_json.h"
 #include "http/problem.h"
 #include "http/service.h"
+#include "http/url.h"
 
 namespace millrace::http {
 namespace {
@@ -50,18 +52,24 @@ Result<std::string> Readiness(Backend& backend, const std::vector<std::string>& 
 }
 
 Result<std::string> Infer(Backend& backend, const std::vector<std::string>& segments,
-                          const std::string& body) {
+                          const std::string& body, std::chrono::milliseconds timeout,
+                          const std::shared_ptr<std::atomic<bool>>& cancel) {
   TRY(const NamedModel found, FindModel(backend, segments));
   const models::Signature& signature = found.model->signature();
   TRY(const InferRequest request, ParseInferRequest(body, signature));
-  TRY(const std::vector<models::Tensor> scored, found.model->Run(request.inputs, request.outputs));
-  return InferAnswerText(found.name, signature, request, scored);
+  const auto scored = found.model->Run(request.inputs, request.outputs, EndOfCall(timeout, cancel));
+  if (!scored.ok() && scored.error().code() == Code::kCancelled && !cancel->load())
+    return Error(Code::kTimeout, "the model ran for longer than {} ms", timeout.count());
+  if (!scored.ok()) return scored.error();
+  return InferAnswerText(found.name, signature, request, *scored);
 }
 
 using Work = std::function<Result<std::string>()>;
 
-asio::awaitable<void> Answer(ServiceContext& context, Exchange& exchange, const Work& work) {
-  const auto text = co_await OnPool<std::string>(context, exchange, work);
+// `on_gone`: of work that takes long, when the client goes away.
+asio::awaitable<void> Answer(ServiceContext& context, Exchange& exchange, const Work& work,
+                             const std::function<void()>* on_gone = nullptr) {
+  const auto text = co_await OnPool<std::string>(context, exchange, work, on_gone);
   if (text.ok()) {
     exchange.Reply(200, kJson, *text);
   } else {
@@ -81,6 +89,14 @@ asio::awaitable<void> HandleQuestion(ServiceContext& context, Exchange& exchange
   co_await Answer(context, exchange, work);
 }
 
+// ?timeout=30s, as statements have it.
+Result<std::chrono::milliseconds> TimeoutOf(const ServiceContext& context,
+                                            const Exchange& exchange) {
+  TRY(const QueryParameters given, ParseQuery(exchange.head().query));
+  return ParseTimeout(FindParameter(given, "timeout"), context.options.query_timeout,
+                      context.options.query_timeout_max);
+}
+
 asio::awaitable<void> HandleInfer(ServiceContext& context, Exchange& exchange) {
   Backend* backend = context.ReadyBackend(exchange);
   if (backend == nullptr) co_return;
@@ -98,11 +114,18 @@ asio::awaitable<void> HandleInfer(ServiceContext& context, Exchange& exchange) {
     ReplyInferError(exchange, body.error(), body.error().code() == Code::kTimeout ? 408 : 0);
     co_return;
   }
+  const auto timeout = TimeoutOf(context, exchange);
+  if (!timeout.ok()) {
+    ReplyInferError(exchange, timeout.error());
+    co_return;
+  }
   const auto sent = std::make_shared<const std::string>(std::move(body).value());
-  const Work work = [backend, sent, segments = exchange.segments()] {
-    return Infer(*backend, segments, *sent);
+  const auto cancel = std::make_shared<std::atomic<bool>>(false);
+  const Work work = [backend, sent, segments = exchange.segments(), limit = *timeout, cancel] {
+    return Infer(*backend, segments, *sent, limit, cancel);
   };
-  co_await Answer(context, exchange, work);
+  const std::function<void()> on_gone = [cancel] { cancel->store(true); };
+  co_await Answer(context, exchange, work, &on_gone);
 }
 
 Route OfNode(std::string pattern, Handler handler) {

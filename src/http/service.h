@@ -60,16 +60,19 @@ struct ServiceContext {
 asio::awaitable<Status> AwaitVisible(Backend& backend, Exchange& exchange, std::string token,
                                      std::chrono::milliseconds timeout);
 
-// Runs `work`, which must own what it needs, on a pool thread.
+// Runs `work`, which must own what it needs, on a pool thread. `on_gone`: called when the client
+// goes away meanwhile; nullptr: nobody looks.
 template <typename T>
 asio::awaitable<Result<T>> OnPool(ServiceContext& context, Exchange& exchange,
-                                  std::function<Result<T>()> work) {
+                                  std::function<Result<T>()> work,
+                                  const std::function<void()>* on_gone = nullptr) {
   net::Waiting<T> waiting;
   const bool taken = context.queries.TrySubmit(
       [work = std::move(work), done = waiting.Callback()] { done(work()); });
   if (!taken)
     co_return Error(Code::kUnavailable, "too many requests are waiting")
         .Hint("try again in a second");
+  if (on_gone != nullptr) co_return co_await exchange.WaitWhileConnected(waiting, *on_gone);
   co_return co_await exchange.Wait(waiting);
 }
 

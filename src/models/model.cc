@@ -4,6 +4,8 @@
 #include <numeric>
 #include <optional>
 
+#include "base/check.h"
+#include "base/watchdog.h"
 #include "models/graph_check.h"
 #include "models/onnx_runtime.h"
 
@@ -272,6 +274,16 @@ Result<std::shared_ptr<const Model>> Model::Load(std::string_view bytes, std::st
       new Model(std::move(digest), std::move(signature), std::move(session)));
 }
 
+namespace {
+
+// Of all runs of this process.
+Watchdog& RunWatchdog() {
+  static Watchdog watchdog;
+  return watchdog;
+}
+
+}  // namespace
+
 Status Model::ScoresRows() const {
   const int64_t rows = signature_.inputs[0].shape.empty() ? 0 : signature_.inputs[0].shape[0];
   const auto check = [&](const TensorSpec& spec, std::string_view what) -> Status {
@@ -289,7 +301,8 @@ Status Model::ScoresRows() const {
 }
 
 Result<std::vector<Tensor>> Model::Run(const std::vector<Tensor>& inputs,
-                                       std::span<const size_t> outputs) const {
+                                       std::span<const size_t> outputs,
+                                       const IsOver& is_over) const {
   CHECK(inputs.size() == signature_.inputs.size());
   const OrtApi& api = *session_->runtime.api;
   std::vector<Value> values;
@@ -304,11 +317,29 @@ Result<std::vector<Tensor>> Model::Run(const std::vector<Tensor>& inputs,
   std::vector<const char*> output_names;
   for (const size_t i : outputs) output_names.push_back(signature_.outputs[i].name.c_str());
   std::vector<OrtValue*> made(outputs.size(), nullptr);
-  const Status ran =
-      Take(api, api.Run(session_->ort.get(), nullptr, input_names.data(), given.data(),
-                        given.size(), output_names.data(), output_names.size(), made.data()));
+  OrtRunOptions* raw_options = nullptr;
+  TRY(Take(api, api.CreateRunOptions(&raw_options)));
+  const OrtOwned<OrtRunOptions> options(raw_options, api.ReleaseRunOptions);
+  bool terminated = false;
+  const auto run = [&] {
+    return Take(api, api.Run(session_->ort.get(), options.get(), input_names.data(), given.data(),
+                             given.size(), output_names.data(), output_names.size(), made.data()));
+  };
+  Status ran = Ok();
+  if (is_over) {
+    const Watchdog::Guard watch(RunWatchdog(), is_over, [&] {
+      // Its only error is one of memory, and it is called again.
+      if (OrtStatus* status = api.RunOptionsSetTerminate(options.get()); status != nullptr)
+        api.ReleaseStatus(status);
+    });
+    ran = run();
+    terminated = watch.interrupted();
+  } else {
+    ran = run();
+  }
   std::vector<Value> owned;
   for (OrtValue* value : made) owned.emplace_back(value, api.ReleaseValue);
+  if (!ran.ok() && terminated) return Error(Code::kCancelled, "the run of the model was ended");
   if (!ran.ok()) return InPlainWords(ran.error());
   std::vector<Tensor> results;
   for (const Value& value : owned) {
@@ -318,7 +349,8 @@ Result<std::vector<Tensor>> Model::Run(const std::vector<Tensor>& inputs,
   return results;
 }
 
-Result<std::vector<Tensor>> Model::RunRows(const std::vector<Tensor>& inputs) const {
+Result<std::vector<Tensor>> Model::RunRows(const std::vector<Tensor>& inputs,
+                                           const IsOver& is_over) const {
   const int64_t rows = inputs[0].shape[0];
   const int64_t fixed = signature_.inputs[0].shape[0];
   std::vector<size_t> all(signature_.outputs.size());
@@ -332,7 +364,7 @@ Result<std::vector<Tensor>> Model::RunRows(const std::vector<Tensor>& inputs) co
     std::vector<Tensor> batch;
     for (size_t i = 0; i < inputs.size() && !whole; ++i)
       batch.push_back(Slice(inputs[i], begin, count, padded));
-    TRY(std::vector<Tensor> scored, Run(whole ? inputs : batch, all));
+    TRY(std::vector<Tensor> scored, Run(whole ? inputs : batch, all, is_over));
     for (size_t i = 0; i < scored.size(); ++i) {
       if (scored[i].shape.empty() || scored[i].shape[0] != padded) {
         return Error(Code::kInvalidArgument, "output {} does not have a row for each row given",

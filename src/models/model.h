@@ -5,6 +5,7 @@
 // Thread-safe; runs on the caller's thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,17 +34,24 @@ class Model {
   // not.
   Status ScoresRows() const;
 
+  // Whether a run is to end, asked every few milliseconds on a thread of its own that it must not
+  // hold up; empty: never. REQUIRES: once it is true it stays so.
+  using IsOver = std::function<bool()>;
+
   // As the graph has it. `inputs` in the order of the signature, of its types; `outputs`: which of
-  // the signature's to work out. Errors: kInvalidArgument with the library's words (a shape).
+  // the signature's to work out. Errors: kInvalidArgument with the library's words (a shape),
+  // kCancelled: it was over. The graph ends between two of its operators.
   Result<std::vector<Tensor>> Run(const std::vector<Tensor>& inputs,
-                                  std::span<const size_t> outputs) const;
+                                  std::span<const size_t> outputs,
+                                  const IsOver& is_over = {}) const;
 
   // All outputs of n rows that do not know of one another: they run in batches that are filled up
   // to a multiple of kRowsMultiple (or of the number that the model is made for), so that the
   // result of a row does not depend on which rows stand beside it: kernels treat the end of a
   // buffer otherwise than its middle, and a view that takes a row back must find the score that it
   // gave. REQUIRES: ScoresRows().ok(), all inputs have the same first dimension, which is not 0.
-  Result<std::vector<Tensor>> RunRows(const std::vector<Tensor>& inputs) const;
+  Result<std::vector<Tensor>> RunRows(const std::vector<Tensor>& inputs,
+                                      const IsOver& is_over = {}) const;
   static constexpr int64_t kRowsMultiple = 16;  // floats in the widest register
 
  private:

@@ -285,8 +285,13 @@ void RunPredict(duckdb::DataChunk& arguments, duckdb::ExpressionState& state,
   std::vector<ColumnReader> readers;
   for (size_t i = 1; i < arguments.ColumnCount(); ++i)
     readers.emplace_back(arguments.data[i], arguments.size());
+  Model::IsOver is_over;
+  if (state.HasContext())
+    is_over = [&client = state.GetContext()] { return client.interrupted.load(); };
   for (const auto& [elements, rows] : GroupRows(readers, arguments.size(), result)) {
-    const auto scored = data.model->RunRows(InputsOf(data, readers, elements, rows));
+    const auto scored = data.model->RunRows(InputsOf(data, readers, elements, rows), is_over);
+    if (!scored.ok() && scored.error().code() == Code::kCancelled)
+      throw duckdb::InterruptException();
     if (!scored.ok()) {
       throw duckdb::InvalidInputException("predict(%s): %s", data.name, scored.error().message());
     }

@@ -1,6 +1,6 @@
-#include "stream/watchdog.h"
+#include "base/watchdog.h"
 
-namespace millrace::stream {
+namespace millrace {
 
 std::function<bool()> EndOfCall(std::chrono::milliseconds timeout,
                                 std::shared_ptr<std::atomic<bool>> cancel) {
@@ -35,17 +35,16 @@ void Watchdog::Run() {
     for (Call& call : calls_) {
       if (!call.is_over()) continue;
       call.interrupted = true;
-      // Again and again: an interrupt between two phases of a call would be forgotten.
-      call.client->Interrupt();
+      call.interrupt();
     }
   }
 }
 
-Watchdog::Guard::Guard(Watchdog& watchdog, duckdb::ClientContext& client,
-                       std::function<bool()> is_over)
+Watchdog::Guard::Guard(Watchdog& watchdog, std::function<bool()> is_over,
+                       std::function<void()> interrupt)
     : watchdog_(watchdog) {
   const std::lock_guard lock(watchdog_.mutex_);
-  watchdog_.calls_.push_front({&client, std::move(is_over)});
+  watchdog_.calls_.push_front({std::move(is_over), std::move(interrupt)});
   call_ = watchdog_.calls_.begin();
   if (watchdog_.asleep_) watchdog_.wake_.notify_one();
 }
@@ -60,4 +59,4 @@ bool Watchdog::Guard::interrupted() const {
   return call_->interrupted;
 }
 
-}  // namespace millrace::stream
+}  // namespace millrace
