@@ -67,6 +67,7 @@ def within_seconds(condition, seconds=30):
 def test_a_token_opens_what_its_scopes_say_until_it_is_revoked(node):
     node.start()
     assert status(node, "GET", "/metrics") == 200  # nobody exists: it is open
+    assert node.sql("SELECT current_user, session_user") == [["millrace"] * 2]
     ingest = token(node, "ingest:clicks", note="the shop")
     within_seconds(lambda: status(node, "GET", "/metrics") == 401)
     assert status(node, "POST", "/v1/streams/clicks", ingest, CLICK) == 200
@@ -75,6 +76,12 @@ def test_a_token_opens_what_its_scopes_say_until_it_is_revoked(node):
     reader = token(node, "read:products", "sql")
     within_seconds(lambda: status(node, "GET", "/products", reader) == 200)
     assert status(node, "POST", "/v1/sql", reader, b"FROM by_product", "application/sql") == 200
+    who = b"SELECT current_user, session_user, user, current_role, count(*) FROM by_product WHERE product <> current_user"
+    other = token(node, "sql")
+    for signed_in in (reader, other, reader):  # the plan of a statement is kept, and is nobody's
+        asked = lambda: json.loads(node.request("POST", "/v1/sql", who, {**bearer(signed_in), "Content-Type": "application/sql"})[2])["rows"]
+        within_seconds(lambda: status(node, "POST", "/v1/sql", signed_in, b"SELECT 1", "application/sql") == 200)
+        assert asked() == [[signed_in.split("_")[1]] * 4 + [1]]
     assert status(node, "POST", "/v1/sql", reader, b"DROP VIEW by_product", "application/sql") == 403
     assert status(node, "POST", "/v1/sql", reader, b"SELECT 1; CREATE VIEW v AS SELECT 1", "application/sql") == 403
     listed = access(node, "token", "list")

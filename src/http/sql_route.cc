@@ -70,6 +70,7 @@ Result<SqlOutcome> RunSql(Backend& backend, columnar::Encoders& encoders, const 
     options.timeout = plan.timeout - spent;
     options.after = plan.after;
     options.cancel = cancel;
+    if (plan.principal != nullptr) options.caller.user = plan.principal->name;
     TRY(outcome.result, backend.Execute(statement, options));
     notices.insert(notices.end(), outcome.result.notices.begin(), outcome.result.notices.end());
     if (!outcome.result.token.empty()) tokens.push_back(outcome.result.token);

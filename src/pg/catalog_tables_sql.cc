@@ -145,8 +145,6 @@ CREATE TABLE pg_stat_replication(pid INTEGER, usesysid pgoid, usename name, appl
 CREATE TABLE pg_replication_slots(slot_name name, plugin name, slot_type VARCHAR, datoid pgoid, "database" name, temporary BOOLEAN, active BOOLEAN);
 CREATE TABLE pg_stats(schemaname name, tablename name, attname name, inherited BOOLEAN, null_frac FLOAT, avg_width INTEGER, n_distinct FLOAT,
   correlation FLOAT);
-CREATE TABLE pg_timezone_names(name VARCHAR, abbrev VARCHAR, utc_offset INTERVAL, is_dst BOOLEAN);
-INSERT INTO pg_timezone_names VALUES ('UTC', 'UTC', INTERVAL 0 SECONDS, false);
 CREATE TABLE pg_keywords(word VARCHAR, catcode VARCHAR, barelabel BOOLEAN, catdesc VARCHAR, baredesc VARCHAR);
 )sql";
 

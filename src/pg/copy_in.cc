@@ -64,10 +64,11 @@ std::string Unescaped(std::string_view text) {
 
 }  // namespace
 
-CopyIn::CopyIn(std::string relation, rows::Schema schema, CopyOptions options)
+CopyIn::CopyIn(std::string relation, rows::Schema schema, CopyOptions options, TimeZonePtr zone)
     : relation_(std::move(relation)),
       schema_(std::move(schema)),
       options_(std::move(options)),
+      zone_(std::move(zone)),
       in_header_(options_.header || options_.format == CopyOptions::Format::kBinary) {}
 
 void CopyIn::Begin(std::string& out) const {
@@ -121,7 +122,7 @@ Status CopyIn::AddRow(const std::vector<Field>& fields) {
       values.emplace_back(type);
       continue;
     }
-    auto value = ValueOfText(type, *fields[i]);
+    auto value = ValueOfText(type, *fields[i], *zone_);
     if (!value.ok()) return At(value.error(), i);
     values.push_back(*std::move(value));
   }

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "pg/session_statement.h"
+#include "pg/time_zone.h"
 #include "rows/schema.h"
 
 namespace millrace::pg {
@@ -23,7 +24,7 @@ inline constexpr size_t kCopyBytesMax = 32u << 20;
 class CopyIn {
  public:
   // `schema`: the columns that come, in their order.
-  CopyIn(std::string relation, rows::Schema schema, CopyOptions options);
+  CopyIn(std::string relation, rows::Schema schema, CopyOptions options, TimeZonePtr zone);
 
   // CopyInResponse.
   void Begin(std::string& out) const;
@@ -61,6 +62,7 @@ class CopyIn {
   const std::string relation_;
   const rows::Schema schema_;
   const CopyOptions options_;
+  const TimeZonePtr zone_;
   std::string bytes_;
   Chunks chunks_;
   size_t line_ = 1;

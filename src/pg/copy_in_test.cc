@@ -39,7 +39,7 @@ void AddTo(std::string& text, const CopyIn::Chunks& chunks) {
 // after some of them.
 std::string Copied(const std::string& input, const CopyOptions& options, Random& random,
                    size_t piece_max) {
-  CopyIn copy("t", Columns(), options);
+  CopyIn copy("t", Columns(), options, TimeZone::Utc());
   std::string out;
   for (size_t at = 0; at < input.size();) {
     const size_t size = std::min<size_t>(1 + random.Below(piece_max), input.size() - at);

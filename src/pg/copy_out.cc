@@ -44,10 +44,10 @@ void AppendEscaped(std::string_view text, char delimiter, std::string& out) {
 
 }  // namespace
 
-CopyOut::CopyOut(rows::Schema schema, CopyOptions options)
+CopyOut::CopyOut(rows::Schema schema, CopyOptions options, TimeZonePtr zone)
     : schema_(std::move(schema)),
       options_(std::move(options)),
-      encoder_(schema_.types(), FormatsOf(options_)) {
+      encoder_(schema_.types(), FormatsOf(options_), std::move(zone)) {
   const auto& names = options_.force_quote;
   for (const rows::Column& column : schema_.columns) {
     force_quote_.push_back(std::any_of(names.begin(), names.end(), [&](const std::string& name) {

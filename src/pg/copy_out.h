@@ -14,7 +14,7 @@ namespace millrace::pg {
 
 class CopyOut {
  public:
-  CopyOut(rows::Schema schema, CopyOptions options);
+  CopyOut(rows::Schema schema, CopyOptions options, TimeZonePtr zone);
 
   // CopyOutResponse, and what stands before the rows.
   void Begin(std::string& out);

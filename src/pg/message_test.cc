@@ -132,7 +132,8 @@ TEST(Message, TenThousandDamagedBodiesHarmNobody) {
     if (ParseExecute(bytes).ok()) ++read;
     for (const BaseType& type : BaseTypes()) {
       for (const uint32_t oid : {type.oid, type.array_oid}) {
-        if (DecodeParameter(oid, static_cast<int16_t>(random() % 2), bytes).ok()) ++read;
+        if (DecodeParameter(oid, static_cast<int16_t>(random() % 2), bytes, *TimeZone::Utc()).ok())
+          ++read;
       }
     }
   }
@@ -176,7 +177,7 @@ TEST(CopyIn, TenThousandDamagedFilesAreReadOrRefused) {
     CopyOptions options;
     options.format = format;
     if (format == Format::kCsv) options.delimiter = ',', options.null_text = "";
-    CopyIn copy("t", schema, options);
+    CopyIn copy("t", schema, options, TimeZone::Utc());
     copy.Add(bytes);
     if (copy.Finish().ok()) ++good;
   }

@@ -111,8 +111,38 @@ Result<Value> UuidOf(std::string_view text) {
   return Value::UUID(value);
 }
 
+// "2024-03-31 12:00:00.5+02:00 BC", "… Europe/Berlin"; without either, in `zone`.
+Result<Value> TimestampTzOf(std::string_view text, const TimeZone& zone) {
+  std::string trimmed(text);
+  duckdb::StringUtil::Trim(trimmed);
+  // DuckDB wants the era behind the day.
+  if (trimmed.size() > 3 &&
+      duckdb::StringUtil::CIEquals(trimmed.substr(trimmed.size() - 3), " bc")) {
+    trimmed.resize(trimmed.size() - 3);
+    trimmed.insert(std::min(trimmed.find_first_of(" T"), trimmed.size()), " (BC)");
+  }
+  duckdb::timestamp_t time;
+  bool has_offset = false;
+  duckdb::string_t named(nullptr, 0);
+  const auto read = duckdb::Timestamp::TryConvertTimestampTZ(trimmed.data(), trimmed.size(), time,
+                                                             true, has_offset, named);
+  if (read != duckdb::TimestampCastResult::SUCCESS &&
+      read != duckdb::TimestampCastResult::ERROR_NON_UTC_TIMEZONE)
+    return BadText(LogicalType::TIMESTAMP_TZ, text);
+  if (duckdb::Timestamp::IsFinite(time) && named.GetSize() > 0) {
+    const auto said = TimeZone::Find(named.GetString());
+    if (!said.ok())
+      return Error(Code::kInvalidArgument, "time zone {} not recognized", Quoted(named.GetString()))
+          .SqlState("22023");
+    time.value = (*said)->UtcMicrosOf(time.value);
+  } else if (duckdb::Timestamp::IsFinite(time) && !has_offset) {
+    time.value = zone.UtcMicrosOf(time.value);
+  }
+  return Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(time));
+}
+
 // "{1,NULL,"a b"}": one dimension.
-Result<Value> ArrayOf(const LogicalType& type, std::string_view text) {
+Result<Value> ArrayOf(const LogicalType& type, std::string_view text, const TimeZone& zone) {
   const LogicalType& element = duckdb::ListType::GetChildType(type);
   const auto bad = [&] { return BadText(type, text); };
   size_t at = text.find_first_not_of(" \t\n");
@@ -149,7 +179,7 @@ Result<Value> ArrayOf(const LogicalType& type, std::string_view text) {
     if (!quoted && duckdb::StringUtil::CIEquals(item, "null")) {
       values.emplace_back(Value(element));
     } else {
-      TRY(Value value, ValueOfText(element, item));
+      TRY(Value value, ValueOfText(element, item, zone));
       values.push_back(std::move(value));
     }
     if (at >= text.size()) return bad();
@@ -288,7 +318,7 @@ Result<Value> TimetzOf(std::string_view bytes) {
 
 }  // namespace
 
-Result<Value> ValueOfText(const LogicalType& type, std::string_view text) {
+Result<Value> ValueOfText(const LogicalType& type, std::string_view text, const TimeZone& zone) {
   TRY(CheckUtf8(text));
   switch (type.id()) {
     case LogicalTypeId::BOOLEAN: {
@@ -308,9 +338,11 @@ Result<Value> ValueOfText(const LogicalType& type, std::string_view text) {
     }
     case LogicalTypeId::UUID:
       return UuidOf(text);
+    case LogicalTypeId::TIMESTAMP_TZ:
+      return TimestampTzOf(text, zone);
     case LogicalTypeId::LIST:
       if (text.find('{') != std::string_view::npos && text.find('[') == std::string_view::npos)
-        return ArrayOf(type, text);
+        return ArrayOf(type, text, zone);
       break;
     case LogicalTypeId::VARCHAR: {
       Value value{std::string(text)};
@@ -400,13 +432,14 @@ Result<Value> ValueOfBinary(uint32_t type_oid, std::string_view bytes) {
     }
     case oid::kJsonb:
       if (bytes.empty() || bytes[0] != 1) return BadBinary("jsonb of another version than 1");
-      return ValueOfText(LogicalType::JSON(), bytes.substr(1));
+      return ValueOfText(LogicalType::JSON(), bytes.substr(1), *TimeZone::Utc());
     default:
-      return ValueOfText(*DuckDbTypeOf(type_oid), bytes);
+      return ValueOfText(*DuckDbTypeOf(type_oid), bytes, *TimeZone::Utc());
   }
 }
 
-Result<Value> DecodeParameter(uint32_t type_oid, int16_t format, std::string_view bytes) {
+Result<Value> DecodeParameter(uint32_t type_oid, int16_t format, std::string_view bytes,
+                              const TimeZone& zone) {
   if (type_oid == 0 || type_oid == oid::kUnknown) {
     TRY(CheckUtf8(bytes));
     return Value(std::string(bytes));
@@ -422,7 +455,7 @@ Result<Value> DecodeParameter(uint32_t type_oid, int16_t format, std::string_vie
     TRY(CheckUtf8(bytes));
     return NumericOf(bytes);
   }
-  return ValueOfText(*type, bytes);
+  return ValueOfText(*type, bytes, zone);
 }
 
 }  // namespace millrace::pg

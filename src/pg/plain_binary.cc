@@ -36,7 +36,7 @@ void AppendDate(int64_t days, std::string& out) {
 
 std::string NumericText(const duckdb::LogicalType& type, const Datum& datum) {
   std::string text;
-  AppendPlainText(type, datum, text);
+  AppendPlainText(type, datum, *TimeZone::Utc(), text);
   return text;
 }
 

@@ -17,7 +17,7 @@ namespace {
 using duckdb::LogicalTypeId;
 
 constexpr int64_t kMicrosPerSecond = 1'000'000;
-constexpr int64_t kMicrosPerDay = 86'400 * kMicrosPerSecond;
+constexpr int64_t kSecondsPerDay = 86'400;
 // From which exponent on PostgreSQL writes one: the digits that a type is sure to keep.
 constexpr int kDoubleDigits = 15;
 constexpr int kFloatDigits = 6;
@@ -90,32 +90,41 @@ bool AppendDay(duckdb::date_t date, std::string& out, bool& before_christ) {
   return true;
 }
 
-void AppendTimestamp(int64_t micros, bool with_zone, std::string& out) {
-  const duckdb::timestamp_t timestamp(micros);
-  if (!duckdb::Timestamp::IsFinite(timestamp)) {
-    out += micros > 0 ? "infinity" : "-infinity";
-    return;
-  }
-  int64_t days = micros / kMicrosPerDay;
-  int64_t clock = micros % kMicrosPerDay;
-  if (clock < 0) {
-    clock += kMicrosPerDay;
-    --days;
-  }
-  bool before_christ = false;
-  AppendDay(duckdb::date_t(static_cast<int32_t>(days)), out, before_christ);
-  out += ' ';
-  AppendClock(static_cast<uint64_t>(clock), out);
-  if (with_zone) out += "+00";
-  if (before_christ) out += " BC";
-}
-
 void AppendOffset(int32_t seconds, std::string& out) {
   out += seconds < 0 ? '-' : '+';
   const int32_t size = std::abs(seconds);
   out += fmt::format("{:02}", size / 3600);
   if (size % 3600 != 0) out += fmt::format(":{:02}", size / 60 % 60);
   if (size % 60 != 0) out += fmt::format(":{:02}", size % 60);
+}
+
+// `zone`: of a time with time zone, which shows its offset there; else nullptr.
+void AppendTimestamp(int64_t micros, const TimeZone* zone, std::string& out) {
+  const duckdb::timestamp_t timestamp(micros);
+  if (!duckdb::Timestamp::IsFinite(timestamp)) {
+    out += micros > 0 ? "infinity" : "-infinity";
+    return;
+  }
+  int64_t seconds = micros / kMicrosPerSecond;
+  int64_t fraction = micros % kMicrosPerSecond;
+  if (fraction < 0) {
+    fraction += kMicrosPerSecond;
+    --seconds;
+  }
+  const int32_t offset = zone == nullptr ? 0 : zone->OffsetSecondsAt(seconds);
+  seconds += offset;
+  int64_t days = seconds / kSecondsPerDay;
+  int64_t clock = seconds % kSecondsPerDay;
+  if (clock < 0) {
+    clock += kSecondsPerDay;
+    --days;
+  }
+  bool before_christ = false;
+  AppendDay(duckdb::date_t(static_cast<int32_t>(days)), out, before_christ);
+  out += ' ';
+  AppendClock(static_cast<uint64_t>(clock * kMicrosPerSecond + fraction), out);
+  if (zone != nullptr) AppendOffset(offset, out);
+  if (before_christ) out += " BC";
 }
 
 // As PostgreSQL's IntervalStyle "postgres": "1 year 2 mons -3 days +04:05:06".
@@ -164,7 +173,8 @@ int64_t MicrosOf(const duckdb::LogicalType& type, int64_t value) {
   }
 }
 
-void AppendPlainText(const duckdb::LogicalType& type, const Datum& datum, std::string& out) {
+void AppendPlainText(const duckdb::LogicalType& type, const Datum& datum, const TimeZone& zone,
+                     std::string& out) {
   switch (type.id()) {
     case LogicalTypeId::BOOLEAN:
       out += datum.integer != 0 ? 't' : 'f';
@@ -219,10 +229,10 @@ void AppendPlainText(const duckdb::LogicalType& type, const Datum& datum, std::s
     case LogicalTypeId::TIMESTAMP_SEC:
     case LogicalTypeId::TIMESTAMP_MS:
     case LogicalTypeId::TIMESTAMP_NS:
-      AppendTimestamp(MicrosOf(type, datum.integer), false, out);
+      AppendTimestamp(MicrosOf(type, datum.integer), nullptr, out);
       return;
     case LogicalTypeId::TIMESTAMP_TZ:
-      AppendTimestamp(datum.integer, true, out);
+      AppendTimestamp(datum.integer, &zone, out);
       return;
     case LogicalTypeId::INTERVAL:
       AppendInterval(datum.interval, out);

@@ -40,8 +40,6 @@ Status Session::Begin(const std::vector<std::pair<std::string, std::string>>& pa
       TRY(TakeOptions(value));
       continue;
     }
-    // JDBC sends the time zone of its machine: it reads the offsets that come with each value.
-    if (rows::EqualNames(name, "TimeZone")) continue;
     std::string bare = value;
     if (bare.size() >= 2 && bare.front() == '\'' && bare.back() == '\'')
       bare = bare.substr(1, bare.size() - 2);
@@ -296,8 +294,8 @@ Status Session::HandleBind(std::string_view body, std::string& out) {
           name, duckdb::Value(DuckDbTypeOf(type).value_or(duckdb::LogicalType::VARCHAR)));
       continue;
     }
-    auto decoded =
-        DecodeParameter(type, FormatOf(message.parameter_formats, i), *message.parameters[i]);
+    auto decoded = DecodeParameter(type, FormatOf(message.parameter_formats, i),
+                                   *message.parameters[i], *variables_.time_zone());
     TRY(duckdb::Value value, std::move(decoded).With(fmt::format("parameter ${}", i + 1)));
     portal->parameters.emplace(name, std::move(value));
   }

@@ -38,6 +38,7 @@ Status Session::ExecuteLookup(Portal& portal) {
     prepared.lookup = context_.node.RecogniseLookup(prepared.statement->text);
   }
   if (prepared.lookup == nullptr || !variables_.after().empty()) return Ok();
+  if (!prepared.lookup->AsInUtc(variables_.time_zone()->duckdb_name())) return Ok();
   TRY(std::optional<sql::QueryResult> rows,
       context_.node.AnswerLookup(*prepared.lookup, portal.parameters));
   if (!rows) return Ok();

@@ -70,6 +70,7 @@ runtime::StatementOptions Session::Options(const Parameters& parameters) const {
   options.timeout = variables_.statement_timeout();
   options.after = variables_.after();
   options.cancel = cancel_->flag();
+  options.caller = {variables_.time_zone()->duckdb_name(), user_};
   return options;
 }
 
@@ -354,7 +355,8 @@ Result<Session::Outcome> Session::RunCopy(const Copy& copy, const std::string& t
       schema = std::move(chosen);
     }
     Outcome outcome;
-    outcome.copy_in = std::make_unique<CopyIn>(copy.relation, std::move(schema), copy.options);
+    outcome.copy_in = std::make_unique<CopyIn>(copy.relation, std::move(schema), copy.options,
+                                               variables_.time_zone());
     return outcome;
   }
   std::string query = copy.query;
@@ -375,7 +377,8 @@ Result<Session::Outcome> Session::RunCopy(const Copy& copy, const std::string& t
   }
   outcome.tag = "COPY";
   outcome.counts_rows = true;
-  outcome.copy_out = std::make_shared<CopyOut>(outcome.rows->schema, copy.options);
+  outcome.copy_out =
+      std::make_shared<CopyOut>(outcome.rows->schema, copy.options, variables_.time_zone());
   return outcome;
 }
 

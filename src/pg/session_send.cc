@@ -91,7 +91,8 @@ bool Session::SendRows(Portal& portal, std::string& out) {
   CopyOut* const copy = outcome.copy_out.get();
   if (copy != nullptr && !copy->begun()) copy->Begin(out);
   if (portal.encoder == nullptr)
-    portal.encoder = std::make_unique<RowEncoder>(result.schema.types(), portal.formats);
+    portal.encoder =
+        std::make_unique<RowEncoder>(result.schema.types(), portal.formats, variables_.time_zone());
   const uint64_t rows_max = sending_->rows_max;
   for (; portal.chunk < result.chunks.size(); ++portal.chunk, portal.row = 0) {
     duckdb::DataChunk& chunk = *result.chunks[portal.chunk];

@@ -42,6 +42,10 @@ TEST(SessionStatement, KnowsWhatTheSessionAnswers) {
   EXPECT_EQ(KindOf<SetVariable>("set session DateStyle to ISO, MDY").value, "ISO, MDY");
   EXPECT_TRUE(KindOf<SetVariable>("SET LOCAL statement_timeout TO '5s'").local);
   EXPECT_EQ(KindOf<SetVariable>("SET TIME ZONE 'UTC'").name, "timezone");
+  EXPECT_FALSE(KindOf<SetVariable>("SET TIME ZONE LOCAL").value);
+  EXPECT_FALSE(KindOf<SetVariable>("SET TIME ZONE DEFAULT").value);
+  EXPECT_EQ(KindOf<SetVariable>("SET TIME ZONE -5").value, "-5");
+  EXPECT_EQ(KindOf<SetVariable>("SET TIME ZONE INTERVAL '+02:00' HOUR TO MINUTE").value, "+02");
   EXPECT_EQ(KindOf<SetVariable>("SET millrace.after = 'x'").name, "millrace.after");
   EXPECT_FALSE(KindOf<SetVariable>("SET x TO DEFAULT").value);
   EXPECT_TRUE(KindOf<SetTransaction>(
@@ -170,7 +174,11 @@ TEST(Variables, TakeWhatHasTheSameMeaningHere) {
   EXPECT_TRUE(variables.Set("client_encoding", "utf-8").ok());
   EXPECT_TRUE(variables.Set("DATESTYLE", "ISO").ok());
   EXPECT_TRUE(variables.Set("TimeZone", "Etc/UTC").ok());
-  EXPECT_EQ(variables.Set("TimeZone", "Europe/London").error().sqlstate(), "0A000");
+  EXPECT_TRUE(variables.Set("TimeZone", "europe/london").ok());
+  EXPECT_EQ(*variables.Get("timezone"), "Europe/London");
+  EXPECT_EQ(variables.time_zone()->name(), "Europe/London");
+  EXPECT_EQ(variables.Set("TimeZone", "Nowhere").error().sqlstate(), "22023");
+  EXPECT_EQ(variables.time_zone()->name(), "Europe/London");
   EXPECT_EQ(variables.Set("client_encoding", "LATIN1").error().sqlstate(), "0A000");
   EXPECT_EQ(variables.Set("bytea_output", "escape").error().sqlstate(), "0A000");
   EXPECT_EQ(variables.Set("server_version", "9").error().sqlstate(), "55P02");
@@ -184,6 +192,7 @@ TEST(Variables, TakeWhatHasTheSameMeaningHere) {
   EXPECT_EQ(variables.Set("statement_timeout", "soon").error().sqlstate(), "22023");
   variables.ResetAll();
   EXPECT_EQ(variables.statement_timeout(), kStatementTimeout);
+  EXPECT_EQ(variables.time_zone()->name(), "UTC");
 }
 
 }  // namespace

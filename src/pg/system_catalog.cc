@@ -9,6 +9,8 @@
 #include "pg/catalog_rewrite.h"
 #include "pg/catalog_rows.h"
 #include "pg/catalog_sql.h"
+#include "pg/time_zone_rules.h"
+#include "sql/time_zone.h"
 #include "stream/watchdog.h"
 
 namespace millrace::pg {
@@ -123,6 +125,7 @@ Result<std::unique_ptr<SystemCatalog>> SystemCatalog::Open(SystemTables system_t
     duckdb::Connection connection(*impl->database);
     for (const char* sql : {kCatalogTables, kCatalogFunctions, kCatalogViews, kInformationSchema})
       Execute(connection, sql);
+    Execute(connection, fmt::format("CREATE VIEW pg_timezone_names AS {}", kZonesSql));
     for (const char* function : {"pg_postmaster_start_time", "pg_conf_load_time"}) {
       Execute(connection, fmt::format("CREATE MACRO {}() AS make_timestamptz({})", function,
                                       Clock::System().Now().value));
@@ -221,6 +224,8 @@ Result<sql::QueryResult> SystemCatalog::Query(
     TRY(const std::string query, RewriteCatalogQuery(text, asker));
     impl_->Follow(*catalog);
     duckdb::Connection connection(*impl_->database);
+    if (asker.variables != nullptr)
+      sql::SetTimeZone(*connection.context, asker.variables->time_zone()->duckdb_name());
     auto statements = connection.ExtractStatements(query);
     if (statements.size() != 1 || statements[0]->type != duckdb::StatementType::SELECT_STATEMENT)
       return Error(Code::kNotSupported, "pg_catalog is only read");

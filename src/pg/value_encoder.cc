@@ -132,7 +132,7 @@ duckdb::Value Typed(const duckdb::Value& element, const LogicalType& list) {
   return typed;
 }
 
-void AppendArrayText(const duckdb::Value& value, std::string& out) {
+void AppendArrayText(const duckdb::Value& value, const TimeZone& zone, std::string& out) {
   const bool old = IsOldVector(value.type());
   if (!old) out += '{';
   bool first = true;
@@ -144,7 +144,7 @@ void AppendArrayText(const duckdb::Value& value, std::string& out) {
       continue;
     }
     std::string text;
-    AppendValueText(Typed(element, value.type()), text);
+    AppendValueText(Typed(element, value.type()), zone, text);
     AppendArrayElement(text, out);
   }
   if (!old) out += '}';
@@ -219,17 +219,17 @@ Datum DatumOf(const duckdb::Value& value, std::string& keep) {
   }
 }
 
-void AppendValueText(const duckdb::Value& value, std::string& out) {
+void AppendValueText(const duckdb::Value& value, const TimeZone& zone, std::string& out) {
   const LogicalType& type = value.type();
   if (IsJson(type)) {
     out += JsonOf(value);
   } else if (IsArray(type)) {
-    AppendArrayText(value, out);
+    AppendArrayText(value, zone, out);
   } else if (!IsPlain(type)) {
     out += value.ToString();
   } else {
     std::string keep;
-    AppendPlainText(type, DatumOf(value, keep), out);
+    AppendPlainText(type, DatumOf(value, keep), zone, out);
   }
 }
 
@@ -250,8 +250,9 @@ void AppendValueBinary(const duckdb::Value& value, std::string& out) {
   }
 }
 
-RowEncoder::RowEncoder(const rows::Types& types, const std::vector<int16_t>& formats)
-    : types_(types) {
+RowEncoder::RowEncoder(const rows::Types& types, const std::vector<int16_t>& formats,
+                       TimeZonePtr zone)
+    : types_(types), zone_(std::move(zone)) {
   for (size_t i = 0; i < types.size(); ++i) {
     plain_.push_back(IsPlain(types[i]) && !IsJson(types[i]));
     binary_.push_back(FormatOf(formats, i) == 1);
@@ -271,12 +272,13 @@ void RowEncoder::Field(size_t row, size_t column, std::string& out) const {
   const LogicalType& type = types_[column];
   if (plain_[column]) {
     const Datum datum = DatumAt(type, rows_->data[column], row);
-    binary_[column] ? AppendPlainBinary(type, datum, out) : AppendPlainText(type, datum, out);
+    binary_[column] ? AppendPlainBinary(type, datum, out)
+                    : AppendPlainText(type, datum, *zone_, out);
     return;
   }
   duckdb::Value value = rows_->GetValue(column, row);
   value.Reinterpret(type);
-  binary_[column] ? AppendValueBinary(value, out) : AppendValueText(value, out);
+  binary_[column] ? AppendValueBinary(value, out) : AppendValueText(value, *zone_, out);
 }
 
 void RowEncoder::DataRow(size_t row, std::string& out) {

@@ -1,6 +1,6 @@
 // Values of DuckDB as PostgreSQL's clients read them, in text or in binary, by the column's type as
 // types.h shows it. Text is what PostgreSQL 15 writes under DateStyle ISO, IntervalStyle postgres,
-// bytea_output hex and TimeZone UTC.
+// bytea_output hex and the session's time zone; within jsonb, timestamps are in UTC.
 //
 // Not thread-safe: one RowEncoder per result that is being sent.
 #pragma once
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "duckdb.hpp"
+#include "pg/time_zone.h"
 #include "pg/types.h"
 #include "rows/batch.h"
 
@@ -26,7 +27,8 @@ struct Datum {
 };
 
 // Appends without a length. REQUIRES: `datum` is of a plain type: no list, no struct.
-void AppendPlainText(const duckdb::LogicalType& type, const Datum& datum, std::string& out);
+void AppendPlainText(const duckdb::LogicalType& type, const Datum& datum, const TimeZone& zone,
+                     std::string& out);
 void AppendPlainBinary(const duckdb::LogicalType& type, const Datum& datum, std::string& out);
 
 // Numeric's binary form of a number's text: "-12.50".
@@ -40,14 +42,14 @@ bool IsPlain(const duckdb::LogicalType& type);
 Datum DatumOf(const duckdb::Value& value, std::string& keep);
 
 // Any value that is not NULL.
-void AppendValueText(const duckdb::Value& value, std::string& out);
+void AppendValueText(const duckdb::Value& value, const TimeZone& zone, std::string& out);
 void AppendValueBinary(const duckdb::Value& value, std::string& out);
 
 // Writes the rows of a result as DataRow messages, or bare fields.
 class RowEncoder {
  public:
   // `formats` by the rule of Bind.
-  RowEncoder(const rows::Types& types, const std::vector<int16_t>& formats);
+  RowEncoder(const rows::Types& types, const std::vector<int16_t>& formats, TimeZonePtr zone);
 
   // `rows` stays as it is while rows of it are written.
   void Bind(duckdb::DataChunk& rows);
@@ -61,6 +63,7 @@ class RowEncoder {
 
  private:
   rows::Types types_;
+  TimeZonePtr zone_;
   std::vector<bool> plain_;
   std::vector<bool> binary_;
   duckdb::DataChunk* rows_ = nullptr;

@@ -17,7 +17,7 @@ using duckdb::Value;
 
 std::string TextOf(const Value& value) {
   std::string out;
-  AppendValueText(value, out);
+  AppendValueText(value, *TimeZone::Utc(), out);
   return out;
 }
 std::string BinaryOf(const Value& value) {
@@ -31,8 +31,8 @@ void ExpectRoundTrip(const Value& value) {
   const uint32_t type = TypeOf(value.type()).oid;
   for (const int16_t format : {int16_t{0}, int16_t{1}}) {
     std::string bytes;
-    format == 0 ? AppendValueText(value, bytes) : AppendValueBinary(value, bytes);
-    const auto back = DecodeParameter(type, format, bytes);
+    format == 0 ? AppendValueText(value, *TimeZone::Utc(), bytes) : AppendValueBinary(value, bytes);
+    const auto back = DecodeParameter(type, format, bytes, *TimeZone::Utc());
     ASSERT_TRUE(back.ok()) << value.ToString() << ": " << back.error().ToString();
     EXPECT_EQ(back->DefaultCastAs(value.type()), value) << bytes;
   }
@@ -145,15 +145,16 @@ TEST(ValueEncoder, EveryTypeComesBackAtItsEdges) {
 }
 
 TEST(Parameter, RefusesWhatIsNoValueOfItsType) {
-  EXPECT_EQ(DecodeParameter(oid::kInt4, 0, "abc").error().sqlstate(), "22P02");
-  EXPECT_EQ(DecodeParameter(oid::kInt4, 1, "abc").error().sqlstate(), "22P03");
-  EXPECT_EQ(DecodeParameter(oid::kBool, 0, "maybe").error().sqlstate(), "22P02");
-  EXPECT_EQ(DecodeParameter(oid::kText, 0, "\xff").error().sqlstate(), "22021");
-  EXPECT_EQ(DecodeParameter(600, 0, "(1,2)").error().sqlstate(), "0A000");
-  EXPECT_EQ(DecodeParameter(oid::kBytea, 0, "\\xabc").error().sqlstate(), "22P02");
-  EXPECT_TRUE(DecodeParameter(0, 0, "anything").ok());
-  EXPECT_EQ(DecodeParameter(oid::kNumeric, 0, "1e3")->GetValue<double>(), 1000);
-  EXPECT_TRUE(DecodeParameter(oid::kBool, 0, " on ")->GetValue<bool>());
+  EXPECT_EQ(DecodeParameter(oid::kInt4, 0, "abc", *TimeZone::Utc()).error().sqlstate(), "22P02");
+  EXPECT_EQ(DecodeParameter(oid::kInt4, 1, "abc", *TimeZone::Utc()).error().sqlstate(), "22P03");
+  EXPECT_EQ(DecodeParameter(oid::kBool, 0, "maybe", *TimeZone::Utc()).error().sqlstate(), "22P02");
+  EXPECT_EQ(DecodeParameter(oid::kText, 0, "\xff", *TimeZone::Utc()).error().sqlstate(), "22021");
+  EXPECT_EQ(DecodeParameter(600, 0, "(1,2)", *TimeZone::Utc()).error().sqlstate(), "0A000");
+  EXPECT_EQ(DecodeParameter(oid::kBytea, 0, "\\xabc", *TimeZone::Utc()).error().sqlstate(),
+            "22P02");
+  EXPECT_TRUE(DecodeParameter(0, 0, "anything", *TimeZone::Utc()).ok());
+  EXPECT_EQ(DecodeParameter(oid::kNumeric, 0, "1e3", *TimeZone::Utc())->GetValue<double>(), 1000);
+  EXPECT_TRUE(DecodeParameter(oid::kBool, 0, " on ", *TimeZone::Utc())->GetValue<bool>());
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ constexpr Known kKnown[] = {
     {"statement_timeout", "60s", Rule::kDuration, false,
      "A statement that takes longer is ended; 0: after ten minutes."},
     {"synchronous_commit", "on", Rule::kAny, false, "No effect: writes are always durable."},
-    {"TimeZone", "UTC", Rule::kTimeZone, true, "Time zone of timestamps with time zone: UTC."},
+    {"TimeZone", "UTC", Rule::kTimeZone, true, "Time zone of timestamps with time zone."},
     {"transaction_deferrable", "off", Rule::kBool, false, "No effect."},
     {"transaction_isolation", "repeatable read", Rule::kIsolation, false,
      "Transactions read one step whatever level is asked for."},
@@ -151,14 +151,8 @@ Result<std::string> Checked(const Known& known, const std::string& value) {
       return NotHere(known, value, "dates are shown as ISO 8601 has them");
     }
     case Rule::kTimeZone: {
-      const std::string zone = Letters(value);
-      for (const char* utc : {"utc", "gmt", "etcutc", "etcgmt", "zulu", "uct", "etcuct", "0", "00",
-                              "0000", "universal", "etcuniversal", "default", "local"}) {
-        if (zone == utc) return std::string("UTC");
-      }
-      return NotHere(known, value,
-                     "the session's time zone is UTC; SELECT at AT TIME ZONE 'zone' "
-                     "converts");
+      TRY(const TimeZonePtr zone, TimeZone::Find(value));
+      return zone->name();
     }
     case Rule::kIsolation:
       for (const char* level :
@@ -256,7 +250,7 @@ void Variables::ResetAll() {
 }
 
 void Variables::Follow() {
-  // Both were checked when they were set.
+  // All were checked when they were set.
   const auto timeout = ParseDuration("statement_timeout", values_["statement_timeout"]);
   statement_timeout_ = timeout.ok() ? *timeout : kStatementTimeout;
   if (statement_timeout_.count() == 0 || statement_timeout_ > kStatementTimeoutMax)
@@ -264,6 +258,10 @@ void Variables::Follow() {
   const auto idle = ParseDuration("idle_in_transaction_session_timeout",
                                   values_["idle_in_transaction_session_timeout"]);
   idle_timeout_ = idle.ok() ? *idle : std::chrono::milliseconds(0);
+  const std::string& zone = values_["timezone"];
+  if (zone == time_zone_->name()) return;
+  const auto found = TimeZone::Find(zone);
+  time_zone_ = found.ok() ? *found : TimeZone::Utc();
 }
 
 std::string Variables::after() const { return values_.at("millrace.after"); }

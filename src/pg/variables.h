@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "pg/time_zone.h"
 
 namespace millrace::pg {
 
@@ -48,6 +49,7 @@ class Variables {
   // 0: never.
   std::chrono::milliseconds idle_in_transaction_timeout() const { return idle_timeout_; }
   std::string after() const;
+  const TimeZonePtr& time_zone() const { return time_zone_; }
 
   bool operator==(const Variables& other) const { return values_ == other.values_; }
 
@@ -58,6 +60,7 @@ class Variables {
   std::map<std::string, std::string> defaults_;
   std::chrono::milliseconds statement_timeout_ = kStatementTimeout;
   std::chrono::milliseconds idle_timeout_{0};
+  TimeZonePtr time_zone_ = TimeZone::Utc();
 };
 
 // "100", "100ms", "2s", "1min": milliseconds where there is no unit. 22023.

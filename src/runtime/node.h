@@ -71,6 +71,7 @@ struct StatementOptions {
   size_t rows_max = 0;
   // What a SELECT reads, instead of the newest step: of PinSnapshot.
   std::shared_ptr<const sql::Snapshot> snapshot = nullptr;
+  sql::Caller caller{};
 };
 
 struct RecordTrace;      // trace.h

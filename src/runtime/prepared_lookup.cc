@@ -1,5 +1,7 @@
 #include "runtime/prepared_lookup.h"
 
+#include <algorithm>
+
 namespace millrace::runtime {
 
 namespace {
@@ -31,6 +33,17 @@ Result<std::optional<sql::QueryResult>> PreparedLookup::Answer(const Published& 
 
 bool PreparedLookup::IsQuick(const Published& published) const {
   return published.catalog->version() == catalog_version_ && runtime::IsQuick(lookup_);
+}
+
+bool PreparedLookup::AsInUtc(std::string_view time_zone) const {
+  if (time_zone == sql::Caller().time_zone) return true;
+  const auto has_zone = [&](size_t column) {
+    return lookup_.relation->shape.schema.columns[column].type.id() ==
+           duckdb::LogicalTypeId::TIMESTAMP_TZ;
+  };
+  if (lookup_.range && has_zone(lookup_.range->column)) return false;
+  return std::none_of(lookup_.equals.begin(), lookup_.equals.end(),
+                      [&](const KeyedLookup::Equal& equal) { return has_zone(equal.column); });
 }
 
 std::string PreparedLookup::Explain(const Published& published) const {

@@ -27,6 +27,9 @@ class PreparedLookup {
   // Whether Answer reads memory only, and little of it.
   bool IsQuick(const Published& published) const;
 
+  // Whether its rows are the same in this time zone: no time with time zone is compared.
+  bool AsInUtc(std::string_view time_zone) const;
+
   const KeyedLookup& lookup() const { return lookup_; }
   // What EXPLAIN says of it.
   std::string Explain(const Published& published) const;

@@ -69,7 +69,7 @@ class Executor {
         whole_(statement),
         text_(text),
         options_(options),
-        limits_{options.timeout, options.rows_max} {}
+        limits_{options.timeout, options.rows_max, options.caller} {}
 
   Result<StatementResult> operator()(const sql::SelectStatement& select) {
     return Select(select.text);
@@ -266,7 +266,8 @@ class Executor {
     // What has its values in the text comes once.
     const auto lookup = options_.parameters.empty() ? PreparedLookup::Recognise(published, select)
                                                     : node_.lookups.Find(published, select);
-    if (lookup == nullptr) return std::optional<sql::QueryResult>();
+    if (lookup == nullptr || !lookup->AsInUtc(options_.caller.time_zone))
+      return std::optional<sql::QueryResult>();
     TRY(auto rows, lookup->Answer(published, options_.parameters));
     // DuckDB says what is wrong with it.
     if (rows && limits_.rows_max != 0 && rows->row_count() > limits_.rows_max) rows.reset();
@@ -287,10 +288,12 @@ class Executor {
   Result<StatementResult> ExplainSelect(const std::shared_ptr<const NodeSnapshot>& snapshot,
                                         const std::string& select) {
     std::string plan;
-    if (const auto lookup = PreparedLookup::Recognise(snapshot->published(), select)) {
+    const auto lookup = PreparedLookup::Recognise(snapshot->published(), select);
+    if (lookup != nullptr && lookup->AsInUtc(options_.caller.time_zone)) {
       plan = lookup->Explain(snapshot->published());
     } else {
-      TRY(plan, node_.database->ExplainQuery(snapshot, select, options_.parameters));
+      TRY(plan,
+          node_.database->ExplainQuery(snapshot, select, options_.parameters, options_.caller));
       plan = fmt::format("SCAN by DuckDB at step {}\n", snapshot->step()) + plan;
     }
     return Rows("EXPLAIN", TextResult({"plan"}, Lines(plan)), snapshot->step());

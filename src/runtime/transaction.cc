@@ -123,7 +123,7 @@ Result<StatementResult> WriteTransaction::Apply(std::string_view text,
                                                          std::move(streams), std::move(given));
   TRY(sql::Database::WriteRows rows,
       node_.database->EvaluateWrite(overlay, *write, options.parameters,
-                                    {options.timeout, options.rows_max}));
+                                    {options.timeout, options.rows_max, options.caller}));
   TRY(relation->table() != nullptr ? AddToTable(*relation, rows, changes)
                                    : AddToStream(*relation, rows, changes));
   if (changes.bytes > kTransactionBytesMax) {

@@ -10,4 +10,10 @@ namespace millrace::sql {
 // cannot be run.
 void RegisterClientFunctions(duckdb::Connection& connection);
 
+// For queries: current_user and its like say the QueryContext's user.
+void RegisterUserFunctions(duckdb::Connection& connection);
+
+// Whether a statement may name one of those.
+bool MayAskForUser(std::string_view text);
+
 }  // namespace millrace::sql

@@ -1,5 +1,7 @@
 #include "sql/connection_pool.h"
 
+#include "sql/time_zone.h"
+
 namespace millrace::sql {
 
 PooledConnection::PooledConnection(duckdb::DuckDB& database, models::ModelStore& models)
@@ -24,6 +26,13 @@ void PooledConnection::KeepPrepared(const std::string& key,
   prepared_[key] = Entry{std::move(statement), uses_.begin()};
 }
 
+void PooledConnection::Serve(const Caller& caller) {
+  context_->user = caller.user;
+  if (caller.time_zone == time_zone_) return;
+  SetTimeZone(client(), caller.time_zone);
+  time_zone_ = caller.time_zone;
+}
+
 ConnectionPool::Lease::~Lease() {
   if (!connection_) return;
   if (connection_->broken() || connection_->context().met_defect) {
@@ -31,6 +40,7 @@ ConnectionPool::Lease::~Lease() {
     connection_.reset();
     return;
   }
+  connection_->Serve(Caller());
   connection_->context().Clear();
   const std::lock_guard lock(pool_->mutex_);
   if (pool_->idle_.size() < kIdleMax) pool_->idle_.push_back(std::move(connection_));

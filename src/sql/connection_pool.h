@@ -29,6 +29,8 @@ class PooledConnection {
   std::shared_ptr<duckdb::PreparedStatement> FindPrepared(const std::string& key);
   void KeepPrepared(const std::string& key, std::shared_ptr<duckdb::PreparedStatement> statement);
   // The types and macros that the connection has: vocabulary.h.
+  // For this lease. REQUIRES: DuckDB knows the time zone.
+  void Serve(const Caller& caller);
   const catalog::VocabularyPtr& vocabulary() const { return vocabulary_; }
   void SetVocabulary(catalog::VocabularyPtr vocabulary) { vocabulary_ = std::move(vocabulary); }
   // A call on it was broken off: DuckDB ends it only at the connection's next call, so this is its
@@ -51,6 +53,7 @@ class PooledConnection {
   std::unordered_map<std::string, Entry> prepared_;
   catalog::VocabularyPtr vocabulary_ = std::make_shared<const catalog::Vocabulary>();
   bool broken_ = false;
+  std::string time_zone_ = "UTC";
 };
 
 class ConnectionPool {

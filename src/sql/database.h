@@ -75,9 +75,17 @@ class Snapshot {
 // Of a statement's parameters, by name; positional ones are "1", "2", ….
 using ParameterTypes = std::map<std::string, duckdb::LogicalType>;
 
+// Whose statement it is: what the functions that ask for it say, and how times are read and shown.
+// Views and all else that is kept know nothing of it.
+struct Caller {
+  std::string time_zone = "UTC";  // as DuckDB names it
+  std::string user = "millrace";  // of a node that asks nobody to sign in
+};
+
 struct QueryLimits {
   std::chrono::milliseconds timeout{60'000};
   size_t rows_max = 0;  // 0: no bound
+  Caller caller{};
 };
 
 struct QueryResult {
@@ -171,7 +179,8 @@ class Database {
   // EXPLAIN of an ad-hoc query: DuckDB's plan, for those values of its parameters.
   Result<std::string> ExplainQuery(std::shared_ptr<const Snapshot> snapshot,
                                    const std::string& select,
-                                   const std::map<std::string, duckdb::Value>& parameters);
+                                   const std::map<std::string, duckdb::Value>& parameters,
+                                   const Caller& caller);
 
   struct Impl;
   explicit Database(std::unique_ptr<Impl> impl);

@@ -98,6 +98,8 @@ void Restrict(duckdb::DuckDB& database, Purpose purpose, const DatabaseOptions& 
   if (purpose == Purpose::kCircuits) {
     RegisterSessionFunctions(connection);
     RegisterClientFunctions(connection);
+  } else {
+    RegisterUserFunctions(connection);
   }
   Execute(connection, "SET GLOBAL TimeZone = 'UTC'");
   std::string folders;

@@ -3,6 +3,7 @@
 #include "duckdb/execution/physical_plan_generator.hpp"
 #include "duckdb/main/prepared_statement_data.hpp"
 #include "duckdb/parser/statement/explain_statement.hpp"
+#include "sql/client_functions.h"
 #include "sql/database_impl.h"
 #include "sql/parameter_value.h"
 #include "sql/vocabulary.h"
@@ -46,8 +47,10 @@ Error Interrupted(const QueryLimits& limits, const Cancel& cancel) {
   return Error(Code::kTimeout, "the query took longer than {} ms", limits.timeout.count());
 }
 
-std::string PreparedKey(uint64_t catalog_version, const std::string& text) {
-  return fmt::format("{}\n{}", catalog_version, text);
+// What DuckDB plans of a text depends on the caller too: what is constant in it is worked out.
+std::string PreparedKey(uint64_t catalog_version, const Caller& caller, const std::string& text) {
+  return fmt::format("{}\n{}\n{}\n{}", catalog_version, caller.time_zone,
+                     MayAskForUser(text) ? caller.user : "", text);
 }
 
 }  // namespace
@@ -102,8 +105,9 @@ Result<QueryResult> Database::Query(std::shared_ptr<const Snapshot> snapshot,
                                     const QueryLimits& limits,
                                     std::shared_ptr<std::atomic<bool>> cancel) {
   const Place place = Place::OfWhole(select);
-  const std::string key = PreparedKey(snapshot->catalog().version(), select);
+  const std::string key = PreparedKey(snapshot->catalog().version(), limits.caller, select);
   ConnectionPool::Lease lease = impl_->query_connections.Take(key);
+  lease->Serve(limits.caller);
   QueryContext& context = lease->context();
   context.catalog = &snapshot->catalog();
   context.snapshot = snapshot.get();
@@ -134,9 +138,11 @@ Result<QueryResult> Database::Query(std::shared_ptr<const Snapshot> snapshot,
 
 Result<std::string> Database::ExplainQuery(std::shared_ptr<const Snapshot> snapshot,
                                            const std::string& select,
-                                           const std::map<std::string, duckdb::Value>& parameters) {
+                                           const std::map<std::string, duckdb::Value>& parameters,
+                                           const Caller& caller) {
   const Place place = Place::OfWhole(select);
   ConnectionPool::Lease lease = impl_->query_connections.Take();
+  lease->Serve(caller);
   QueryContext& context = lease->context();
   context.catalog = &snapshot->catalog();
   context.snapshot = snapshot.get();

@@ -78,6 +78,7 @@ void QueryContext::Clear() {
   catalog = nullptr;
   snapshot = nullptr;
   inline_relations.clear();
+  user.clear();
   row_numbers = false;
   reads.clear();
   unknown_relation.clear();

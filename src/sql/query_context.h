@@ -52,6 +52,7 @@ class QueryContext final : public duckdb::ClientContextState {
   const catalog::Catalog* catalog = nullptr;
   const Snapshot* snapshot = nullptr;
   std::map<std::string, InlineRelation> inline_relations;
+  std::string user;  // who asks: what current_user says
   // Relations have a column `kRowNumberColumn`: the row's position in its scan. Only writes ask for
   // it.
   bool row_numbers = false;

@@ -191,9 +191,28 @@ TEST_F(QueryTest, LeavesNoStateOfOneCallToTheNext) {
   EXPECT_THAT(MustRun("SELECT 1"), ElementsAre("1"));
 }
 
+// The plan of a text is kept; it is nobody's, and of no time zone but the caller's.
+TEST_F(QueryTest, AnswersItsCaller) {
+  const auto asked_by = [&](Caller caller) {
+    QueryLimits limits;
+    limits.caller = std::move(caller);
+    const auto result = Run(
+        "SELECT current_user, session_user, CAST(TIMESTAMPTZ '2024-07-01 23:30:00+00' AS DATE), "
+        "TIMESTAMPTZ '2024-07-01 12:00' = TIMESTAMPTZ '2024-07-01 10:00:00+00'",
+        {}, limits);
+    EXPECT_TRUE(result.ok()) << result.error().ToString();
+    return result.ok() ? Lines(result->chunks) : std::vector<std::string>();
+  };
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(asked_by({"UTC", "ann"}), ElementsAre("ann|ann|2024-07-01|false"));
+    EXPECT_THAT(asked_by({"Europe/Berlin", "ann"}), ElementsAre("ann|ann|2024-07-02|true"));
+    EXPECT_THAT(asked_by({"UTC", "bob"}), ElementsAre("bob|bob|2024-07-01|false"));
+  }
+}
+
 TEST_F(QueryTest, ExplainsAQuery) {
   const auto text = database_->ExplainQuery(snapshot_, "SELECT who FROM notes WHERE n = $1",
-                                            {{"1", duckdb::Value::INTEGER(1)}});
+                                            {{"1", duckdb::Value::INTEGER(1)}}, Caller());
   ASSERT_TRUE(text.ok()) << text.error().ToString();
   EXPECT_THAT(*text, HasSubstr("notes"));
 }

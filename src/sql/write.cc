@@ -106,6 +106,7 @@ WriteEvaluation::WriteEvaluation(Database& database, Database::Impl& impl,
       parameters_(parameters),
       limits_(limits),
       lease_(impl.query_connections.Take()) {
+  lease_->Serve(limits_.caller);
   QueryContext& context = lease_->context();
   context.catalog = &snapshot_->catalog();
   context.snapshot = snapshot_.get();
