@@ -15,6 +15,7 @@ inline constexpr uint32_t kPublic = 2'200;
 inline constexpr uint32_t kMillraceSchema = 13'001;
 inline constexpr uint32_t kHeap = 2;
 inline constexpr uint32_t kBtree = 403;
+inline constexpr uint32_t kPgType = 1'247;
 inline constexpr uint32_t kPgClass = 1'259;
 inline constexpr uint32_t kPgRewrite = 2'618;
 inline constexpr uint32_t kSqlLanguage = 14;

@@ -5,6 +5,7 @@
 
 #include "catalog/relation_shape.h"
 #include "pg/catalog_cells.h"
+#include "pg/enum_rows.h"
 #include "pg/types.h"
 
 namespace millrace::pg {
@@ -31,13 +32,27 @@ struct Shown {
   std::vector<std::string> reads = {};  // of views, and relations
 };
 
+// Of a column of a type that is shown so.
+bool IsArrayType(const LogicalType& type, const ColumnType& shown) {
+  const bool list =
+      type.id() == duckdb::LogicalTypeId::LIST || type.id() == duckdb::LogicalTypeId::ARRAY;
+  return list && shown.oid != oid::kJsonb;
+}
+
 class Builder {
  public:
+  explicit Builder(const catalog::Catalog& catalog)
+      : enums_(catalog, rows_, [this](std::string_view kind, std::string_view name) {
+          return Unique(kind, name);
+        }) {
+    AppendBaseTypes(rows_);
+  }
+
   TableRows Take() { return std::move(rows_); }
 
   // Relations of pg_catalog that others refer to by name ('pg_class'::regclass).
   void OfPostgres() {
-    for (const auto& [oid, name] : {std::pair<uint32_t, const char*>{1'247, "pg_type"},
+    for (const auto& [oid, name] : {std::pair<uint32_t, const char*>{kPgType, "pg_type"},
                                     {1'249, "pg_attribute"},
                                     {1'255, "pg_proc"},
                                     {1'259, "pg_class"},
@@ -186,14 +201,6 @@ class Builder {
                                 Null()});
   }
 
-  static std::string NameText(const std::string& name) {
-    const bool plain =
-        !name.empty() &&
-        name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos &&
-        !(name[0] >= '0' && name[0] <= '9');
-    return plain ? name : Quoted(name);
-  }
-
  private:
   void Class(uint32_t oid, const std::string& name, uint32_t schema, char kind, size_t columns,
              size_t checks, bool has_index) {
@@ -237,7 +244,8 @@ class Builder {
   }
 
   void Attribute(const Shown& shown, const rows::Column& column, size_t number) {
-    const ColumnType type = TypeOf(column.type);
+    const auto of_enum = enums_.OfColumn(column.type);
+    const ColumnType type = of_enum.value_or(TypeOf(column.type));
     const BaseType* base = FindType(type.oid);
     const bool text = base != nullptr && base->category == 'S';
     rows_["pg_attribute"].push_back({Oid(shown.oid),
@@ -246,10 +254,10 @@ class Builder {
                                      Int(-1),
                                      Small(type.length),
                                      Small(static_cast<int64_t>(number)),
-                                     Int(ElementOf(type.oid) != nullptr ? 1 : 0),
+                                     Int(IsArrayType(column.type, type) ? 1 : 0),
                                      Int(-1),
                                      Int(type.modifier),
-                                     Bool(base != nullptr && base->by_value),
+                                     Bool(base == nullptr ? type.length > 0 : base->by_value),
                                      Text("i"),
                                      Text(type.length < 0 ? "x" : "p"),
                                      Text(""),
@@ -315,6 +323,7 @@ class Builder {
 
   TableRows rows_;
   std::set<uint32_t> used_;
+  EnumRows enums_;
 };
 
 Shown ShownOf(const catalog::Object& object) {
@@ -352,6 +361,14 @@ std::vector<size_t> ColumnsOf(const Shown& shown, const std::vector<std::string>
 
 }  // namespace
 
+std::string NameText(const std::string& name) {
+  const bool plain =
+      !name.empty() &&
+      name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos &&
+      !(name[0] >= '0' && name[0] <= '9');
+  return plain ? name : Quoted(name);
+}
+
 uint32_t OidOf(std::string_view kind, std::string_view name) {
   uint64_t hash = 1469598103934665603ull;  // FNV-1a
   const auto mix = [&](std::string_view text) {
@@ -364,7 +381,7 @@ uint32_t OidOf(std::string_view kind, std::string_view name) {
 }
 
 TableRows CatalogRows(const catalog::Catalog& catalog, const SystemTables& system) {
-  Builder builder;
+  Builder builder(catalog);
   builder.OfPostgres();
   // In the order of names: who of two of the same number gives way is always the same.
   std::map<std::string, const catalog::Object*> relations;

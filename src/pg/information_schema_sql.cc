@@ -23,7 +23,7 @@ CREATE VIEW information_schema_.views AS SELECT CAST('millrace' AS name) AS tabl
 CREATE VIEW information_schema_.columns AS SELECT CAST('millrace' AS name) AS table_catalog, n.nspname AS table_schema, c.relname AS table_name,
   a.attname AS column_name, CAST(a.attnum AS INTEGER) AS ordinal_position, d.adbin AS column_default,
   CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END AS is_nullable,
-  CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN 'ARRAY' ELSE tn.sql_name END AS data_type,
+  CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN 'ARRAY' WHEN t.typtype = 'e' THEN 'USER-DEFINED' ELSE tn.sql_name END AS data_type,
   CAST(NULL AS INTEGER) AS character_maximum_length, CASE WHEN t.typcategory = 'S' THEN 1073741824 END AS character_octet_length,
   CASE a.atttypid WHEN 21 THEN 16 WHEN 23 THEN 32 WHEN 20 THEN 64 WHEN 700 THEN 24 WHEN 701 THEN 53
     WHEN 1700 THEN CASE WHEN a.atttypmod > 4 THEN (a.atttypmod - 4) >> 16 END END AS numeric_precision,
@@ -34,7 +34,7 @@ CREATE VIEW information_schema_.columns AS SELECT CAST('millrace' AS name) AS ta
   CAST(NULL AS name) AS character_set_schema, CAST(NULL AS name) AS character_set_name, CAST(NULL AS name) AS collation_catalog,
   CAST(NULL AS name) AS collation_schema, CAST(NULL AS name) AS collation_name, CAST(NULL AS name) AS domain_catalog,
   CAST(NULL AS name) AS domain_schema, CAST(NULL AS name) AS domain_name, CAST('millrace' AS name) AS udt_catalog,
-  CAST('pg_catalog' AS name) AS udt_schema, t.typname AS udt_name, CAST(NULL AS name) AS scope_catalog, CAST(NULL AS name) AS scope_schema,
+  CAST(CASE WHEN t.typnamespace = 2200 THEN 'public' ELSE 'pg_catalog' END AS name) AS udt_schema, t.typname AS udt_name, CAST(NULL AS name) AS scope_catalog, CAST(NULL AS name) AS scope_schema,
   CAST(NULL AS name) AS scope_name, CAST(NULL AS INTEGER) AS maximum_cardinality, CAST(a.attnum AS VARCHAR) AS dtd_identifier,
   'NO' AS is_self_referencing, 'NO' AS is_identity, CAST(NULL AS VARCHAR) AS identity_generation, CAST(NULL AS VARCHAR) AS identity_start,
   CAST(NULL AS VARCHAR) AS identity_increment, CAST(NULL AS VARCHAR) AS identity_maximum, CAST(NULL AS VARCHAR) AS identity_minimum,

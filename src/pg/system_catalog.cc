@@ -41,8 +41,9 @@ void Fill(duckdb::Connection& connection, const TableRows& tables) {
 
 // Of the tables that follow from the catalog.
 constexpr const char* kFollowing[] = {
-    "pg_class", "pg_attribute", "pg_attrdef", "pg_index",       "pg_constraint",   "pg_description",
-    "pg_proc",  "pg_rewrite",   "pg_depend",  "mr_definitions", "mr_index_columns"};
+    "pg_class",         "pg_attribute", "pg_attrdef", "pg_index",     "pg_constraint",
+    "pg_description",   "pg_proc",      "pg_rewrite", "pg_depend",    "mr_definitions",
+    "mr_index_columns", "pg_type",      "pg_enum",    "mr_type_names"};
 
 // Numbers without sign are OIDs: all that the catalog has.
 duckdb::LogicalType WithOids(const duckdb::LogicalType& type) {
@@ -130,7 +131,7 @@ Result<std::unique_ptr<SystemCatalog>> SystemCatalog::Open(SystemTables system_t
       Execute(connection, fmt::format("CREATE MACRO {}() AS make_timestamptz({})", function,
                                       Clock::System().Now().value));
     }
-    TableRows fixed = TypeRows();
+    TableRows fixed;
     for (const Variable& variable : Variables().All()) {
       using duckdb::Value;
       const Value none;

@@ -1,4 +1,4 @@
-// pg_type, and the names of types: rows that never change.
+// pg_type, and the names of types.
 #include "pg/catalog_cells.h"
 #include "pg/catalog_rows.h"
 #include "pg/types.h"
@@ -9,9 +9,12 @@ namespace {
 
 using duckdb::Value;
 
+constexpr char kEnumCategory = 'E';
+
 // What the names of the functions of a type's values begin with; clients tell types by them.
 std::string FunctionsOf(const BaseType& type, bool array) {
   if (array) return "array_";
+  if (type.category == kEnumCategory) return "enum_";
   const std::string name = type.name;
   for (const char* underscored : {"date", "time", "timestamp", "timestamptz", "timetz", "interval",
                                   "numeric", "uuid", "json", "jsonb", "void"}) {
@@ -20,7 +23,7 @@ std::string FunctionsOf(const BaseType& type, bool array) {
   return name;
 }
 
-std::vector<Value> TypeRow(const BaseType& type, bool array) {
+std::vector<Value> TypeRow(const BaseType& type, bool array, uint32_t schema = kPgCatalog) {
   const std::string name = type.name;
   const bool is_vector = type.oid == oid::kInt2Vector || type.oid == oid::kOidVector;
   const uint32_t element = array                          ? type.oid
@@ -29,14 +32,15 @@ std::vector<Value> TypeRow(const BaseType& type, bool array) {
                                                           : 0;
   const std::string functions = FunctionsOf(type, array);
   const bool pseudo = type.category == 'P' || type.category == 'X';
+  const char* const kind = pseudo ? "p" : type.category == kEnumCategory && !array ? "e" : "b";
   return {
       Oid(array ? type.array_oid : type.oid),
       Text(array ? "_" + name : name),
-      Oid(kPgCatalog),
+      Oid(schema),
       Oid(kOwner),
       Small(array ? -1 : type.length),
       Bool(!array && type.by_value),
-      Text(pseudo ? "p" : "b"),
+      Text(kind),
       Text(array || is_vector ? "A" : std::string(1, type.category)),
       Bool(type.oid == oid::kText || type.oid == oid::kFloat8 || type.oid == oid::kBool ||
            type.oid == oid::kTimestamptz || type.oid == oid::kInterval || type.oid == oid::kOid),
@@ -67,8 +71,7 @@ std::vector<Value> TypeRow(const BaseType& type, bool array) {
 
 }  // namespace
 
-TableRows TypeRows() {
-  TableRows rows;
+void AppendBaseTypes(TableRows& rows) {
   for (const BaseType& type : BaseTypes()) {
     rows["pg_type"].push_back(TypeRow(type, false));
     rows["mr_type_names"].push_back({Oid(type.oid), Text(type.name), Text(type.sql_name)});
@@ -85,7 +88,15 @@ TableRows TypeRows() {
     rows["pg_type"].push_back(TypeRow(type, false));
     rows["mr_type_names"].push_back({Oid(oid), Text(name), Text(name)});
   }
-  return rows;
+}
+
+void AppendEnumType(uint32_t oid, uint32_t array_oid, const std::string& name, TableRows& rows) {
+  const BaseType type{oid,          array_oid,     kEnumBytes, name.c_str(),
+                      name.c_str(), kEnumCategory, 'i',        true};
+  rows["pg_type"].push_back(TypeRow(type, false, kPublic));
+  rows["pg_type"].push_back(TypeRow(type, true, kPublic));
+  rows["mr_type_names"].push_back({Oid(oid), Text(name), Text(NameText(name))});
+  rows["mr_type_names"].push_back({Oid(array_oid), Text("_" + name), Text(NameText(name) + "[]")});
 }
 
 }  // namespace millrace::pg
