@@ -369,6 +369,27 @@ def test_a_run_ends_with_its_statement_and_its_client(make_node, project):
     node.stop()
 
 
+def test_renamed_models(make_node, project):
+    node = make_node(project)
+    node.start()
+    text = message(node, "ALTER MODEL odds RENAME TO chances")
+    assert "is needed by" in text and all(name in text for name in ["classes", "plain", "risky", "above"])
+    node.sql("CREATE MODEL spare FROM 'models/line.onnx'; COMMENT ON MODEL spare IS 'kept'")
+    assert "line" in message(node, "ALTER MODEL spare RENAME TO line")
+    node.sql("ALTER MODEL spare RENAME TO other")
+    for _ in range(2):
+        assert node.sql("SELECT predict(other, 1, 2, 3)") == [[line([1, 2, 3])]]
+        assert node.sql("SELECT name, comment FROM millrace.models WHERE comment IS NOT NULL") == [["other", "kept"]]
+        assert "does not exist" in message(node, "SELECT predict(spare, 1, 2, 3)")
+        node.kill()
+        node.start()
+    assert node.get("/v2/models/other")["name"] == "other"
+    node.sql("CREATE OR REPLACE MODEL other FROM 'models/odds.onnx'; ALTER MODEL other RENAME TO \"Spare Part\"")
+    node.sql("CREATE VIEW uses AS SELECT predict(\"Spare Part\", 1, 2, 3) AS p")
+    assert "is needed by view" in message(node, "ALTER MODEL \"Spare Part\" RENAME TO x")
+    node.stop()
+
+
 def test_without_onnx_runtime_all_else_works(make_node, project, monkeypatch):
     monkeypatch.setenv("MILLRACE_ONNXRUNTIME", "/nowhere/libonnxruntime.so")
     node = make_node("CREATE TABLE t (a INTEGER PRIMARY KEY);")

@@ -220,13 +220,15 @@ Result<AlterStatement> ParseAlter(Cursor& cursor) {
       {"STREAM", catalog::Kind::kStream},
       {"TABLE", catalog::Kind::kTable},
       {"VIEW", catalog::Kind::kView},
-      {"ENDPOINT", catalog::Kind::kEndpoint}};
+      {"ENDPOINT", catalog::Kind::kEndpoint},
+      {"MODEL", catalog::Kind::kModel}};
   const auto found = std::find_if(std::begin(kinds), std::end(kinds),
                                   [&](const auto& kind) { return cursor.AtWord(kind.first); });
   if (alter.materialized && !cursor.AtWord("VIEW")) return cursor.Unexpected("VIEW", {"VIEW"});
   if (found == std::end(kinds)) {
-    return cursor.Unexpected("what to alter: STREAM, TABLE, VIEW, MATERIALIZED VIEW or ENDPOINT",
-                             {"STREAM", "TABLE", "VIEW", "MATERIALIZED", "ENDPOINT"});
+    return cursor.Unexpected(
+        "what to alter: STREAM, TABLE, VIEW, MATERIALIZED VIEW, ENDPOINT or MODEL",
+        {"STREAM", "TABLE", "VIEW", "MATERIALIZED", "ENDPOINT", "MODEL"});
   }
   cursor.Advance();
   alter.kind = found->second;
