@@ -67,4 +67,6 @@ if(MILLRACE_MODELS)
     message(FATAL_ERROR "ONNX Runtime 1.26.0 is not in ${ONNXRUNTIME_LIBRARY}: run tools/setup.sh, or build without models: -DMILLRACE_MODELS=OFF")
   endif()
   file(COPY_FILE ${ONNXRUNTIME_LIBRARY} ${CMAKE_BINARY_DIR}/lib/libonnxruntime.so.1 ONLY_IF_DIFFERENT)
+else()
+  file(REMOVE ${CMAKE_BINARY_DIR}/lib/libonnxruntime.so.1)  # of an earlier build in this folder
 endif()

@@ -55,6 +55,8 @@ def check(modules):
                 own = f'#include "{path.with_suffix(".h").relative_to(SRC)}"'
                 if not first or first.group(0) != own:
                     failures.append(f"{where}: does not begin with {own}, which would show whether the header stands on its own")
+            if "MILLRACE_MODELS" in text:
+                failures.append(f"{where}: knows whether models are built: a build without them has all sources, and lacks the library only")
             if path.suffix == ".h" and "#pragma once" not in text:
                 failures.append(f"{where}: no #pragma once")
             for number, line in enumerate(text.splitlines(), 1):
