@@ -15,6 +15,6 @@ def installed(name, packages):
     folder = pathlib.Path(os.environ.get("MILLRACE_DEPS") or cache / "millrace/deps") / name
     if not (folder / "complete").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        subprocess.run([folder / "bin/pip", "install", "-q", *packages], check=True, timeout=300, env={**os.environ, "PYTHONPATH": ""})
+        subprocess.run([folder / "bin/pip", "install", "-q", *packages], check=True, timeout=900, env={**os.environ, "PYTHONPATH": ""})
         (folder / "complete").touch()
     return folder
