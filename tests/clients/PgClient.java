@@ -38,6 +38,15 @@ public class PgClient {
           }
         }
       }
+      // The driver sends the time zone of its machine, which the test says is London's.
+      try (Statement statement = connection.createStatement();
+           ResultSet rows = statement.executeQuery("SELECT TIMESTAMPTZ '2024-07-01 12:00:00+00' AS stamp, (TIMESTAMPTZ '2024-07-01 23:30:00+00')::DATE AS day, "
+                                                   + "current_setting('TimeZone') AS zone")) {
+        expect(rows.next() && rows.getString("stamp").equals("2024-07-01 13:00:00+01"), rows.getString("stamp"));
+        expect(rows.getString("day").equals("2024-07-02"), rows.getString("day"));
+        expect(rows.getString("zone").equals("Europe/London"), rows.getString("zone"));
+        expect(rows.getObject("stamp", java.time.OffsetDateTime.class).toInstant().toString().equals("2024-07-01T12:00:00Z"), "instant");
+      }
       connection.setAutoCommit(false);
       try (PreparedStatement statement = connection.prepareStatement("INSERT INTO products (id, name, price) VALUES (?, ?, ?)")) {
         for (int i = 0; i < 100; ++i) {
