@@ -17,7 +17,9 @@ constexpr int64_t kChunkRows = 4 * 122'880;
 // Of rows in memory: a chunk of wide rows ends earlier.
 constexpr uint64_t kChunkBytes = 256 << 20;
 // Read at once: after so many the thread looks whether it should stop or wait.
-constexpr int64_t kSliceRecords = 32 << 10;
+constexpr int64_t kSliceRecordsMin = 256;
+constexpr int64_t kSliceRecordsMax = 32 << 10;
+constexpr uint64_t kSliceBytes = 16 << 20;
 // Then others have their turn, and what is in memory only is written.
 constexpr int kChunksATurn = 8;
 constexpr int kNiceness = 19;
@@ -31,6 +33,41 @@ constexpr double kFreeShareToGrow = 0.075;
 constexpr uint64_t kFreeBytesToGrow = 2ull << 30;
 constexpr double kFreeShareToStay = 0.06;
 constexpr uint64_t kFreeBytesToStay = 1280ull << 20;
+
+// Of the texts in a vector, which DuckDB does not count.
+uint64_t TextBytes(duckdb::Vector& vector, size_t count) {
+  uint64_t bytes = 0;
+  switch (vector.GetType().InternalType()) {
+    case duckdb::PhysicalType::VARCHAR: {
+      duckdb::UnifiedVectorFormat format;
+      vector.ToUnifiedFormat(count, format);
+      const auto* texts = duckdb::UnifiedVectorFormat::GetData<duckdb::string_t>(format);
+      for (size_t i = 0; i < count; ++i) {
+        const size_t row = format.sel->get_index(i);
+        if (format.validity.RowIsValid(row)) bytes += texts[row].GetSize();
+      }
+      return bytes;
+    }
+    case duckdb::PhysicalType::LIST:
+      return TextBytes(duckdb::ListVector::GetEntry(vector),
+                       duckdb::ListVector::GetListSize(vector));
+    case duckdb::PhysicalType::ARRAY:
+      return TextBytes(duckdb::ArrayVector::GetEntry(vector),
+                       count * duckdb::ArrayType::GetSize(vector.GetType()));
+    case duckdb::PhysicalType::STRUCT:
+      for (auto& child : duckdb::StructVector::GetEntries(vector))
+        bytes += TextBytes(*child, count);
+      return bytes;
+    default:
+      return 0;
+  }
+}
+
+uint64_t BytesOf(duckdb::DataChunk& rows) {
+  uint64_t bytes = rows.GetAllocationSize();
+  for (duckdb::Vector& column : rows.data) bytes += TextBytes(column, rows.size());
+  return bytes;
+}
 
 enum class Room { kEnough, kNoMore, kTooLittle };
 
@@ -52,9 +89,17 @@ struct ColumnCache::Chunk {
   std::unique_ptr<sql::ColumnTables::Append> append;
   CopiedStream copied;  // as it is when the chunk is in
   int64_t rows = 0;
-  uint64_t bytes = 0;
+  int64_t records = 0;
+  uint64_t bytes = 0;    // of the rows, before they are compressed
   bool damaged = false;  // records were lost: the chunk cannot be used, `copied` says where
   bool full() const { return rows >= kChunkRows || bytes >= kChunkBytes; }
+  // Records to read next.
+  int64_t slice() const {
+    if (records == 0) return kSliceRecordsMin;
+    const uint64_t of_each = bytes / static_cast<uint64_t>(records) + 1;
+    return std::clamp(static_cast<int64_t>(kSliceBytes / of_each), kSliceRecordsMin,
+                      kSliceRecordsMax);
+  }
 };
 
 ColumnCache::ColumnCache(sql::ColumnTables& tables, StreamSource& source, Options options)
@@ -194,7 +239,9 @@ Status ColumnCache::Fill(const std::string& identity) {
   while (WaitWhileBusy()) {
     if (chunks == kChunksATurn) return tables_.Checkpoint();  // it is still wanted: the next time
     const std::optional<Stream> stream = source_.Find(identity);
-    if (!stream || Uncovered(*Get(identity), *stream) < options_.records_min) break;
+    // One that is begun takes all that there is.
+    const int64_t least = chunks == 0 ? options_.records_min : 1;
+    if (!stream || Uncovered(*Get(identity), *stream) < least) break;
     TRY(const bool room, MakeRoom(identity));
     if (!room) {
       after = State::kFull;
@@ -251,6 +298,10 @@ Result<bool> ColumnCache::FillChunk(const Stream& stream) {
   const bool more = chunk.full();
   if (Stopping()) return false;
   TRY(chunk.append->Commit());
+  // Of wide rows no row group is full: they are still in memory.
+  if (chunk.bytes >= kChunkBytes) {
+    TRY(tables_.Checkpoint());
+  }
   const uint64_t bytes_after = tables_.bytes();
   chunk_bytes_ = bytes_after > bytes_before ? bytes_after - bytes_before : 0;
   const std::lock_guard lock(mutex_);
@@ -269,19 +320,20 @@ Status ColumnCache::FillSpan(const Stream& stream, Stream::Span span, Chunk& chu
   part.end = std::max(part.end, span.start);
   while (part.end < span.end && !chunk.full()) {
     if (!WaitWhileBusy()) return Ok();
-    const int64_t end = std::min(span.end, part.end + kSliceRecords);
+    const int64_t end = std::min(span.end, part.end + chunk.slice());
     const auto reader = stream.read({span.partition, part.end, end});
     while (true) {
       TRY(const auto rows, reader->Next());
       if (rows == nullptr) break;
       TRY(chunk.append->Add(*rows));
       chunk.rows += static_cast<int64_t>(rows->size());
-      chunk.bytes += rows->GetAllocationSize();
+      chunk.bytes += BytesOf(*rows);
     }
     if (reader->lost()) {
       part.damaged = chunk.damaged = true;
       return Ok();
     }
+    chunk.records += end - part.end;
     part.end = end;
   }
   return Ok();

@@ -4,6 +4,7 @@
 
 #include "duckdb/catalog/catalog.hpp"
 #include "duckdb/catalog/catalog_entry/table_catalog_entry.hpp"
+#include "duckdb/function/table/table_scan.hpp"
 #include "duckdb/main/attached_database.hpp"
 #include "duckdb/optimizer/optimizer.hpp"
 #include "duckdb/optimizer/optimizer_extension.hpp"
@@ -45,6 +46,37 @@ duckdb::InsertionOrderPreservingMap<duckdb::string> DescribeCopy(
   return lines;
 }
 
+// DuckDB plans by what the table holds then, and may run the plan when a chunk more is in. That is
+// right for all columns but the chunk itself, whose filter would be left out as always true.
+bool IsChunk(const duckdb::FunctionData* scan, duckdb::column_t column) {
+  const auto& columns = scan->Cast<duckdb::TableScanBindData>().table.GetColumns();
+  return column + 1 == columns.LogicalColumnCount();
+}
+
+duckdb::unique_ptr<duckdb::BaseStatistics> StatisticsButOfChunk(duckdb::ClientContext& client,
+                                                                const duckdb::FunctionData* scan,
+                                                                duckdb::column_t column) {
+  const auto statistics = duckdb::TableScanFunction::GetFunction().statistics;
+  if (statistics == nullptr || IsChunk(scan, column)) return nullptr;
+  return statistics(client, scan, column);
+}
+
+duckdb::unique_ptr<duckdb::BaseStatistics> ExtendedStatisticsButOfChunk(
+    duckdb::ClientContext& client, duckdb::TableFunctionGetStatisticsInput& input) {
+  const auto statistics = duckdb::TableScanFunction::GetFunction().statistics_extended;
+  if (statistics == nullptr || IsChunk(input.bind_data.get(), input.column_index.GetPrimaryIndex()))
+    return nullptr;
+  return statistics(client, input);
+}
+
+// And so that nothing is answered by the number of rows that the table has then.
+void ForgetSize(duckdb::TableFunction& scan) {
+  if (scan.statistics != nullptr) scan.statistics = StatisticsButOfChunk;
+  if (scan.statistics_extended != nullptr) scan.statistics_extended = ExtendedStatisticsButOfChunk;
+  scan.get_partition_stats = nullptr;
+  scan.set_scan_order = nullptr;
+}
+
 duckdb::unique_ptr<duckdb::Expression> Constant(duckdb::Value value) {
   return make_uniq<duckdb::BoundConstantExpression>(std::move(value));
 }
@@ -71,6 +103,7 @@ class CopyScan {
     text->covered = fmt::format("{} of {} records", copy.records, copy.records_all);
     function.function_info = std::move(text);
     function.to_string = DescribeCopy;
+    ForgetSize(function);
     scan_ = make_uniq<LogicalGet>(binder.GenerateTableIndex(), std::move(function),
                                   std::move(bind_data), table.GetColumns().GetColumnTypes(),
                                   table.GetColumns().GetColumnNames(), table.GetVirtualColumns());

@@ -20,6 +20,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kFile = "columns.duckdb";
+// Rows that wait in memory before they go to the table.
+constexpr duckdb::idx_t kGatherRows = 16 * STANDARD_VECTOR_SIZE;
+constexpr duckdb::idx_t kGatherBytes = 16 << 20;
 // What DuckDB may put beside it.
 constexpr const char* kFileEndings[] = {"", ".wal", ".wal.checkpoint", ".wal.recovery"};
 
@@ -145,7 +148,8 @@ class ColumnTables::Transaction final : public Append {
       duckdb::MetaTransaction::Get(*writer.context)
           .ModifyDatabase(entry.ParentCatalog().GetAttached(),
                           duckdb::DatabaseModificationType::INSERT_DATA);
-      appender_ = std::make_unique<duckdb::InternalAppender>(*writer.context, entry);
+      appender_ = std::make_unique<duckdb::InternalAppender>(*writer.context, entry, kGatherRows,
+                                                             kGatherBytes);
     });
   }
 

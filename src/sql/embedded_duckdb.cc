@@ -111,6 +111,16 @@ std::unique_ptr<ColumnTables> OpenColumns(duckdb::DuckDB& database, const std::s
   return nullptr;
 }
 
+// REQUIRES: the database is restricted.
+void Hide(std::unique_ptr<ColumnTables>& columns) {
+  if (columns == nullptr) return;
+  const Status hidden = columns->Hide();
+  if (hidden.ok()) return;
+  LOG_WARNING("no column cache", "error={}", hidden.error().message());
+  columns->Close();
+  columns.reset();
+}
+
 // What can only be set on a running database, and then the lock: kCircuits runs no statement of a
 // user.
 void Restrict(duckdb::DuckDB& database, Purpose purpose, const DatabaseOptions& options) {
@@ -155,7 +165,7 @@ Result<Embedded> OpenEmbedded(Purpose purpose, const DatabaseOptions& options) {
         if (HasColumns(purpose, options))
           embedded.columns = OpenColumns(*embedded.database, options.column_directory, hidden);
         Restrict(*embedded.database, purpose, options);
-        if (embedded.columns != nullptr) TRY(embedded.columns->Hide());
+        Hide(embedded.columns);
         return embedded;
       },
       [](const duckdb::ErrorData& error) {
