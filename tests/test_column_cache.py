@@ -379,7 +379,13 @@ def test_plans_say_how_much_is_in_columns(make_node):
     node.start()
     send(node, "s", rows(ENOUGH))
     wait_until_copied(node, "s")
-    send(node, "s", rows(10, ENOUGH))
+    totals = "SELECT count(*), sum(id)::BIGINT FROM s"
+    plan = str(node.sql(f"EXPLAIN {totals}"))
+    assert f"{ENOUGH} of {ENOUGH}" in plan and "UNION" not in plan
+    for more in [0, 10]:
+        send(node, "s", rows(more, ENOUGH)) if more else None
+        for text in [totals, totals]:  # by a plan that is kept
+            assert node.sql(text) == [[ENOUGH + more, sum(range(ENOUGH + more))]]
     plan = str(node.sql("EXPLAIN SELECT sum(id) FROM s"))
     assert f"{ENOUGH} of {ENOUGH + 10}" in plan and "10 records beyond" in plan
     assert state(node, "s") == ("waiting", ENOUGH, 10)

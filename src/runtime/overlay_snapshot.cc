@@ -153,7 +153,9 @@ Result<std::unique_ptr<sql::RelationScan>> OverlaySnapshot::Scan(
 }
 
 std::shared_ptr<const sql::ColumnCopy> OverlaySnapshot::Copied(std::string_view name) const {
-  return given_ != nullptr && name == kGivenRows ? nullptr : base_->Copied(name);
+  const bool given = given_ != nullptr && name == kGivenRows;
+  // A scan says what is wrong.
+  return given || !CheckUntouched(name).ok() ? nullptr : base_->Copied(name);
 }
 
 Result<std::unique_ptr<sql::RelationScan>> OverlaySnapshot::ScanBeyond(

@@ -26,6 +26,10 @@ using duckdb::make_uniq;
 using Expressions = duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>;
 using Operator = duckdb::unique_ptr<duckdb::LogicalOperator>;
 
+using ColumnIds = duckdb::vector<duckdb::ColumnIndex>;
+
+bool HasAll(const ColumnCopy& copy) { return copy.records == copy.records_all; }
+
 struct ColumnScanInfo final : duckdb::OptimizerExtensionInfo {
   explicit ColumnScanInfo(std::string name) : database(std::move(name)) {}
   const std::string database;
@@ -176,31 +180,38 @@ class Rewriter {
 
   // `get` by the copy and what it does not have, under its table index.
   Operator InParts(LogicalGet& get, const ScanBinding& binding, const ColumnCopy& copy) {
+    ColumnIds ids = get.GetColumnIds();
+    if (ids.empty()) ids.emplace_back(duckdb::COLUMN_IDENTIFIER_EMPTY);
+    if (HasAll(copy)) return Copied(get.table_index, ids, binding, copy);
+    auto copied = Copied(binder_.GenerateTableIndex(), ids, binding, copy);
     auto rest =
         make_uniq<LogicalGet>(binder_.GenerateTableIndex(), get.function, get.bind_data->Copy(),
                               get.returned_types, get.names, get.virtual_columns);
-    rest->SetColumnIds(duckdb::vector<duckdb::ColumnIndex>(get.GetColumnIds()));
-    if (rest->GetColumnIds().empty()) rest->AddColumnId(duckdb::COLUMN_IDENTIFIER_EMPTY);
+    rest->SetColumnIds(ColumnIds(ids));
     auto beyond = std::make_shared<ColumnCopy>(copy);
     beyond->pin.reset();  // a plan may be kept for longer than the table
     BindingOf(*rest)->beyond = std::move(beyond);
+    auto both = make_uniq<duckdb::LogicalSetOperation>(
+        get.table_index, ids.size(), std::move(copied), std::move(rest),
+        duckdb::LogicalOperatorType::LOGICAL_UNION, /*setop_all=*/true);
+    both->ResolveOperatorTypes();
+    return both;
+  }
 
+  // The rows of the copy, with the columns that a scan of the stream gives.
+  Operator Copied(duckdb::idx_t table_index, const ColumnIds& ids, const ScanBinding& binding,
+                  const ColumnCopy& copy) {
     CopyScan scan(client_, binder_, database_, binding, copy);
     Expressions columns;
-    for (const duckdb::ColumnIndex& id : rest->GetColumnIds()) {
+    for (const duckdb::ColumnIndex& id : ids) {
       const std::optional<size_t> column = binding.ColumnOf(id.GetPrimaryIndex());
       columns.push_back(column ? scan.Column(*column)
                                : Constant(duckdb::Value(LogicalType::BOOLEAN)));
     }
-    const size_t count = columns.size();
-    auto copied =
-        make_uniq<duckdb::LogicalProjection>(binder_.GenerateTableIndex(), std::move(columns));
+    auto copied = make_uniq<duckdb::LogicalProjection>(table_index, std::move(columns));
     copied->children.push_back(std::move(scan).Filtered(copy));
-    auto both = make_uniq<duckdb::LogicalSetOperation>(
-        get.table_index, count, std::move(copied), std::move(rest),
-        duckdb::LogicalOperatorType::LOGICAL_UNION, /*setop_all=*/true);
-    both->ResolveOperatorTypes();
-    return both;
+    copied->ResolveOperatorTypes();
+    return copied;
   }
 
   duckdb::ClientContext& client_;
@@ -215,6 +226,10 @@ void Rewrite(duckdb::OptimizerExtensionInput& input, Operator& plan) {
 }
 
 }  // namespace
+
+bool SamePlan(const ColumnCopy& a, const ColumnCopy& b) {
+  return a.SamePlan(b) && HasAll(a) == HasAll(b);
+}
 
 void RegisterColumnScans(duckdb::DBConfig& config, const std::string& database) {
   duckdb::OptimizerExtension extension;

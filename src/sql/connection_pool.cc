@@ -1,6 +1,6 @@
 #include "sql/connection_pool.h"
 
-#include "sql/column_copy.h"
+#include "sql/column_scan.h"
 
 namespace millrace::sql {
 
@@ -25,7 +25,7 @@ bool PooledConnection::TakeCopies(const Entry& entry) {
   for (const auto& [relation, planned] : entry.copies) {
     const auto copy = context_->CopyOf(relation);
     if ((copy == nullptr) != (planned == nullptr)) return false;
-    if (copy != nullptr && !copy->SamePlan(*planned)) return false;
+    if (copy != nullptr && !SamePlan(*copy, *planned)) return false;
   }
   return true;
 }
