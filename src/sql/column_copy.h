@@ -26,8 +26,8 @@ struct ColumnCopy {
   int64_t records_all = 0;
   std::shared_ptr<const void> pin;
 
-  // Whether a plan that was made for one is right for the other.
-  bool SamePlan(const ColumnCopy& other) const {
+  // Whether both mean the same rows of the same table.
+  bool SameRows(const ColumnCopy& other) const {
     return table == other.table && chunks_end == other.chunks_end && parts == other.parts;
   }
 };

@@ -228,7 +228,7 @@ void Rewrite(duckdb::OptimizerExtensionInput& input, Operator& plan) {
 }  // namespace
 
 bool SamePlan(const ColumnCopy& a, const ColumnCopy& b) {
-  return a.SamePlan(b) && HasAll(a) == HasAll(b);
+  return a.SameRows(b) && HasAll(a) == HasAll(b);
 }
 
 void RegisterColumnScans(duckdb::DBConfig& config, const std::string& database) {
