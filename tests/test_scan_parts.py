@@ -5,7 +5,7 @@ ROWS = 500_000
 
 
 def test_rows_keep_their_order_and_none_is_missed(make_node):
-    node = make_node("CREATE STREAM s (id BIGINT NOT NULL, name VARCHAR) INTO 2 PARTITIONS;\n", "--workers", "2")
+    node = make_node("CREATE STREAM s (id BIGINT NOT NULL, name VARCHAR) INTO 2 PARTITIONS;\n", "--workers", "2", "--column-cache", "off")
     node.start()
     bad = set()
     for begin in range(0, ROWS, 50_000):

@@ -62,6 +62,7 @@ struct SettingFlags {
                                             {"kafka_stream_fetch_quota", ""},
                                             {"workers", ""},
                                             {"memory", ""},
+                                            {"column_cache", ""},
                                             {"view_step_seconds", ""},
                                             {"log_level", ""},
                                             {"auth", ""},
@@ -90,6 +91,9 @@ struct SettingFlags {
     command.add_option("--workers", values["workers"], "Engine workers (default: one per core)");
     command.add_option("--memory", values["memory"],
                        "Memory of the node, as 2GiB (default: 70 % of the machine)");
+    command.add_option("--column-cache", values["column_cache"],
+                       "Disk for streams in columns, which speed up ad-hoc queries, as 4GiB; off, "
+                       "or 0: none (default 4GiB)");
     command.add_option("--view-step-seconds", values["view_step_seconds"],
                        "CPU seconds that an operator of a view may take in a step before the view "
                        "fails (default 10)");

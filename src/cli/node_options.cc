@@ -11,6 +11,7 @@ Result<runtime::NodeOptions> NodeOptionsOf(const std::string& project_folder,
   options.allowed_files = {project_folder};
   TRY(options.workers, WorkersOf(settings));
   TRY(options.memory_bytes, MemoryOf(settings));
+  TRY(options.column_cache_bytes, ColumnCacheOf(settings));
   TRY(options.view_step_seconds_max, ViewStepSecondsOf(settings));
   return options;
 }

@@ -18,6 +18,7 @@ namespace {
 constexpr int kWorkersMax = 256;
 constexpr uint64_t kMemoryBytesMin = 64ull << 20;
 constexpr char kNoFile[] = "none";
+constexpr uint64_t kColumnCacheBytesMin = 16ull << 20;
 constexpr uint64_t kQuotaBytesMin = 1'000;
 constexpr double kMachineShare = 0.7;
 constexpr double kViewStepSecondsMax = 86'400;
@@ -50,6 +51,7 @@ Error Wrong(const char* name, const Setting& setting, std::string_view what) {
 
 const std::vector<std::string>& SettingNames() {
   static const std::vector<std::string> names = {"auth",
+                                                 "column_cache",
                                                  "data",
                                                  "http",
                                                  "http_cors_origins",
@@ -90,6 +92,7 @@ Settings ResolveSettings(const std::map<std::string, std::string>& flags,
       {"workers",
        std::to_string(std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kWorkersMax))},
       {"memory", DefaultMemory()},
+      {"column_cache", "4GiB"},
       {"view_step_seconds", "10"},
       {"log_level", "warning"},
       {"tls", "auto"},
@@ -130,6 +133,18 @@ Result<uint64_t> MemoryOf(const Settings& settings) {
   if (!bytes.ok()) return Wrong("memory", memory, "a size is expected, as 512MB or 2GiB");
   if (*bytes < kMemoryBytesMin) {
     return Wrong("memory", memory, fmt::format("at least {} MiB", kMemoryBytesMin >> 20));
+  }
+  return *bytes;
+}
+
+Result<uint64_t> ColumnCacheOf(const Settings& settings) {
+  const Setting& size = settings.at("column_cache");
+  if (size.value == "off" || size.value == "0") return uint64_t{0};
+  const auto bytes = ParseSize(size.value);
+  if (!bytes.ok() || *bytes < kColumnCacheBytesMin) {
+    return Wrong("column_cache", size,
+                 fmt::format("a size is expected, as 4GiB, at least {} MiB, or off",
+                             kColumnCacheBytesMin >> 20));
   }
   return *bytes;
 }
@@ -214,6 +229,7 @@ bool SpeaksTls(const Settings& settings, const std::string& listener) {
 Status CheckSettings(const Settings& settings) {
   TRY(WorkersOf(settings));
   TRY(MemoryOf(settings));
+  TRY(ColumnCacheOf(settings));
   TRY(ViewStepSecondsOf(settings));
   TRY(LogLevelOf(settings));
   TRY(CheckTls(settings));

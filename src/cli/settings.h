@@ -32,6 +32,8 @@ Settings ResolveSettings(const std::map<std::string, std::string>& flags,
 Status CheckSettings(const Settings& settings);
 Result<int> WorkersOf(const Settings& settings);
 Result<uint64_t> MemoryOf(const Settings& settings);
+// Bytes on disk; 0: off.
+Result<uint64_t> ColumnCacheOf(const Settings& settings);
 Result<double> ViewStepSecondsOf(const Settings& settings);
 Result<LogLevel> LogLevelOf(const Settings& settings);
 // Bytes a second of kafka_client_produce_quota and its like; 0: off.

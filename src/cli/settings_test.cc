@@ -104,6 +104,13 @@ TEST_F(SettingsTest, AWrongValueIsNamedWithWhereItCameFrom) {
     ASSERT_FALSE(status.ok()) << value;
     EXPECT_THAT(status.error().message(), HasSubstr("flag --view-step-seconds"));
   }
+  for (const char* size : {"1MiB", "much", "-1", "on"}) {
+    const Status status = CheckSettings(ResolveSettings({{"column_cache", size}}, {}, "shop"));
+    ASSERT_FALSE(status.ok()) << size;
+    EXPECT_THAT(status.error().message(), HasSubstr("flag --column-cache"));
+  }
+  EXPECT_EQ(ColumnCacheOf(ResolveSettings({{"column_cache", "off"}}, {}, "shop")).value(), 0u);
+  EXPECT_EQ(ColumnCacheOf(ResolveSettings({}, {}, "shop")).value(), 4ull << 30);
   for (const auto& [name, value] : wrong) {
     const Status status = CheckSettings(ResolveSettings({{name, value}}, {}, "shop"));
     ASSERT_FALSE(status.ok()) << name << " = " << value;

@@ -60,6 +60,23 @@ Result<std::unique_ptr<FileLock>> LockDirectory(Files& files, const std::string&
       .Hint("stop that one, or give this one a directory of its own with --data");
 }
 
+// Before anything queries.
+void OpenColumnCache(Node::Impl& node, const std::string& directory) {
+  sql::ColumnTables* const tables = node.database->column_tables();
+  if (tables == nullptr) {
+    if (node.options.column_cache_bytes > 0) return;  // which has been said
+    // What an earlier process has left.
+    if (const Status cleared = sql::ColumnTables::Clear(directory); !cleared.ok())
+      LOG_WARNING("files of the column cache", "error={}", cleared.error().message());
+    return;
+  }
+  node.stream_columns = std::make_unique<StreamColumns>(
+      *node.log, node.publisher, [&node] { return node.loop->lag_records(); });
+  node.columns = std::make_unique<column_cache::ColumnCache>(
+      *tables, *node.stream_columns,
+      column_cache::Options{directory, &node.files(), node.options.column_cache_bytes});
+}
+
 }  // namespace
 
 Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -104,6 +121,8 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   database_options.memory_bytes = share(kQueryShare);
   database_options.temp_directory = directory + "/tmp";
   database_options.allowed_files = options.allowed_files;
+  const std::string column_directory = directory + "/column_cache";
+  if (options.column_cache_bytes > 0) database_options.column_directory = column_directory;
   database_options.models = std::make_shared<models::ModelStore>(models::ModelStoreOptions{
       &files, directory + "/models", options.project_directory, options.allowed_files});
   TRY(Files::System().CreateDirectories(database_options.temp_directory));  // DuckDB's own
@@ -148,6 +167,9 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
                                         *impl->database, *impl->table_writer);
   impl->builds =
       std::make_unique<Builds>([node](uint64_t build) { return FinishBuild(*node, build); });
+  OpenColumnCache(*impl, column_directory);
+  impl->system_tables.Add("millrace.column_cache",
+                          ColumnCacheTable(*impl->log, impl->columns.get()));
   impl->system_tables.Add("millrace.models", ModelsTable(impl->database->models()));
   impl->system_tables.Add("millrace.schemas", SchemasTable(*impl->schemas));
   impl->schemas->Attach(StreamsOf(impl->publisher));
@@ -181,6 +203,7 @@ void Node::Impl::Stop() {
     const std::lock_guard guard(sources_mutex);
     sources.clear();
   }
+  if (columns != nullptr) columns->Stop();
   if (view_changes != nullptr) view_changes->BeginStop();
   if (builds != nullptr) builds->Stop();
   if (loop != nullptr) loop->Stop();

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/files.h"
+#include "column_cache/column_cache.h"
 #include "connectors/source.h"
 #include "ingest/door_counters.h"
 #include "ingest/stream_ingest.h"
@@ -21,6 +22,7 @@
 #include "runtime/seeds.h"
 #include "runtime/snapshot.h"
 #include "runtime/step_loop.h"
+#include "runtime/stream_columns.h"
 #include "runtime/system_tables.h"
 #include "runtime/table_writer.h"
 #include "runtime/view_changes.h"
@@ -41,6 +43,8 @@ struct Node::Impl {
   std::unique_ptr<StepLoop> loop;
   std::unique_ptr<CatalogChanger> changer;
   std::unique_ptr<ingest::Ingest> ingest;
+  std::unique_ptr<StreamColumns> stream_columns;
+  std::unique_ptr<column_cache::ColumnCache> columns;  // nullptr: there is none
   SystemTables system_tables;
   std::unique_ptr<TableWriter> table_writer;
   std::unique_ptr<TableRows> table_rows;
@@ -62,7 +66,8 @@ struct Node::Impl {
   Result<std::unique_ptr<Subscription>> Subscribe(std::string_view relation,
                                                   const SubscribeOptions& subscribe_options);
   std::shared_ptr<const NodeSnapshot> TakeSnapshot() {
-    return std::make_shared<NodeSnapshot>(publisher.PinNewest(), *log, *database, system_tables);
+    return std::make_shared<NodeSnapshot>(publisher.PinNewest(), *log, *database, system_tables,
+                                          columns.get());
   }
   std::shared_ptr<const Endpoints> CurrentEndpoints() const {
     const std::lock_guard guard(endpoints_mutex);

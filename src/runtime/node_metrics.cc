@@ -81,6 +81,23 @@ void AddLog(const log::LogStats& stats, Families& out) {
               number(stats.damaged_ranges));
 }
 
+void AddColumnCache(const column_cache::ColumnCache::Stats& stats, Families& out) {
+  out.Gauge("millrace_column_cache_bytes", "Room that streams in columns take on disk.",
+            static_cast<double>(stats.bytes));
+  out.Gauge("millrace_column_cache_bytes_max", "The most that they may take.",
+            static_cast<double>(stats.bytes_max));
+  int64_t records = 0;
+  for (const column_cache::CopiedStream& stream : stats.streams) records += stream.records();
+  out.Gauge("millrace_column_cache_records", "Records of streams that stand in columns.",
+            static_cast<double>(records));
+  out.Counter("millrace_column_cache_scans_total",
+              "Scans of streams that read them in columns, as far as they stand there.",
+              static_cast<double>(stats.scans));
+  out.Gauge("millrace_column_cache_failed",
+            "1 where the column cache is off until the next start, because of its disk.",
+            stats.failed ? 1 : 0);
+}
+
 }  // namespace
 
 std::string NodeMetricsText(const Node::Impl& node) {
@@ -105,6 +122,8 @@ std::string NodeMetricsText(const Node::Impl& node) {
               static_cast<double>(state.evicted_entries));
   out.Counter("millrace_state_misses_total", "Look-ups of operator state that had to ask the disk.",
               static_cast<double>(state.misses));
+
+  if (node.columns != nullptr) AddColumnCache(node.columns->stats(), out);
 
   const PublishedPtr published = node.publisher.newest();
   out.Gauge("millrace_visible_step", "The newest step that readers see.",

@@ -152,4 +152,16 @@ Result<std::unique_ptr<sql::RelationScan>> OverlaySnapshot::Scan(
       std::make_unique<OverlayScan>(std::move(base), found->second, types, columns));
 }
 
+std::shared_ptr<const sql::ColumnCopy> OverlaySnapshot::Copied(std::string_view name) const {
+  const bool given = given_ != nullptr && name == kGivenRows;
+  // A scan says what is wrong.
+  return given || !CheckUntouched(name).ok() ? nullptr : base_->Copied(name);
+}
+
+Result<std::unique_ptr<sql::RelationScan>> OverlaySnapshot::ScanBeyond(
+    std::string_view name, const std::vector<size_t>& columns, const sql::ColumnCopy& copy) const {
+  TRY(CheckUntouched(name));
+  return base_->ScanBeyond(name, columns, copy);
+}
+
 }  // namespace millrace::runtime

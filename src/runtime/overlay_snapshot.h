@@ -28,6 +28,10 @@ class OverlaySnapshot final : public sql::Snapshot {
   Result<std::unique_ptr<sql::RelationScan>> Scan(
       std::string_view name, const std::vector<size_t>& columns,
       const std::vector<Equality>& equalities) const override;
+  std::shared_ptr<const sql::ColumnCopy> Copied(std::string_view name) const override;
+  Result<std::unique_ptr<sql::RelationScan>> ScanBeyond(std::string_view name,
+                                                        const std::vector<size_t>& columns,
+                                                        const sql::ColumnCopy& copy) const override;
 
  private:
   Status CheckUntouched(std::string_view name) const;

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
+#include "column_cache/column_cache.h"
 #include "runtime/set_aside.h"
-#include "runtime/stream_history.h"
+#include "runtime/stream_columns.h"
 
 namespace millrace::runtime {
 
@@ -15,20 +16,27 @@ constexpr int64_t kPartRecords = 128 << 10;
 
 class StreamScan final : public sql::RelationScan {
  public:
-  StreamScan(std::shared_ptr<const NodeSnapshot> snapshot, StreamHistory history)
-      : snapshot_(std::move(snapshot)), history_(std::move(history)) {}
+  // `note_read`: called at the end with the rows that it gave; may be empty.
+  using NoteRead = std::function<void(int64_t rows)>;
+  StreamScan(std::shared_ptr<const NodeSnapshot> snapshot, StreamHistory history,
+             NoteRead note_read)
+      : snapshot_(std::move(snapshot)),
+        history_(std::move(history)),
+        note_read_(std::move(note_read)) {}
   std::vector<std::unique_ptr<sql::RelationScan>> Split() override {
     std::vector<std::unique_ptr<sql::RelationScan>> parts;
     for (StreamHistory& part : history_.Split(kPartRecords))
-      parts.push_back(std::make_unique<StreamScan>(snapshot_, std::move(part)));
+      parts.push_back(std::make_unique<StreamScan>(snapshot_, std::move(part), note_read_));
     return parts;
   }
   Status Next(duckdb::DataChunk& out) override {
     TRY(const auto chunk, history_.Next());
     if (chunk == nullptr) {
       snapshot_->AddNotices(history_.lost());
+      if (note_read_) note_read_(std::exchange(rows_, 0));
       out.SetCardinality(0);
     } else {
+      rows_ += static_cast<int64_t>(chunk->size());
       out.Reference(*chunk);
     }
     return Ok();
@@ -37,6 +45,8 @@ class StreamScan final : public sql::RelationScan {
  private:
   std::shared_ptr<const NodeSnapshot> snapshot_;
   StreamHistory history_;
+  const NoteRead note_read_;
+  int64_t rows_ = 0;
 };
 
 // Rows that stand in chunks already.
@@ -216,10 +226,8 @@ Result<std::unique_ptr<sql::RelationScan>> NodeSnapshot::Scan(
     return ScanValues(values, SetAsideSchema().types(), columns);
   }
   if (relation->stream() != nullptr) {
-    return std::unique_ptr<sql::RelationScan>(std::make_unique<StreamScan>(
-        shared_from_this(),
-        StreamHistory(log_, relation, columns,
-                      StreamHistory::RangesUntil(log_, *relation, published().state))));
+    return ScanStream(relation, columns,
+                      StreamHistory::RangesUntil(log_, *relation, published().state));
   }
   NoteHalt(*relation);
   const rows::Types& types = relation->content->types();
@@ -243,6 +251,45 @@ Result<std::unique_ptr<sql::RelationScan>> NodeSnapshot::Scan(
   }
   return std::unique_ptr<sql::RelationScan>(
       std::make_unique<ContentScan>(shared_from_this(), relation, columns));
+}
+
+std::unique_ptr<sql::RelationScan> NodeSnapshot::ScanStream(
+    const std::shared_ptr<const Relation>& relation, const std::vector<size_t>& columns,
+    std::vector<StreamHistory::Range> ranges) const {
+  StreamScan::NoteRead note_read;
+  if (columns_ != nullptr) {
+    note_read = [cache = columns_, relation](int64_t rows) {
+      if (rows > 0) cache->NoteRead(InternalName(relation->object), relation->object.name(), rows);
+    };
+  }
+  return std::make_unique<StreamScan>(shared_from_this(),
+                                      StreamHistory(log_, relation, columns, std::move(ranges)),
+                                      std::move(note_read));
+}
+
+std::shared_ptr<const sql::ColumnCopy> NodeSnapshot::Copied(std::string_view name) const {
+  if (columns_ == nullptr || system_tables_.Find(name) != nullptr) return nullptr;
+  const auto relation = published().relations->Find(name);
+  if (relation == nullptr || relation->stream() == nullptr ||
+      !columns_->Has(InternalName(relation->object)))
+    return nullptr;
+  const auto stream = StreamInColumns(log_, relation, published().state);
+  return stream ? columns_->Find(*stream) : nullptr;
+}
+
+Result<std::unique_ptr<sql::RelationScan>> NodeSnapshot::ScanBeyond(
+    std::string_view name, const std::vector<size_t>& columns, const sql::ColumnCopy& copy) const {
+  const auto relation = published().relations->Find(name);
+  if (relation == nullptr || relation->stream() == nullptr)
+    return Error(Code::kInternal, "stream {} is gone from its step", Quoted(name));
+  auto ranges = StreamHistory::RangesUntil(log_, *relation, published().state);
+  for (StreamHistory::Range& range : ranges) {
+    for (const sql::ColumnCopy::Part& part : copy.parts) {
+      if (part.partition == range.partition)
+        range.next = std::min(range.end, std::max(range.next, log::Offset{part.end}));
+    }
+  }
+  return ScanStream(relation, columns, std::move(ranges));
 }
 
 void NodeSnapshot::NoteHalt(const Relation& relation) const {

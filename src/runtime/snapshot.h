@@ -12,16 +12,27 @@
 #include "ingest/row_checker.h"
 #include "log/log.h"
 #include "runtime/published.h"
+#include "runtime/stream_history.h"
 #include "runtime/system_tables.h"
+#include "sql/column_copy.h"
 #include "sql/database.h"
+
+namespace millrace::column_cache {
+class ColumnCache;
+}
 
 namespace millrace::runtime {
 
 class NodeSnapshot final : public sql::Snapshot, public std::enable_shared_from_this<NodeSnapshot> {
  public:
+  // `columns`: nullptr where there is no cache.
   NodeSnapshot(Publisher::Pin pin, const log::Log& log, sql::Database& database,
-               const SystemTables& system_tables)
-      : pin_(std::move(pin)), log_(log), database_(database), system_tables_(system_tables) {}
+               const SystemTables& system_tables, column_cache::ColumnCache* columns)
+      : pin_(std::move(pin)),
+        log_(log),
+        database_(database),
+        system_tables_(system_tables),
+        columns_(columns) {}
 
   int64_t step() const override { return published().state.step.value; }
   const catalog::Catalog& catalog() const override { return *published().catalog; }
@@ -30,6 +41,10 @@ class NodeSnapshot final : public sql::Snapshot, public std::enable_shared_from_
   Result<std::unique_ptr<sql::RelationScan>> Scan(
       std::string_view name, const std::vector<size_t>& columns,
       const std::vector<Equality>& equalities) const override;
+  std::shared_ptr<const sql::ColumnCopy> Copied(std::string_view name) const override;
+  Result<std::unique_ptr<sql::RelationScan>> ScanBeyond(std::string_view name,
+                                                        const std::vector<size_t>& columns,
+                                                        const sql::ColumnCopy& copy) const override;
 
   // For the reader to know, where the view stands still: a scan of it says so by itself.
   void NoteHalt(const Relation& relation) const;
@@ -38,10 +53,15 @@ class NodeSnapshot final : public sql::Snapshot, public std::enable_shared_from_
   void AddNotices(const std::vector<std::string>& notices) const;
 
  private:
+  std::unique_ptr<sql::RelationScan> ScanStream(const std::shared_ptr<const Relation>& relation,
+                                                const std::vector<size_t>& columns,
+                                                std::vector<StreamHistory::Range> ranges) const;
+
   Publisher::Pin pin_;
   const log::Log& log_;
   sql::Database& database_;
   const SystemTables& system_tables_;
+  column_cache::ColumnCache* const columns_;
   mutable std::mutex notices_mutex_;
   mutable std::set<std::string> notices_;
 };

@@ -1,5 +1,6 @@
 #include "sql/connection_pool.h"
 
+#include "sql/column_scan.h"
 #include "sql/time_zone.h"
 
 namespace millrace::sql {
@@ -12,18 +13,48 @@ PooledConnection::PooledConnection(duckdb::DuckDB& database, models::ModelStore&
 std::shared_ptr<duckdb::PreparedStatement> PooledConnection::FindPrepared(const std::string& key) {
   const auto found = prepared_.find(key);
   if (found == prepared_.end()) return nullptr;
+  if (!TakeCopies(found->second)) {
+    context_->copies.clear();
+    Forget(key);
+    return nullptr;
+  }
   uses_.splice(uses_.begin(), uses_, found->second.use);
   return found->second.statement;
 }
 
+bool PooledConnection::TakeCopies(const Entry& entry) {
+  for (const auto& [relation, planned] : entry.copies) {
+    const auto copy = context_->CopyOf(relation);
+    if ((copy == nullptr) != (planned == nullptr)) return false;
+    if (copy != nullptr && !SamePlan(*copy, *planned)) return false;
+  }
+  return true;
+}
+
+void PooledConnection::Forget(const std::string& key) {
+  const auto found = prepared_.find(key);
+  if (found == prepared_.end()) return;
+  uses_.erase(found->second.use);
+  prepared_.erase(found);
+}
+
 void PooledConnection::KeepPrepared(const std::string& key,
                                     std::shared_ptr<duckdb::PreparedStatement> statement) {
+  Forget(key);
   if (prepared_.size() >= kPreparedMax) {
     prepared_.erase(uses_.back());
     uses_.pop_back();
   }
+  QueryContext::Copies copies;
+  for (const auto& [relation, copy] : context_->copies) {
+    auto& planned = copies[relation];
+    if (copy == nullptr) continue;
+    auto without_pin = std::make_shared<ColumnCopy>(*copy);
+    without_pin->pin.reset();
+    planned = std::move(without_pin);
+  }
   uses_.push_front(key);
-  prepared_[key] = Entry{std::move(statement), uses_.begin()};
+  prepared_[key] = Entry{std::move(statement), std::move(copies), uses_.begin()};
 }
 
 void PooledConnection::Serve(const Caller& caller) {

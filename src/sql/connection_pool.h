@@ -25,8 +25,10 @@ class PooledConnection {
   duckdb::ClientContext& client() { return *connection_.context; }
   QueryContext& context() { return *context_; }
 
-  // Null where there is none.
+  // Null where there is none, or where its plan is none for the copies of streams that the
+  // context's snapshot has now.
   std::shared_ptr<duckdb::PreparedStatement> FindPrepared(const std::string& key);
+  // Its plan is one for the copies that the context has noted.
   void KeepPrepared(const std::string& key, std::shared_ptr<duckdb::PreparedStatement> statement);
   // The types and macros that the connection has: vocabulary.h.
   // For this lease. REQUIRES: DuckDB knows the time zone.
@@ -44,8 +46,12 @@ class PooledConnection {
   static constexpr size_t kPreparedMax = 64;
   struct Entry {
     std::shared_ptr<duckdb::PreparedStatement> statement;
+    QueryContext::Copies copies;  // without their pins
     std::list<std::string>::iterator use;
   };
+  // Whether its plan is right now; the context holds its copies then.
+  bool TakeCopies(const Entry& entry);
+  void Forget(const std::string& key);
 
   duckdb::Connection connection_;
   duckdb::shared_ptr<QueryContext> context_;

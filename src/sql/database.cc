@@ -12,9 +12,9 @@ namespace millrace::sql {
 Result<std::unique_ptr<Database>> Database::Open(const DatabaseOptions& options) {
   TRY(auto circuits, OpenEmbedded(Purpose::kCircuits, options));
   TRY(auto queries, OpenEmbedded(Purpose::kQueries, options));
-  TRY(auto resident, ResidentFunctions::Open(*circuits));
+  TRY(auto resident, ResidentFunctions::Open(*circuits.database));
   return std::make_unique<Database>(std::make_unique<Impl>(
-      options.models, std::move(circuits), std::move(queries), std::move(resident)));
+      options.models, std::move(circuits.database), std::move(queries), std::move(resident)));
 }
 
 Database::Database(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -23,6 +23,15 @@ Database::~Database() = default;
 std::string Database::DuckDbVersion() { return duckdb::DuckDB::LibraryVersion(); }
 duckdb::DuckDB& Database::duckdb() { return *impl_->circuits; }
 models::ModelStore& Database::models() { return *impl_->models; }
+ColumnTables* Database::column_tables() { return impl_->columns.get(); }
+
+std::shared_ptr<const ColumnCopy> Snapshot::Copied(std::string_view) const { return nullptr; }
+
+Result<std::unique_ptr<RelationScan>> Snapshot::ScanBeyond(std::string_view name,
+                                                           const std::vector<size_t>&,
+                                                           const ColumnCopy&) const {
+  return Error(Code::kInternal, "relation {} has no copy", Quoted(name));
+}
 
 size_t QueryResult::row_count() const {
   size_t count = 0;
@@ -63,10 +72,30 @@ Result<duckdb::unique_ptr<duckdb::SQLStatement>> ParseSelect(const std::string& 
   return std::move(parser.statements[0]);
 }
 
+namespace {
+
+// Whether it is one of DuckDB's storage, rather than of what the query does.
+bool MayBeOfCopies(const duckdb::ErrorData& error) {
+  switch (error.Type()) {
+    case duckdb::ExceptionType::IO:
+    case duckdb::ExceptionType::INTERNAL:
+    case duckdb::ExceptionType::FATAL:
+    case duckdb::ExceptionType::CATALOG:
+    case duckdb::ExceptionType::TRANSACTION:
+    case duckdb::ExceptionType::SERIALIZATION:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 Error FromCall(const duckdb::ErrorData& error, const Place& place, QueryContext& context) {
   if (std::optional<Error> scan_error = context.TakeScanError()) return *std::move(scan_error);
   if (std::optional<Error> model_error = std::exchange(context.model_error, std::nullopt))
     return AtPlaceOf(error, place, *std::move(model_error));
+  context.copies_failed = context.copies_failed || (context.ReadsCopies() && MayBeOfCopies(error));
   context.met_defect = context.met_defect || IsDefect(error);
   return FromDuckDb(error, place, context.unknown_relation, context.RelationNames());
 }

@@ -27,6 +27,9 @@ class ModelStore;
 
 namespace millrace::sql {
 
+class ColumnTables;
+struct ColumnCopy;
+
 struct ViewPlan {
   stream::Plan plan;  // ends in one Output node named like the view
   rows::Schema schema;
@@ -70,6 +73,13 @@ class Snapshot {
   virtual Result<std::unique_ptr<RelationScan>> Scan(
       std::string_view name, const std::vector<size_t>& columns,
       const std::vector<Equality>& equalities) const = 0;
+  // What of a stream stands in a table of ColumnTables and may be read there; nullptr: nothing. The
+  // table stays as long as somebody holds the answer.
+  virtual std::shared_ptr<const ColumnCopy> Copied(std::string_view name) const;
+  // The rows that a copy does not have. REQUIRES: Copied gave it.
+  virtual Result<std::unique_ptr<RelationScan>> ScanBeyond(std::string_view name,
+                                                           const std::vector<size_t>& columns,
+                                                           const ColumnCopy& copy) const;
 };
 
 // Of a statement's parameters, by name; positional ones are "1", "2", ….
@@ -100,6 +110,7 @@ struct DatabaseOptions {
   size_t memory_bytes = size_t{1} << 30;  // for ad-hoc queries
   std::string temp_directory;
   std::vector<std::string> allowed_files;  // folders that queries may read; empty: none
+  std::string column_directory;            // of ColumnTables; empty: there are none
   // What predict() finds the catalog's models in; nullptr: a store without any.
   std::shared_ptr<models::ModelStore> models = nullptr;
 };
@@ -111,6 +122,9 @@ class Database {
   static std::string DuckDbVersion();
   duckdb::DuckDB& duckdb();  // for the engine's expression contexts
   models::ModelStore& models();
+  // Where streams may have their rows in columns (column_tables.h); nullptr: nowhere, because
+  // nobody asked for it or the folder cannot be written.
+  ColumnTables* column_tables();
 
   // Binds the SELECT of a view against the catalog and maps it to a circuit. Plain views that it
   // names are expanded in place. Errors: unknown names (nearest one), types, and constructs that

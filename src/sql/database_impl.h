@@ -7,6 +7,7 @@
 #include "sql/connection_pool.h"
 #include "sql/database.h"
 #include "sql/duckdb_error.h"
+#include "sql/embedded_duckdb.h"
 #include "sql/resident_functions.h"
 #include "stream/watchdog.h"
 
@@ -14,14 +15,14 @@ namespace millrace::sql {
 
 struct Database::Impl {
   Impl(std::shared_ptr<models::ModelStore> model_store,
-       std::unique_ptr<duckdb::DuckDB> circuits_database,
-       std::unique_ptr<duckdb::DuckDB> queries_database,
+       std::unique_ptr<duckdb::DuckDB> circuits_database, Embedded queries_database,
        std::unique_ptr<ResidentFunctions> resident_functions)
       : models(model_store != nullptr
                    ? std::move(model_store)
                    : std::make_shared<models::ModelStore>(models::ModelStoreOptions())),
         circuits(std::move(circuits_database)),
-        queries(std::move(queries_database)),
+        queries(std::move(queries_database.database)),
+        columns(std::move(queries_database.columns)),
         resident(std::move(resident_functions)),
         circuit_connections(*circuits, *models),
         query_connections(*queries, *models) {}
@@ -29,11 +30,17 @@ struct Database::Impl {
   std::shared_ptr<models::ModelStore> models;
   std::unique_ptr<duckdb::DuckDB> circuits;  // see embedded_duckdb.h
   std::unique_ptr<duckdb::DuckDB> queries;
+  std::unique_ptr<ColumnTables> columns;        // of `queries`; nullptr: none
   std::unique_ptr<ResidentFunctions> resident;  // of `circuits`
   ConnectionPool circuit_connections;
   ConnectionPool query_connections;
   stream::Watchdog watchdog;
 
+  // Query, at the snapshot that the connection's context has.
+  Result<QueryResult> Query(PooledConnection& connection, const std::string& select,
+                            const std::map<std::string, duckdb::Value>& parameters,
+                            const QueryLimits& limits,
+                            const std::shared_ptr<std::atomic<bool>>& cancel);
   // Binds one SELECT statement that has its parameters' types and gives its columns.
   Result<QueryResult> Run(PooledConnection& connection, duckdb::PreparedStatement& statement,
                           const std::map<std::string, duckdb::Value>& parameters,

@@ -1,10 +1,14 @@
 #include "sql/embedded_duckdb.h"
 
+#include <random>
+
+#include "base/logging.h"
 #include "duckdb/catalog/catalog.hpp"
 #include "duckdb/catalog/catalog_entry/scalar_function_catalog_entry.hpp"
 #include "duckdb/common/enums/optimizer_type.hpp"
 #include "duckdb/main/config.hpp"
 #include "sql/client_functions.h"
+#include "sql/column_scan.h"
 #include "sql/duckdb_error.h"
 #include "sql/equality_hints.h"
 #include "sql/predict_function.h"
@@ -40,6 +44,16 @@ const std::set<OptimizerType>& RulesOffForCircuits() {
       OptimizerType::REORDER_FILTER,
   };
   return rules;
+}
+
+// Of the database of column tables: nobody can guess it.
+std::string HiddenName() {
+  std::random_device random;
+  return fmt::format("millrace_{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
+}
+
+bool HasColumns(Purpose purpose, const DatabaseOptions& options) {
+  return purpose == Purpose::kQueries && !options.column_directory.empty();
 }
 
 void Configure(duckdb::DBConfig& config, Purpose purpose, const DatabaseOptions& options) {
@@ -88,6 +102,25 @@ void FixSubstring(duckdb::Connection& connection) {
   });
 }
 
+// Queries do without where it cannot be written.
+std::unique_ptr<ColumnTables> OpenColumns(duckdb::DuckDB& database, const std::string& directory,
+                                          const std::string& name) {
+  auto columns = ColumnTables::Open(database, directory, name);
+  if (columns.ok()) return std::move(columns).value();
+  LOG_WARNING("no column cache", "error={}", columns.error().message());
+  return nullptr;
+}
+
+// REQUIRES: the database is restricted.
+void Hide(std::unique_ptr<ColumnTables>& columns) {
+  if (columns == nullptr) return;
+  const Status hidden = columns->Hide();
+  if (hidden.ok()) return;
+  LOG_WARNING("no column cache", "error={}", hidden.error().message());
+  columns->Close();
+  columns.reset();
+}
+
 // What can only be set on a running database, and then the lock: kCircuits runs no statement of a
 // user.
 void Restrict(duckdb::DuckDB& database, Purpose purpose, const DatabaseOptions& options) {
@@ -115,8 +148,7 @@ void Restrict(duckdb::DuckDB& database, Purpose purpose, const DatabaseOptions& 
 
 }  // namespace
 
-Result<std::unique_ptr<duckdb::DuckDB>> OpenEmbedded(Purpose purpose,
-                                                     const DatabaseOptions& options) {
+Result<Embedded> OpenEmbedded(Purpose purpose, const DatabaseOptions& options) {
   const std::string library = duckdb::DuckDB::LibraryVersion();
   if (library != MILLRACE_DUCKDB_VERSION) {
     return Error(Code::kInternal,
@@ -125,12 +157,18 @@ Result<std::unique_ptr<duckdb::DuckDB>> OpenEmbedded(Purpose purpose,
                  library, MILLRACE_DUCKDB_VERSION);
   }
   return Guard(
-      [&]() -> Result<std::unique_ptr<duckdb::DuckDB>> {
+      [&]() -> Result<Embedded> {
         duckdb::DBConfig config;
         Configure(config, purpose, options);
-        auto database = std::make_unique<duckdb::DuckDB>(nullptr, &config);
-        Restrict(*database, purpose, options);
-        return database;
+        const std::string hidden = HiddenName();
+        if (HasColumns(purpose, options)) RegisterColumnScans(config, hidden);
+        Embedded embedded;
+        embedded.database = std::make_unique<duckdb::DuckDB>(nullptr, &config);
+        if (HasColumns(purpose, options))
+          embedded.columns = OpenColumns(*embedded.database, options.column_directory, hidden);
+        Restrict(*embedded.database, purpose, options);
+        Hide(embedded.columns);
+        return embedded;
       },
       [](const duckdb::ErrorData& error) {
         return FromDuckDb(error, Place::OfWhole(""), "", {}).With("open the embedded DuckDB");

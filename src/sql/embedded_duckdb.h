@@ -19,13 +19,18 @@
 #include <memory>
 
 #include "base/result.h"
+#include "sql/column_tables.h"
 #include "sql/database.h"
 
 namespace millrace::sql {
 
 enum class Purpose { kCircuits, kQueries };
 
-Result<std::unique_ptr<duckdb::DuckDB>> OpenEmbedded(Purpose purpose,
-                                                     const DatabaseOptions& options);
+struct Embedded {
+  std::unique_ptr<duckdb::DuckDB> database;
+  std::unique_ptr<ColumnTables> columns;  // of kQueries, where options ask for them; else nullptr
+};
+
+Result<Embedded> OpenEmbedded(Purpose purpose, const DatabaseOptions& options);
 
 }  // namespace millrace::sql

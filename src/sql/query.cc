@@ -104,35 +104,59 @@ Result<QueryResult> Database::Query(std::shared_ptr<const Snapshot> snapshot,
                                     const std::map<std::string, duckdb::Value>& parameters,
                                     const QueryLimits& limits,
                                     std::shared_ptr<std::atomic<bool>> cancel) {
+  const auto attempt = [&](bool with_copies, bool& copies_failed) -> Result<QueryResult> {
+    ConnectionPool::Lease lease = impl_->query_connections.Take(
+        PreparedKey(snapshot->catalog().version(), limits.caller, select));
+    lease->Serve(limits.caller);
+    QueryContext& context = lease->context();
+    context.catalog = &snapshot->catalog();
+    context.snapshot = snapshot.get();
+    context.without_copies = !with_copies;
+    auto result = impl_->Query(*lease, select, parameters, limits, cancel);
+    copies_failed = context.copies_failed;
+    return result;
+  };
+  bool copies_failed = false;
+  Result<QueryResult> result = attempt(/*with_copies=*/true, copies_failed);
+  if (copies_failed) {
+    // What the log says is the answer, and shows whose failure it was.
+    Result<QueryResult> again = attempt(/*with_copies=*/false, copies_failed);
+    if (again.ok()) impl_->columns->Fail(result.error());
+    result = std::move(again);
+  }
+  if (result.ok()) result->step = snapshot->step();
+  return result;
+}
+
+Result<QueryResult> Database::Impl::Query(PooledConnection& connection, const std::string& select,
+                                          const std::map<std::string, duckdb::Value>& parameters,
+                                          const QueryLimits& limits, const Cancel& cancel) {
   const Place place = Place::OfWhole(select);
-  const std::string key = PreparedKey(snapshot->catalog().version(), limits.caller, select);
-  ConnectionPool::Lease lease = impl_->query_connections.Take(key);
-  lease->Serve(limits.caller);
-  QueryContext& context = lease->context();
-  context.catalog = &snapshot->catalog();
-  context.snapshot = snapshot.get();
+  QueryContext& context = connection.context();
+  const catalog::Catalog& catalog = *context.catalog;
+  const std::string key = PreparedKey(catalog.version(), limits.caller, select);
   const auto fail = [&](const duckdb::ErrorData& error) -> Status {
     return FromCall(error, place, context);
   };
   // Also for a statement that is prepared already: DuckDB may bind it again.
-  TRY(Guard([&] { return Teach(*lease, snapshot->catalog()); }, fail));
-  std::shared_ptr<duckdb::PreparedStatement> prepared = lease->FindPrepared(key);
+  TRY(Guard([&] { return Teach(connection, catalog); }, fail));
+  std::shared_ptr<duckdb::PreparedStatement> prepared = connection.FindPrepared(key);
   if (!prepared) {
-    const stream::Watchdog::Guard watch(impl_->watchdog, lease->client(),
+    const stream::Watchdog::Guard watch(watchdog, connection.client(),
                                         stream::EndOfCall(limits.timeout, cancel));
     const auto prepare = [&]() -> Status {
       TRY(auto statement, ParseSelect(select));
       prepared = std::shared_ptr<duckdb::PreparedStatement>(
-          lease->connection().Prepare(std::move(statement)).release());
+          connection.connection().Prepare(std::move(statement)).release());
       if (!prepared->HasError()) return Ok();
       if (watch.interrupted()) return Interrupted(limits, cancel);
       return FromCall(prepared->error, place, context);
     };
     TRY(Guard(prepare, fail));
-    lease->KeepPrepared(key, prepared);
   }
-  TRY(QueryResult result, impl_->Run(*lease, *prepared, parameters, limits, cancel, place));
-  result.step = snapshot->step();
+  TRY(QueryResult result, Run(connection, *prepared, parameters, limits, cancel, place));
+  // Only now: DuckDB may have planned it again to run it.
+  connection.KeepPrepared(key, std::move(prepared));
   return result;
 }
 

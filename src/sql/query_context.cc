@@ -1,5 +1,7 @@
 #include "sql/query_context.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "duckdb/main/client_context.hpp"
 
@@ -58,6 +60,26 @@ Result<std::unique_ptr<RelationScan>> QueryContext::Scan(
   return snapshot->Scan(name, columns, equalities);
 }
 
+Result<std::unique_ptr<RelationScan>> QueryContext::ScanBeyond(const std::string& name,
+                                                               const std::vector<size_t>& columns,
+                                                               const ColumnCopy& copy) const {
+  CHECK(snapshot != nullptr) << "a scan of " << name << " while planning";
+  return snapshot->ScanBeyond(name, columns, copy);
+}
+
+std::shared_ptr<const ColumnCopy> QueryContext::CopyOf(const std::string& name) {
+  if (without_copies || snapshot == nullptr || inline_relations.contains(rows::LowerName(name)))
+    return nullptr;
+  const auto [copy, fresh] = copies.try_emplace(name);
+  if (fresh) copy->second = snapshot->Copied(name);
+  return copy->second;
+}
+
+bool QueryContext::ReadsCopies() const {
+  return std::any_of(copies.begin(), copies.end(),
+                     [](const auto& item) { return item.second != nullptr; });
+}
+
 std::vector<std::string> QueryContext::RelationNames() const {
   return catalog == nullptr ? std::vector<std::string>() : catalog->RelationNames();
 }
@@ -80,6 +102,9 @@ void QueryContext::Clear() {
   inline_relations.clear();
   user.clear();
   row_numbers = false;
+  copies.clear();
+  without_copies = false;
+  copies_failed = false;
   reads.clear();
   unknown_relation.clear();
   met_defect = false;

@@ -42,6 +42,12 @@ class QueryContext final : public duckdb::ClientContextState {
   Result<std::unique_ptr<RelationScan>> Scan(
       const std::string& name, const std::vector<size_t>& columns,
       const std::vector<Snapshot::Equality>& equalities) const;
+  // What `copy`, which CopyOf gave, does not have.
+  Result<std::unique_ptr<RelationScan>> ScanBeyond(const std::string& name,
+                                                   const std::vector<size_t>& columns,
+                                                   const ColumnCopy& copy) const;
+  // What a scan may read in columns, the same for all scans of a call; nullptr: nothing.
+  std::shared_ptr<const ColumnCopy> CopyOf(const std::string& name);
   std::vector<std::string> RelationNames() const;
 
   void SetScanError(Error error);
@@ -56,6 +62,13 @@ class QueryContext final : public duckdb::ClientContextState {
   // Relations have a column `kRowNumberColumn`: the row's position in its scan. Only writes ask for
   // it.
   bool row_numbers = false;
+
+  // By relation, what CopyOf gave: it keeps the tables while the call runs.
+  using Copies = std::map<std::string, std::shared_ptr<const ColumnCopy>>;
+  Copies copies;
+  bool without_copies = false;  // CopyOf gives nothing
+  bool copies_failed = false;   // they may be why DuckDB failed
+  bool ReadsCopies() const;
 
   std::set<std::string> reads;  // relations that the text names itself, by the names of the catalog
   std::string unknown_relation;  // the last name that was not found

@@ -190,7 +190,9 @@ duckdb::unique_ptr<duckdb::GlobalTableFunctionState> StartScan(
     equalities.push_back({equality.column, duckdb::ExpressionExecutor::EvaluateScalar(
                                                context, *equality.value, true)});
   }
-  Result<std::unique_ptr<RelationScan>> scan = query.Scan(binding.relation, columns, equalities);
+  Result<std::unique_ptr<RelationScan>> scan =
+      binding.beyond == nullptr ? query.Scan(binding.relation, columns, equalities)
+                                : query.ScanBeyond(binding.relation, columns, *binding.beyond);
   if (!scan.ok()) {
     query.SetScanError(scan.error());
     throw duckdb::IOException(scan.error().message());
@@ -260,6 +262,10 @@ duckdb::InsertionOrderPreservingMap<duckdb::string> Describe(
             " = " + equality.value->ToString();
   }
   if (!keys.empty()) lines["Keys"] = keys;
+  if (binding.beyond != nullptr) {
+    lines["Reads"] = fmt::format("{} records beyond the column cache",
+                                 binding.beyond->records_all - binding.beyond->records);
+  }
   return lines;
 }
 
@@ -271,12 +277,14 @@ duckdb::unique_ptr<duckdb::FunctionData> ScanBinding::Copy() const {
   copy->shape = shape;
   copy->row_numbers = row_numbers;
   copy->equalities = equalities;
+  copy->beyond = beyond;
   return copy;
 }
 
 bool ScanBinding::Equals(const duckdb::FunctionData& other) const {
   const auto& binding = other.Cast<ScanBinding>();
-  return relation == binding.relation && equalities.empty() && binding.equalities.empty();
+  return relation == binding.relation && equalities.empty() && binding.equalities.empty() &&
+         beyond == binding.beyond;
 }
 
 duckdb::column_t ScanBinding::RowNumberId() { return duckdb::VIRTUAL_COLUMN_START + 1000; }

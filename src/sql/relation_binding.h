@@ -12,6 +12,7 @@
 #include "duckdb.hpp"
 #include "duckdb/function/table_function.hpp"
 #include "duckdb/planner/operator/logical_get.hpp"
+#include "sql/column_copy.h"
 #include "sql/query_context.h"
 
 namespace millrace::sql {
@@ -36,6 +37,8 @@ class ScanBinding final : public duckdb::TableFunctionData {
     std::shared_ptr<const duckdb::Expression> value;
   };
   std::vector<Equality> equalities;
+  // Only what this copy does not have is read; nullptr: all. Without its pin.
+  std::shared_ptr<const ColumnCopy> beyond;
 
   duckdb::unique_ptr<duckdb::FunctionData> Copy() const override;
   bool Equals(const duckdb::FunctionData& other) const override;
