@@ -121,6 +121,7 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   database_options.memory_bytes = share(kQueryShare);
   database_options.temp_directory = directory + "/tmp";
   database_options.allowed_files = options.allowed_files;
+  database_options.closed_files = options.data_directory;
   const std::string column_directory = directory + "/column_cache";
   if (options.column_cache_bytes > 0) database_options.column_directory = column_directory;
   database_options.models = std::make_shared<models::ModelStore>(models::ModelStoreOptions{

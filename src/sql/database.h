@@ -110,6 +110,7 @@ struct DatabaseOptions {
   size_t memory_bytes = size_t{1} << 30;  // for ad-hoc queries
   std::string temp_directory;
   std::vector<std::string> allowed_files;  // folders that queries may read; empty: none
+  std::string closed_files;                // a folder that they may not, below those; empty: none
   std::string column_directory;            // of ColumnTables; empty: there are none
   // What predict() finds the catalog's models in; nullptr: a store without any.
   std::shared_ptr<models::ModelStore> models = nullptr;

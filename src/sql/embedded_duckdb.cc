@@ -1,4 +1,5 @@
 #include "sql/embedded_duckdb.h"
+#include "sql/guarded_files.h"
 
 #include <random>
 
@@ -11,6 +12,7 @@
 #include "sql/column_scan.h"
 #include "sql/duckdb_error.h"
 #include "sql/equality_hints.h"
+#include "sql/guarded_files.h"
 #include "sql/predict_function.h"
 #include "sql/refused_plans.h"
 #include "sql/relation_binding.h"
@@ -160,6 +162,10 @@ Result<Embedded> OpenEmbedded(Purpose purpose, const DatabaseOptions& options) {
       [&]() -> Result<Embedded> {
         duckdb::DBConfig config;
         Configure(config, purpose, options);
+        // Not before the columns are open, which DuckDB takes for a statement's wish.
+        const auto guards = std::make_shared<std::atomic<bool>>(false);
+        if (!options.closed_files.empty())
+          config.file_system = MakeGuardedFiles(options.closed_files, guards);
         const std::string hidden = HiddenName();
         if (HasColumns(purpose, options)) RegisterColumnScans(config, hidden);
         Embedded embedded;
@@ -168,6 +174,7 @@ Result<Embedded> OpenEmbedded(Purpose purpose, const DatabaseOptions& options) {
           embedded.columns = OpenColumns(*embedded.database, options.column_directory, hidden);
         Restrict(*embedded.database, purpose, options);
         Hide(embedded.columns);
+        *guards = true;
         return embedded;
       },
       [](const duckdb::ErrorData& error) {

@@ -268,6 +268,45 @@ TEST_F(QueryTest, ReadsFilesBelowTheAllowedFoldersOnly) {
   std::filesystem::remove_all(folder);
 }
 
+TEST_F(QueryTest, ReadsNothingOfTheNodesOwnFolder) {
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / fmt::format("millrace_closed_{}", getpid());
+  std::filesystem::create_directories(folder / "data" / "access");
+  std::filesystem::create_directories(folder / "data2");
+  std::ofstream(folder / "data" / "access" / "principals") << "x\nsecret\n";
+  std::ofstream(folder / "data2" / "a.csv") << "x\n1\n";
+  std::filesystem::create_directory_symlink(folder / "data", folder / "link");
+  DatabaseOptions options;
+  options.allowed_files = {folder.string()};
+  options.closed_files = (folder / "data").string();
+  options.temp_directory = (folder / "data" / "tmp").string();
+  options.memory_bytes = size_t{32} << 20;
+  auto database = Database::Open(options);
+  ASSERT_TRUE(database.ok()) << database.error().ToString();
+  const auto read = [&](const std::string& query) {
+    return (*database)->Query(snapshot_, query, {}, {});
+  };
+  const std::string at = folder.string();
+  EXPECT_TRUE(read("SELECT x FROM '" + at + "/data2/a.csv'").ok());
+  for (const char* path :
+       {"/data/access/principals", "/link/access/principals", "/data2/../data/access/principals",
+        "/*/access/principals", "/data/**", "/./data/access/principals"}) {
+    for (const char* function : {"read_text", "read_blob", "read_csv"}) {
+      const auto result = read(fmt::format("SELECT * FROM {}('{}{}')", function, at, path));
+      EXPECT_FALSE(result.ok()) << function << " " << path;
+      if (result.ok()) continue;
+      EXPECT_NE(result.error().ToString().find("data directory"), std::string::npos)
+          << result.error().ToString();
+    }
+  }
+  // What does not fit into memory is spilled there all the same.
+  const auto spilled = read(
+      "SELECT count(*) FROM (SELECT i, repeat('x', 50) || i AS t FROM range(1500000) r(i) ORDER BY "
+      "t)");
+  EXPECT_TRUE(spilled.ok()) << spilled.error().ToString();
+  std::filesystem::remove_all(folder);
+}
+
 TEST_F(QueryTest, AnswersFromSeveralThreadsAtOnce) {
   std::vector<std::thread> threads;
   std::atomic<int> right = 0;
