@@ -206,7 +206,9 @@ def test_rows_that_come_while_it_is_read(make_node, seed):
     for thread in threads:
         thread.start()
     threads[0].join()
-    time.sleep(1)
+    deadline = time.monotonic() + 60
+    while not failed and node.metric("millrace_column_cache_scans_total") == 0 and time.monotonic() < deadline:
+        time.sleep(0.2)  # the readers go on until the copy has been read
     stop.set()
     for thread in threads:
         thread.join()
