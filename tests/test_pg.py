@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 
+import psycopg
 import pytest
 
 from node import ROOT
@@ -226,6 +227,24 @@ def test_a_statement_is_cancelled_and_times_out(node):
     begin = time.monotonic()
     _, err = process.communicate(timeout=30)
     assert "cancel" in err and time.monotonic() - begin < 5
+
+
+def test_a_write_that_is_cancelled_changes_nothing(node):
+    psql(node, "CREATE TABLE slowly (k INTEGER PRIMARY KEY, n BIGINT)", "INSERT INTO slowly VALUES (1, 1)")
+    slow = "SELECT count(*) FROM range(100000) a, range(100000) b WHERE a.range + b.range = 7"
+    with psycopg.connect(dsn(node), autocommit=True) as connection:
+        for statement in (f"INSERT INTO slowly VALUES (2, ({slow}))", f"UPDATE slowly SET n = ({slow})", f"DELETE FROM slowly WHERE n < ({slow})"):
+            timer = threading.Timer(0.7, connection.cancel)
+            timer.start()
+            begin = time.monotonic()
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                connection.execute(statement)
+            assert time.monotonic() - begin < 5, statement
+            timer.join()
+            assert connection.execute("SELECT k, n FROM slowly").fetchall() == [(1, 1)]
+        connection.execute("UPDATE slowly SET n = n + 1")  # the table takes writes as before
+        assert connection.execute("SELECT n FROM slowly").fetchone() == (2,)
+    psql(node, "DROP TABLE slowly")
 
 
 def test_copy_goes_out_and_in_in_all_formats(node):

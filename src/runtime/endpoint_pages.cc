@@ -254,8 +254,7 @@ Result<std::vector<PageOrder>> PageOrderOf(const catalog::EndpointDefinition& en
 Result<Page> AnswerPage(sql::Database& database, std::shared_ptr<const sql::Snapshot> snapshot,
                         const catalog::EndpointDefinition& endpoint,
                         const std::map<std::string, duckdb::Value>& parameters,
-                        const PageRequest& request, const sql::QueryLimits& limits,
-                        std::shared_ptr<std::atomic<bool>> cancel) {
+                        const PageRequest& request, const sql::QueryLimits& limits) {
   std::map<std::string, duckdb::LogicalType> declared;
   for (const auto& parameter : endpoint.parameters) declared[parameter.name] = parameter.type;
   TRY(const sql::Database::Bound bound,
@@ -276,8 +275,7 @@ Result<Page> AnswerPage(sql::Database& database, std::shared_ptr<const sql::Snap
   ParameterValues values = parameters;
   const std::string text =
       PageQuery(endpoint, schema, order).Text(cursor ? &*cursor : nullptr, wanted, values);
-  TRY(sql::QueryResult result,
-      database.Query(std::move(snapshot), text, values, limits, std::move(cancel)));
+  TRY(sql::QueryResult result, database.Query(std::move(snapshot), text, values, limits));
   const FoundRows found(result);
   const size_t hash_column = result.schema.columns.size() - 1;
   size_t known = 0;  // rows like that of the cursor, which the client has

@@ -44,7 +44,6 @@ Result<std::vector<PageOrder>> PageOrderOf(const catalog::EndpointDefinition& en
 Result<Page> AnswerPage(sql::Database& database, std::shared_ptr<const sql::Snapshot> snapshot,
                         const catalog::EndpointDefinition& endpoint,
                         const std::map<std::string, duckdb::Value>& parameters,
-                        const PageRequest& request, const sql::QueryLimits& limits,
-                        std::shared_ptr<std::atomic<bool>> cancel);
+                        const PageRequest& request, const sql::QueryLimits& limits);
 
 }  // namespace millrace::runtime

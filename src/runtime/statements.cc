@@ -69,7 +69,7 @@ class Executor {
         whole_(statement),
         text_(text),
         options_(options),
-        limits_{options.timeout, options.rows_max, options.caller} {}
+        limits_{options.timeout, options.rows_max, options.caller, options.cancel} {}
 
   Result<StatementResult> operator()(const sql::SelectStatement& select) {
     return Select(select.text);
@@ -251,8 +251,7 @@ class Executor {
     const auto snapshot = Snapshot();
     TRY(std::optional<sql::QueryResult> rows, LookUp(*snapshot, select));
     if (!rows) {
-      TRY(rows,
-          node_.database->Query(snapshot, select, options_.parameters, limits_, options_.cancel));
+      TRY(rows, node_.database->Query(snapshot, select, options_.parameters, limits_));
     }
     TRY(StatementResult result, Rows(tag, *std::move(rows), snapshot->step()));
     result.notices = snapshot->notices();

@@ -96,6 +96,7 @@ struct QueryLimits {
   std::chrono::milliseconds timeout{60'000};
   size_t rows_max = 0;  // 0: no bound
   Caller caller{};
+  std::shared_ptr<std::atomic<bool>> cancel = nullptr;  // may be set from any thread
 };
 
 struct QueryResult {
@@ -143,12 +144,10 @@ class Database {
                      const std::map<std::string, duckdb::LogicalType>& parameters,
                      const Origin& origin);
 
-  // Runs one SELECT at a snapshot. `parameters` by name, positional ones as "1", "2", …. `cancel`
-  // may be set from any thread.
+  // Runs one SELECT at a snapshot. `parameters` by name, positional ones as "1", "2", ….
   Result<QueryResult> Query(std::shared_ptr<const Snapshot> snapshot, const std::string& select,
                             const std::map<std::string, duckdb::Value>& parameters,
-                            const QueryLimits& limits,
-                            std::shared_ptr<std::atomic<bool>> cancel = nullptr);
+                            const QueryLimits& limits);
 
   // What a SELECT, INSERT, UPDATE or DELETE takes and gives, without running it: the types of all
   // its parameters (those given stay; of which nothing follows are texts) and its columns. Of other

@@ -39,13 +39,11 @@ struct Database::Impl {
   // Query, at the snapshot that the connection's context has.
   Result<QueryResult> Query(PooledConnection& connection, const std::string& select,
                             const std::map<std::string, duckdb::Value>& parameters,
-                            const QueryLimits& limits,
-                            const std::shared_ptr<std::atomic<bool>>& cancel);
+                            const QueryLimits& limits);
   // Binds one SELECT statement that has its parameters' types and gives its columns.
   Result<QueryResult> Run(PooledConnection& connection, duckdb::PreparedStatement& statement,
                           const std::map<std::string, duckdb::Value>& parameters,
-                          const QueryLimits& limits,
-                          const std::shared_ptr<std::atomic<bool>>& cancel, const Place& place);
+                          const QueryLimits& limits, const Place& place);
 };
 
 // The one statement of a text, which must be a SELECT (or WITH, VALUES, FROM …) and nothing that

@@ -40,10 +40,9 @@ void ReleaseState(duckdb::PhysicalOperator& op) {
   for (auto& child : op.children) ReleaseState(child.get());
 }
 
-using Cancel = std::shared_ptr<std::atomic<bool>>;
-
-Error Interrupted(const QueryLimits& limits, const Cancel& cancel) {
-  if (cancel && cancel->load()) return Error(Code::kCancelled, "the query was cancelled");
+Error Interrupted(const QueryLimits& limits) {
+  if (limits.cancel && limits.cancel->load())
+    return Error(Code::kCancelled, "the query was cancelled");
   return Error(Code::kTimeout, "the query took longer than {} ms", limits.timeout.count());
 }
 
@@ -58,14 +57,12 @@ std::string PreparedKey(uint64_t catalog_version, const Caller& caller, const st
 Result<QueryResult> Database::Impl::Run(PooledConnection& connection,
                                         duckdb::PreparedStatement& statement,
                                         const std::map<std::string, duckdb::Value>& parameters,
-                                        const QueryLimits& limits,
-                                        const std::shared_ptr<std::atomic<bool>>& cancel,
-                                        const Place& place) {
+                                        const QueryLimits& limits, const Place& place) {
   TRY(Values values, BindParameters(statement, parameters));
   const stream::Watchdog::Guard watch(watchdog, connection.client(),
-                                      stream::EndOfCall(limits.timeout, cancel));
+                                      stream::EndOfCall(limits.timeout, limits.cancel));
   const auto fail = [&](const duckdb::ErrorData& error) -> Result<QueryResult> {
-    if (watch.interrupted()) return Interrupted(limits, cancel);
+    if (watch.interrupted()) return Interrupted(limits);
     return FromCall(error, place, connection.context());
   };
   const auto run = [&]() -> Result<QueryResult> {
@@ -87,7 +84,7 @@ Result<QueryResult> Database::Impl::Run(PooledConnection& connection,
       out.chunks.emplace_back(chunk.release());
     }
     // An interrupt may end a stream without an error.
-    if (watch.interrupted()) return Interrupted(limits, cancel);
+    if (watch.interrupted()) return Interrupted(limits);
     return out;
   };
   Result<QueryResult> result = Guard(run, fail);
@@ -102,8 +99,7 @@ Result<QueryResult> Database::Impl::Run(PooledConnection& connection,
 Result<QueryResult> Database::Query(std::shared_ptr<const Snapshot> snapshot,
                                     const std::string& select,
                                     const std::map<std::string, duckdb::Value>& parameters,
-                                    const QueryLimits& limits,
-                                    std::shared_ptr<std::atomic<bool>> cancel) {
+                                    const QueryLimits& limits) {
   const auto attempt = [&](bool with_copies, bool& copies_failed) -> Result<QueryResult> {
     ConnectionPool::Lease lease = impl_->query_connections.Take(
         PreparedKey(snapshot->catalog().version(), limits.caller, select));
@@ -112,7 +108,7 @@ Result<QueryResult> Database::Query(std::shared_ptr<const Snapshot> snapshot,
     context.catalog = &snapshot->catalog();
     context.snapshot = snapshot.get();
     context.without_copies = !with_copies;
-    auto result = impl_->Query(*lease, select, parameters, limits, cancel);
+    auto result = impl_->Query(*lease, select, parameters, limits);
     copies_failed = context.copies_failed;
     return result;
   };
@@ -130,7 +126,7 @@ Result<QueryResult> Database::Query(std::shared_ptr<const Snapshot> snapshot,
 
 Result<QueryResult> Database::Impl::Query(PooledConnection& connection, const std::string& select,
                                           const std::map<std::string, duckdb::Value>& parameters,
-                                          const QueryLimits& limits, const Cancel& cancel) {
+                                          const QueryLimits& limits) {
   const Place place = Place::OfWhole(select);
   QueryContext& context = connection.context();
   const catalog::Catalog& catalog = *context.catalog;
@@ -143,18 +139,18 @@ Result<QueryResult> Database::Impl::Query(PooledConnection& connection, const st
   std::shared_ptr<duckdb::PreparedStatement> prepared = connection.FindPrepared(key);
   if (!prepared) {
     const stream::Watchdog::Guard watch(watchdog, connection.client(),
-                                        stream::EndOfCall(limits.timeout, cancel));
+                                        stream::EndOfCall(limits.timeout, limits.cancel));
     const auto prepare = [&]() -> Status {
       TRY(auto statement, ParseSelect(select));
       prepared = std::shared_ptr<duckdb::PreparedStatement>(
           connection.connection().Prepare(std::move(statement)).release());
       if (!prepared->HasError()) return Ok();
-      if (watch.interrupted()) return Interrupted(limits, cancel);
+      if (watch.interrupted()) return Interrupted(limits);
       return FromCall(prepared->error, place, context);
     };
     TRY(Guard(prepare, fail));
   }
-  TRY(QueryResult result, Run(connection, *prepared, parameters, limits, cancel, place));
+  TRY(QueryResult result, Run(connection, *prepared, parameters, limits, place));
   // Only now: DuckDB may have planned it again to run it.
   connection.KeepPrepared(key, std::move(prepared));
   return result;

@@ -148,7 +148,8 @@ TEST_F(QueryTest, StopsWhenCancelled) {
     while (snapshot_->scans_started == 0) std::this_thread::yield();
     *cancel = true;
   });
-  const auto result = database_->Query(snapshot_, "SELECT sum(n) FROM notes", {}, {}, cancel);
+  const auto result =
+      database_->Query(snapshot_, "SELECT sum(n) FROM notes", {}, {.cancel = cancel});
   canceller.join();
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().code(), Code::kCancelled);

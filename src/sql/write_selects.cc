@@ -40,7 +40,7 @@ Result<QueryResult> WriteEvaluation::Run(duckdb::unique_ptr<duckdb::SelectStatem
   if (prepared->HasError()) return FromCall(prepared->error, place_, lease_->context());
   QueryLimits limits = limits_;
   limits.rows_max = 0;
-  return impl_.Run(*lease_, *prepared, parameters_, limits, nullptr, place_);
+  return impl_.Run(*lease_, *prepared, parameters_, limits, place_);
 }
 
 Result<QueryResult> WriteEvaluation::Run(SelectPtr node) {
