@@ -1,6 +1,7 @@
 """Time zones of sessions over the PostgreSQL protocol: what is shown, read and worked out in them, beside PostgreSQL 15 itself."""
 import asyncio
 import datetime
+import os
 import pathlib
 import shutil
 import subprocess
@@ -42,8 +43,8 @@ def node(tmp_path_factory):
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory):
     """The arguments of psql for a PostgreSQL 15 of its own."""
-    if not SERVER.exists():
-        pytest.skip(f"no PostgreSQL 15 in {SERVER}")
+    if not SERVER.exists() or os.geteuid() != 0:
+        pytest.skip(f"needs PostgreSQL 15 in {SERVER} (Debian's postgresql-15), and root, who starts it as the user postgres")
     folder = tmp_path_factory.mktemp("postgres")
     for each in [folder, *folder.parents[:3]]:
         each.chmod(0o755)
