@@ -14,6 +14,17 @@ COMMENT ON TABLE products IS 'What is sold';
 """
 
 
+def started(tmp_path_factory, project=SQL):
+    """A node of its own, for the tests of a file."""
+    from node import Node
+    folder = tmp_path_factory.mktemp("pg")
+    (folder / "project").mkdir()
+    (folder / "project" / "project.sql").write_text(project)
+    node = Node(folder / "project", folder / "data")
+    node.start()
+    return node
+
+
 def host_port(node):
     host, _, port = node.pg.rpartition(":")
     return host, int(port)

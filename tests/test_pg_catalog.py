@@ -1,7 +1,7 @@
 """What tools ask pg_catalog, in their own words as they send them: all of it is answered."""
 import pytest
 
-from pg_node import SQL, Wire, field, kinds
+from pg_node import Wire, field, kinds, started
 
 # Tool, query.
 QUERIES = [
@@ -131,12 +131,7 @@ EMPTY = {"Npgsql: composite types", "Npgsql: enums", "Grafana: timescale", "DBea
 
 @pytest.fixture(scope="module")
 def wire(tmp_path_factory):
-    from node import Node
-    folder = tmp_path_factory.mktemp("pg")
-    (folder / "project").mkdir()
-    (folder / "project" / "project.sql").write_text(SQL)
-    node = Node(folder / "project", folder / "data")
-    node.start()
+    node = started(tmp_path_factory)
     wire = Wire(node)
     yield wire
     wire.close()

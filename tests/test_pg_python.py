@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from pg_node import SQL, dsn, host_port, psql
+from pg_node import dsn, host_port, psql, started
 
 VALUES = """SELECT true AS b, 1::TINYINT AS i1, 2::SMALLINT AS i2, 3::INTEGER AS i4, 4::BIGINT AS i8, 18446744073709551615::UBIGINT AS u8,
  170141183460469231731687303715884105727::HUGEINT AS h, 1.5::FLOAT AS f4, 0.1::DOUBLE AS f8, 12345.678::DECIMAL(18,3) AS d, 'zażółć' AS t,
@@ -22,12 +22,7 @@ EXPECTED = [True, 1, 2, 3, 4, D(18446744073709551615), D(2**127 - 1), 1.5, 0.1, 
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
-    from node import Node
-    folder = tmp_path_factory.mktemp("pg")
-    (folder / "project").mkdir()
-    (folder / "project" / "project.sql").write_text(SQL)
-    node = Node(folder / "project", folder / "data")
-    node.start()
+    node = started(tmp_path_factory)
     psql(node, "CREATE TABLE everything (id BIGINT PRIMARY KEY, b BOOLEAN, i SMALLINT, f DOUBLE, d DECIMAL(12,4), t VARCHAR, bytes BLOB, day DATE, "
                "clock TIME, happened TIMESTAMP, atz TIMESTAMPTZ, span INTERVAL, u UUID, list INTEGER[])")
     yield node

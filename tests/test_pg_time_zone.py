@@ -9,7 +9,7 @@ import zoneinfo
 
 import pytest
 
-from pg_node import Wire, dsn, host_port, psql
+from pg_node import Wire, dsn, host_port, psql, started
 
 SERVER = pathlib.Path("/usr/lib/postgresql/15/bin")
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns", "Africa/Casablanca", "Pacific/Apia",
@@ -30,12 +30,7 @@ VALUES = "SELECT TIMESTAMPTZ '2024-07-01 22:30:00+00' AS t"
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
-    from node import Node
-    folder = tmp_path_factory.mktemp("pg")
-    (folder / "project").mkdir()
-    (folder / "project" / "project.sql").write_text(PROJECT)
-    node = Node(folder / "project", folder / "data")
-    node.start()
+    node = started(tmp_path_factory, PROJECT)
     yield node
     node.stop()
 

@@ -373,7 +373,7 @@ Result<EndpointAnswer> Node::AnswerEndpointPage(
   TRY(const auto values, ValuesOf(match, parameters));
   const auto snapshot = impl_->TakeSnapshot();
   TRY(Page found, AnswerPage(*impl_->database, snapshot, match.compiled->definition(), values, page,
-                             {options.timeout, options.rows_max, {}, options.cancel}));
+                             options.limits()));
   EndpointAnswer answer;
   answer.rows = std::move(found.rows);
   answer.next = std::move(found.next);
@@ -403,9 +403,8 @@ Result<EndpointAnswer> Node::AnswerEndpoint(const EndpointMatch& match,
   if (keyed) {
     answer.rows = *std::move(keyed);
   } else {
-    const sql::QueryLimits limits{options.timeout, options.rows_max, {}, options.cancel};
     TRY(answer.rows,
-        impl_->database->Query(snapshot, endpoint.definition().select, values, limits));
+        impl_->database->Query(snapshot, endpoint.definition().select, values, options.limits()));
   }
   AddState(endpoint, published, answer);
   return answer;

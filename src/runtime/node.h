@@ -73,6 +73,9 @@ struct StatementOptions {
   // What a SELECT reads, instead of the newest step: of PinSnapshot.
   std::shared_ptr<const sql::Snapshot> snapshot = nullptr;
   sql::Caller caller{};
+
+  // Of each query that the statement makes.
+  sql::QueryLimits limits() const { return {timeout, rows_max, caller, cancel}; }
 };
 
 struct RecordTrace;      // trace.h

@@ -65,11 +65,7 @@ class Executor {
  public:
   Executor(Node::Impl& node, const sql::Statement& statement, std::string_view text,
            const StatementOptions& options)
-      : node_(node),
-        whole_(statement),
-        text_(text),
-        options_(options),
-        limits_{options.timeout, options.rows_max, options.caller, options.cancel} {}
+      : node_(node), whole_(statement), text_(text), options_(options), limits_(options.limits()) {}
 
   Result<StatementResult> operator()(const sql::SelectStatement& select) {
     return Select(select.text);

@@ -217,8 +217,7 @@ class Tracer {
     }
     const std::string select = fmt::format("SELECT _partition, _offset FROM {} WHERE {} LIMIT 2",
                                            Quoted(trace_.stream), condition);
-    const auto found = node_.database->Query(snapshot_, select, parameters,
-                                             {options_.timeout, 0, {}, options_.cancel});
+    const auto found = node_.database->Query(snapshot_, select, parameters, options_.limits());
     if (!found.ok()) {
       if (found.error().code() != Code::kTimeout) return found.error();
       trace_.duplicate_of_unknown = "the search took too long";

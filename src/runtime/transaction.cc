@@ -122,8 +122,7 @@ Result<StatementResult> WriteTransaction::Apply(std::string_view text,
   const auto overlay = std::make_shared<OverlaySnapshot>(changes.snapshot, changes.tables,
                                                          std::move(streams), std::move(given));
   TRY(sql::Database::WriteRows rows,
-      node_.database->EvaluateWrite(overlay, *write, options.parameters,
-                                    {options.timeout, options.rows_max, options.caller}));
+      node_.database->EvaluateWrite(overlay, *write, options.parameters, options.limits()));
   TRY(relation->table() != nullptr ? AddToTable(*relation, rows, changes)
                                    : AddToStream(*relation, rows, changes));
   if (changes.bytes > kTransactionBytesMax) {
