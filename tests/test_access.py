@@ -126,20 +126,20 @@ def test_a_token_makes_no_more_requests_than_its_rate(make_node):
 def test_a_kafka_client_over_its_rate_is_told_to_be_still_and_loses_nothing(make_node):
     node = make_node(SQL)
     node.start()
-    admin, slow = token(node, "admin"), token(node, "ingest:clicks", rate="5/s")
+    admin, slow = token(node, "admin"), token(node, "ingest:clicks", rate="1/s")
     within_seconds(lambda: status(node, "GET", "/metrics") == 401)
     within_seconds(lambda: status(node, "POST", "/v1/streams/orders", slow, b'{"id": 1}\n') == 403)
     producer = Producer({"bootstrap.servers": node.kafka, "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": slow.split("_")[1],
                          "sasl.password": slow, "linger.ms": 0})
     begin = time.monotonic()
-    for _ in range(20):
+    for _ in range(6):
         producer.produce("clicks", CLICK)
         producer.flush()
-    assert time.monotonic() - begin > 2  # 5 at once, 15 at 5 a second
+    assert time.monotonic() - begin > 3  # one at once; the last one is answered before its wait
     metrics = node.request("GET", "/metrics", None, bearer(admin))[2].decode()
-    assert int(re.search(r"^kafka_produce_throttled_total (\d+)", metrics, re.M).group(1)) >= 10
+    assert int(re.search(r"^kafka_produce_throttled_total (\d+)", metrics, re.M).group(1)) >= 1
     count = node.request("POST", "/v1/sql", b"SELECT count(*) FROM clicks", {**bearer(admin), "Content-Type": "application/sql"})[2]
-    assert json.loads(count)["rows"] == [[20]]
+    assert json.loads(count)["rows"] == [[6]]
     node.stop()
 
 

@@ -52,7 +52,7 @@ void AddLimited(const PrincipalPtr& principal, std::string& out) {
   if (!principal->rate.limited()) return;
   out += fmt::format("auth_rate_limited_total{{{}=\"{}\"}} {}\n",
                      principal->kind == Principal::Kind::kUser ? "user" : "token", principal->name,
-                     principal->meter->refused());
+                     principal->meter->beyond());
 }
 }  // namespace
 

@@ -176,7 +176,7 @@ TEST_F(AccessTest, WhatATokenHasDoneCountsOnWhileTheFileChanges) {
   const Rate rate{2, 3600};
   const NewToken token = *store_.CreateToken(Of("sql"), {}, "", rate);
   auto access = Open();
-  const auto take = [&] { return (*access->CheckToken(token.text))->TakeTurn(clock_.Now()); };
+  const auto take = [&] { return (*access->CheckToken(token.text))->TakeTurn({}); };
   EXPECT_EQ(take().count(), 0);
   ASSERT_TRUE(store_.CreateUser("alice", "correct horse", Of("sql"), false, {5, 1}).ok());
   access->Refresh();

@@ -149,7 +149,7 @@ std::string Principal::ToString() const {
   return fmt::format("{} {}", kind == Kind::kUser ? "user" : "token", name);
 }
 
-std::chrono::microseconds Principal::TakeTurn(Micros now) const {
+std::chrono::microseconds Principal::TakeTurn(RateMeter::TimePoint now) const {
   return rate.limited() ? meter->Take(rate, now) : std::chrono::microseconds(0);
 }
 

@@ -29,7 +29,7 @@ struct Principal {
   // "user alice", "token 4fk2…": for messages and logs.
   std::string ToString() const;
   // 0: it may make a request now. Else after which time.
-  std::chrono::microseconds TakeTurn(Micros now) const;
+  std::chrono::microseconds TakeTurn(RateMeter::TimePoint now) const;
   Error OverRate(std::chrono::microseconds wait) const;
 };
 using PrincipalPtr = std::shared_ptr<const Principal>;

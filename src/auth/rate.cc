@@ -14,6 +14,9 @@ struct Unit {
 };
 constexpr Unit kUnits[] = {{"/s", 1}, {"/m", 60}, {"/h", 3600}};
 
+int64_t MicrosOf(RateMeter::TimePoint time) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
+}
 int64_t PeriodMicros(const Rate& rate) { return rate.seconds * 1'000'000; }
 
 }  // namespace
@@ -43,30 +46,19 @@ std::string ToString(const Rate& rate) {
   return "";
 }
 
-std::chrono::microseconds RateMeter::Take(const Rate& rate, Micros now) {
+std::chrono::microseconds RateMeter::Count(const Rate& rate, TimePoint now, bool anyway) {
+  const int64_t at = MicrosOf(now);
   const int64_t period = PeriodMicros(rate);
-  const int64_t each = period / rate.requests;
   int64_t over_at = over_at_.load(std::memory_order_relaxed);
   for (;;) {
-    const int64_t next = std::max(over_at, now.value) + each;
-    if (next - now.value > period) {
-      refused_.fetch_add(1, std::memory_order_relaxed);
-      return std::chrono::microseconds(next - now.value - period);
-    }
-    if (over_at_.compare_exchange_weak(over_at, next, std::memory_order_relaxed)) return {};
+    const int64_t next = std::max(over_at, at) + period / rate.requests;
+    const int64_t wait = std::max<int64_t>(next - at - period, 0);
+    const bool refused = wait > 0 && !anyway;
+    if (!refused && !over_at_.compare_exchange_weak(over_at, next, std::memory_order_relaxed))
+      continue;
+    if (wait > 0) beyond_.fetch_add(1, std::memory_order_relaxed);
+    return std::chrono::microseconds(wait);
   }
-}
-
-std::chrono::microseconds RateMeter::TakeAnyway(const Rate& rate, Micros now) {
-  const int64_t period = PeriodMicros(rate);
-  int64_t over_at = over_at_.load(std::memory_order_relaxed);
-  int64_t next = 0;
-  do {
-    next = std::max(over_at, now.value) + period / rate.requests;
-  } while (!over_at_.compare_exchange_weak(over_at, next, std::memory_order_relaxed));
-  const int64_t wait = std::max<int64_t>(next - now.value - period, 0);
-  if (wait > 0) refused_.fetch_add(1, std::memory_order_relaxed);
-  return std::chrono::microseconds(wait);
 }
 
 }  // namespace millrace::auth

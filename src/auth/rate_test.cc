@@ -8,6 +8,8 @@
 namespace millrace::auth::rate_test {
 namespace {
 
+using std::chrono::seconds;
+
 TEST(Rate, ComesBackAsItWasWritten) {
   for (const char* text : {"", "1/s", "100/s", "600/m", "5000/h", "1000000/s"})
     EXPECT_EQ(ToString(*ParseRate(text)), text);
@@ -20,15 +22,15 @@ TEST(Rate, ComesBackAsItWasWritten) {
 TEST(RateMeter, LetsAPeriodsWorthThroughAndThenTheRate) {
   const Rate rate{10, 60};
   RateMeter meter;
-  const Micros start{1'000'000'000};
+  const RateMeter::TimePoint start{seconds(1000)};
   for (int i = 0; i < 10; ++i) EXPECT_EQ(meter.Take(rate, start).count(), 0) << i;
-  EXPECT_EQ(meter.Take(rate, start), std::chrono::seconds(6));
-  EXPECT_EQ(meter.Take(rate, Micros{start.value + 5'000'000}), std::chrono::seconds(1));
-  EXPECT_EQ(meter.Take(rate, Micros{start.value + 6'000'000}).count(), 0);
-  EXPECT_EQ(meter.Take(rate, Micros{start.value + 6'000'000}), std::chrono::seconds(6));
-  EXPECT_EQ(meter.refused(), 3);
+  EXPECT_EQ(meter.Take(rate, start), seconds(6));
+  EXPECT_EQ(meter.Take(rate, start + seconds(5)), seconds(1));
+  EXPECT_EQ(meter.Take(rate, start + seconds(6)).count(), 0);
+  EXPECT_EQ(meter.Take(rate, start + seconds(6)), seconds(6));
+  EXPECT_EQ(meter.beyond(), 3);
   // Unused time is kept for one period.
-  const Micros later{start.value + 3600'000'000LL};
+  const auto later = start + seconds(3600);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(meter.Take(rate, later).count(), 0) << i;
   EXPECT_GT(meter.Take(rate, later).count(), 0);
 }
@@ -36,7 +38,7 @@ TEST(RateMeter, LetsAPeriodsWorthThroughAndThenTheRate) {
 TEST(RateMeter, WhoIsNeverRefusedOwes) {
   const Rate rate{2, 1};
   RateMeter meter;
-  const Micros start{1'000'000'000};
+  const RateMeter::TimePoint start{seconds(1000)};
   EXPECT_EQ(meter.TakeAnyway(rate, start).count(), 0);
   EXPECT_EQ(meter.TakeAnyway(rate, start).count(), 0);
   EXPECT_EQ(meter.TakeAnyway(rate, start), std::chrono::milliseconds(500));
@@ -51,12 +53,13 @@ TEST(RateMeter, CountsEachRequestOfManyThreadsOnce) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
-      for (int j = 0; j < 1000; ++j) through += meter.Take(rate, Micros{1}).count() == 0;
+      for (int j = 0; j < 1000; ++j)
+        through += meter.Take(rate, RateMeter::TimePoint{}).count() == 0;
     });
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(through, 1000);
-  EXPECT_EQ(meter.refused(), 3000);
+  EXPECT_EQ(meter.beyond(), 3000);
 }
 
 }  // namespace

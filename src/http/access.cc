@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/clock.h"
 #include "http/websocket_handshake.h"
 
 namespace millrace::http {
@@ -71,7 +72,7 @@ bool Admit(ServiceContext& context, Exchange& exchange, const Route& route) {
     return false;
   }
   exchange.set_principal(*principal);
-  if (const auto wait = (*principal)->TakeTurn(Clock::System().Now()); wait.count() > 0) {
+  if (const auto wait = (*principal)->TakeTurn(Tick()); wait.count() > 0) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
     exchange.ReplyError((*principal)->OverRate(wait), 429, static_cast<int>(seconds));
     return false;

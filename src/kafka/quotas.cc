@@ -81,7 +81,7 @@ std::chrono::milliseconds Quotas::Count(const Request& request, const Bytes& byt
   throttle = std::max(throttle, clients.Take(AccountOf(request), all, now));
   if (HasRate(request)) {
     const auth::Principal& who = *request.principal;
-    const auto wait = who.meter->TakeAnyway(who.rate, Clock::System().Now());
+    const auto wait = who.meter->TakeAnyway(who.rate, now);
     throttle = std::max(throttle, std::chrono::ceil<std::chrono::milliseconds>(wait));
     throttle = std::min(throttle, kThrottleMax);
   }

@@ -2,6 +2,7 @@
 // straight to a view's content.
 #include "pg/session.h"
 
+#include "base/clock.h"
 namespace millrace::pg {
 
 namespace {
@@ -19,7 +20,7 @@ Status Session::CountRequest(const StatementKind& kind) const {
                     std::holds_alternative<DeclareCursor>(kind) ||
                     std::holds_alternative<Subscribe>(kind) || std::holds_alternative<Copy>(kind);
   if (principal_ == nullptr || !runs) return Ok();
-  const auto wait = principal_->TakeTurn(Clock::System().Now());
+  const auto wait = principal_->TakeTurn(Tick());
   return wait.count() > 0 ? Status(principal_->OverRate(wait)) : Ok();
 }
 
