@@ -187,6 +187,39 @@ TEST_F(NodeTransactions, ComeIntoViewWholeWhileTheEngineIsBehind) {
   EXPECT_GT(ExpectAFrameAtEachStep(*subscription), 20);
 }
 
+// One that is larger than what is read ahead at most is not waited for in memory.
+TEST_F(NodeTransactions, ComeIntoViewInPiecesWhereTheyAreTooLarge) {
+  constexpr int kBatches = 12;
+  const std::string padding(10 << 20, 'x');
+  Hold();
+  const auto subscription = Subscribe();
+  for (int i = 0; i < kBatches; ++i) {
+    log::RecordBatchBuilder batch;
+    batch.Add(std::nullopt, fmt::format(R"({{"tx": {}, "padding": "{}"}})", i, padding),
+              log::Millis{1});
+    batch.SetProducer({1, 0}, i, /*transactional=*/true);
+    ASSERT_TRUE(node_->log().AppendAndWait({{{topic_, 0}, batch.Finish()}}).ok());
+    model_.Append(0, /*producer=*/1, /*tx=*/i, /*records=*/1, /*frame=*/0);
+  }
+  End(1, /*commit=*/true, {0});
+  LetGo();
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(120);
+  int64_t most_at_once = 0;
+  int64_t shown = 0;
+  while (shown < kBatches) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << shown;
+    const auto event = subscription->Next(std::chrono::milliseconds(100));
+    ASSERT_TRUE(event.ok()) << event.error().ToString();
+    if (!*event) continue;
+    int64_t rows = 0;
+    for (const auto& part : (*event)->rows.parts) rows += static_cast<int64_t>(part.rows->size());
+    shown += rows;
+    most_at_once = std::max(most_at_once, rows);
+  }
+  EXPECT_EQ(shown, kBatches);
+  EXPECT_LT(most_at_once, kBatches);
+}
+
 TEST_F(NodeTransactions, ComeIntoViewWholeThroughAKill) {
   Random random(SeedOf(std::random_device()()));
   Hold();

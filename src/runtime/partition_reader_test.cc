@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "base/faulty_files.h"
+#include "log/testing.h"
 
 namespace millrace::runtime::partition_reader_test {
 namespace {
@@ -11,27 +11,19 @@ namespace {
 class PartitionReaderTest : public testing::Test {
  protected:
   PartitionReaderTest() {
-    log::LogOptions options;
-    options.files = &files_;
-    options.directory = "log";
-    options.write_ahead_bytes_max = 1 << 20;
-    options.request_bytes_max = 64 << 10;
-    options.frame_bytes_target = 64 << 10;
-    options.disk_free_bytes_min = 0;
-    options.manual = true;
-    log_ = log::Log::Open(options).value();
+    log_ = log::Log::Open(log::SmallOptions(files_, clock_)).value();
     partition_ = {log_->CreateTopic("t", {}).value().id, 0};
     reader_.emplace(*log_, partition_, partition_, log::Offset{0});
   }
 
   log::FrameSequence Append(int64_t producer = -1) {
-    log::RecordBatchBuilder batch;
-    for (int i = 0; i < 100; ++i) batch.Add(std::nullopt, "value", log::Millis{1});
+    std::string batch = log::MakeBatch("value", 100);
     if (producer >= 0) {
-      batch.SetProducer({producer, 0}, sequences_[producer], /*transactional=*/true);
+      batch = log::MakeProducerBatch({producer, 0}, sequences_[producer], "value", 100,
+                                     /*transactional=*/true);
       sequences_[producer] += 100;
     }
-    return log_->AppendAndWait({{partition_, batch.Finish()}}).value().frame;
+    return log_->AppendAndWait({{partition_, std::move(batch)}}).value().frame;
   }
   log::FrameSequence End(int64_t producer, log::TransactionOutcome outcome) {
     return log_->AppendMarkersAndWait({{producer, 0}, outcome, 0, {partition_}}).value().frame;
@@ -42,6 +34,7 @@ class PartitionReaderTest : public testing::Test {
   void FillBytes(size_t bytes) { ASSERT_TRUE(reader_->Fill(stable(), bytes, INT64_MAX).ok()); }
 
   FaultyFiles files_;
+  ManualClock clock_{Micros{1'000'000}};
   std::unique_ptr<log::Log> log_;
   log::PartitionId partition_;
   std::optional<PartitionReader> reader_;

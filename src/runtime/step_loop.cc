@@ -230,9 +230,6 @@ Result<StepLoop::Chosen> StepLoop::Choose() {
       TRY(reader.Fill(end->stable, bytes_max, records_max));
       buffered_bytes += reader.buffered_bytes();
     }
-    if (buffered_bytes >= kWholeTransactionBytesMax) {
-      for (auto& [known_as, reader] : readers) reader.SplitTransactions();
-    }
     lagging = FindLagging();
     chosen.frame = cut->frame;
     for (auto& [topic, frame] : lagging) frame = cut->frame;
@@ -243,7 +240,8 @@ Result<StepLoop::Chosen> StepLoop::Choose() {
       log::FrameSequence& frame = frame_of(known_as);
       frame = std::min(frame, {reader.read_frame().value - 1});
     }
-    // One frame, or transaction, is larger than the bound: it is taken whole.
+    // One frame, or transaction, is larger than the bound: it is taken whole, unless it is a
+    // transaction that is larger by far.
     const auto stuck = [&](std::optional<log::TopicId> of) {
       bool waits = false;
       for (const auto& [known_as, reader] : readers) {
@@ -257,6 +255,9 @@ Result<StepLoop::Chosen> StepLoop::Choose() {
     const bool lagging_stuck = std::any_of(lagging.begin(), lagging.end(),
                                            [&](const auto& item) { return stuck(item.first); });
     if (!lagging_stuck && !stuck(std::nullopt)) break;
+    if (buffered_bytes >= kWholeTransactionBytesMax) {
+      for (auto& [known_as, reader] : readers) reader.SplitTransactions();
+    }
     bytes_max *= 2;
     records_max *= 2;
   }
