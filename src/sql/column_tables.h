@@ -1,7 +1,7 @@
 // Tables in which streams have copies of their rows as columns: in a file of DuckDB's own that is
 // attached to the database of queries. No user's text reaches it: its name is random, it is listed
-// nowhere, plans that name it are refused (column_scan.h), and its path is not among those that
-// queries may read.
+// nowhere, plans that name it are refused (column_scan.h), and its folder is closed to statements
+// (guarded_files.h).
 //
 // Nothing in it outlives the process: it is begun anew at each start and has no write-ahead log.
 // Thread rule: one thread writes; `bytes`, `Fail` and `failed` may be called from any.
@@ -31,9 +31,6 @@ class ColumnTables {
                                                     const std::string& directory,
                                                     const std::string& name);
   ~ColumnTables();
-
-  // Takes the file from those that queries may read. REQUIRES: files are forbidden by now.
-  Status Hide();
 
   // The name of a new table, which was never used before.
   Result<std::string> Create(const rows::Types& types);

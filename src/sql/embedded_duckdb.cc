@@ -1,5 +1,4 @@
 #include "sql/embedded_duckdb.h"
-#include "sql/guarded_files.h"
 
 #include <random>
 
@@ -104,6 +103,14 @@ void FixSubstring(duckdb::Connection& connection) {
   });
 }
 
+std::vector<std::string> ClosedFolders(const DatabaseOptions& options) {
+  std::vector<std::string> folders;
+  for (const std::string& folder : {options.closed_files, options.column_directory}) {
+    if (!folder.empty()) folders.push_back(folder);
+  }
+  return folders;
+}
+
 // Queries do without where it cannot be written.
 std::unique_ptr<ColumnTables> OpenColumns(duckdb::DuckDB& database, const std::string& directory,
                                           const std::string& name) {
@@ -111,16 +118,6 @@ std::unique_ptr<ColumnTables> OpenColumns(duckdb::DuckDB& database, const std::s
   if (columns.ok()) return std::move(columns).value();
   LOG_WARNING("no column cache", "error={}", columns.error().message());
   return nullptr;
-}
-
-// REQUIRES: the database is restricted.
-void Hide(std::unique_ptr<ColumnTables>& columns) {
-  if (columns == nullptr) return;
-  const Status hidden = columns->Hide();
-  if (hidden.ok()) return;
-  LOG_WARNING("no column cache", "error={}", hidden.error().message());
-  columns->Close();
-  columns.reset();
 }
 
 // What can only be set on a running database, and then the lock: kCircuits runs no statement of a
@@ -162,10 +159,9 @@ Result<Embedded> OpenEmbedded(Purpose purpose, const DatabaseOptions& options) {
       [&]() -> Result<Embedded> {
         duckdb::DBConfig config;
         Configure(config, purpose, options);
-        // Not before the columns are open, which DuckDB takes for a statement's wish.
+        // The file of the columns is opened as if a statement asked for it.
         const auto guards = std::make_shared<std::atomic<bool>>(false);
-        if (!options.closed_files.empty())
-          config.file_system = MakeGuardedFiles(options.closed_files, guards);
+        config.file_system = MakeGuardedFiles(ClosedFolders(options), guards);
         const std::string hidden = HiddenName();
         if (HasColumns(purpose, options)) RegisterColumnScans(config, hidden);
         Embedded embedded;
@@ -173,7 +169,6 @@ Result<Embedded> OpenEmbedded(Purpose purpose, const DatabaseOptions& options) {
         if (HasColumns(purpose, options))
           embedded.columns = OpenColumns(*embedded.database, options.column_directory, hidden);
         Restrict(*embedded.database, purpose, options);
-        Hide(embedded.columns);
         *guards = true;
         return embedded;
       },

@@ -28,14 +28,17 @@ bool IsBelow(const fs::path& path, const fs::path& folder) {
 
 class GuardedFiles final : public duckdb::LocalFileSystem {
  public:
-  GuardedFiles(const std::string& closed, std::shared_ptr<const std::atomic<bool>> guards)
-      : closed_(Resolved(closed)), guards_(std::move(guards)) {}
+  GuardedFiles(const std::vector<std::string>& closed,
+               std::shared_ptr<const std::atomic<bool>> guards)
+      : guards_(std::move(guards)) {
+    for (const std::string& folder : closed) closed_.push_back(Resolved(folder));
+  }
 
   duckdb::unique_ptr<duckdb::FileHandle> OpenFile(
       const std::string& path, duckdb::FileOpenFlags flags,
       duckdb::optional_ptr<duckdb::FileOpener> opener) override {
     const bool by_statement = duckdb::FileOpener::TryGetClientContext(opener) != nullptr;
-    if (by_statement && *guards_ && IsBelow(Resolved(path), closed_)) {
+    if (by_statement && *guards_ && IsClosed(Resolved(path))) {
       throw duckdb::PermissionException(
           "Cannot access file \"%s\" - it is in the node's data directory", path);
     }
@@ -43,14 +46,19 @@ class GuardedFiles final : public duckdb::LocalFileSystem {
   }
 
  private:
-  const fs::path closed_;
+  bool IsClosed(const fs::path& path) const {
+    return std::any_of(closed_.begin(), closed_.end(),
+                       [&](const fs::path& folder) { return IsBelow(path, folder); });
+  }
+
+  std::vector<fs::path> closed_;
   const std::shared_ptr<const std::atomic<bool>> guards_;
 };
 
 }  // namespace
 
 duckdb::unique_ptr<duckdb::FileSystem> MakeGuardedFiles(
-    const std::string& closed, std::shared_ptr<const std::atomic<bool>> guards) {
+    const std::vector<std::string>& closed, std::shared_ptr<const std::atomic<bool>> guards) {
   return duckdb::make_uniq<duckdb::VirtualFileSystem>(
       duckdb::make_uniq<GuardedFiles>(closed, std::move(guards)));
 }

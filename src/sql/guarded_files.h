@@ -6,14 +6,15 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "duckdb/common/file_system.hpp"
 
 namespace millrace::sql {
 
-// Refuses statements, once `guards` is set, every file whose path, with its links followed, is
-// `closed` or below it. DuckDB's own use of files there goes on.
+// Refuses statements, once `guards` is set, every file whose path, with its links followed, is one
+// of `closed` or below one. DuckDB's own use of files there goes on.
 duckdb::unique_ptr<duckdb::FileSystem> MakeGuardedFiles(
-    const std::string& closed, std::shared_ptr<const std::atomic<bool>> guards);
+    const std::vector<std::string>& closed, std::shared_ptr<const std::atomic<bool>> guards);
 
 }  // namespace millrace::sql
