@@ -137,28 +137,27 @@ Result<uint64_t> MemoryOf(const Settings& settings) {
   return *bytes;
 }
 
-Result<uint64_t> ColumnCacheOf(const Settings& settings) {
-  const Setting& size = settings.at("column_cache");
-  if (size.value == "off" || size.value == "0") return uint64_t{0};
+// `expected`: what there should be, for people.
+static Result<uint64_t> SizeOrOff(const Settings& settings, const std::string& name,
+                                  uint64_t bytes_min, const std::string& expected) {
+  const Setting& size = settings.at(name);
+  if (size.value == "off") return uint64_t{0};
   const auto bytes = ParseSize(size.value);
-  if (!bytes.ok() || *bytes < kColumnCacheBytesMin) {
-    return Wrong("column_cache", size,
-                 fmt::format("a size is expected, as 4GiB, at least {} MiB, or off",
-                             kColumnCacheBytesMin >> 20));
-  }
+  if (!bytes.ok() || *bytes < bytes_min) return Wrong(name.c_str(), size, expected);
   return *bytes;
 }
 
+Result<uint64_t> ColumnCacheOf(const Settings& settings) {
+  if (settings.at("column_cache").value == "0") return uint64_t{0};
+  return SizeOrOff(settings, "column_cache", kColumnCacheBytesMin,
+                   fmt::format("a size is expected, as 4GiB, at least {} MiB, or off",
+                               kColumnCacheBytesMin >> 20));
+}
+
 Result<uint64_t> QuotaOf(const Settings& settings, const std::string& name) {
-  const Setting& quota = settings.at(name);
-  if (quota.value == "off") return uint64_t{0};
-  const auto bytes = ParseSize(quota.value);
-  if (!bytes.ok() || *bytes < kQuotaBytesMin) {
-    return Wrong(
-        name.c_str(), quota,
-        fmt::format("bytes a second are expected, as 10MB, at least {}, or off", kQuotaBytesMin));
-  }
-  return *bytes;
+  return SizeOrOff(
+      settings, name, kQuotaBytesMin,
+      fmt::format("bytes a second are expected, as 10MB, at least {}, or off", kQuotaBytesMin));
 }
 
 Result<double> ViewStepSecondsOf(const Settings& settings) {
