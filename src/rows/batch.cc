@@ -213,6 +213,17 @@ void BatchBuilder::AppendRow(duckdb::DataChunk& rows, size_t row, Weight weight)
   Append(rows, &selection, 1, &weight);
 }
 
+void BatchBuilder::Take(duckdb::DataChunk& rows, std::vector<Weight> weights) {
+  CHECK(weights.size() == rows.size()) << "another number of weights";
+  if (weights.empty()) return;
+  Close();
+  if (std::all_of(weights.begin(), weights.end(), [](Weight w) { return w == 1; })) weights.clear();
+  Batch::Part& part = batch_.parts.emplace_back();
+  part.rows = std::make_shared<duckdb::DataChunk>();
+  part.rows->Move(rows);
+  part.weights = std::move(weights);
+}
+
 Batch BatchBuilder::Finish() {
   Close();
   return std::exchange(batch_, {});

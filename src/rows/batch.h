@@ -52,6 +52,8 @@ class BatchBuilder {
   void Append(duckdb::DataChunk& rows, const duckdb::sel_t* selection, size_t count,
               const Weight* weights);
   void AppendRow(duckdb::DataChunk& rows, size_t row, Weight weight);
+  // All rows of `rows`, without a copy: it is empty afterwards. One weight each.
+  void Take(duckdb::DataChunk& rows, std::vector<Weight> weights);
   // The chunk being filled, for writing columns directly: it has room for `count` rows more; write
   // them to rows [size(), size() + count) of its flat vectors, then Commit. REQUIRES: count <=
   // STANDARD_VECTOR_SIZE.

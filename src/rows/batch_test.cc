@@ -138,6 +138,33 @@ TEST(BatchBuilder, LetsColumnsBeWrittenInPlace) {
   EXPECT_TRUE(builder.Finish().empty());
 }
 
+TEST(BatchBuilder, TakesChunksAsTheyAre) {
+  BatchBuilder builder(kTypes);
+  const auto make = [](int64_t number) {
+    const Batch one = Make({{number, 1}, {number + 1, 1}});
+    auto chunk = std::make_unique<duckdb::DataChunk>();
+    chunk->Move(*one.parts[0].rows);
+    return chunk;
+  };
+  duckdb::DataChunk single;
+  EmptyChunk(single, kTypes);
+  single.SetValue(0, 0, duckdb::Value::BIGINT(1));
+  single.SetValue(1, 0, duckdb::Value("a longer text than fits inline, 1"));
+  single.SetCardinality(1);
+  builder.AppendRow(single, 0, 1);
+  auto first = make(10);
+  auto second = make(20);
+  builder.Take(*first, {1, 1});
+  EXPECT_EQ(first->size(), 0u);
+  builder.Take(*second, {3, -1});
+  builder.AppendRow(single, 0, 1);
+  const Batch batch = builder.Finish();
+  EXPECT_THAT(Rows(batch), ElementsAre(Pair(1, 1), Pair(10, 1), Pair(11, 1), Pair(20, 3),
+                                       Pair(21, -1), Pair(1, 1)));
+  EXPECT_EQ(batch.parts.size(), 4u);
+  EXPECT_TRUE(batch.parts[1].weights.empty());
+}
+
 TEST(BatchBuilder, CountsRowsOfNoColumns) {
   BatchBuilder builder(Types{});
   duckdb::DataChunk none;

@@ -156,13 +156,13 @@ std::shared_ptr<const Endpoint> Endpoints::FindByName(std::string_view name) con
 Result<std::map<std::string, duckdb::Value>> ParseParameters(
     const Endpoint& endpoint, const std::map<std::string, std::string>& texts) {
   const catalog::EndpointDefinition& definition = endpoint.definition();
-  std::vector<std::string> names;
-  for (const auto& parameter : definition.parameters) names.push_back(parameter.name);
   for (const auto& [name, text] : texts) {
-    const bool known = std::any_of(names.begin(), names.end(), [&](const std::string& other) {
-      return rows::EqualNames(other, name);
-    });
+    const bool known =
+        std::any_of(definition.parameters.begin(), definition.parameters.end(),
+                    [&](const auto& parameter) { return rows::EqualNames(parameter.name, name); });
     if (!known) {
+      std::vector<std::string> names;
+      for (const auto& parameter : definition.parameters) names.push_back(parameter.name);
       return Error(Code::kInvalidArgument, "endpoint {} has no parameter {}",
                    Quoted(definition.name), Quoted(name))
           .Hint(DidYouMean(name, names));

@@ -236,17 +236,33 @@ class Answer {
     return places;
   }
 
+  // The rows in the order of `found`, each once, without a copy; false: they are not the answer.
+  bool TakeAll(const rows::Batch& found, sql::QueryResult& result) const {
+    if (!lookup_.orders.empty() || found.parts.size() > 1 || !found.insert_only()) return false;
+    if (limit_ && found.row_count() > static_cast<size_t>(*limit_)) return false;
+    for (const rows::Batch::Part& part : found.parts) {
+      auto chunk = std::make_shared<duckdb::DataChunk>();
+      chunk->InitializeEmpty(lookup_.schema.types());
+      for (size_t column = 0; column < lookup_.output.size(); ++column)
+        chunk->data[column].Reference(part.rows->data[lookup_.output[column]]);
+      chunk->SetCardinality(part.rows->size());
+      result.chunks.push_back(std::move(chunk));
+    }
+    return true;
+  }
+
   sql::QueryResult Rows() {
     const rows::Batch found = found_.Finish();
-    const std::vector<Place> places = Places(found);
     sql::QueryResult result;
     result.schema = lookup_.schema;
     result.step = step_.value;
+    if (TakeAll(found, result)) return result;
+    const std::vector<Place> places = Places(found);
     const rows::Types types = lookup_.schema.types();
     for (size_t begin = 0; begin < places.size(); begin += STANDARD_VECTOR_SIZE) {
       const size_t count = std::min<size_t>(STANDARD_VECTOR_SIZE, places.size() - begin);
       auto chunk = std::make_shared<duckdb::DataChunk>();
-      chunk->Initialize(duckdb::Allocator::DefaultAllocator(), types);
+      chunk->Initialize(duckdb::Allocator::DefaultAllocator(), types, count);
       for (size_t row = 0; row < count; ++row) {
         const Place& place = places[begin + row];
         for (size_t column = 0; column < types.size(); ++column) {

@@ -36,10 +36,18 @@ Result<size_t> AppendEqual(const rows::Types& types, const Rows& rows,
         duckdb::DataChunk picked;
         PickColumns(chunk, columns, picked);
         const std::vector<std::string_view>& encoded = keys.Encode(picked);
+        std::vector<duckdb::sel_t> equal;
+        std::vector<rows::Weight> weights;
         for (size_t i = 0; i < encoded.size(); ++i) {
           if (encoded[i] != key) continue;  // another key of the same hash
-          out.AppendRow(chunk, i, rows[first + i].second);
-          ++appended;
+          equal.push_back(static_cast<duckdb::sel_t>(i));
+          weights.push_back(rows[first + i].second);
+        }
+        appended += equal.size();
+        if (equal.size() == encoded.size()) {
+          out.Take(chunk, std::move(weights));
+        } else {
+          out.Append(chunk, equal.data(), equal.size(), weights.data());
         }
       }));
   return appended;

@@ -46,7 +46,7 @@ Status DecodeInChunks(const rows::Types& types, const Items& items, const RowOf&
     encoded.clear();
     for (size_t i = 0; i < count; ++i) encoded.push_back(row_of(items[begin + i]));
     duckdb::DataChunk chunk;
-    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), types);
+    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), types, count);
     TRY(decoder.Decode(encoded, chunk, 0));
     chunk.SetCardinality(count);
     visit(chunk, begin);
