@@ -61,6 +61,7 @@ struct SettingFlags {
                                             {"kafka_stream_produce_quota", ""},
                                             {"kafka_stream_fetch_quota", ""},
                                             {"workers", ""},
+                                            {"io_threads", ""},
                                             {"memory", ""},
                                             {"column_cache", ""},
                                             {"view_step_seconds", ""},
@@ -89,6 +90,8 @@ struct SettingFlags {
                        "off (default on)");
     AddQuotas(command);
     command.add_option("--workers", values["workers"], "Engine workers (default: one per core)");
+    command.add_option("--io-threads", values["io_threads"],
+                       "Threads for the connections of each listener (default: one per core)");
     command.add_option("--memory", values["memory"],
                        "Memory of the node, as 2GiB (default: 70 % of the machine)");
     command.add_option("--column-cache", values["column_cache"],

@@ -55,6 +55,7 @@ Result<std::unique_ptr<KafkaListener>> KafkaListener::Start(const Settings& sett
   kafka::ServerOptions options;
   TRY(options.listen.address, net::ParseAddress(listen.value));
   options.listen.any_port_if_taken = listen.origin == "default";
+  TRY(options.io_threads, IoThreadsOf(settings));
   if (SpeaksTls(settings, "kafka")) options.listen.tls = tls;
   TRY(made->server_, kafka::Server::Start(options, *made->service_));
   const std::string& advertised = settings.at("kafka_advertised").value;

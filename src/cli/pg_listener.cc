@@ -10,6 +10,7 @@ Result<std::unique_ptr<pg::Server>> StartPg(const Settings& settings, runtime::N
   pg::ServerOptions options;
   TRY(options.listen.address, net::ParseAddress(listen.value));
   options.listen.any_port_if_taken = listen.origin == "default";
+  TRY(options.io_threads, IoThreadsOf(settings));
   if (SpeaksTls(settings, "pg")) options.tls = tls;
   return pg::Server::Start(options, node, &access);
 }

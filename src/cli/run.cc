@@ -63,6 +63,7 @@ Result<std::unique_ptr<http::Server>> StartHttp(const Settings& settings,
   http::ServerOptions options;
   TRY(options.listen.address, net::ParseAddress(listen.value));
   options.listen.any_port_if_taken = listen.origin == "default";
+  TRY(options.io_threads, IoThreadsOf(settings));
   if (SpeaksTls(settings, "http")) options.listen.tls = tls;
   TRY(options.cors, http::Cors::Parse(settings.at("http_cors_origins").value));
   return http::Server::Start(options, service.router());

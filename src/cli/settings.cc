@@ -16,6 +16,7 @@ namespace millrace::cli {
 namespace {
 
 constexpr int kWorkersMax = 256;
+constexpr int kIoThreadsMax = 64;
 constexpr uint64_t kMemoryBytesMin = 64ull << 20;
 constexpr char kNoFile[] = "none";
 constexpr uint64_t kColumnCacheBytesMin = 16ull << 20;
@@ -29,6 +30,10 @@ std::string DefaultMemory() {
       sysinfo(&info) == 0 ? static_cast<uint64_t>(info.totalram) * info.mem_unit : 4ull << 30;
   return fmt::format("{}MiB",
                      static_cast<uint64_t>(static_cast<double>(machine) * kMachineShare) >> 20);
+}
+
+std::string OneACore(int max) {
+  return std::to_string(std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, max));
 }
 
 std::string VariableOf(const std::string& name) {
@@ -47,6 +52,16 @@ Error Wrong(const char* name, const Setting& setting, std::string_view what) {
                setting.origin, what);
 }
 
+Result<int> CountOf(const Settings& settings, const char* name, int max) {
+  const Setting& setting = settings.at(name);
+  const bool number = !setting.value.empty() && setting.value.size() <= 3 &&
+                      setting.value.find_first_not_of("0123456789") == std::string::npos;
+  const int count = number ? std::stoi(setting.value) : 0;
+  if (count < 1 || count > max)
+    return Wrong(name, setting, fmt::format("a number from 1 to {} is expected", max));
+  return count;
+}
+
 }  // namespace
 
 const std::vector<std::string>& SettingNames() {
@@ -55,6 +70,7 @@ const std::vector<std::string>& SettingNames() {
                                                  "data",
                                                  "http",
                                                  "http_cors_origins",
+                                                 "io_threads",
                                                  "kafka",
                                                  "kafka_advertised",
                                                  "kafka_auto_create",
@@ -77,28 +93,27 @@ const std::vector<std::string>& SettingNames() {
 Settings ResolveSettings(const std::map<std::string, std::string>& flags,
                          const std::map<std::string, std::string>& toml,
                          const std::string& project_folder) {
-  const std::map<std::string, std::string> defaults = {
-      {"http", "127.0.0.1:8080"},
-      {"http_cors_origins", "none"},
-      {"kafka", "127.0.0.1:9092"},
-      {"pg", "127.0.0.1:5432"},
-      {"kafka_advertised", "auto"},
-      {"kafka_auto_create", "on"},
-      {"kafka_client_fetch_quota", "off"},
-      {"kafka_client_produce_quota", "off"},
-      {"kafka_stream_fetch_quota", "off"},
-      {"kafka_stream_produce_quota", "off"},
-      {"data", project_folder + "/.millrace"},
-      {"workers",
-       std::to_string(std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kWorkersMax))},
-      {"memory", DefaultMemory()},
-      {"column_cache", "4GiB"},
-      {"view_step_seconds", "10"},
-      {"log_level", "warning"},
-      {"tls", "auto"},
-      {"tls_certificate", kNoFile},
-      {"tls_key", kNoFile},
-      {"auth", "auto"}};
+  const std::map<std::string, std::string> defaults = {{"http", "127.0.0.1:8080"},
+                                                       {"http_cors_origins", "none"},
+                                                       {"kafka", "127.0.0.1:9092"},
+                                                       {"pg", "127.0.0.1:5432"},
+                                                       {"kafka_advertised", "auto"},
+                                                       {"kafka_auto_create", "on"},
+                                                       {"kafka_client_fetch_quota", "off"},
+                                                       {"kafka_client_produce_quota", "off"},
+                                                       {"kafka_stream_fetch_quota", "off"},
+                                                       {"kafka_stream_produce_quota", "off"},
+                                                       {"data", project_folder + "/.millrace"},
+                                                       {"workers", OneACore(kWorkersMax)},
+                                                       {"io_threads", OneACore(kIoThreadsMax)},
+                                                       {"memory", DefaultMemory()},
+                                                       {"column_cache", "4GiB"},
+                                                       {"view_step_seconds", "10"},
+                                                       {"log_level", "warning"},
+                                                       {"tls", "auto"},
+                                                       {"tls_certificate", kNoFile},
+                                                       {"tls_key", kNoFile},
+                                                       {"auth", "auto"}};
   Settings settings;
   for (const auto& [name, value] : defaults) {
     const std::string variable = VariableOf(name);
@@ -117,14 +132,11 @@ Settings ResolveSettings(const std::map<std::string, std::string>& flags,
 }
 
 Result<int> WorkersOf(const Settings& settings) {
-  const Setting& workers = settings.at("workers");
-  const bool number = !workers.value.empty() && workers.value.size() <= 3 &&
-                      workers.value.find_first_not_of("0123456789") == std::string::npos;
-  const int count = number ? std::stoi(workers.value) : 0;
-  if (count < 1 || count > kWorkersMax) {
-    return Wrong("workers", workers, fmt::format("a number from 1 to {} is expected", kWorkersMax));
-  }
-  return count;
+  return CountOf(settings, "workers", kWorkersMax);
+}
+
+Result<int> IoThreadsOf(const Settings& settings) {
+  return CountOf(settings, "io_threads", kIoThreadsMax);
 }
 
 Result<uint64_t> MemoryOf(const Settings& settings) {
@@ -227,6 +239,7 @@ bool SpeaksTls(const Settings& settings, const std::string& listener) {
 
 Status CheckSettings(const Settings& settings) {
   TRY(WorkersOf(settings));
+  TRY(IoThreadsOf(settings));
   TRY(MemoryOf(settings));
   TRY(ColumnCacheOf(settings));
   TRY(ViewStepSecondsOf(settings));

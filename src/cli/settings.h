@@ -31,6 +31,7 @@ Settings ResolveSettings(const std::map<std::string, std::string>& flags,
 // What each says is possible: kInvalidArgument names setting, value and origin.
 Status CheckSettings(const Settings& settings);
 Result<int> WorkersOf(const Settings& settings);
+Result<int> IoThreadsOf(const Settings& settings);  // of each listener
 Result<uint64_t> MemoryOf(const Settings& settings);
 // Bytes on disk; 0: off.
 Result<uint64_t> ColumnCacheOf(const Settings& settings);

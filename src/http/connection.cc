@@ -75,6 +75,7 @@ asio::awaitable<bool> Connection::ReadHead() {
       Refuse(parsed.status, parsed.reason);
       co_return false;
     }
+    if (!output_.empty()) co_await LetOthersGoFirst();
     co_await Flush();
     if (broken_) co_return false;
     if (begin_ == end_) {

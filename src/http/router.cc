@@ -1,5 +1,7 @@
 #include "http/router.h"
 
+#include <algorithm>
+
 #include "http/url.h"
 
 namespace millrace::http {
@@ -38,7 +40,10 @@ void AddMethod(std::string& allow, const std::string& method) {
 
 }  // namespace
 
-void Router::Add(Route route) { routes_.push_back(std::move(route)); }
+void Router::Add(Route route) {
+  const size_t literal_bytes = std::min(route.pattern.find('{'), route.pattern.size());
+  places_.push_back({std::move(route), literal_bytes});
+}
 
 void Router::SetFallback(Route route, std::function<std::string(std::string_view)> methods) {
   fallback_ = std::move(route);
@@ -47,7 +52,8 @@ void Router::SetFallback(Route route, std::function<std::string(std::string_view
 
 Router::Match Router::Find(std::string_view method, std::string_view path) const {
   Match match;
-  for (const Route& route : routes_) {
+  for (const auto& [route, literal_bytes] : places_) {
+    if (!path.starts_with(std::string_view(route.pattern).substr(0, literal_bytes))) continue;
     if (!Fits(route.pattern, path, match.segments)) continue;
     if (Takes(route, method)) {
       match.route = &route;
@@ -67,7 +73,8 @@ Router::Match Router::Find(std::string_view method, std::string_view path) const
 
 std::vector<std::string> Router::Patterns() const {
   std::vector<std::string> patterns;
-  for (const Route& route : routes_) patterns.push_back(route.method + " " + route.pattern);
+  for (const Place& place : places_)
+    patterns.push_back(place.route.method + " " + place.route.pattern);
   return patterns;
 }
 

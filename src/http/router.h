@@ -57,7 +57,12 @@ class Router {
   std::vector<std::string> Patterns() const;
 
  private:
-  std::vector<Route> routes_;
+  struct Place {
+    Route route;
+    size_t literal_bytes;  // of the pattern, before its first brace
+  };
+
+  std::vector<Place> places_;
   std::optional<Route> fallback_;
   Gate gate_;
   std::function<std::string(std::string_view)> fallback_methods_;

@@ -320,6 +320,7 @@ struct TestServer {
   explicit TestServer(ServerOptions options = {}, ServiceOptions service_options = {})
       : service(service_options) {
     options.listen.address = {"127.0.0.1", 0};
+    options.io_threads = 3;  // two of them in use
     auto started = Server::Start(options, service.router());
     EXPECT_TRUE(started.ok());
     server = std::move(started).value();

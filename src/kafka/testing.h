@@ -208,6 +208,7 @@ class KafkaServerTest : public testing::Test {
     service_ = std::make_unique<Service>(service_options, *backend_, *coordinators_);
     ServerOptions options;
     options.listen.address = {"127.0.0.1", 0};
+    options.io_threads = 3;  // two of them in use
     auto server = Server::Start(options, *service_);
     ASSERT_TRUE(server.ok()) << server.error().ToString();
     server_ = std::move(*server);

@@ -22,16 +22,26 @@ std::unique_ptr<TlsListening> ListeningWith(const ListenOptions& listen) {
 }
 }  // namespace
 
+asio::awaitable<void> ServedConnection::LetOthersGoFirst() {
+  return asio::post(loop_.context, asio::use_awaitable);
+}
+
 asio::awaitable<bool> ServedConnection::SendFully(Stream& stream, std::string_view bytes,
                                                   std::chrono::milliseconds timeout,
                                                   TimePoint& deadline) {
   deadline = loop_.now + timeout;
   for (size_t sent = 0; sent < bytes.size();) {
+    // Most answers fit into the socket's buffer: then no wait, and no trip through the event loop.
     ErrorCode error;
-    const size_t now = co_await stream.Write(bytes.data() + sent, bytes.size() - sent, error);
+    const size_t now = stream.TryWrite(bytes.data() + sent, bytes.size() - sent, error);
     sent += now;
+    if (now > 0) deadline = loop_.now + timeout;
+    if (error == asio::error::would_block) {
+      co_await stream.WaitToWrite(error);
+    } else if (sent < bytes.size()) {
+      co_await LetOthersGoFirst();  // a peer may take as fast as it is sent to
+    }
     if (error) co_return false;
-    deadline = loop_.now + timeout;
   }
   deadline = kNever;
   co_return true;

@@ -70,6 +70,11 @@ class ServedConnection {
   using TimePoint = std::chrono::steady_clock::time_point;
   static constexpr TimePoint kNever = TimePoint::max();
 
+  // What other connections of this loop have sent is worked on first. Before an answer that took
+  // microseconds, so that answers go out one after the other: a client that sleeps is woken by the
+  // first of them, and finds the rest.
+  asio::awaitable<void> LetOthersGoFirst();
+
   // Sends all bytes; false: the stream ended before. The peer has `timeout` for each part that it
   // takes: `deadline` says until when, and is kNever at the end.
   asio::awaitable<bool> SendFully(Stream& stream, std::string_view bytes,

@@ -1,11 +1,14 @@
 #include "net/listener.h"
 
+#include <algorithm>
+
 #include "base/logging.h"
 
 namespace millrace::net {
 namespace {
 
 constexpr std::chrono::milliseconds kPauseAfterError{100};
+constexpr int64_t kFewConnections = 1'000;
 
 Result<asio::ip::tcp::acceptor> Bind(asio::io_context& context,
                                      const asio::ip::tcp::endpoint& endpoint, ErrorCode& error) {
@@ -60,7 +63,8 @@ Listener::Listener(IoThreads& threads, asio::ip::tcp::acceptor acceptor,
       pause_(acceptor_.get_executor()),
       address_(options.address),
       connections_max_(options.connections_max),
-      on_connection_(std::move(on_connection)) {
+      on_connection_(std::move(on_connection)),
+      counters_(std::make_shared<ListenerCounters>(threads.size())) {
   ErrorCode error;
   address_.port = acceptor_.local_endpoint(error).port();
 }
@@ -82,11 +86,18 @@ void Listener::Stop() {
   ended_.get_future().wait();
 }
 
+size_t Listener::LoopOfNext() const {
+  const auto& open_on = counters_->open_on;
+  const size_t spare = counters_->open.load() < kFewConnections && open_on.size() > 1 ? 1 : 0;
+  const auto end = open_on.end() - static_cast<std::ptrdiff_t>(spare);
+  return static_cast<size_t>(std::min_element(open_on.begin(), end) - open_on.begin());
+}
+
 asio::awaitable<void> Listener::AcceptLoop() {
-  size_t next = 0;
   bool warned = false;
   while (!stopping_) {
-    asio::ip::tcp::socket socket(threads_.context(next));
+    const size_t loop = LoopOfNext();
+    asio::ip::tcp::socket socket(threads_.context(loop));
     ErrorCode error;
     co_await acceptor_.async_accept(socket, WithError(error));
     if (stopping_) break;
@@ -109,8 +120,7 @@ asio::awaitable<void> Listener::AcceptLoop() {
     }
     counters_->accepted.fetch_add(1);
     socket.set_option(asio::ip::tcp::no_delay(true), error);
-    next = (next + 1) % threads_.size();
-    on_connection_(std::move(socket), ConnectionSlot(counters_));
+    on_connection_(std::move(socket), ConnectionSlot(counters_, loop));
   }
   ended_.set_value();
 }

@@ -1,4 +1,4 @@
-// A Listener accepts connections at one address and hands them out to the I/O threads in turn.
+// A Listener accepts connections at one address and hands them out to the I/O threads.
 //
 // At most `connections_max` are open at a time: one more is closed at once and counted as refused.
 // When the process runs out of descriptors or memory, accepting pauses for 100 ms instead of
@@ -11,6 +11,7 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "net/address.h"
@@ -35,7 +36,10 @@ struct ListenOptions {
 };
 
 struct ListenerCounters {
+  explicit ListenerCounters(size_t loops) : open_on(loops) {}
+
   std::atomic<int64_t> open{0};
+  std::vector<std::atomic<int64_t>> open_on;  // of each I/O thread
   std::atomic<int64_t> accepted{0};
   std::atomic<int64_t> refused{0};        // over connections_max
   std::atomic<int64_t> accept_errors{0};  // out of descriptors, of memory
@@ -44,18 +48,22 @@ struct ListenerCounters {
 // Counts a connection as open for as long as it lives.
 class ConnectionSlot {
  public:
-  explicit ConnectionSlot(std::shared_ptr<ListenerCounters> counters)
-      : counters_(std::move(counters)) {
+  ConnectionSlot(std::shared_ptr<ListenerCounters> counters, size_t loop)
+      : counters_(std::move(counters)), loop_(loop) {
     counters_->open.fetch_add(1);
+    counters_->open_on[loop_].fetch_add(1);
   }
   ConnectionSlot(ConnectionSlot&&) = default;
   ConnectionSlot& operator=(ConnectionSlot&&) = delete;
   ~ConnectionSlot() {
-    if (counters_) counters_->open.fetch_sub(1);
+    if (!counters_) return;
+    counters_->open_on[loop_].fetch_sub(1);
+    counters_->open.fetch_sub(1);
   }
 
  private:
   std::shared_ptr<ListenerCounters> counters_;
+  size_t loop_;
 };
 
 class Listener {
@@ -79,6 +87,9 @@ class Listener {
   Listener(IoThreads& threads, asio::ip::tcp::acceptor acceptor, const ListenOptions& options,
            OnConnection on_connection);
   asio::awaitable<void> AcceptLoop();
+  // The I/O thread with the fewest connections. Few connections leave one thread out, whose core
+  // the rest of the node has for itself; many, as of live pages, take them all.
+  size_t LoopOfNext() const;
 
   IoThreads& threads_;
   asio::ip::tcp::acceptor acceptor_;
@@ -86,7 +97,7 @@ class Listener {
   Address address_;
   size_t connections_max_;
   OnConnection on_connection_;
-  std::shared_ptr<ListenerCounters> counters_ = std::make_shared<ListenerCounters>();
+  std::shared_ptr<ListenerCounters> counters_;
   std::atomic<bool> stopping_{false};
   std::promise<void> ended_;
   std::atomic<bool> joined_{false};

@@ -101,6 +101,31 @@ TEST(Listener, ClosesConnectionsBeyondItsLimitAndTakesNewOnesWhenThereIsRoom) {
   kept.connections.clear();
 }
 
+TEST(Listener, LeavesOneThreadOutUntilConnectionsAreMany) {
+  IoThreads threads(3);
+  Kept kept;
+  auto listener = Listener::Open(threads, OnFreePort(), kept.Keep());
+  ASSERT_TRUE(listener.ok());
+  const auto& counters = (*listener)->counters();
+  const asio::ip::tcp::endpoint endpoint(asio::ip::make_address("127.0.0.1"),
+                                         (*listener)->address().port);
+  asio::io_context context;
+  std::vector<asio::ip::tcp::socket> clients;
+  const auto connect = [&](size_t count) {
+    while (clients.size() < count) clients.emplace_back(context).connect(endpoint);
+    WaitUntil([&] { return counters.open == static_cast<int64_t>(count); });
+  };
+  connect(10);
+  EXPECT_EQ(counters.open_on[0], 5);
+  EXPECT_EQ(counters.open_on[1], 5);
+  EXPECT_EQ(counters.open_on[2], 0);
+  connect(1100);
+  EXPECT_GE(counters.open_on[2], 90);
+  (*listener)->Stop();
+  kept.connections.clear();
+  EXPECT_EQ(counters.open_on[2], 0);
+}
+
 TEST(Waiting, ResumesTheCoroutineWithWhatAnotherThreadFoundAndIgnoresLateCallbacks) {
   IoThreads threads(1);
   std::promise<int> got;

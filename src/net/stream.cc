@@ -55,11 +55,6 @@ asio::awaitable<bool> Stream::ReadFully(char* to, size_t size) {
   co_return true;
 }
 
-asio::awaitable<size_t> Stream::Write(const char* data, size_t size, ErrorCode& error) {
-  if (tls_ != nullptr) return WriteTls(data, size, error);
-  return socket_.async_write_some(asio::buffer(data, size), WithError(error));
-}
-
 asio::awaitable<size_t> Stream::ReadTls(char* to, size_t size, ErrorCode& error) {
   for (;;) {
     const TlsStep step = tls_->Read(to, size);
@@ -79,15 +74,6 @@ asio::awaitable<void> Stream::LetOthersRun(size_t bytes) {
   if (bytes_since_wait_ < kBytesAtOnce) co_return;
   bytes_since_wait_ = 0;
   co_await asio::post(socket_.get_executor(), asio::use_awaitable);
-}
-
-asio::awaitable<size_t> Stream::WriteTls(const char* data, size_t size, ErrorCode& error) {
-  for (;;) {
-    const size_t written = TryWrite(data, size, error);
-    if (error != asio::error::would_block) co_return written;
-    co_await WaitToWrite(error);
-    if (error) co_return 0;
-  }
 }
 
 size_t Stream::TryWrite(const char* data, size_t size, ErrorCode& error) {

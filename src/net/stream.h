@@ -33,8 +33,6 @@ class Stream {
   asio::awaitable<size_t> Read(char* to, size_t size, ErrorCode& error);
   // All of them; false: the stream ended before.
   asio::awaitable<bool> ReadFully(char* to, size_t size);
-  // Writes some of them; 0 with an error.
-  asio::awaitable<size_t> Write(const char* data, size_t size, ErrorCode& error);
   // What can be written without waiting. 0 with would_block: WaitToWrite, then the same bytes
   // again.
   size_t TryWrite(const char* data, size_t size, ErrorCode& error);
@@ -55,7 +53,6 @@ class Stream {
 
  private:
   asio::awaitable<size_t> ReadTls(char* to, size_t size, ErrorCode& error);
-  asio::awaitable<size_t> WriteTls(const char* data, size_t size, ErrorCode& error);
   asio::awaitable<void> LetOthersRun(size_t bytes);
   size_t TryWritePlain(const char* data, size_t size, ErrorCode& error);
   bool PeerHasGone(bool& look_again);

@@ -15,6 +15,7 @@ using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 
 constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+constexpr std::chrono::seconds kWriteTimeout{10};
 
 // What the connections of a test do, and what they saw.
 struct Plan {
@@ -59,11 +60,8 @@ class Served final : public ServedConnection {
       if (error) co_return;
       const std::string_view out =
           plan_.what == Plan::Do::kAnswer ? kAnswer : std::string_view(bytes.data(), got);
-      size_t sent = 0;
-      while (sent < out.size() && !error) {
-        const size_t now = co_await stream_.Write(out.data() + sent, out.size() - sent, error);
-        sent += now;
-      }
+      const bool sent = co_await SendFully(stream_, out, kWriteTimeout, deadline_);
+      if (!sent) co_return;
     }
   }
 
@@ -71,6 +69,7 @@ class Served final : public ServedConnection {
   ConnectionSlot slot_;
   Plan& plan_;
   asio::steady_timer still_{loop_.context};
+  TimePoint deadline_ = kNever;
 };
 
 class TlsListener : public ::testing::Test {

@@ -310,7 +310,11 @@ std::shared_ptr<std::function<void()>> Connection::OnGone() {
 }
 
 asio::awaitable<Session::Next> Connection::Work(std::string& out) {
-  if (session_->IsQuick(std::string_view(in_).substr(taken_))) co_return WorkHere(out);
+  if (session_->IsQuick(std::string_view(in_).substr(taken_))) {
+    const Session::Next next = WorkHere(out);
+    co_await LetOthersGoFirst();
+    co_return next;
+  }
   net::Waiting<Session::Next> waiting;
   const bool queued = shared_.pool.TrySubmit(Job(&out, waiting.Callback()));
   if (!queued) {
