@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The whole way through one node, client and node on the same machine: NDJSON over HTTP with fsync into two views, time from sending to visible
-at a given rate, keyed endpoint under wrk, start and restart.
+"""The whole way through one node, client and node on the same machine: NDJSON over HTTP with fsync into two views, and into a stream
+that nothing reads, time from sending to visible at a given rate, start and restart.
 
-    bench/whole_way.py [--json] [--seconds S]        needs build/release/bin/millrace (make build) and wrk
+    bench/whole_way.py [--json] [--seconds S]        needs build/release/bin/millrace (make build)
 """
 import argparse
 import http.client
@@ -10,7 +10,6 @@ import json
 import pathlib
 import random
 import re
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,7 +24,6 @@ CREATE STREAM clicks (user_id BIGINT NOT NULL, product VARCHAR NOT NULL, price D
   PARTITION BY (user_id) INTO 4 PARTITIONS;
 CREATE MATERIALIZED VIEW by_product AS SELECT product, count(*) AS clicks, sum(price) AS revenue FROM clicks GROUP BY product;
 CREATE MATERIALIZED VIEW by_user AS SELECT user_id, count(*) AS clicks FROM clicks WHERE price > 10 GROUP BY user_id;
-CREATE ENDPOINT user_clicks ON GET '/users/{user_id}' (user_id BIGINT) AS SELECT * FROM by_user WHERE user_id = $user_id;
 """
 FIVE_VIEWS = PROJECT + """
 CREATE MATERIALIZED VIEW by_minute AS SELECT time_bucket(INTERVAL '1 minute', clicked_at) AS minute, min(price) AS least, max(price) AS most
@@ -33,6 +31,9 @@ CREATE MATERIALIZED VIEW by_minute AS SELECT time_bucket(INTERVAL '1 minute', cl
 CREATE MATERIALIZED VIEW top_products AS SELECT * FROM by_product ORDER BY revenue DESC, product LIMIT 10;
 CREATE MATERIALIZED VIEW users_of_product AS SELECT product, count(DISTINCT user_id) AS users FROM clicks GROUP BY product;
 """
+
+
+ONE_STREAM = "CREATE STREAM clicks (user_id BIGINT NOT NULL, product VARCHAR NOT NULL, price DECIMAL(10,2), clicked_at TIMESTAMP NOT NULL);"
 
 
 def body(choose, rows):
@@ -94,11 +95,6 @@ def latency(node, rows_per_second, seconds):
     return {"rows_per_s": rows_per_second, "p50_ms": round(times[len(times) // 2], 2), "p99_ms": round(times[len(times) * 99 // 100], 2)}
 
 
-def keyed(node, seconds):
-    out = subprocess.run(["wrk", "-t1", "-c32", f"-d{seconds}s", "--latency", node.url + "/users/4711"], capture_output=True, text=True, check=True).stdout
-    return {"requests_per_s": round(float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))), "p99": re.search(r"99%\s+(\S+)", out).group(1)}
-
-
 def memory_mb(node):
     return round(int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{node.process.pid}/status").read_text()).group(1)) / 1024)
 
@@ -122,13 +118,16 @@ def main():
         result["empty_memory_mb"] = memory_mb(node)
         result["ingest"] = throughput(node, options.seconds)
         result["visible"] = latency(node, 20_000, options.seconds)
-        result["keyed_endpoint"] = keyed(node, options.seconds)
         node.kill()
         result["restart_after_kill_s"] = round(node.start(), 2)
         node.stop()
         node = new_node(folder, "five_views", FIVE_VIEWS)
         node.start()
         result["visible_five_views"] = latency(node, 50_000, options.seconds)
+        node.stop()
+        node = new_node(folder, "one_stream", ONE_STREAM)
+        node.start()
+        result["ingest_one_stream"] = throughput(node, options.seconds)
         node.stop()
     if options.json:
         print(json.dumps(result))

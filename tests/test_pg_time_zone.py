@@ -1,17 +1,13 @@
 """Time zones of sessions over the PostgreSQL protocol: what is shown, read and worked out in them, beside PostgreSQL 15 itself."""
 import asyncio
 import datetime
-import os
-import pathlib
-import shutil
-import subprocess
 import zoneinfo
 
 import pytest
 
 from pg_node import Wire, dsn, host_port, psql, started
+from postgres_server import postgres_server, why_not
 
-SERVER = pathlib.Path("/usr/lib/postgresql/15/bin")
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns", "Africa/Casablanca", "Pacific/Apia",
          "EST5EDT", "Etc/GMT-2", "UTC+3", "2", "-5", "+02:00"]
 MOMENTS = ["infinity", "-infinity", "0044-03-15 12:00:00+00 BC", "0001-12-31 23:30:00+00 BC", "0001-01-01 00:00:00+00", "1492-10-12 00:00:00+00", "1850-06-01 12:00:00+00",
@@ -36,20 +32,13 @@ def node(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory):
+def postgres():
     """The arguments of psql for a PostgreSQL 15 of its own."""
-    if not SERVER.exists() or os.geteuid() != 0:
-        pytest.skip(f"needs PostgreSQL 15 in {SERVER} (Debian's postgresql-15), and root, who starts it as the user postgres")
-    folder = tmp_path_factory.mktemp("postgres")
-    for each in [folder, *folder.parents[:3]]:
-        each.chmod(0o755)
-    shutil.chown(folder, "postgres")
-    as_postgres = ["runuser", "-u", "postgres", "--"]
-    subprocess.run([*as_postgres, SERVER / "initdb", "-D", folder / "data", "-A", "trust", "-U", "ann", "--no-sync"], check=True, capture_output=True, cwd="/")
-    subprocess.run([*as_postgres, SERVER / "pg_ctl", "-D", folder / "data", "-w", "-l", folder / "log", "-o",
-                    f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off", "start"], check=True, capture_output=True, cwd="/")
-    yield f"host={folder} dbname=postgres user=ann"
-    subprocess.run([*as_postgres, SERVER / "pg_ctl", "-D", folder / "data", "-m", "fast", "-w", "stop"], check=True, capture_output=True, cwd="/")
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with postgres_server("fsync=off") as address:
+        yield address
 
 
 def both(node, postgres, run):

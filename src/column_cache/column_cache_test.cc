@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+
+#include <csignal>
 #include <filesystem>
 #include <random>
 #include <set>
@@ -392,6 +395,42 @@ TEST_F(ColumnCacheTest, AFailureEndsItWhenItsReadersAreThrough) {
   EXPECT_TRUE(Within([&] { return !std::filesystem::exists(file); }));
   Want("s");
   ExpectEqual("s");
+}
+
+// Files of this process do not grow beyond `bytes` meanwhile, as on a disk that is full.
+class FilesEndAt {
+ public:
+  explicit FilesEndAt(uint64_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    EXPECT_EQ(::getrlimit(RLIMIT_FSIZE, &before_), 0);
+    rlimit limit = before_;
+    limit.rlim_cur = bytes;
+    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  }
+  ~FilesEndAt() {
+    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &before_), 0);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  void (*handler_)(int);
+  rlimit before_{};
+};
+
+TEST_F(ColumnCacheTest, ADiskThatIsFullAmidFillingIsNoErrorOfAQuery) {
+  Set("a", {{0, 0, 5000}});
+  Want("a");
+  ASSERT_TRUE(WaitForRecords("a", 5000));
+  const std::filesystem::path file = folder_ / "columns" / "columns.duckdb";
+  {
+    const FilesEndAt full(std::filesystem::file_size(file));
+    Set("b", {{0, 0, 5000}});
+    Want("b");
+    EXPECT_TRUE(Within([&] { return cache_->stats().failed; }));
+    for (const char* stream : {"a", "b"}) ExpectEqual(stream);
+  }
+  EXPECT_TRUE(Within([&] { return !std::filesystem::exists(file); }));
+  Want("b");
+  for (const char* stream : {"a", "b"}) ExpectEqual(stream);
 }
 
 }  // namespace

@@ -1,23 +1,23 @@
 #!/usr/bin/env python3
-"""Live endpoints (Server-Sent Events): how long after an append its change is with a reader, and with all of many readers of one endpoint. Measured in
-this one process, which appends and reads, so what it takes to read is in the figures of many readers.
+"""Live endpoints (Server-Sent Events): how long after its acknowledgement an append's change is with one reader, and with each of many readers of one
+endpoint, which are one program beside the node (subscribers.cc); and how old the newest row is at a steady rate.
 
-    bench/live.py [--json] [--rounds N] [--readers N] [--rate N]
+    bench/serving/live.py [--json] [--rounds N] [--readers N] [--changes N] [--rate N]
 
-needs build/release/bin/millrace, and as many file descriptors as readers, here and in the node (ulimit -n)
+needs build/release/bin/millrace (make build), build/release/bin/bench_subscribers (make bench), and as many file descriptors as readers in either (ulimit -n)
 """
 import argparse
 import http.client
 import json
 import pathlib
-import selectors
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests"))
 from live import Live  # noqa: E402
 from node import Node  # noqa: E402
 
@@ -28,6 +28,7 @@ CREATE ENDPOINT one ON GET '/pages/{page}' (page INTEGER) AS SELECT page, clicks
 CREATE ENDPOINT total ON GET '/total' AS SELECT sum(clicks)::BIGINT AS clicks, max(last) AS last FROM pages;
 """
 PAGES = 100
+SUBSCRIBERS = pathlib.Path(__file__).resolve().parents[2] / "build/release/bin/bench_subscribers"
 
 
 def quantiles(seconds):
@@ -81,28 +82,13 @@ def one_reader(node, path, rounds):
     return {"after the answer": quantiles(after_answer), "after the append was sent": quantiles(after_send)}
 
 
-def many_readers(node, path, count, rounds):
+def many_readers(node, path, count, rate, seconds):
     """Of each append, how long after its acknowledgement the change is with each of the readers."""
-    readers = [Live(node.url, path, timeout=120) for _ in range(count)]
-    for reader in readers:
-        reader.event()
-    writer = Writer(node)
-    selector = selectors.DefaultSelector()
-    for reader in readers:
-        reader.socket.setblocking(False)
-        selector.register(reader.socket, selectors.EVENT_READ)
-    seconds, last = [], []
-    for number in range(rounds):
-        answered = writer.append({"page": 1, "moment": time.time_ns()})
-        waiting = count
-        while waiting > 0:
-            for key, _ in selector.select(30):
-                waiting -= key.fileobj.recv(1 << 16).count(b"event: change")
-                seconds.append(time.monotonic() - answered)
-        last.append(time.monotonic() - answered)
-    for reader in readers:
-        reader.close()
-    return {**quantiles(seconds), "last_of_all_p50_ms": quantiles(last)["p50_ms"]}
+    port = node.url.rpartition(":")[2]
+    done = subprocess.run([SUBSCRIBERS, "--port", port, "--path", path, "--subscribers", str(count), "--per-second", str(rate), "--seconds", str(seconds)],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def under_load(node, path, rate, seconds):
@@ -134,7 +120,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=300)
-    parser.add_argument("--readers", type=int, default=1000)
+    parser.add_argument("--readers", type=int, default=10_000)
+    parser.add_argument("--changes", type=int, default=10, help="a second, to the many readers")
     parser.add_argument("--rate", type=int, default=5000)
     options = parser.parse_args()
     results = {}
@@ -149,7 +136,7 @@ def main():
         for name, path in [("keyed", "/pages/1"), ("by DuckDB", "/total")]:
             for what, figures in one_reader(node, path, options.rounds).items():
                 results[f"{name}, one reader, {what}"] = figures
-            results[f"{name}, {options.readers} readers, after the answer"] = many_readers(node, path, options.readers, max(10, options.rounds // 10))
+            results[f"{name}, {options.readers} readers, {options.changes} changes/s"] = many_readers(node, path, options.readers, options.changes, 10)
             results[f"{name}, age of the newest row at {options.rate} rows/s"] = under_load(node, path, options.rate, 5)
         node.stop()
     if options.json:

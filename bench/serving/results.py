@@ -3,7 +3,7 @@
 and Parquet, and aggregations over a stream of ten million rows, from its log and from the column cache, beside DuckDB's read_json of the
 same rows and its own table of them.
 
-    bench/results.py [--json] [--rows N] [--stream-rows N] [--runs N]     needs build/release/bin/millrace (make build)
+    bench/serving/results.py [--json] [--rows N] [--stream-rows N] [--runs N]     needs build/release/bin/millrace (make build)
 
 Medians of the runs (of 15 by the column cache and by DuckDB's table, in turns); a result is taken in full and thrown away by a client on the same machine.
 """
@@ -18,7 +18,7 @@ import tempfile
 import time
 import urllib.parse
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests"))
 from node import Node  # noqa: E402
 
 PROJECT = """CREATE STREAM lines (id BIGINT NOT NULL, shop INTEGER, product VARCHAR, price DOUBLE, sold_at TIMESTAMP);
