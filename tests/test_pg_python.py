@@ -116,6 +116,19 @@ def test_psycopg3_pipelines_transactions_and_copies(node):
         assert info.oid == 1700 and info.array_oid == 1231
 
 
+def test_psycopg3_steps_through_cursors(node):
+    import psycopg
+    with psycopg.connect(dsn(node)) as connection, connection.cursor("rows", binary=True) as cursor:
+        cursor.itersize = 7
+        cursor.execute("SELECT i, 'x' || i AS t FROM range(20) r(i)")
+        assert [column.name for column in cursor.description] == ["i", "t"]
+        assert cursor.fetchmany(3) == [(i, f"x{i}") for i in range(3)]
+        assert list(cursor) == [(i, f"x{i}") for i in range(3, 20)]
+        cursor.close()
+        with pytest.raises(psycopg.errors.InvalidCursorName), connection.transaction():
+            connection.execute("FETCH 1 FROM rows")
+
+
 def test_asyncpg_reads_writes_and_pools(node):
     import asyncpg
     host, port = host_port(node)

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/logging.h"
+#include "rows/chunk_bytes.h"
 
 namespace millrace::column_cache {
 
@@ -33,41 +34,6 @@ constexpr double kFreeShareToGrow = 0.075;
 constexpr uint64_t kFreeBytesToGrow = 2ull << 30;
 constexpr double kFreeShareToStay = 0.06;
 constexpr uint64_t kFreeBytesToStay = 1280ull << 20;
-
-// Of the texts in a vector, which DuckDB does not count.
-uint64_t TextBytes(duckdb::Vector& vector, size_t count) {
-  uint64_t bytes = 0;
-  switch (vector.GetType().InternalType()) {
-    case duckdb::PhysicalType::VARCHAR: {
-      duckdb::UnifiedVectorFormat format;
-      vector.ToUnifiedFormat(count, format);
-      const auto* texts = duckdb::UnifiedVectorFormat::GetData<duckdb::string_t>(format);
-      for (size_t i = 0; i < count; ++i) {
-        const size_t row = format.sel->get_index(i);
-        if (format.validity.RowIsValid(row)) bytes += texts[row].GetSize();
-      }
-      return bytes;
-    }
-    case duckdb::PhysicalType::LIST:
-      return TextBytes(duckdb::ListVector::GetEntry(vector),
-                       duckdb::ListVector::GetListSize(vector));
-    case duckdb::PhysicalType::ARRAY:
-      return TextBytes(duckdb::ArrayVector::GetEntry(vector),
-                       count * duckdb::ArrayType::GetSize(vector.GetType()));
-    case duckdb::PhysicalType::STRUCT:
-      for (auto& child : duckdb::StructVector::GetEntries(vector))
-        bytes += TextBytes(*child, count);
-      return bytes;
-    default:
-      return 0;
-  }
-}
-
-uint64_t BytesOf(duckdb::DataChunk& rows) {
-  uint64_t bytes = rows.GetAllocationSize();
-  for (duckdb::Vector& column : rows.data) bytes += TextBytes(column, rows.size());
-  return bytes;
-}
 
 enum class Room { kEnough, kNoMore, kTooLittle };
 
@@ -323,11 +289,11 @@ Status ColumnCache::FillSpan(const Stream& stream, Stream::Span span, Chunk& chu
     const int64_t end = std::min(span.end, part.end + chunk.slice());
     const auto reader = stream.read({span.partition, part.end, end});
     while (true) {
-      TRY(const auto rows, reader->Next());
-      if (rows == nullptr) break;
-      TRY(chunk.append->Add(*rows));
-      chunk.rows += static_cast<int64_t>(rows->size());
-      chunk.bytes += BytesOf(*rows);
+      TRY(const auto read, reader->Next());
+      if (read == nullptr) break;
+      TRY(chunk.append->Add(*read));
+      chunk.rows += static_cast<int64_t>(read->size());
+      chunk.bytes += rows::BytesOf(*read);
     }
     if (reader->lost()) {
       part.damaged = chunk.damaged = true;

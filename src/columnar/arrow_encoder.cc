@@ -7,43 +7,13 @@
 #include "duckdb/common/arrow/arrow_appender.hpp"
 #include "duckdb/common/arrow/arrow_converter.hpp"
 #include "nanoarrow/nanoarrow_ipc.h"
+#include "rows/chunk_bytes.h"
 
 namespace millrace::columnar {
 namespace {
 
 constexpr size_t kBatchRows = 65'536;
 constexpr size_t kBatchTextBytes = size_t{64} << 20;  // offsets have 31 bits
-
-// Of the texts and blobs of a column, nested ones too: what else a row has is small.
-size_t TextBytes(duckdb::Vector& column, size_t count) {
-  switch (column.GetType().InternalType()) {
-    case duckdb::PhysicalType::VARCHAR: {
-      duckdb::UnifiedVectorFormat format;
-      column.ToUnifiedFormat(count, format);
-      const auto* texts = duckdb::UnifiedVectorFormat::GetData<duckdb::string_t>(format);
-      size_t bytes = 0;
-      for (size_t row = 0; row < count; ++row) {
-        const auto at = format.sel->get_index(row);
-        if (format.validity.RowIsValid(at)) bytes += texts[at].GetSize();
-      }
-      return bytes;
-    }
-    case duckdb::PhysicalType::LIST:
-      return TextBytes(duckdb::ListVector::GetEntry(column),
-                       duckdb::ListVector::GetListSize(column));
-    case duckdb::PhysicalType::ARRAY:
-      return TextBytes(duckdb::ArrayVector::GetEntry(column),
-                       count * duckdb::ArrayType::GetSize(column.GetType()));
-    case duckdb::PhysicalType::STRUCT: {
-      size_t bytes = 0;
-      for (auto& field : duckdb::StructVector::GetEntries(column))
-        bytes += TextBytes(*field, count);
-      return bytes;
-    }
-    default:
-      return 0;
-  }
-}
 
 // The parts that C has: each is released once.
 struct Schema {
@@ -116,7 +86,7 @@ class ArrowEncoder final : public Encoder {
       cast->Flatten();
       batch_->Append(*cast, 0, cast->size(), cast->size());
       for (duckdb::Vector& column : cast->data)
-        batch_text_bytes_ += TextBytes(column, cast->size());
+        batch_text_bytes_ += rows::TextBytes(column, cast->size());
       if (batch_->RowCount() < kBatchRows && batch_text_bytes_ < kBatchTextBytes) return Ok();
       return WriteBatch();
     });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/logging.h"
@@ -211,12 +212,14 @@ asio::awaitable<void> Connection::Linger() {
   }
 }
 
-asio::awaitable<void> Connection::Flush() {
-  size_t sent = 0;
-  while (sent < output_.size() && !broken_) {
+asio::awaitable<void> Connection::Flush(std::string_view more) {
+  std::string_view left = output_;
+  while (!broken_) {
+    if (left.empty()) left = std::exchange(more, {});
+    if (left.empty()) break;
     // Most answers fit into the socket's buffer: then no wait, and no trip through the event loop.
     ErrorCode error;
-    sent += stream_.TryWrite(output_.data() + sent, output_.size() - sent, error);
+    left.remove_prefix(stream_.TryWrite(left.data(), left.size(), error));
     if (!error) continue;
     if (error != asio::error::would_block) {
       broken_ = true;

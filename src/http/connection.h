@@ -55,7 +55,8 @@ class Connection final : public net::ServedConnection {
   asio::awaitable<void> Serve();
   asio::awaitable<void> Answer(Exchange& exchange);
   asio::awaitable<void> Linger();
-  asio::awaitable<void> Flush();  // sets broken_ where the client has gone or is too slow
+  // Sends output_, then `more`. Sets broken_ where the client has gone or is too slow.
+  asio::awaitable<void> Flush(std::string_view more = {});
   // Bytes received; 0: end of stream, error, or time is up (timed_out_).
   asio::awaitable<size_t> Receive(char* to, size_t size, Duration limit);
   void Refuse(int status, std::string_view reason);

@@ -221,14 +221,19 @@ bool AnswerAtOnce(ServiceContext& context, Exchange& exchange) {
     exchange.ReplyError(answer.error());
     return true;
   }
+  const auto text = ResultText(RowsOf(*answer), FormOf(*plan));
+  if (!text.ok()) {
+    exchange.ReplyError(text.error());
+    return true;
+  }
   AddAnswerHeaders(exchange, *answer);
-  exchange.Reply(200, MediaType(plan->format), ResultText(RowsOf(*answer), FormOf(*plan)));
+  exchange.Reply(200, MediaType(plan->format), *text);
   return true;
 }
 
 struct EndpointOutcome {
   runtime::EndpointAnswer answer;
-  std::shared_ptr<ResultWriter> writer;
+  ResultWriters writers;
   std::string text;  // the beginning of the body
   std::string tail;  // its end
 };
@@ -239,6 +244,7 @@ Result<EndpointOutcome> Answer(Backend& backend, columnar::Encoders& encoders,
   runtime::StatementOptions options;
   options.timeout = plan.timeout;
   options.cancel = cancel;
+  options.may_spill = true;
   EndpointOutcome outcome;
   if (plan.page) {
     TRY(outcome.answer,
@@ -246,14 +252,14 @@ Result<EndpointOutcome> Answer(Backend& backend, columnar::Encoders& encoders,
   } else {
     TRY(outcome.answer, backend.AnswerEndpoint(plan.match, plan.parameters, options));
   }
-  TRY(outcome.writer, MakeResultWriter(encoders, RowsOf(outcome.answer), FormOf(plan)));
+  TRY(outcome.writers, MakeResultWriters(encoders, RowsOf(outcome.answer), FormOf(plan)));
   if (plan.page && plan.format == Format::kJson) {
     const std::string& next = outcome.answer.next;
     outcome.text = "{\"rows\": ";
     outcome.tail = next.empty() ? ", \"next\": null}\n"
                                 : fmt::format(", \"next\": \"{}\"}}\n", CursorText(next));
   }
-  TRY(const std::string first, outcome.writer->Next());
+  TRY(const std::string first, outcome.writers.front()->Next());
   outcome.text += first;
   return outcome;
 }
@@ -299,8 +305,8 @@ asio::awaitable<void> HandleEndpoint(ServiceContext& context, Exchange& exchange
   AddAnswerHeaders(exchange, outcome->answer);
   if (!outcome->answer.next.empty())
     exchange.AddHeader("Link", NextLink(exchange.head(), CursorText(outcome->answer.next)));
-  co_await AnswerRows(context, exchange, outcome->writer, std::move(outcome->text), outcome->tail,
-                      MediaType(format));
+  co_await AnswerRows(context, exchange, std::move(outcome->writers), std::move(outcome->text),
+                      outcome->tail, MediaType(format));
 }
 
 }  // namespace

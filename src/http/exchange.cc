@@ -12,6 +12,7 @@
 namespace millrace::http {
 namespace {
 
+constexpr size_t kCopiedBytesMax = 64 * 1024;
 constexpr size_t kReadAllStep = 64 * 1024;
 // In a chunked body bytes of the next request may be read along: that many at most.
 constexpr size_t kChunkedReadMax = 64 * 1024;
@@ -195,9 +196,14 @@ asio::awaitable<Status> Exchange::Write(std::string_view piece) {
   std::string& out = connection_.output_;
   const bool chunked = head_.minor_version == 1;
   if (chunked) fmt::format_to(std::back_inserter(out), "{:x}\r\n", piece.size());
-  out += piece;
-  if (chunked) out += "\r\n";
-  co_await connection_.Flush();
+  if (piece.size() < kCopiedBytesMax) {
+    out += piece;
+    if (chunked) out += "\r\n";
+    co_await connection_.Flush();
+  } else {
+    co_await connection_.Flush(piece);
+    if (chunked) out += "\r\n";  // goes with the next piece
+  }
   if (connection_.broken_) co_return ClientGone();
   co_return Ok();
 }

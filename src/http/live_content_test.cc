@@ -114,7 +114,7 @@ TEST(LiveContent, IsTheOrdinaryAnswerAsAnEvent) {
     std::string event;
     for (std::string piece = writer.Next(); !piece.empty(); piece = writer.Next()) event += piece;
     std::string array =
-        ResultText(std::make_shared<const sql::QueryResult>(FakeBackend::Rows(count)), {});
+        ResultText(std::make_shared<const sql::QueryResult>(FakeBackend::Rows(count)), {}).value();
     array.pop_back();  // the last line end
     EXPECT_EQ(event, EventText("snapshot", ToString((*content)->id()), array));
   }

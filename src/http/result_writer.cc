@@ -6,6 +6,8 @@
 namespace millrace::http {
 namespace {
 
+constexpr size_t kPartRows = 16'384;
+
 class ColumnarWriter final : public ResultWriter {
  public:
   ColumnarWriter(std::shared_ptr<const sql::QueryResult> result,
@@ -15,13 +17,15 @@ class ColumnarWriter final : public ResultWriter {
   Result<std::string> Next() override {
     std::string out;
     while (!ended_ && out.size() < kAnswerPieceBytes) {
-      if (chunk_ < result_->chunks.size()) {
-        TRY(encoder_->Append(*result_->chunks[chunk_++]));
+      if (chunk_ < result_->chunk_count()) {
+        TRY(const auto chunk, result_->ReadChunk(chunk_++));
+        TRY(encoder_->Append(*chunk));
       } else {
         TRY(encoder_->Finish());
         ended_ = true;
       }
-      out += encoder_->Take();
+      std::string more = encoder_->Take();
+      out.empty() ? void(out = std::move(more)) : void(out += more);
     }
     return out;
   }
@@ -36,24 +40,40 @@ class ColumnarWriter final : public ResultWriter {
 
 }  // namespace
 
-Result<std::shared_ptr<ResultWriter>> MakeResultWriter(
-    columnar::Encoders& encoders, std::shared_ptr<const sql::QueryResult> result, ResultForm form) {
-  std::shared_ptr<ResultWriter> writer;
-  if (!IsColumnar(form.format)) {
-    writer = std::make_shared<TextWriter>(std::move(result), form);
-    return writer;
+Result<ResultWriters> MakeResultWriters(columnar::Encoders& encoders,
+                                        std::shared_ptr<const sql::QueryResult> result,
+                                        ResultForm form) {
+  ResultWriters writers;
+  if (IsColumnar(form.format)) {
+    TRY(auto encoder, encoders.Open(form.format == Format::kArrow ? columnar::Format::kArrowStream
+                                                                  : columnar::Format::kParquet,
+                                    result->schema));
+    writers.push_back(std::make_shared<ColumnarWriter>(std::move(result), std::move(encoder)));
+    return writers;
   }
-  TRY(auto encoder, encoders.Open(form.format == Format::kArrow ? columnar::Format::kArrowStream
-                                                                : columnar::Format::kParquet,
-                                  result->schema));
-  writer = std::make_shared<ColumnarWriter>(std::move(result), std::move(encoder));
-  return writer;
+  const size_t chunks = result->chunk_count();
+  size_t begin = 0;
+  size_t rows = 0;
+  for (size_t chunk = 0; chunk < chunks; ++chunk) {
+    // What stands elsewhere is full but for the last.
+    rows += chunk < result->chunks.size() ? result->chunks[chunk]->size() : STANDARD_VECTOR_SIZE;
+    if (rows < kPartRows && chunk + 1 < chunks) continue;
+    writers.push_back(std::make_shared<TextWriter>(result, form, begin, chunk + 1));
+    begin = chunk + 1;
+    rows = 0;
+  }
+  if (writers.empty()) writers.push_back(std::make_shared<TextWriter>(result, form, 0, 0));
+  return writers;
 }
 
-std::string ResultText(std::shared_ptr<const sql::QueryResult> result, ResultForm form) {
-  TextWriter writer(std::move(result), form);
-  std::string text = writer.NextText();
-  while (!writer.ended()) text += writer.NextText();
+Result<std::string> ResultText(std::shared_ptr<const sql::QueryResult> result, ResultForm form) {
+  const size_t chunks = result->chunk_count();
+  TextWriter writer(std::move(result), form, 0, chunks);
+  TRY(std::string text, writer.Next());
+  while (!writer.ended()) {
+    TRY(const std::string more, writer.Next());
+    text += more;
+  }
   return text;
 }
 

@@ -1,5 +1,6 @@
 // Writes the rows of a result in a format, piece by piece, so that a large one is never held in it
-// as a whole. Not thread-safe: one per answer.
+// as a whole. A writer is not thread-safe; those of different parts of a result know nothing of
+// each other.
 #pragma once
 
 #include <memory>
@@ -31,13 +32,16 @@ class ResultWriter {
   virtual bool ended() const = 0;
 };
 
-// JSON begins with '[' and ends with ']'; NDJSON is one object a line; CSV begins with a line of
-// names. `encoders` outlives the writer. REQUIRES: a result as Arrow or Parquet has columns.
-Result<std::shared_ptr<ResultWriter>> MakeResultWriter(
-    columnar::Encoders& encoders, std::shared_ptr<const sql::QueryResult> result, ResultForm form);
+// The writers of its parts, in order; at least one. JSON begins with '[' and ends with ']'; NDJSON
+// is one object a line; CSV begins with a line of names. Arrow and Parquet are one part. `encoders`
+// outlives the writers. REQUIRES: a result as Arrow or Parquet has columns.
+using ResultWriters = std::vector<std::shared_ptr<ResultWriter>>;
+Result<ResultWriters> MakeResultWriters(columnar::Encoders& encoders,
+                                        std::shared_ptr<const sql::QueryResult> result,
+                                        ResultForm form);
 
 // All of a result as text, which may not be Arrow or Parquet.
-std::string ResultText(std::shared_ptr<const sql::QueryResult> result, ResultForm form);
+Result<std::string> ResultText(std::shared_ptr<const sql::QueryResult> result, ResultForm form);
 
 // {"columns": [{"name", "type"}], "step", "tag", "affected", "notices", "token", "rows": ← the rows
 // and a closing brace follow.

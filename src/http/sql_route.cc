@@ -23,7 +23,7 @@ struct SqlPlan {
 struct SqlOutcome {
   runtime::StatementResult result;
   Format format = Format::kJson;
-  std::shared_ptr<ResultWriter> writer;
+  ResultWriters writers;
   std::string text;  // what stands before the rows, and their first piece
 };
 
@@ -71,6 +71,7 @@ Result<SqlOutcome> RunSql(Backend& backend, columnar::Encoders& encoders, const 
     options.timeout = plan.timeout - spent;
     options.after = plan.after;
     options.cancel = cancel;
+    options.may_spill = true;
     if (plan.principal != nullptr) options.caller.user = plan.principal->name;
     TRY(outcome.result, backend.Execute(statement, options));
     notices.insert(notices.end(), outcome.result.notices.begin(), outcome.result.notices.end());
@@ -84,11 +85,11 @@ Result<SqlOutcome> RunSql(Backend& backend, columnar::Encoders& encoders, const 
   // Arrow and Parquet have no form for what a statement without columns says.
   const bool has_form = !IsColumnar(plan.format) || !rows->schema.columns.empty();
   outcome.format = has_form ? plan.format : Format::kJson;
-  TRY(outcome.writer,
-      MakeResultWriter(encoders, rows,
-                       {outcome.format, RowShape::kArrays, plan.numbers_as_strings}));
+  TRY(outcome.writers,
+      MakeResultWriters(encoders, rows,
+                        {outcome.format, RowShape::kArrays, plan.numbers_as_strings}));
   if (outcome.format == Format::kJson) outcome.text = ResultHead(outcome.result);
-  TRY(const std::string first, outcome.writer->Next());
+  TRY(const std::string first, outcome.writers.front()->Next());
   outcome.text += first;
   return outcome;
 }
@@ -151,8 +152,8 @@ asio::awaitable<void> HandleSql(ServiceContext& context, Exchange& exchange) {
     exchange.AddHeader("X-Millrace-Token", outcome->result.token);
   }
   const std::string_view tail = outcome->format == Format::kJson ? "}\n" : "";
-  co_await AnswerRows(context, exchange, outcome->writer, std::move(outcome->text), tail,
-                      MediaType(outcome->format));
+  co_await AnswerRows(context, exchange, std::move(outcome->writers), std::move(outcome->text),
+                      tail, MediaType(outcome->format));
 }
 
 }  // namespace

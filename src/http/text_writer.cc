@@ -4,33 +4,37 @@
 
 namespace millrace::http {
 
-TextWriter::TextWriter(std::shared_ptr<const sql::QueryResult> result, ResultForm form)
+TextWriter::TextWriter(std::shared_ptr<const sql::QueryResult> result, ResultForm form,
+                       size_t begin, size_t end)
     : result_(std::move(result)),
       form_(form),
-      writer_(result_->schema.names(), result_->schema.types(),
-              rows::TextOptions{form.numbers_as_strings}) {
+      is_first_(begin == 0),
+      is_last_(end == result_->chunk_count()),
+      end_(end),
+      next_chunk_(begin),
+      has_rows_(!is_first_) {
   CHECK(!IsColumnar(form.format)) << "no text";
 }
 
-bool TextWriter::AppendRow(std::string& out) {
-  while (chunk_ < result_->chunks.size() && row_ == result_->chunks[chunk_]->size()) {
-    ++chunk_;
+Result<bool> TextWriter::AppendRow(std::string& out) {
+  while (rows_ == nullptr || row_ == rows_->size()) {
+    if (next_chunk_ == end_) return false;
+    TRY(rows_, result_->ReadChunk(next_chunk_++));
     row_ = 0;
+    writer_->Bind(*rows_);
   }
-  if (chunk_ == result_->chunks.size()) return false;
-  if (row_ == 0) writer_.Bind(*result_->chunks[chunk_]);
   switch (form_.format) {
     case Format::kJson:
       if (has_rows_) out += ",\n";
-      form_.shape == RowShape::kObjects ? writer_.JsonObject(row_, out)
-                                        : writer_.JsonArray(row_, out);
+      form_.shape == RowShape::kObjects ? writer_->JsonObject(row_, out)
+                                        : writer_->JsonArray(row_, out);
       break;
     case Format::kNdjson:
-      writer_.JsonObject(row_, out);
+      writer_->JsonObject(row_, out);
       out += '\n';
       break;
     case Format::kCsv:
-      writer_.CsvRow(row_, out);
+      writer_->CsvRow(row_, out);
       break;
     case Format::kArrow:
     case Format::kParquet:
@@ -41,18 +45,24 @@ bool TextWriter::AppendRow(std::string& out) {
   return true;
 }
 
-std::string TextWriter::NextText() {
+Result<std::string> TextWriter::Next() {
   std::string out;
   if (ended_) return out;
-  if (!began_) {
-    began_ = true;
-    if (form_.format == Format::kJson) out += '[';
-    if (form_.format == Format::kCsv && !result_->schema.columns.empty()) writer_.CsvHeader(out);
+  if (writer_ == nullptr) {
+    writer_ = std::make_unique<rows::RowWriter>(result_->schema.names(), result_->schema.types(),
+                                                rows::TextOptions{form_.numbers_as_strings});
+    if (is_first_ && form_.format == Format::kJson) out += '[';
+    if (is_first_ && form_.format == Format::kCsv && !result_->schema.columns.empty())
+      writer_->CsvHeader(out);
   }
   while (out.size() < kAnswerPieceBytes) {
-    if (AppendRow(out)) continue;
+    TRY(const bool appended, AppendRow(out));
+    if (appended) continue;
     ended_ = true;
-    if (form_.format == Format::kJson) out += form_.shape == RowShape::kObjects ? "]\n" : "]";
+    writer_.reset();
+    rows_.reset();
+    if (is_last_ && form_.format == Format::kJson)
+      out += form_.shape == RowShape::kObjects ? "]\n" : "]";
     break;
   }
   return out;

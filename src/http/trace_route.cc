@@ -78,19 +78,20 @@ void AppendLog(std::string& out, const runtime::RecordTrace& trace) {
   out += '}';
 }
 
-void AppendRow(std::string& out, runtime::RecordTrace& trace) {
+Status AppendRow(std::string& out, runtime::RecordTrace& trace) {
   out += ", \"row\": ";
   if (trace.row.row_count() == 0) {
     out += "null";
-    return;
+    return Ok();
   }
-  std::string row = ResultText(std::make_shared<const sql::QueryResult>(std::move(trace.row)),
-                               {.format = Format::kNdjson});
+  TRY(std::string row, ResultText(std::make_shared<const sql::QueryResult>(std::move(trace.row)),
+                                  {.format = Format::kNdjson}));
   row.pop_back();  // the line end
   out += row;
+  return Ok();
 }
 
-std::string TraceBody(runtime::RecordTrace& trace) {
+Result<std::string> TraceBody(runtime::RecordTrace& trace) {
   std::string out = "{\"stream\": ";
   AppendJsonString(out, trace.stream);
   out += fmt::format(", \"partition\": {}, \"offset\": {}", trace.partition, trace.offset.value);
@@ -98,7 +99,7 @@ std::string TraceBody(runtime::RecordTrace& trace) {
   AppendText(out, "outcome", std::string(runtime::OutcomeName(trace.outcome)));
   AppendTextOrNull(out, "error", trace.error);
   AppendTextOrNull(out, "error_column", trace.error_column);
-  AppendRow(out, trace);
+  TRY(AppendRow(out, trace));
   if (trace.outcome == runtime::RecordTrace::Outcome::kDuplicate) {
     out += ", \"duplicate_of\": ";
     out += trace.duplicate_of

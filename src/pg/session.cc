@@ -311,6 +311,10 @@ Status Session::HandleDescribe(std::string_view body, std::string& out) {
   if (message.kind == 'S') {
     TRY(prepared, FindPrepared(message.name));
   } else {
+    if (const auto cursor = cursors_.find(message.name); cursor != cursors_.end()) {
+      AppendRowDescription(cursor->second->outcome->rows->schema, formats, out);
+      return Ok();
+    }
     TRY(const PortalPtr portal, FindPortal(message.name));
     prepared = portal->prepared;
     formats = portal->formats;
@@ -382,19 +386,6 @@ Status Session::HandleExecute(std::string_view body, std::string& out) {
   }
   portal->sent_now = 0;
   sending_ = Sending{portal, static_cast<uint64_t>(message.rows_max), false};
-  return Ok();
-}
-
-Status Session::HandleClose(std::string_view body, std::string& out) {
-  TRY(const TargetMessage message, ParseTarget(body));
-  if (message.kind == 'P') {
-    if (const auto found = portals_.find(message.name); found != portals_.end())
-      portals_.erase(found);
-  } else if (const auto found = prepared_.find(message.name); found != prepared_.end()) {
-    prepared_bytes_ -= found->second->text.size();
-    prepared_.erase(found);
-  }
-  MessageWriter(out).Empty('3');
   return Ok();
 }
 

@@ -223,7 +223,7 @@ class Session {
 
   // session_send.cc
   Next Send(std::string& out);
-  bool SendRows(Portal& portal, std::string& out);
+  Result<bool> SendRows(Portal& portal, std::string& out);
   Result<Next> SendSubscription(Portal& portal, std::string& out);
   Next SendEnded(std::string& out);
   void HandleCopyData(const FrontendMessage& message, std::string& out);
@@ -243,7 +243,7 @@ class Session {
   std::map<std::string, std::shared_ptr<Prepared>, std::less<>> prepared_;
   size_t prepared_bytes_ = 0;
   std::map<std::string, PortalPtr, std::less<>> portals_;
-  std::map<std::string, PortalPtr> cursors_;  // of DECLARE
+  std::map<std::string, PortalPtr, std::less<>> cursors_;  // of DECLARE
 
   Block status_ = Block::kNone;
   bool block_read_only_ = false;

@@ -213,6 +213,7 @@ Result<Session::Outcome> Session::RunNode(const NodeStatement& kind, const std::
   }
   if (kind.kind == Kind::kRead) TRY(BeforeRead());
   options.snapshot = block_snapshot_;
+  options.may_spill = true;
   TRY(runtime::StatementResult result, context_.node.Execute(text, options));
   return OfResult(std::move(result), kind, out);
 }
@@ -286,8 +287,9 @@ Result<Session::Outcome> Session::RunFetch(const FetchCursor& fetch) {
   taken->schema = all.schema;
   uint64_t left = fetch.count.value_or(UINT64_MAX);
   uint64_t count = 0;
-  while (left > 0 && cursor.chunk < all.chunks.size()) {
-    duckdb::DataChunk& chunk = *all.chunks[cursor.chunk];
+  while (left > 0 && cursor.chunk < all.chunk_count()) {
+    TRY(const auto rows, all.ReadChunk(cursor.chunk));
+    duckdb::DataChunk& chunk = *rows;
     const uint64_t now = std::min<uint64_t>(left, chunk.size() - cursor.row);
     if (now > 0) {
       auto part = std::make_shared<duckdb::DataChunk>();
@@ -310,6 +312,22 @@ Result<Session::Outcome> Session::RunFetch(const FetchCursor& fetch) {
   outcome.counts_rows = !fetch.move;
   if (!fetch.move) outcome.rows = std::move(taken);
   return outcome;
+}
+
+Status Session::HandleClose(std::string_view body, std::string& out) {
+  TRY(const TargetMessage message, ParseTarget(body));
+  if (message.kind == 'P') {
+    const auto erase = [&](auto& from) {
+      if (const auto found = from.find(message.name); found != from.end()) from.erase(found);
+    };
+    erase(portals_);
+    erase(cursors_);
+  } else if (const auto found = prepared_.find(message.name); found != prepared_.end()) {
+    prepared_bytes_ -= found->second->text.size();
+    prepared_.erase(found);
+  }
+  MessageWriter(out).Empty('3');
+  return Ok();
 }
 
 Result<Session::Outcome> Session::RunSubscribe(const Subscribe& subscribe) {

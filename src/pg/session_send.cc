@@ -85,7 +85,7 @@ Session::Next Session::SendEnded(std::string& out) {
 }
 
 // True: all rows that there are have been written. False: `out` is full, or the row limit is hit.
-bool Session::SendRows(Portal& portal, std::string& out) {
+Result<bool> Session::SendRows(Portal& portal, std::string& out) {
   const Outcome& outcome = *portal.outcome;
   const sql::QueryResult& result = *outcome.rows;
   CopyOut* const copy = outcome.copy_out.get();
@@ -94,8 +94,9 @@ bool Session::SendRows(Portal& portal, std::string& out) {
     portal.encoder =
         std::make_unique<RowEncoder>(result.schema.types(), portal.formats, variables_.time_zone());
   const uint64_t rows_max = sending_->rows_max;
-  for (; portal.chunk < result.chunks.size(); ++portal.chunk, portal.row = 0) {
-    duckdb::DataChunk& chunk = *result.chunks[portal.chunk];
+  for (; portal.chunk < result.chunk_count(); ++portal.chunk, portal.row = 0) {
+    TRY(const auto rows, result.ReadChunk(portal.chunk));
+    duckdb::DataChunk& chunk = *rows;
     if (portal.row >= chunk.size()) continue;
     copy != nullptr ? copy->Bind(chunk) : portal.encoder->Bind(chunk);
     for (; portal.row < chunk.size(); ++portal.row) {
@@ -113,7 +114,7 @@ Result<Session::Next> Session::SendSubscription(Portal& portal, std::string& out
   Outcome& outcome = *portal.outcome;
   while (true) {
     const uint64_t before = portal.sent;
-    const bool all = SendRows(portal, out);
+    TRY(const bool all, SendRows(portal, out));
     context_.counters.rows.fetch_add(static_cast<int64_t>(portal.sent - before));
     if (cancel_->cancelled()) return Cancelled();
     if (!all && out.size() < kOutBytes) {  // the row limit
@@ -154,9 +155,13 @@ Session::Next Session::Send(std::string& out) {
     return Next::kRead;
   }
   const uint64_t before = portal.sent;
-  const bool all = SendRows(portal, out);
+  const Result<bool> all = SendRows(portal, out);
   context_.counters.rows.fetch_add(static_cast<int64_t>(portal.sent - before));
-  if (all) return SendEnded(out);
+  if (!all.ok()) {
+    Fail(all.error(), out);
+    return Next::kRead;
+  }
+  if (*all) return SendEnded(out);
   if (out.size() >= kOutBytes) return Next::kAgain;
   MessageWriter(out).Empty('s');
   sending_.reset();

@@ -18,6 +18,7 @@ std::optional<uint32_t> OidOfAlias(std::string_view alias) {
     uint32_t oid;
   };
   static constexpr Named kNamed[] = {{"pgoid", oid::kOid},
+                                     {"pgchar", oid::kChar},
                                      {"JSON", oid::kJsonb},
                                      {"int2vector", oid::kInt2Vector},
                                      {"oidvector", oid::kOidVector}};

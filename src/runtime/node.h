@@ -73,9 +73,13 @@ struct StatementOptions {
   // What a SELECT reads, instead of the newest step: of PinSnapshot.
   std::shared_ptr<const sql::Snapshot> snapshot = nullptr;
   sql::Caller caller{};
+  // Rows of a SELECT that do not fit into memory may stand elsewhere: QueryResult::spilled.
+  bool may_spill = false;
 
   // Of each query that the statement makes.
   sql::QueryLimits limits() const { return {timeout, rows_max, caller, cancel}; }
+  // Of the one whose rows are the answer.
+  sql::QueryLimits answer_limits() const { return {timeout, rows_max, caller, cancel, may_spill}; }
 };
 
 struct RecordTrace;      // trace.h

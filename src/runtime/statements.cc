@@ -247,7 +247,8 @@ class Executor {
     const auto snapshot = Snapshot();
     TRY(std::optional<sql::QueryResult> rows, LookUp(*snapshot, select));
     if (!rows) {
-      TRY(rows, node_.database->Query(snapshot, select, options_.parameters, limits_));
+      TRY(rows,
+          node_.database->Query(snapshot, select, options_.parameters, options_.answer_limits()));
     }
     TRY(StatementResult result, Rows(tag, *std::move(rows), snapshot->step()));
     result.notices = snapshot->notices();

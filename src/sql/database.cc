@@ -13,8 +13,9 @@ Result<std::unique_ptr<Database>> Database::Open(const DatabaseOptions& options)
   TRY(auto circuits, OpenEmbedded(Purpose::kCircuits, options));
   TRY(auto queries, OpenEmbedded(Purpose::kQueries, options));
   TRY(auto resident, ResidentFunctions::Open(*circuits.database));
-  return std::make_unique<Database>(std::make_unique<Impl>(
-      options.models, std::move(circuits.database), std::move(queries), std::move(resident)));
+  return std::make_unique<Database>(
+      std::make_unique<Impl>(options.models, std::move(circuits.database), std::move(queries),
+                             std::move(resident), options.result_bytes));
 }
 
 Database::Database(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -31,12 +32,6 @@ Result<std::unique_ptr<RelationScan>> Snapshot::ScanBeyond(std::string_view name
                                                            const std::vector<size_t>&,
                                                            const ColumnCopy&) const {
   return Error(Code::kInternal, "relation {} has no copy", Quoted(name));
-}
-
-size_t QueryResult::row_count() const {
-  size_t count = 0;
-  for (const auto& chunk : chunks) count += chunk->size();
-  return count;
 }
 
 rows::Schema SchemaOf(const duckdb::vector<duckdb::string>& names,

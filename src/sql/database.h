@@ -18,6 +18,7 @@
 #include "catalog/catalog.h"
 #include "catalog/relation_shape.h"
 #include "rows/batch.h"
+#include "sql/query_result.h"
 #include "sql/statement.h"
 #include "stream/plan.h"
 
@@ -97,19 +98,18 @@ struct QueryLimits {
   size_t rows_max = 0;  // 0: no bound
   Caller caller{};
   std::shared_ptr<std::atomic<bool>> cancel = nullptr;  // may be set from any thread
-};
-
-struct QueryResult {
-  rows::Schema schema;
-  std::vector<std::shared_ptr<duckdb::DataChunk>> chunks;
-  int64_t step = 0;
-  size_t row_count() const;
+  // Rows that do not fit into memory become QueryResult::spilled: for those who read all by
+  // ReadChunk.
+  bool may_spill = false;
+  uint64_t rows_bytes_max = uint64_t{256} << 20;  // of all rows in memory, unless they may spill
 };
 
 struct DatabaseOptions {
-  int threads = 1;                        // for ad-hoc queries
-  size_t memory_bytes = size_t{1} << 30;  // for ad-hoc queries
+  int threads = 1;                          // for ad-hoc queries
+  size_t memory_bytes = size_t{1} << 30;    // for ad-hoc queries
+  size_t result_bytes = size_t{256} << 20;  // for the rows of answers, beside those
   std::string temp_directory;
+  uint64_t temp_bytes_max = 0;             // there; 0: as much as DuckDB finds right
   std::vector<std::string> allowed_files;  // folders that queries may read; empty: none
   std::string closed_files;                // a folder that they may not, below those; empty: none
   std::string column_directory;            // of ColumnTables; empty: there are none

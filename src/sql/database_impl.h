@@ -16,7 +16,7 @@ namespace millrace::sql {
 struct Database::Impl {
   Impl(std::shared_ptr<models::ModelStore> model_store,
        std::unique_ptr<duckdb::DuckDB> circuits_database, Embedded queries_database,
-       std::unique_ptr<ResidentFunctions> resident_functions)
+       std::unique_ptr<ResidentFunctions> resident_functions, uint64_t result_bytes)
       : models(model_store != nullptr
                    ? std::move(model_store)
                    : std::make_shared<models::ModelStore>(models::ModelStoreOptions())),
@@ -25,7 +25,8 @@ struct Database::Impl {
         columns(std::move(queries_database.columns)),
         resident(std::move(resident_functions)),
         circuit_connections(*circuits, *models),
-        query_connections(*queries, *models) {}
+        query_connections(*queries, *models),
+        result_memory(std::make_shared<ResultMemory>(result_bytes)) {}
 
   std::shared_ptr<models::ModelStore> models;
   std::unique_ptr<duckdb::DuckDB> circuits;  // see embedded_duckdb.h
@@ -34,6 +35,7 @@ struct Database::Impl {
   std::unique_ptr<ResidentFunctions> resident;  // of `circuits`
   ConnectionPool circuit_connections;
   ConnectionPool query_connections;
+  std::shared_ptr<ResultMemory> result_memory;
   stream::Watchdog watchdog;
 
   // Query, at the snapshot that the connection's context has.

@@ -135,8 +135,20 @@ Meaning MeaningOf(const duckdb::ErrorData& error) {
   }
 }
 
+// DuckDB advises settings of its own, which are none of a node.
+std::string OutOfMemory(const duckdb::ErrorData& error) {
+  const bool of_disk = error.RawMessage().find("max_temp_directory_size") != std::string::npos;
+  return of_disk ? "what of the query does not fit into memory needs more disk than it may take"
+                 : "the query needs more memory than ad-hoc queries have";
+}
+
 Error Plain(const duckdb::ErrorData& error) {
   const Meaning meaning = MeaningOf(error);
+  if (error.Type() == ExceptionType::OUT_OF_MEMORY) {
+    return Error(meaning.code, OutOfMemory(error))
+        .Hint("a query with fewer rows, or more --memory")
+        .SqlState(meaning.sqlstate);
+  }
   Error out(meaning.code, PlainMessage(error));
   if (!meaning.sqlstate.empty()) return std::move(out).SqlState(meaning.sqlstate);
   return out;

@@ -134,6 +134,10 @@ void Restrict(duckdb::DuckDB& database, Purpose purpose, const DatabaseOptions& 
     RegisterUserFunctions(connection);
   }
   Execute(connection, "SET GLOBAL TimeZone = 'UTC'");
+  // As an option of the start it is not kept to (DuckDB 1.5.6).
+  if (options.temp_bytes_max > 0)
+    Execute(connection,
+            fmt::format("SET GLOBAL max_temp_directory_size = '{}B'", options.temp_bytes_max));
   std::string folders;
   for (const std::string& folder : options.allowed_files) {
     folders += (folders.empty() ? "" : ", ") + duckdb::Value(folder).ToSQLString();

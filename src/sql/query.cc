@@ -3,6 +3,7 @@
 #include "duckdb/execution/physical_plan_generator.hpp"
 #include "duckdb/main/prepared_statement_data.hpp"
 #include "duckdb/parser/statement/explain_statement.hpp"
+#include "rows/chunk_bytes.h"
 #include "sql/client_functions.h"
 #include "sql/database_impl.h"
 #include "sql/parameter_value.h"
@@ -40,6 +41,36 @@ void ReleaseState(duckdb::PhysicalOperator& op) {
   for (auto& child : op.children) ReleaseState(child.get());
 }
 
+// The rows of an answer: in memory as long as there is some for answers, then with DuckDB's
+// buffers.
+class RowKeeper {
+ public:
+  RowKeeper(std::shared_ptr<ResultMemory> memory,
+            duckdb::shared_ptr<duckdb::DatabaseInstance> database, const rows::Types& types)
+      : share_(std::make_shared<ResultShare>(std::move(memory))),
+        database_(std::move(database)),
+        types_(types) {}
+
+  void Keep(duckdb::unique_ptr<duckdb::DataChunk> rows, QueryResult& out) {
+    if (spilled_ == nullptr && share_->TryTake(rows::BytesOf(*rows))) {
+      out.chunks.emplace_back(rows.release());
+      return;
+    }
+    if (spilled_ == nullptr) spilled_ = std::make_shared<SpilledRows>(database_, types_);
+    spilled_->Append(*rows);
+  }
+  void Finish(QueryResult& out) {
+    out.share = std::move(share_);
+    out.spilled = std::move(spilled_);
+  }
+
+ private:
+  std::shared_ptr<ResultShare> share_;
+  const duckdb::shared_ptr<duckdb::DatabaseInstance> database_;
+  const rows::Types types_;
+  std::shared_ptr<SpilledRows> spilled_;
+};
+
 Error Interrupted(const QueryLimits& limits) {
   if (limits.cancel && limits.cancel->load())
     return Error(Code::kCancelled, "the query was cancelled");
@@ -70,7 +101,9 @@ Result<QueryResult> Database::Impl::Run(PooledConnection& connection,
     if (result->HasError()) return fail(result->GetErrorObject());
     QueryResult out;
     out.schema = SchemaOf(result->names, result->types);
+    RowKeeper keeper(result_memory, queries->instance, result->types);
     size_t count = 0;
+    uint64_t bytes = 0;
     while (true) {
       duckdb::unique_ptr<duckdb::DataChunk> chunk;
       duckdb::ErrorData error;
@@ -81,10 +114,21 @@ Result<QueryResult> Database::Impl::Run(PooledConnection& connection,
         return Error(Code::kTooLarge, "the answer has more than {} rows: add a LIMIT",
                      limits.rows_max);
       }
+      if (limits.may_spill) {
+        keeper.Keep(std::move(chunk), out);
+        continue;
+      }
+      bytes += rows::BytesOf(*chunk);
+      if (bytes > limits.rows_bytes_max) {
+        return Error(Code::kTooLarge, "the rows take more than {} MiB of memory",
+                     limits.rows_bytes_max >> 20)
+            .Hint("take fewer at a time");
+      }
       out.chunks.emplace_back(chunk.release());
     }
     // An interrupt may end a stream without an error.
     if (watch.interrupted()) return Interrupted(limits);
+    keeper.Finish(out);
     return out;
   };
   Result<QueryResult> result = Guard(run, fail);

@@ -9,6 +9,9 @@
 namespace millrace::sql {
 namespace {
 
+// Of the rows that a statement changes, in memory: far more than may be written at once.
+constexpr uint64_t kWriteBytesMax = uint64_t{128} << 20;
+
 void CollectParameters(duckdb::QueryNode& node, duckdb::case_insensitive_map_t<duckdb::idx_t>& out);
 
 void CollectParameters(duckdb::ParsedExpression& expression,
@@ -40,6 +43,7 @@ Result<QueryResult> WriteEvaluation::Run(duckdb::unique_ptr<duckdb::SelectStatem
   if (prepared->HasError()) return FromCall(prepared->error, place_, lease_->context());
   QueryLimits limits = limits_;
   limits.rows_max = 0;
+  limits.rows_bytes_max = kWriteBytesMax;
   return impl_.Run(*lease_, *prepared, parameters_, limits, place_);
 }
 
