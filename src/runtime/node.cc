@@ -32,7 +32,7 @@ constexpr double kMachineShare = 0.7;
 constexpr double kStateShare = 0.5;
 constexpr double kContentShare = 0.2;  // of the contents of tables and views
 constexpr double kQueryShare = 0.25;
-constexpr double kResultShare = 0.25;            // of that, for the rows of answers
+constexpr double kResultShare = 0.03;            // of the rows of their answers
 constexpr uint64_t kTempBytesMin = 64ull << 20;  // of the disk, whatever is free
 // Of each feed (feeds.h).
 constexpr double kFeedShare = 1.0 / 16;
@@ -120,8 +120,8 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   TRY(impl->store, state::Store::Open(store_options));
   sql::DatabaseOptions database_options;
   database_options.threads = std::max(1, options.workers);
-  database_options.memory_bytes = share(kQueryShare * (1 - kResultShare));
-  database_options.result_bytes = share(kQueryShare * kResultShare);
+  database_options.memory_bytes = share(kQueryShare);
+  database_options.result_bytes = share(kResultShare);
   database_options.temp_directory = directory + "/tmp";
   TRY(const DiskSpace space, files.Space(directory));
   database_options.temp_bytes_max = std::max(space.free_bytes / 2, kTempBytesMin);

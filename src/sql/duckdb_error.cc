@@ -273,6 +273,8 @@ Error FromDuckDb(const duckdb::ErrorData& given, const Place& place,
                       Position(error));
   }
   if (name.empty()) name = FirstQuoted(error.RawMessage());
+  if (error.Type() == ExceptionType::OUT_OF_MEMORY)
+    return place.Mark(Plain(error), Position(error));
   return place.Mark(Plain(error).Hint(HintOf(error, name)), Position(error));
 }
 

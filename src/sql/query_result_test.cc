@@ -113,6 +113,7 @@ TEST_F(LargeAnswers, AreRefusedWhereTheDiskHasNoRoomEither) {
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().code(), Code::kTooLarge);
   EXPECT_THAT(result.error().ToString(), HasSubstr("needs more disk than it may take"));
+  EXPECT_THAT(result.error().hint(), HasSubstr("fewer rows"));
   const auto after = Run(100, true);
   EXPECT_TRUE(after.ok()) << after.error().ToString();
 }
