@@ -54,13 +54,18 @@ if [ "${1:-}" = --all ]; then
   suite log-histories env MILLRACE_HISTORIES=100000 build/release-tests/src/log/log_test --gtest_filter='LogModel.*'
 fi
 # Races: the modules whose threads meet, without the long tests that run again and again on one thread.
-suite build-tsan tools/build.sh tsan log_test state_test stream_engine_test kafka_groups_test
+listeners=()
+[ "${1:-}" = --all ] && listeners=(net kafka http)
+suite build-tsan tools/build.sh tsan log_test state_test stream_engine_test kafka_groups_test "${listeners[@]/%/_test}"
 if [ -e build/tsan/CTestTestfile.cmake ]; then
   export TSAN_OPTIONS=halt_on_error=1
   suite unit-tsan-log build/tsan/src/log/log_test --gtest_filter='-LogModel.*:RecordBatchFuzz.*:LogPowerLoss.*:LogFaults.*:LogDamage.*'
   suite unit-tsan-kafka-groups build/tsan/src/kafka_groups/kafka_groups_test --gtest_filter='-*Model*'
   suite unit-tsan-state build/tsan/src/state/state_test --gtest_filter='-StoreFaultTest.*'
   suite unit-tsan-stream build/tsan/src/stream/stream_engine_test
+  for module in "${listeners[@]}"; do
+    suite "unit-tsan-$module" "build/tsan/src/$module/${module}_test"
+  done
 fi
 suite slt-all-regimes build/release/bin/slt_runner tests/sql
 suite tpch-views build/release/bin/tpch_views $tpch
