@@ -11,7 +11,7 @@ packages=(g++ cmake ninja-build ccache mold make pkg-config python3 python3-pip 
   libsimdjson-dev libsnappy-dev libspdlog-dev libssl-dev libtomlplusplus-dev libzstd-dev prometheus-cpp-dev zlib1g-dev)
 [ "${1:-}" != --test-all ] || packages+=(chromium)
 if [[ "${1:-}" = --test* ]]; then
-  packages+=(libgtest-dev libgmock-dev python3-pytest openssl clang-format-14 clang-tidy-14 wrk kcat postgresql-client)
+  packages+=(libgtest-dev libgmock-dev python3-pytest openssl clang-format-14 clang-tidy-14 wrk kcat postgresql-15)
   command -v javac >/dev/null || packages+=(openjdk-17-jdk-headless)
   command -v mvn >/dev/null || packages+=(maven)
   command -v go >/dev/null || packages+=(golang-go)
@@ -23,13 +23,19 @@ for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" = "install ok installed" ] || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-  install="apt-get install -y --no-install-recommends ${missing[*]}"
+  install="apt-get install -y --no-install-recommends -o Dpkg::Options::=--force-confold ${missing[*]}"
   if [ "$(id -u)" = 0 ]; then as_root=(env); elif sudo -n true 2>/dev/null || { [ -t 0 ] && command -v sudo >/dev/null; }; then as_root=(sudo); else
     echo "Some Debian packages are missing, and this is neither root nor sudo. Please run:" >&2
     echo "  apt-get update && $install" >&2
     exit 1
   fi
   echo "setup: installing ${#missing[@]} Debian packages" >&2
+  # PostgreSQL is there for the tests, which start one of their own, and is no server of this machine.
+  clusters=/etc/postgresql-common/createcluster.conf
+  if [[ " ${missing[*]} " = *" postgresql-15 "* && ! -e $clusters ]]; then
+    "${as_root[@]}" mkdir -p "${clusters%/*}"
+    echo 'create_main_cluster = false' | "${as_root[@]}" tee $clusters >/dev/null
+  fi
   "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive $install -qq >/dev/null
 fi

@@ -12,7 +12,7 @@ if [ "${1:-}" = --all ]; then
   fuzz_seconds=1800
   fuzz_seed=""
   tpch='--scale 0.1 --batches 20 --seed 1'
-  export MILLRACE_KILLS=100 MILLRACE_LINES=500000 MILLRACE_HEAVY=1
+  export MILLRACE_KILLS=100 MILLRACE_LINES=500000 MILLRACE_READS=1000000 MILLRACE_TRIES=100000 MILLRACE_HEAVY=1
 fi
 # Each fuzz target of what reads bytes from outside, for ten minutes, two at a time.
 long_fuzz() {

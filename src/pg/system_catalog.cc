@@ -57,9 +57,36 @@ duckdb::LogicalType WithOids(const duckdb::LogicalType& type) {
   return type;
 }
 
+// Whether the query gives pg_type.typtype the name "kind", as asyncpg's do.
+bool NamesTypeKind(std::string_view query) {
+  constexpr std::string_view kColumn = "typtype";
+  const auto skip = [&](std::string_view word) {
+    query.remove_prefix(std::min(query.find_first_not_of(" \t\r\n"), query.size()));
+    const bool is_there = query.starts_with(word);
+    if (is_there) query.remove_prefix(word.size());
+    return is_there;
+  };
+  for (size_t at; (at = query.find(kColumn)) != query.npos;) {
+    query.remove_prefix(at + kColumn.size());
+    if (skip("AS") && skip("kind")) return true;
+  }
+  return false;
+}
+
+// Of the columns of one letter those that drivers read as such.
+bool IsLetter(std::string_view column, std::string_view query) {
+  for (const char* letter : {"typtype", "typcategory", "relkind", "contype"}) {
+    if (column == letter) return true;
+  }
+  return column == "kind" && NamesTypeKind(query);
+}
+
 // A column's type, with what only its name says.
-duckdb::LogicalType ShownType(const std::string& column, const duckdb::LogicalType& type) {
+duckdb::LogicalType ShownType(const std::string& column, const duckdb::LogicalType& type,
+                              const std::string& query) {
   duckdb::LogicalType shown = WithOids(type);
+  if (type.id() == duckdb::LogicalTypeId::VARCHAR && IsLetter(column, query))
+    shown.SetAlias("pgchar");
   if (type.id() != duckdb::LogicalTypeId::LIST) return shown;
   for (const char* name : {"indkey", "indoption"}) {
     if (column == name) shown.SetAlias("int2vector");
@@ -202,7 +229,7 @@ Result<sql::Database::Described> SystemCatalog::Describe(const catalog::CatalogP
     described.schema = result.schema;
     for (rows::Column& column : described.schema.columns) {
       column.name = PlainColumnName(column.name, text);
-      column.type = ShownType(column.name, column.type);
+      column.type = ShownType(column.name, column.type, text);
     }
     for (auto& [name, type] : described.parameters) type = WithOids(type);
     return described;
@@ -255,7 +282,7 @@ Result<sql::QueryResult> SystemCatalog::Query(
     for (size_t i = 0; i < result->names.size(); ++i) {
       rows::Column column;
       column.name = PlainColumnName(result->names[i], text);
-      column.type = ShownType(column.name, result->types[i]);
+      column.type = ShownType(column.name, result->types[i], text);
       out.schema.columns.push_back(std::move(column));
     }
     size_t count = 0;
