@@ -198,12 +198,11 @@ asio::awaitable<Status> Exchange::Write(std::string_view piece) {
   if (chunked) fmt::format_to(std::back_inserter(out), "{:x}\r\n", piece.size());
   if (piece.size() < kCopiedBytesMax) {
     out += piece;
-    if (chunked) out += "\r\n";
-    co_await connection_.Flush();
   } else {
     co_await connection_.Flush(piece);
-    if (chunked) out += "\r\n";  // goes with the next piece
   }
+  if (chunked) out += "\r\n";
+  co_await connection_.Flush();
   if (connection_.broken_) co_return ClientGone();
   co_return Ok();
 }
