@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/memory_budget.h"
 #include "base/result.h"
 #include "http/event_stream.h"
-#include "http/memory_budget.h"
 #include "runtime/node.h"
 
 namespace millrace::http {

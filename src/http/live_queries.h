@@ -27,11 +27,11 @@
 #include <string>
 #include <variant>
 
+#include "base/memory_budget.h"
 #include "base/result.h"
 #include "http/backend.h"
 #include "http/event_stream.h"
 #include "http/live_content.h"
-#include "http/memory_budget.h"
 #include "net/work_pool.h"
 
 namespace millrace::http {

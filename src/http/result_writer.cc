@@ -25,7 +25,11 @@ class ColumnarWriter final : public ResultWriter {
         ended_ = true;
       }
       std::string more = encoder_->Take();
-      out.empty() ? void(out = std::move(more)) : void(out += more);
+      if (out.empty()) {
+        out = std::move(more);
+      } else {
+        out += more;
+      }
     }
     return out;
   }

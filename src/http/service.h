@@ -10,11 +10,11 @@
 #include <string>
 
 #include "auth/access.h"
+#include "base/memory_budget.h"
 #include "columnar/encoder.h"
 #include "http/backend.h"
 #include "http/exchange.h"
 #include "http/live_queries.h"
-#include "http/memory_budget.h"
 #include "http/router.h"
 #include "http/server.h"
 #include "net/work_pool.h"

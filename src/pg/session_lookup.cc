@@ -3,6 +3,7 @@
 #include "pg/session.h"
 
 #include "base/clock.h"
+
 namespace millrace::pg {
 
 namespace {

@@ -26,7 +26,7 @@ struct Database::Impl {
         resident(std::move(resident_functions)),
         circuit_connections(*circuits, *models),
         query_connections(*queries, *models),
-        result_memory(std::make_shared<ResultMemory>(result_bytes)) {}
+        result_memory(std::make_shared<MemoryBudget>(result_bytes)) {}
 
   std::shared_ptr<models::ModelStore> models;
   std::unique_ptr<duckdb::DuckDB> circuits;  // see embedded_duckdb.h
@@ -35,7 +35,7 @@ struct Database::Impl {
   std::unique_ptr<ResidentFunctions> resident;  // of `circuits`
   ConnectionPool circuit_connections;
   ConnectionPool query_connections;
-  std::shared_ptr<ResultMemory> result_memory;
+  std::shared_ptr<MemoryBudget> result_memory;
   stream::Watchdog watchdog;
 
   // Query, at the snapshot that the connection's context has.

@@ -29,6 +29,11 @@ duckdb::optional_idx Position(const duckdb::ErrorData& error) {
 // It quotes values byte by byte, cut in the middle of a character too.
 std::string PlainMessage(const duckdb::ErrorData& error) {
   std::string text = ValidUtf8(error.RawMessage());
+  if (error.Type() == ExceptionType::OUT_OF_MEMORY) {  // it advises settings that a node has not
+    return text.find("max_temp_directory_size") != std::string::npos
+               ? "what of the query does not fit into memory needs more disk than it may take"
+               : "the query needs more memory than ad-hoc queries have";
+  }
   for (const std::string_view tail :
        {"\n\nLINE ", "\nLINE ", "\nCandidate bindings:", "\nCandidate functions:", "\nDid you mean",
         "\n\nCandidate", "\n\tCandidate"}) {
@@ -135,20 +140,8 @@ Meaning MeaningOf(const duckdb::ErrorData& error) {
   }
 }
 
-// DuckDB advises settings of its own, which are none of a node.
-std::string OutOfMemory(const duckdb::ErrorData& error) {
-  const bool of_disk = error.RawMessage().find("max_temp_directory_size") != std::string::npos;
-  return of_disk ? "what of the query does not fit into memory needs more disk than it may take"
-                 : "the query needs more memory than ad-hoc queries have";
-}
-
 Error Plain(const duckdb::ErrorData& error) {
   const Meaning meaning = MeaningOf(error);
-  if (error.Type() == ExceptionType::OUT_OF_MEMORY) {
-    return Error(meaning.code, OutOfMemory(error))
-        .Hint("a query with fewer rows, or more --memory")
-        .SqlState(meaning.sqlstate);
-  }
   Error out(meaning.code, PlainMessage(error));
   if (!meaning.sqlstate.empty()) return std::move(out).SqlState(meaning.sqlstate);
   return out;
@@ -156,6 +149,8 @@ Error Plain(const duckdb::ErrorData& error) {
 
 // "did you mean", from the list in the error's extra information, or from the one in its text.
 std::string HintOf(const duckdb::ErrorData& error, const std::string& name) {
+  if (error.Type() == ExceptionType::OUT_OF_MEMORY)
+    return "a query with fewer rows, or more --memory";
   std::string hint = DidYouMean(name, SplitCandidates(Extra(error, "candidates")));
   const std::string& text = error.RawMessage();
   for (const std::string_view head : {"Candidate bindings:", "Did you mean"}) {
@@ -273,8 +268,6 @@ Error FromDuckDb(const duckdb::ErrorData& given, const Place& place,
                       Position(error));
   }
   if (name.empty()) name = FirstQuoted(error.RawMessage());
-  if (error.Type() == ExceptionType::OUT_OF_MEMORY)
-    return place.Mark(Plain(error), Position(error));
   return place.Mark(Plain(error).Hint(HintOf(error, name)), Position(error));
 }
 

@@ -41,33 +41,57 @@ void ReleaseState(duckdb::PhysicalOperator& op) {
   for (auto& child : op.children) ReleaseState(child.get());
 }
 
-// The rows of an answer: in memory as long as there is some for answers, then with DuckDB's
-// buffers.
+// The rows of an answer: in memory as long as there is some for it, then with DuckDB's buffers
+// where they may stand there.
 class RowKeeper {
  public:
-  RowKeeper(std::shared_ptr<ResultMemory> memory,
-            duckdb::shared_ptr<duckdb::DatabaseInstance> database, const rows::Types& types)
-      : share_(std::make_shared<ResultShare>(std::move(memory))),
-        database_(std::move(database)),
-        types_(types) {}
+  RowKeeper(const QueryLimits& limits, const std::shared_ptr<MemoryBudget>& memory,
+            const duckdb::shared_ptr<duckdb::DatabaseInstance>& database, rows::Types types)
+      : limits_(limits), database_(database), types_(std::move(types)) {
+    if (limits_.may_spill) share_ = std::make_shared<ResultShare>(memory);
+  }
 
-  void Keep(duckdb::unique_ptr<duckdb::DataChunk> rows, QueryResult& out) {
-    if (spilled_ == nullptr && share_->TryTake(rows::BytesOf(*rows))) {
-      out.chunks.emplace_back(rows.release());
-      return;
+  // May throw DuckDB's exceptions.
+  Status Keep(duckdb::unique_ptr<duckdb::DataChunk> rows) {
+    count_ += rows->size();
+    if (limits_.rows_max != 0 && count_ > limits_.rows_max) {
+      return Error(Code::kTooLarge, "the answer has more than {} rows: add a LIMIT",
+                   limits_.rows_max);
     }
-    if (spilled_ == nullptr) spilled_ = std::make_shared<SpilledRows>(database_, types_);
-    spilled_->Append(*rows);
+    if (spilled_ != nullptr || !HasMemory(rows::BytesOf(*rows))) return Spill(*rows);
+    chunks_.emplace_back(rows.release());
+    return Ok();
   }
   void Finish(QueryResult& out) {
+    out.chunks = std::move(chunks_);
     out.share = std::move(share_);
     out.spilled = std::move(spilled_);
   }
 
  private:
-  std::shared_ptr<ResultShare> share_;
-  const duckdb::shared_ptr<duckdb::DatabaseInstance> database_;
+  bool HasMemory(uint64_t bytes) {
+    if (share_ != nullptr) return share_->TryTake(bytes);
+    bytes_ += bytes;
+    return bytes_ <= limits_.rows_bytes_max;
+  }
+  Status Spill(duckdb::DataChunk& rows) {
+    if (!limits_.may_spill) {
+      return Error(Code::kTooLarge, "the rows take more than {} MiB of memory",
+                   limits_.rows_bytes_max >> 20)
+          .Hint("take fewer at a time");
+    }
+    if (spilled_ == nullptr) spilled_ = std::make_shared<SpilledRows>(database_, types_);
+    spilled_->Append(rows);
+    return Ok();
+  }
+
+  const QueryLimits& limits_;
+  const duckdb::shared_ptr<duckdb::DatabaseInstance>& database_;
   const rows::Types types_;
+  size_t count_ = 0;
+  uint64_t bytes_ = 0;
+  std::vector<std::shared_ptr<duckdb::DataChunk>> chunks_;
+  std::shared_ptr<ResultShare> share_;  // where rows may spill
   std::shared_ptr<SpilledRows> spilled_;
 };
 
@@ -101,30 +125,13 @@ Result<QueryResult> Database::Impl::Run(PooledConnection& connection,
     if (result->HasError()) return fail(result->GetErrorObject());
     QueryResult out;
     out.schema = SchemaOf(result->names, result->types);
-    RowKeeper keeper(result_memory, queries->instance, result->types);
-    size_t count = 0;
-    uint64_t bytes = 0;
+    RowKeeper keeper(limits, result_memory, queries->instance, result->types);
     while (true) {
       duckdb::unique_ptr<duckdb::DataChunk> chunk;
       duckdb::ErrorData error;
       if (!result->TryFetch(chunk, error)) return fail(error);
       if (!chunk || chunk->size() == 0) break;
-      count += chunk->size();
-      if (limits.rows_max != 0 && count > limits.rows_max) {
-        return Error(Code::kTooLarge, "the answer has more than {} rows: add a LIMIT",
-                     limits.rows_max);
-      }
-      if (limits.may_spill) {
-        keeper.Keep(std::move(chunk), out);
-        continue;
-      }
-      bytes += rows::BytesOf(*chunk);
-      if (bytes > limits.rows_bytes_max) {
-        return Error(Code::kTooLarge, "the rows take more than {} MiB of memory",
-                     limits.rows_bytes_max >> 20)
-            .Hint("take fewer at a time");
-      }
-      out.chunks.emplace_back(chunk.release());
+      TRY(keeper.Keep(std::move(chunk)));
     }
     // An interrupt may end a stream without an error.
     if (watch.interrupted()) return Interrupted(limits);

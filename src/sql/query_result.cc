@@ -2,16 +2,9 @@
 
 #include "duckdb/common/types/column/column_data_collection.hpp"
 #include "duckdb/storage/buffer_manager.hpp"
+#include "sql/duckdb_error.h"
 
 namespace millrace::sql {
-
-bool ResultMemory::TryTake(uint64_t bytes) {
-  uint64_t used = used_.load();
-  do {
-    if (used + bytes > bytes_max_) return false;
-  } while (!used_.compare_exchange_weak(used, used + bytes));
-  return true;
-}
 
 bool ResultShare::TryTake(uint64_t bytes) {
   if (!of_->TryTake(bytes)) return false;
@@ -33,16 +26,16 @@ size_t SpilledRows::chunk_count() const { return rows_->ChunkCount(); }
 size_t SpilledRows::row_count() const { return rows_->Count(); }
 
 Result<std::shared_ptr<duckdb::DataChunk>> SpilledRows::Read(size_t chunk) const {
-  try {
+  const auto read = [&]() -> Result<std::shared_ptr<duckdb::DataChunk>> {
     auto rows = std::make_shared<duckdb::DataChunk>();
     rows_->InitializeScanChunk(*rows);
     rows_->FetchChunk(chunk, *rows);
     return rows;
-  } catch (const std::exception& thrown) {
-    const duckdb::ErrorData error(thrown);
-    return Error(error.Type() == duckdb::ExceptionType::OUT_OF_MEMORY ? Code::kTooLarge : Code::kIo,
-                 "the answer's rows cannot be read back: {}", error.RawMessage());
-  }
+  };
+  return Guard(
+      read, [](const duckdb::ErrorData& error) -> Result<std::shared_ptr<duckdb::DataChunk>> {
+        return FromDuckDb(error, Place::OfWhole(""), "", {}).With("read the answer's rows back");
+      });
 }
 
 size_t QueryResult::row_count() const {

@@ -3,10 +3,10 @@
 // queries and go to disk where that is used up.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <vector>
 
+#include "base/memory_budget.h"
 #include "base/result.h"
 #include "duckdb.hpp"
 #include "rows/batch.h"
@@ -14,30 +14,17 @@
 
 namespace millrace::sql {
 
-// Memory that the answers of all queries may take together. Thread-safe.
-class ResultMemory {
- public:
-  explicit ResultMemory(uint64_t bytes_max) : bytes_max_(bytes_max) {}
-  bool TryTake(uint64_t bytes);
-  void Give(uint64_t bytes) { used_.fetch_sub(bytes); }
-  uint64_t used() const { return used_.load(); }
-
- private:
-  const uint64_t bytes_max_;
-  std::atomic<uint64_t> used_{0};
-};
-
-// What one answer has taken of it, until the end of its life.
+// What one answer has taken of the memory for all answers, until the end of its life.
 class ResultShare {
  public:
-  explicit ResultShare(std::shared_ptr<ResultMemory> of) : of_(std::move(of)) {}
+  explicit ResultShare(std::shared_ptr<MemoryBudget> of) : of_(std::move(of)) {}
   ~ResultShare() { of_->Give(bytes_); }
   ResultShare(const ResultShare&) = delete;
   ResultShare& operator=(const ResultShare&) = delete;
   bool TryTake(uint64_t bytes);
 
  private:
-  const std::shared_ptr<ResultMemory> of_;
+  const std::shared_ptr<MemoryBudget> of_;
   uint64_t bytes_ = 0;
 };
 
@@ -50,7 +37,7 @@ class SpilledRows {
   void Append(duckdb::DataChunk& rows);
   size_t chunk_count() const;
   size_t row_count() const;
-  // Errors: kIo, kTooLarge (no memory for it now).
+  // Errors: of the disk, or kTooLarge: no memory for it now.
   Result<std::shared_ptr<duckdb::DataChunk>> Read(size_t chunk) const;
 
  private:

@@ -4,7 +4,7 @@
 #include <atomic>
 #include <cstddef>
 
-namespace millrace::http {
+namespace millrace {
 
 class MemoryBudget {
  public:
@@ -19,4 +19,4 @@ class MemoryBudget {
   std::atomic<size_t> used_{0};
 };
 
-}  // namespace millrace::http
+}  // namespace millrace

@@ -1,8 +1,8 @@
-#include "http/memory_budget.h"
+#include "base/memory_budget.h"
 
 #include <algorithm>
 
-namespace millrace::http {
+namespace millrace {
 
 bool MemoryBudget::TryTake(size_t bytes) {
   size_t used = used_.load();
@@ -12,4 +12,4 @@ bool MemoryBudget::TryTake(size_t bytes) {
   return true;
 }
 
-}  // namespace millrace::http
+}  // namespace millrace
