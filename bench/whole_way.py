@@ -9,7 +9,6 @@ import http.client
 import json
 import pathlib
 import random
-import re
 import sys
 import tempfile
 import threading
@@ -96,7 +95,7 @@ def latency(node, rows_per_second, seconds):
 
 
 def memory_mb(node):
-    return round(int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{node.process.pid}/status").read_text()).group(1)) / 1024)
+    return round(node.memory_kib() / 1024)
 
 
 def new_node(folder, name, sql):

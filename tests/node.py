@@ -1,9 +1,12 @@
 """A millrace process for tests: on a free port of 127.0.0.1, with a data directory of its own."""
+import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.error
@@ -81,6 +84,11 @@ class Node:
             self.process.send_signal(signal.SIGTERM)
             assert self.process.wait(60) == 0, "".join(self.stderr)
 
+    def memory_kib(self, field="VmRSS"):
+        """What the process takes; VmHWM: what it took at most."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(rf"{field}:\s+(\d+) kB", status)[1])
+
     def cli(self, command, *arguments, **kwargs):
         """A command that talks to this node."""
         return millrace(command, *arguments, "--url", self.url, **kwargs)
@@ -139,3 +147,18 @@ class Node:
         query = self.sql(f"SELECT query FROM millrace.views WHERE name = '{view}'")[0][0]
         return self.sql(f"SELECT (SELECT count(*) FROM (FROM {view} EXCEPT ALL ({query}))) + "
                         f"(SELECT count(*) FROM (({query}) EXCEPT ALL FROM {view}))")[0][0]
+
+
+@contextlib.contextmanager
+def running(sql, *flags):
+    """A node of this project, in a temporary folder that goes with it."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = pathlib.Path(folder) / "project"
+        project.mkdir()
+        (project / "a.sql").write_text(sql)
+        node = Node(project, pathlib.Path(folder) / "data", *flags)
+        node.start()
+        try:
+            yield node
+        finally:
+            node.stop()

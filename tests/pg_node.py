@@ -25,6 +25,11 @@ def started(tmp_path_factory, project=SQL):
     return node
 
 
+def only_column(messages):
+    """The texts of the one column of what came."""
+    return [body[6:].decode() for kind, body in messages if kind == b"D"]
+
+
 def host_port(node):
     host, _, port = node.pg.rpartition(":")
     return host, int(port)

@@ -12,7 +12,7 @@ import urllib.parse
 import pytest
 
 from live import Live
-from pg_node import Wire, dsn
+from pg_node import Wire, dsn, only_column
 
 READS = int(os.environ.get("MILLRACE_READS", 40_000))
 TRIES = int(os.environ.get("MILLRACE_TRIES", 4_000))
@@ -160,9 +160,9 @@ def test_who_has_a_token_reads_what_it_stands_for(make_node, way):
         writer, reader = Wire(node), Wire(node)
         for number in range(1, TRIES // 2 // workers + 1):
             writer.send((b"Q", f"INSERT INTO moves VALUES ({account}, 1); SHOW millrace.token".encode() + b"\0"))
-            token = values(writer)[-1]
+            token = only_column(writer.until(b"Z"))[-1]
             reader.send((b"Q", f"SET millrace.after = '{token}'; SELECT moves FROM balances WHERE account = {account}".encode() + b"\0"))
-            assert values(reader) == [str(number)]
+            assert only_column(reader.until(b"Z")) == [str(number)]
         writer.close()
         reader.close()
 
@@ -173,7 +173,3 @@ def test_who_has_a_token_reads_what_it_stands_for(make_node, way):
     threads.join()
     assert node.sql("SELECT moves FROM total") == [[TRIES // 2 // workers * workers]]
     node.stop()
-
-
-def values(wire):
-    return [body[6:].decode() for kind, body in wire.until(b"Z") if kind == b"D"]

@@ -1,6 +1,4 @@
 """Thousands of connections that do nothing, little by little, or never read: memory stays bounded, and others are answered as before."""
-import pathlib
-import re
 import resource
 import socket
 import struct
@@ -32,10 +30,6 @@ def node(make_node):
     return node
 
 
-def memory_kib(node):
-    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{node.process.pid}/status").read_text())[1])
-
-
 def connect(node):
     url = urllib.parse.urlsplit(node.url)
     return socket.create_connection((url.hostname, url.port), timeout=60)
@@ -53,11 +47,11 @@ def others_are_answered(node):
 
 
 def test_five_thousand_idle_connections(node):
-    before = memory_kib(node)
+    before = node.memory_kib()
     clients = [connect(node) for _ in range(IDLE - 1_000)] + [connect_pg(node) for _ in range(1_000)]
     assert node.metric("http_connections") >= IDLE - 1_000
     others_are_answered(node)
-    assert memory_kib(node) < before + IDLE * PER_CLIENT_KIB_MAX
+    assert node.memory_kib() < before + IDLE * PER_CLIENT_KIB_MAX
     # Each of them may still ask.
     clients[-1_001].sendall(HEAD + b"\r\n")
     assert clients[-1_001].recv(100).startswith(b"HTTP/1.1 200")
@@ -93,7 +87,7 @@ def test_heads_that_come_byte_by_byte_end_in_time(node):
 
 
 def test_heads_and_bodies_that_are_too_large(node):
-    before = memory_kib(node)
+    before = node.memory_kib()
     for _ in range(50):
         with connect(node) as client:
             client.sendall(HEAD + b"X-Long: " + b"x" * 40_000)
@@ -108,12 +102,12 @@ def test_heads_and_bodies_that_are_too_large(node):
             except ConnectionResetError:
                 pass  # what was sent after it is unread
     others_are_answered(node)
-    assert memory_kib(node) < before + 30 * 1024
+    assert node.memory_kib() < before + 30 * 1024
     node.stop()
 
 
 def test_clients_that_send_requests_and_never_read(node):
-    before = memory_kib(node)
+    before = node.memory_kib()
     clients = [connect(node) for _ in range(200)]
     for client in clients:
         client.setblocking(False)
@@ -125,7 +119,7 @@ def test_clients_that_send_requests_and_never_read(node):
             except BlockingIOError:
                 pass  # the node takes no more of it, as it should
         others_are_answered(node)
-    assert memory_kib(node) < before + 200 * 1024
+    assert node.memory_kib() < before + 200 * 1024
     for client in clients[:100]:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()  # a reset

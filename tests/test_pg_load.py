@@ -3,17 +3,13 @@ import subprocess
 import threading
 import time
 
-from pg_node import SQL, SYNC, Wire, bind, dsn, execute, kinds, parse, psql
+from pg_node import SQL, SYNC, Wire, bind, dsn, execute, kinds, only_column, parse, psql
 
 TWO = """
 CREATE STREAM moves (account INTEGER NOT NULL, amount BIGINT NOT NULL);
 CREATE MATERIALIZED VIEW balances AS SELECT account, sum(amount) AS balance FROM moves GROUP BY account;
 CREATE MATERIALIZED VIEW total AS SELECT sum(amount) AS total, count(*) AS moves FROM moves;
 """
-
-
-def rows(messages):
-    return [body[6:].decode() for kind, body in messages if kind == b"D"]
 
 
 def test_readers_never_see_half_of_a_change(make_node):
@@ -61,24 +57,19 @@ def test_a_session_reads_its_own_and_anothers_writes(make_node):
     one, two = Wire(node), Wire(node)
     for number in range(300):
         one.send((b"Q", f"INSERT INTO moves VALUES (1, {number}); SHOW millrace.token".encode() + b"\0"))
-        token = rows(one.until(b"Z"))[-1]
+        token = only_column(one.until(b"Z"))[-1]
         two.send((b"Q", f"SET millrace.after = '{token}'; SELECT moves FROM total".encode() + b"\0"))
-        assert rows(two.until(b"Z")) == [str(number + 1)]
+        assert only_column(two.until(b"Z")) == [str(number + 1)]
     node.stop()
 
 
 def test_idle_and_deaf_clients_cost_little(make_node):
     node = make_node(SQL)
     node.start()
-    status = f"/proc/{node.process.pid}/status"
-
-    def resident():
-        return next(int(line.split()[1]) for line in open(status) if line.startswith("VmRSS"))
-
     keep = Wire(node)
-    before = resident()
+    before = node.memory_kib()
     idle = [Wire(node) for _ in range(1000)]
-    per_client = (resident() - before) / 1000
+    per_client = (node.memory_kib() - before) / 1000
     assert per_client < 100, f"{per_client} KiB"
     deaf = Wire(node)
     deaf.send((b"Q", b"SELECT repeat('x', 1000) FROM range(100000)\0"))  # 100 MB, which it never reads
@@ -109,7 +100,7 @@ def test_prepared_lookups_of_many_clients(make_node, tmp_path):
     wire.until(b"Z")
     for number in (1, 777, 10000):
         wire.send(bind("", "p", str(number).encode()), execute(""), SYNC)
-        assert rows(wire.until(b"Z")) == [f"name{number}"]
+        assert only_column(wire.until(b"Z")) == [f"name{number}"]
     node.stop()
 
 

@@ -11,12 +11,11 @@ import pathlib
 import re
 import subprocess
 import sys
-import tempfile
 
 from nginx import nginx
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests"))
-from node import Node  # noqa: E402
+from node import running  # noqa: E402
 
 PROJECT = """
 CREATE STREAM clicks (user_id BIGINT NOT NULL, price DECIMAL(10, 2));
@@ -51,14 +50,8 @@ def main():
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        project = pathlib.Path(folder) / "project"
-        project.mkdir()
-        (project / "a.sql").write_text(PROJECT)
-        node = Node(project, pathlib.Path(folder) / "data")
-        node.start()
+    with running(PROJECT) as node:
         results = measure(node, options)
-        node.stop()
     if options.json:
         print(json.dumps(results))
         return

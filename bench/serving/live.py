@@ -13,13 +13,12 @@ import pathlib
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests"))
 from live import Live  # noqa: E402
-from node import Node  # noqa: E402
+from node import running  # noqa: E402
 
 PROJECT = """
 CREATE STREAM clicks (page INTEGER NOT NULL, moment BIGINT NOT NULL);
@@ -125,12 +124,7 @@ def main():
     parser.add_argument("--rate", type=int, default=5000)
     options = parser.parse_args()
     results = {}
-    with tempfile.TemporaryDirectory() as folder:
-        project = pathlib.Path(folder) / "project"
-        project.mkdir()
-        (project / "a.sql").write_text(PROJECT)
-        node = Node(project, pathlib.Path(folder) / "data")
-        node.start()
+    with running(PROJECT) as node:
         Writer(node).append(*({"page": page, "moment": 0} for page in range(PAGES)))
         node.wait_for_records("clicks", PAGES)
         for name, path in [("keyed", "/pages/1"), ("by DuckDB", "/total")]:
@@ -138,7 +132,6 @@ def main():
                 results[f"{name}, one reader, {what}"] = figures
             results[f"{name}, {options.readers} readers, {options.changes} changes/s"] = many_readers(node, path, options.readers, options.changes, 10)
             results[f"{name}, age of the newest row at {options.rate} rows/s"] = under_load(node, path, options.rate, 5)
-        node.stop()
     if options.json:
         print(json.dumps(results))
         return

@@ -17,7 +17,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests"))
-from node import Node  # noqa: E402
+from node import running  # noqa: E402
 from pg_node import dsn  # noqa: E402
 from postgres_server import postgres_server  # noqa: E402
 
@@ -105,14 +105,8 @@ def main():
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, postgres_server() as postgres:
-        project = pathlib.Path(folder) / "project"
-        project.mkdir()
-        (project / "a.sql").write_text(PROJECT)
-        node = Node(project, pathlib.Path(folder) / "data")
-        node.start()
+    with tempfile.TemporaryDirectory() as folder, postgres_server() as postgres, running(PROJECT) as node:
         results = measure(node, postgres, folder, options)
-        node.stop()
     if options.json:
         print(json.dumps(results))
         return
