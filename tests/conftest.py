@@ -1,6 +1,7 @@
 import os
 import pathlib
 import random
+import shutil
 import sys
 
 import pytest
@@ -10,6 +11,8 @@ from node import Node
 # The Python clients that tools/setup.sh --test installs.
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
 DEPS = pathlib.Path(os.environ.get("MILLRACE_DEPS", CACHE / "millrace" / "deps"))
+# What else the disk holds is not what is tested; a test that fills one mounts its own.
+os.environ.setdefault("MILLRACE_DISK_RESERVE", "64MiB")
 sys.path[:0] = map(str, [*sorted(DEPS.glob("python-clients-*"))[-1:], *sorted(DEPS.glob("pg-clients-*"))[-1:]])
 
 
@@ -18,6 +21,14 @@ def seed():
     value = int(os.environ.get("MILLRACE_SEED", random.SystemRandom().randrange(1 << 32)))
     print(f"MILLRACE_SEED={value}")
     return value
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A temporary folder for all tests of a file."""
+    folder = tmp_path_factory.mktemp("module")
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -14,10 +14,9 @@ COMMENT ON TABLE products IS 'What is sold';
 """
 
 
-def started(tmp_path_factory, project=SQL):
-    """A node of its own, for the tests of a file."""
+def started(folder, project=SQL):
+    """A node in the folder, for the tests of a file."""
     from node import Node
-    folder = tmp_path_factory.mktemp("pg")
     (folder / "project").mkdir()
     (folder / "project" / "project.sql").write_text(project)
     node = Node(folder / "project", folder / "data")

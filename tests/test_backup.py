@@ -13,6 +13,7 @@ import time
 import pytest
 
 from node import BINARY, Node, Refused, millrace
+from small_disk import small_disk
 
 SQL = """
 CREATE STREAM events (id BIGINT NOT NULL, k BIGINT NOT NULL, v BIGINT) PARTITION BY (k) INTO 3 PARTITIONS;
@@ -312,13 +313,8 @@ def wait_until(condition, seconds=10):
         time.sleep(0.05)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_disk_that_is_too_small_fails_the_backup_and_keeps_the_one_before(node, tmp_path):
-    small = tmp_path / "small"
-    small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", small], capture_output=True).returncode != 0:
-        pytest.skip("no tmpfs may be mounted here")
-    try:
+    with small_disk(tmp_path / "small", "6m") as small:
         node.send("events", rows(0, 1000), query="?wait=visible&timeout=20s")
         backup(node, small / "backups")
         for i in range(4):
@@ -327,8 +323,6 @@ def test_a_disk_that_is_too_small_fails_the_backup_and_keeps_the_one_before(node
         assert refused.returncode == 1 and "free" in refused.stderr, refused.stderr
         assert sorted(name for name in os.listdir(small / "backups") if name != "lock") == ["1"]
         assert verify(small / "backups").returncode == 0
-    finally:
-        subprocess.run(["umount", small], check=True)
 
 
 def test_a_node_starts_with_what_is_readable_of_groups_and_transactions(node, tmp_path):

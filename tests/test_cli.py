@@ -51,7 +51,7 @@ def settings(done):
 
 def test_config_says_where_each_value_came_from(tmp_path):
     found = settings(millrace("config", cwd=tmp_path))
-    assert set(found) == {"auth", "column_cache", "data", "http", "http_cors_origins", "io_threads", "kafka", "kafka_advertised", "kafka_auto_create", "kafka_client_fetch_quota", "kafka_client_produce_quota",
+    assert set(found) == {"auth", "column_cache", "data", "disk_reserve", "http", "http_cors_origins", "io_threads", "kafka", "kafka_advertised", "kafka_auto_create", "kafka_client_fetch_quota", "kafka_client_produce_quota",
                           "kafka_stream_fetch_quota", "kafka_stream_produce_quota", "log_level", "memory", "pg", "tls", "tls_certificate", "tls_key", "view_step_seconds", "workers"}
     assert found["kafka"] == ("127.0.0.1:9092", "default") and found["kafka_advertised"] == ("auto", "default")
     assert found["pg"] == ("127.0.0.1:5432", "default")

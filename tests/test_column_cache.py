@@ -1,13 +1,13 @@
 """Streams in columns beside the log: every answer is the one that the log gives, whatever becomes of the stream, the node or the disk."""
 import json
 import os
-import subprocess
 import threading
 import time
 
 import pytest
 
 from node import Refused
+from small_disk import serving, small_disk
 
 ENOUGH = 130_000  # records that a query must read, and that must be new, before any are copied: 122,880
 
@@ -280,15 +280,8 @@ def test_a_file_that_rots_costs_the_cache_and_no_answer(make_node):
 
 
 def test_a_disk_without_room_means_no_copies(make_node, tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("needs the right to mount a file system")
     data = tmp_path / "data"
-    (data / "column_cache").mkdir(parents=True)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(data / "column_cache")]).returncode != 0:
-        pytest.skip("cannot mount a file system")
-    try:
-        node = make_node(PLAIN, data=data)
-        node.start()
+    with small_disk(data / "column_cache", "4m"), serving(make_node(PLAIN, data=data)) as node:
         send(node, "s", rows(300_000))
         deadline = time.monotonic() + 20
         while (state(node, "s") or [""])[0] != "full":
@@ -296,11 +289,6 @@ def test_a_disk_without_room_means_no_copies(make_node, tmp_path):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert state(node, "s")[1] == 0
-        node.stop()
-    finally:
-        if node.process.poll() is None:
-            node.kill()
-        subprocess.run(["umount", str(data / "column_cache")], check=True)
 
 
 def test_at_its_bound_the_stream_read_longest_ago_goes(make_node):

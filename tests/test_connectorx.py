@@ -27,8 +27,8 @@ print(json.dumps(sorted(rows, key=lambda row: row["id"]), default=repr))
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    node = started(tmp_path_factory, PROJECT)
+def node(folder):
+    node = started(folder, PROJECT)
     node.sql(ROWS)
     yield node
     node.stop()

@@ -46,9 +46,9 @@ def node(make_node):
 
 
 @pytest.fixture(scope="module")
-def franz_go(tmp_path_factory):
+def franz_go(folder):
     """The program in tests/clients/franz_go, built."""
-    binary = tmp_path_factory.mktemp("franz_go") / "client"
+    binary = folder / "client"
     run(["go", "build", "-o", binary, "."], cwd=ROOT / "tests" / "clients" / "franz_go", env={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod"},
         timeout=400)
     return binary

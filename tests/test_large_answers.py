@@ -1,7 +1,6 @@
 """Answers larger than the node's memory: whole, in every format, over HTTP and PostgreSQL, while the node stays within its bounds."""
 import functools
 import hashlib
-import os
 import pathlib
 import socket
 import subprocess
@@ -12,6 +11,7 @@ import pytest
 
 from node import Node, Refused
 from pg_node import dsn
+from small_disk import serving, small_disk
 
 ROWS = 6_000_000  # 96 MB of rows
 QUERY = f"SELECT i, i * 2 AS j FROM range({ROWS}) t(i)"
@@ -20,8 +20,7 @@ MEMORY_KIB_MAX = 160 * 1024  # beyond what the node takes before
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("large")
+def node(folder):
     (folder / "project").mkdir()
     (folder / "project" / "a.sql").write_text("CREATE STREAM clicks (page INTEGER);\nCREATE TABLE pages (page INTEGER PRIMARY KEY);\n")
     node = Node(folder / "project", folder / "data", "--memory", "128MiB")
@@ -123,24 +122,12 @@ def test_a_write_that_is_too_large_is_refused_before_it_takes_memory(node, targe
 
 
 def test_what_does_not_fit_on_the_disk_either_is_refused(tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("needs the right to mount a file system")
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "a.sql").write_text("CREATE STREAM clicks (page INTEGER);\n")
     data = tmp_path / "data"
-    data.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "none", data]).returncode != 0:
-        pytest.skip("cannot mount a file system")
-    node = Node(tmp_path / "project", data, "--memory", "64MiB")
-    try:
-        node.start()
+    with small_disk(data, "400m"), serving(Node(tmp_path / "project", data, "--memory", "64MiB")) as node:
         with pytest.raises(Refused) as refused:  # 960 MB that cannot be compressed
             node.request("POST", "/v1/sql?timeout=60s", b"SELECT random() AS a, random() AS b FROM range(60000000)", {"Content-Type": "application/sql"})
         assert refused.value.status == 413 and "needs more disk than it may take" in str(refused.value) and "fewer rows" in str(refused.value)
         wait_until_nothing_is_spilled(node)
         assert node.sql("SELECT 41 + 1") == [[42]]
-        node.stop()
-    finally:
-        if node.process.poll() is None:
-            node.kill()
-        subprocess.run(["umount", data], check=True)

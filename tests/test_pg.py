@@ -14,8 +14,8 @@ from pg_node import SQL, SYNC, Wire, bind, describe, execute, field, host_port, 
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    node = started(tmp_path_factory)
+def node(folder):
+    node = started(folder)
     psql(node, "INSERT INTO products VALUES (1, 'tea', 1.25, ['hot', 'a b']), (2, 'mug', 9, NULL)",
          "INSERT INTO clicks VALUES (1, 'tea', 1.25, '2026-01-01 10:00:00'), (2, 'tea', 2, '2026-01-01 11:00:00')",
          "INSERT INTO bag VALUES ('a', 1), ('a', 1), ('b', NULL)")

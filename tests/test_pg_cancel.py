@@ -12,8 +12,8 @@ SLOW = "SELECT count(*) FROM range(100000) a, range(100000) b WHERE a.range + b.
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    node = started(tmp_path_factory)
+def node(folder):
+    node = started(folder)
     yield node
     node.stop()
 

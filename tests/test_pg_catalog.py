@@ -130,8 +130,8 @@ EMPTY = {"Npgsql: composite types", "Npgsql: enums", "Grafana: timescale", "DBea
 
 
 @pytest.fixture(scope="module")
-def wire(tmp_path_factory):
-    node = started(tmp_path_factory)
+def wire(folder):
+    node = started(folder)
     wire = Wire(node)
     yield wire
     wire.close()

@@ -21,8 +21,8 @@ EXPECTED = [True, 1, 2, 3, 4, D(18446744073709551615), D(2**127 - 1), 1.5, 0.1, 
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    node = started(tmp_path_factory)
+def node(folder):
+    node = started(folder)
     psql(node, "CREATE TABLE everything (id BIGINT PRIMARY KEY, b BOOLEAN, i SMALLINT, f DOUBLE, d DECIMAL(12,4), t VARCHAR, bytes BLOB, day DATE, "
                "clock TIME, happened TIMESTAMP, atz TIMESTAMPTZ, span INTERVAL, u UUID, list INTEGER[])")
     yield node

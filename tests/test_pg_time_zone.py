@@ -25,8 +25,8 @@ VALUES = "SELECT TIMESTAMPTZ '2024-07-01 22:30:00+00' AS t"
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    node = started(tmp_path_factory, PROJECT)
+def node(folder):
+    node = started(folder, PROJECT)
     yield node
     node.stop()
 

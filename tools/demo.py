@@ -65,7 +65,7 @@ def make_input(path):
 
 class Node:
     def __init__(self, data):
-        command = [str(BINARY), "run", str(SHOP), "--data", data]
+        command = [str(BINARY), "run", str(SHOP), "--data", data, "--disk-reserve", "256MiB"]
         if os.environ.get("MILLRACE_HTTP") is None:
             command += ["--http", "127.0.0.1:0" if os.environ.get("CI") else "127.0.0.1:8080"]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)

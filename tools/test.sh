@@ -19,6 +19,12 @@ long_fuzz() {
   printf '%s\n' log:RecordBatchFuzz.* schemas:SchemaFuzz.DamagedValues* schemas:SchemaFuzz.DamagedSchemas* http:RequestFuzz.* kafka:CodecFuzz.* |
     MILLRACE_FUZZ_SECONDS=600 xargs -P 2 -I {} bash -c 'module={}; "build/dev/src/${module%:*}/${module%:*}_test" --gtest_filter="${module#*:}"'
 }
+disk_free() { echo "disk: $(df -h --output=avail . | tail -n 1 | tr -d ' ') free"; }
+tsan_units() {
+  printf '%s\n' log:log:-LogModel.*:RecordBatchFuzz.*:LogPowerLoss.*:LogFaults.*:LogDamage.* state:state:-StoreFaultTest.* \
+    stream:stream_engine:* kafka_groups:kafka_groups:-*Model* |
+    xargs -P 2 -I {} bash -c 'IFS=: read -r folder test filter <<<"{}"; "build/tsan/src/$folder/${test}_test" --gtest_filter="$filter"'
+}
 # Runs one suite; its output goes to build/test-logs and is shown when it fails.
 suite() {
   local name=$1 begin
@@ -31,11 +37,12 @@ suite() {
   else
     failed=$((failed + 1))
     echo "FAILED  $name ($(($(date +%s) - begin)) s)"
-    grep -hE -A 8 ': Failure$|^E  |ERROR: AddressSanitizer|runtime error' "build/test-logs/$name.log" | head -n 80
+    grep -hE -A 8 ': Failure$|^E  |(ERROR|WARNING): (Address|Thread)Sanitizer|runtime error' "build/test-logs/$name.log" | head -n 80
     tail -n 60 "build/test-logs/$name.log"
   fi
 }
 
+disk_free
 suite structure tools/check_structure.py
 suite format make -s check-format
 suite build-release tools/build.sh release millrace slt_runner fuzz_views tpch_views
@@ -59,10 +66,7 @@ listeners=()
 suite build-tsan tools/build.sh tsan log_test state_test stream_engine_test kafka_groups_test "${listeners[@]/%/_test}"
 if [ -e build/tsan/CTestTestfile.cmake ]; then
   export TSAN_OPTIONS=halt_on_error=1
-  suite unit-tsan-log build/tsan/src/log/log_test --gtest_filter='-LogModel.*:RecordBatchFuzz.*:LogPowerLoss.*:LogFaults.*:LogDamage.*'
-  suite unit-tsan-kafka-groups build/tsan/src/kafka_groups/kafka_groups_test --gtest_filter='-*Model*'
-  suite unit-tsan-state build/tsan/src/state/state_test --gtest_filter='-StoreFaultTest.*'
-  suite unit-tsan-stream build/tsan/src/stream/stream_engine_test
+  suite unit-tsan tsan_units
   for module in "${listeners[@]}"; do
     suite "unit-tsan-$module" "build/tsan/src/$module/${module}_test"
   done
@@ -73,6 +77,7 @@ suite fuzz-views build/release/bin/fuzz_views --seconds "$fuzz_seconds" $fuzz_se
 # Two files at a time: much of a test is waiting.
 clients=$(ls -d "${MILLRACE_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace/deps}"/python-clients-* | tail -n 1)
 suite whole-program env PYTHONPATH="$clients" python3 -m pytest -q -n 2 --dist loadfile tests
+disk_free
 suite demo env CI=1 tools/demo.sh
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

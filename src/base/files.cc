@@ -282,6 +282,10 @@ class SystemFiles final : public Files {
 
 }  // namespace
 
+uint64_t DefaultDiskReserve(const DiskSpace& disk) {
+  return std::clamp<uint64_t>(disk.total_bytes / 20, 1ull << 30, 4ull << 30);
+}
+
 std::string ParentOf(const std::string& path) {
   const size_t slash = path.find_last_of('/');
   return slash == std::string::npos ? "" : path.substr(0, slash);

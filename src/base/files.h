@@ -65,6 +65,9 @@ struct DiskSpace {
   uint64_t total_bytes = 0;
   uint64_t free_bytes = 0;  // to an ordinary user
 };
+// What is to stay free for writes that cannot be refused, as those of the state: 5 % of the disk,
+// from 1 to 4 GiB.
+uint64_t DefaultDiskReserve(const DiskSpace& disk);
 
 // The folder of a path without its last name; "" where it has but one.
 std::string ParentOf(const std::string& path);

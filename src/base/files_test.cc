@@ -184,6 +184,13 @@ TEST(FaultyFiles, TearsWritesWhenToldTo) {
   EXPECT_TRUE(old_content && new_content && torn);
 }
 
+TEST(DiskSpace, ATwentiethIsKeptFreeFromOneToFourGibibytes) {
+  constexpr uint64_t kGibibyte = 1ull << 30;
+  EXPECT_EQ(DefaultDiskReserve({2 * kGibibyte, kGibibyte}), kGibibyte);
+  EXPECT_EQ(DefaultDiskReserve({60 * kGibibyte, 0}), 3 * kGibibyte);
+  EXPECT_EQ(DefaultDiskReserve({2000 * kGibibyte, 0}), 4 * kGibibyte);
+}
+
 TEST(FaultyFiles, RunsOutOfSpace) {
   FaultyFiles files;
   files.SetTotalBytes(10);

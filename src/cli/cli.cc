@@ -64,6 +64,7 @@ struct SettingFlags {
                                             {"io_threads", ""},
                                             {"memory", ""},
                                             {"column_cache", ""},
+                                            {"disk_reserve", ""},
                                             {"view_step_seconds", ""},
                                             {"log_level", ""},
                                             {"auth", ""},
@@ -97,6 +98,9 @@ struct SettingFlags {
     command.add_option("--column-cache", values["column_cache"],
                        "Disk for streams in columns, which speed up ad-hoc queries, as 4GiB; off, "
                        "or 0: none (default 4GiB)");
+    command.add_option("--disk-reserve", values["disk_reserve"],
+                       "Disk that stays free, as 1GiB: with less, appends are refused; off: none "
+                       "(default auto: 5 % of the disk, from 1GiB to 4GiB)");
     command.add_option("--view-step-seconds", values["view_step_seconds"],
                        "CPU seconds that an operator of a view may take in a step before the view "
                        "fails (default 10)");

@@ -12,6 +12,7 @@ Result<runtime::NodeOptions> NodeOptionsOf(const std::string& project_folder,
   TRY(options.workers, WorkersOf(settings));
   TRY(options.memory_bytes, MemoryOf(settings));
   TRY(options.column_cache_bytes, ColumnCacheOf(settings));
+  TRY(options.disk_reserve_bytes, DiskReserveOf(settings));
   TRY(options.view_step_seconds_max, ViewStepSecondsOf(settings));
   return options;
 }

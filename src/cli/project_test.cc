@@ -65,7 +65,8 @@ TEST_F(ProjectTest, AnUnknownSettingHasItsPlaceAndTheNearestName) {
   EXPECT_EQ(error.position()->line_text, "  wrokers = 2");
   Write("millrace.toml", "completely_else = 1");
   EXPECT_EQ(ReadSettings(folder_).error().hint(),
-            "there are auth, column_cache, data, http, http_cors_origins, io_threads, kafka, "
+            "there are auth, column_cache, data, disk_reserve, http, http_cors_origins, "
+            "io_threads, kafka, "
             "kafka_advertised, "
             "kafka_auto_create, kafka_client_fetch_quota, kafka_client_produce_quota, "
             "kafka_stream_fetch_quota, "

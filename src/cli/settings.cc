@@ -20,6 +20,7 @@ constexpr int kIoThreadsMax = 64;
 constexpr uint64_t kMemoryBytesMin = 64ull << 20;
 constexpr char kNoFile[] = "none";
 constexpr uint64_t kColumnCacheBytesMin = 16ull << 20;
+constexpr uint64_t kDiskReserveBytesMin = 16ull << 20;
 constexpr uint64_t kQuotaBytesMin = 1'000;
 constexpr double kMachineShare = 0.7;
 constexpr double kViewStepSecondsMax = 86'400;
@@ -68,6 +69,7 @@ const std::vector<std::string>& SettingNames() {
   static const std::vector<std::string> names = {"auth",
                                                  "column_cache",
                                                  "data",
+                                                 "disk_reserve",
                                                  "http",
                                                  "http_cors_origins",
                                                  "io_threads",
@@ -108,6 +110,7 @@ Settings ResolveSettings(const std::map<std::string, std::string>& flags,
                                                        {"io_threads", OneACore(kIoThreadsMax)},
                                                        {"memory", DefaultMemory()},
                                                        {"column_cache", "4GiB"},
+                                                       {"disk_reserve", "auto"},
                                                        {"view_step_seconds", "10"},
                                                        {"log_level", "warning"},
                                                        {"tls", "auto"},
@@ -164,6 +167,15 @@ Result<uint64_t> ColumnCacheOf(const Settings& settings) {
   return SizeOrOff(settings, "column_cache", kColumnCacheBytesMin,
                    fmt::format("a size is expected, as 4GiB, at least {} MiB, or off",
                                kColumnCacheBytesMin >> 20));
+}
+
+Result<std::optional<uint64_t>> DiskReserveOf(const Settings& settings) {
+  std::optional<uint64_t> reserve;
+  if (settings.at("disk_reserve").value == "auto") return reserve;
+  TRY(reserve, SizeOrOff(settings, "disk_reserve", kDiskReserveBytesMin,
+                         fmt::format("a size is expected, as 4GiB, at least {} MiB, or auto or off",
+                                     kDiskReserveBytesMin >> 20)));
+  return reserve;
 }
 
 Result<uint64_t> QuotaOf(const Settings& settings, const std::string& name) {
@@ -242,6 +254,7 @@ Status CheckSettings(const Settings& settings) {
   TRY(IoThreadsOf(settings));
   TRY(MemoryOf(settings));
   TRY(ColumnCacheOf(settings));
+  TRY(DiskReserveOf(settings));
   TRY(ViewStepSecondsOf(settings));
   TRY(LogLevelOf(settings));
   TRY(CheckTls(settings));

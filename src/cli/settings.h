@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,8 @@ Result<int> IoThreadsOf(const Settings& settings);  // of each listener
 Result<uint64_t> MemoryOf(const Settings& settings);
 // Bytes on disk; 0: off.
 Result<uint64_t> ColumnCacheOf(const Settings& settings);
+// Bytes on disk, 0: off; nullopt: auto.
+Result<std::optional<uint64_t>> DiskReserveOf(const Settings& settings);
 Result<double> ViewStepSecondsOf(const Settings& settings);
 Result<LogLevel> LogLevelOf(const Settings& settings);
 // Bytes a second of kafka_client_produce_quota and its like; 0: off.

@@ -105,6 +105,15 @@ TEST_F(SettingsTest, AWrongValueIsNamedWithWhereItCameFrom) {
     ASSERT_FALSE(status.ok()) << value;
     EXPECT_THAT(status.error().message(), HasSubstr("flag --view-step-seconds"));
   }
+  for (const char* size : {"1MiB", "5 %", "-1"}) {
+    const Status status = CheckSettings(ResolveSettings({{"disk_reserve", size}}, {}, "shop"));
+    ASSERT_FALSE(status.ok()) << size;
+    EXPECT_THAT(status.error().message(), HasSubstr("flag --disk-reserve"));
+  }
+  EXPECT_EQ(DiskReserveOf(ResolveSettings({}, {}, "shop")).value(), std::nullopt);
+  EXPECT_EQ(DiskReserveOf(ResolveSettings({{"disk_reserve", "off"}}, {}, "shop")).value(), 0u);
+  EXPECT_EQ(DiskReserveOf(ResolveSettings({{"disk_reserve", "2GiB"}}, {}, "shop")).value(),
+            2ull << 30);
   for (const char* size : {"1MiB", "much", "-1", "on"}) {
     const Status status = CheckSettings(ResolveSettings({{"column_cache", size}}, {}, "shop"));
     ASSERT_FALSE(status.ok()) << size;

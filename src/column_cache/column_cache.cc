@@ -29,11 +29,9 @@ constexpr std::chrono::seconds kTrimInterval{10};
 // How long it is remembered that a stream was read, if it has no copy.
 constexpr std::chrono::hours kReadMemory{1};
 
-// What is left of the disk. The log takes no more appends with 5 % or 1 GiB.
-constexpr double kFreeShareToGrow = 0.075;
-constexpr uint64_t kFreeBytesToGrow = 2ull << 30;
-constexpr double kFreeShareToStay = 0.06;
-constexpr uint64_t kFreeBytesToStay = 1280ull << 20;
+// What has to be free of the disk, of what the log refuses appends at: the cache ends first.
+constexpr double kFreeToGrow = 1.5;
+constexpr double kFreeToStay = 1.25;
 
 enum class Room { kEnough, kNoMore, kTooLittle };
 
@@ -41,12 +39,11 @@ Room RoomOf(const Options& options) {
   Files& files = options.files == nullptr ? Files::System() : *options.files;
   const auto space = files.Space(options.directory);
   if (!space.ok()) return Room::kNoMore;
-  const auto has = [&](double share, uint64_t bytes) {
-    return space->free_bytes >= bytes && static_cast<double>(space->free_bytes) >=
-                                             share * static_cast<double>(space->total_bytes);
-  };
-  if (has(kFreeShareToGrow, kFreeBytesToGrow)) return Room::kEnough;
-  return has(kFreeShareToStay, kFreeBytesToStay) ? Room::kNoMore : Room::kTooLittle;
+  const auto free = static_cast<double>(space->free_bytes);
+  const auto reserve =
+      static_cast<double>(options.disk_reserve_bytes.value_or(DefaultDiskReserve(*space)));
+  if (free >= reserve * kFreeToGrow) return Room::kEnough;
+  return free >= reserve * kFreeToStay ? Room::kNoMore : Room::kTooLittle;
 }
 
 }  // namespace

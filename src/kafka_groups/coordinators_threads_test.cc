@@ -39,8 +39,7 @@ class CoordinatorsThreads : public ::testing::Test {
     log_options.segment_bytes = 64 << 10;
     log_options.request_bytes_max = 64 << 10;
     log_options.frame_bytes_target = 64 << 10;
-    log_options.disk_free_bytes_min = 0;
-    log_options.disk_used_max = 1;
+    log_options.disk_reserve_bytes = 0;
     auto opened = log::Log::Open(log_options);
     ASSERT_TRUE(opened.ok()) << opened.error().ToString();
     log_ = *std::move(opened);

@@ -26,8 +26,7 @@ class LogStorageTest : public ::testing::Test {
     options.frame_bytes_target = 8 << 10;
     options.tail_bytes_max = 32 << 10;
     options.direct_fill_bytes_min = 1;
-    options.disk_free_bytes_min = 0;
-    options.disk_used_max = 1;
+    options.disk_reserve_bytes = 0;
     options.manual = true;
     auto log = log::Log::Open(options);
     ASSERT_TRUE(log.ok()) << log.error().ToString();
@@ -173,7 +172,7 @@ TEST_F(LogStorageTest, TakesRecordsWhileTheDiskIsAboveItsHighMark) {
   options.request_bytes_max = 8 << 10;
   options.frame_bytes_target = 8 << 10;
   options.tail_bytes_max = 32 << 10;
-  options.disk_free_bytes_min = uint64_t{1} << 60;
+  options.disk_reserve_bytes = uint64_t{1} << 60;
   options.manual = true;
   auto log = log::Log::Open(options);
   ASSERT_TRUE(log.ok()) << log.error().ToString();

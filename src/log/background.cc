@@ -317,13 +317,14 @@ void Log::Impl::WatchDisk() {
     LOG_WARNING("cannot ask for free space", "error={}", space.error().ToString());
     return;
   }
-  const auto used = static_cast<double>(space->total_bytes - space->free_bytes);
-  const bool full = space->free_bytes < options_.disk_free_bytes_min ||
-                    used > options_.disk_used_max * static_cast<double>(space->total_bytes);
+  const uint64_t reserve = options_.disk_reserve_bytes.value_or(DefaultDiskReserve(*space));
+  disk_reserve_bytes_ = reserve;
+  const bool full = space->free_bytes < reserve;
   if (full != disk_full_) {
     LOG_WARNING(
         full ? "disk above its high mark: appends are refused" : "disk below its high mark again",
-        "directory={} free_bytes={}", options_.directory, space->free_bytes);
+        "directory={} free_bytes={} reserve_bytes={}", options_.directory, space->free_bytes,
+        reserve);
   }
   disk_full_ = full;
 }

@@ -339,10 +339,11 @@ Result<CommitQueue<Log::Impl::Request>::Push> Log::Impl::Enqueue(AppendRequest a
   if (!how.always && (disk_full_ || stalled_)) {
     refused_.fetch_add(1, std::memory_order_relaxed);
     return Error(Code::kOverloaded,
-                 "append: the disk is above its high mark ({:.0f} % used or "
-                 "less than {} bytes free)",
-                 options_.disk_used_max * 100, options_.disk_free_bytes_min)
-        .Hint("free space or shorten retention; appends go on by themselves");
+                 "append: the disk is above its high mark: less than {} MiB of it are free",
+                 disk_reserve_bytes_ >> 20)
+        .Hint(
+            "free space, shorten retention or lower the setting disk_reserve; appends go on by "
+            "themselves");
   }
   TRY(Request request, MakeRequest(std::move(appends), std::move(done), origin));
   request.always = how.always;

@@ -66,8 +66,8 @@ struct LogOptions {
   // A segment that gets this much at once gets it past the page cache.
   uint64_t direct_fill_bytes_min = 256ull << 10;
 
-  double disk_used_max = 0.95;                // the high mark: a disk fuller than this,
-  uint64_t disk_free_bytes_min = 1ull << 30;  // or with less free, refuses appends
+  // The high mark: with less of the disk free, appends are refused. nullopt: DefaultDiskReserve.
+  std::optional<uint64_t> disk_reserve_bytes;
 
   // Longest time that a frame waits to reach its segment, and that a segment stays unsynced.
   std::chrono::milliseconds fill_delay_max{100};

@@ -210,8 +210,9 @@ class Log::Impl {
   CommitQueue<Request> queue_;
   const std::shared_ptr<FrameBuffers> frame_buffers_;
   std::atomic<bool> failed_{false};
-  std::atomic<bool> disk_full_{false};  // above the high mark
-  std::atomic<bool> stalled_{false};    // segments cannot be filled: no space at all
+  std::atomic<bool> disk_full_{false};           // above the high mark,
+  std::atomic<uint64_t> disk_reserve_bytes_{0};  // as WatchDisk saw it last
+  std::atomic<bool> stalled_{false};             // segments cannot be filled: no space at all
   std::atomic<bool> closed_{false};
   mutable std::mutex failure_mutex_;
   std::optional<Error> failure_;  // guarded by failure_mutex_

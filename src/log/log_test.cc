@@ -329,7 +329,7 @@ TEST_F(LogTest, GoesRoundASmallWriteAheadFileWhereTheDiskIsTooFullForALargerOne)
   log_.reset();
   uint64_t used = 0;
   for (const std::string& path : files_.Paths()) used += files_.ReadAll(path).value().size();
-  options_.disk_free_bytes_min = 40 << 10;
+  options_.disk_reserve_bytes = 40 << 10;
   files_.SetTotalBytes(used + (40 << 10) + 1000);
   Reopen();
   int refused = 0;
@@ -342,11 +342,25 @@ TEST_F(LogTest, GoesRoundASmallWriteAheadFileWhereTheDiskIsTooFullForALargerOne)
   EXPECT_EQ(log_->Stats().write_ahead_file_bytes, options_.write_ahead_bytes_max / 4);
 }
 
+TEST_F(LogTest, AGibibyteStaysFreeUnlessASettingSaysOtherwise) {
+  const PartitionId p = MakeTopic("t");
+  for (const auto& [reserve, refused] :
+       {std::pair<std::optional<uint64_t>, bool>{{}, true}, {900ull << 20, false}}) {
+    log_.reset();
+    options_.disk_reserve_bytes = reserve;
+    files_.SetTotalBytes(1000ull << 20);
+    Reopen();
+    const Status status = log_->AppendAndWait({{p, MakeBatch("x")}});
+    EXPECT_EQ(status.ok(), !refused);
+    if (!status.ok()) EXPECT_THAT(status.error().message(), HasSubstr("less than 1024 MiB"));
+  }
+}
+
 TEST_F(LogTest, RefusesAppendsOnAFullDiskServesReadersAndHeals) {
   const PartitionId p = MakeTopic("t");
   Append(p, "before");
   log_.reset();
-  options_.disk_free_bytes_min = 1 << 20;
+  options_.disk_reserve_bytes = 1 << 20;
   files_.SetTotalBytes(512 << 10);
   Reopen();
   const Status refused = log_->Append({{p, MakeBatch("x")}}, [](Result<Appended>) { FAIL(); });

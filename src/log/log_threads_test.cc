@@ -389,8 +389,7 @@ TEST(LogThreads, ServesManyProducersAndReadersAtOnce) {
   options.request_bytes_max = 64 << 10;
   options.frame_bytes_target = 64 << 10;
   options.tail_bytes_max = 256 << 10;
-  options.disk_free_bytes_min = 0;
-  options.disk_used_max = 1;
+  options.disk_reserve_bytes = 0;
   options.checkpoint_interval_max = std::chrono::milliseconds(20);
   constexpr int kProducers = 4, kRequests = 200, kPartitions = 3;
   TopicId topic;

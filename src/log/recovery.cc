@@ -31,9 +31,6 @@ Status Log::Impl::CheckOptions() const {
     return refuse("request_bytes_max, frame_bytes_target and segment_bytes must not exceed 1 GiB");
   }
   if (options_.segment_bytes < kRecordBatchHeaderBytes) return refuse("segment_bytes is too small");
-  if (options_.disk_used_max <= 0 || options_.disk_used_max > 1) {
-    return refuse("disk_used_max must be in (0, 1]");
-  }
   return Ok();
 }
 

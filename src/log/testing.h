@@ -27,8 +27,7 @@ inline LogOptions SmallOptions(Files& files, Clock& clock) {
   options.frame_bytes_target = 8 << 10;
   options.tail_bytes_max = 32 << 10;
   options.direct_fill_bytes_min = 1;
-  options.disk_free_bytes_min = 0;
-  options.disk_used_max = 1;
+  options.disk_reserve_bytes = 0;
   options.manual = true;
   return options;
 }

@@ -42,6 +42,7 @@ class SessionTest : public testing::Test {
     options.project_directory = directory_.string();
     options.workers = 1;
     options.memory_bytes = size_t{1} << 30;
+    options.disk_reserve_bytes = 0;  // whatever else the disk holds
     auto started = runtime::Node::Start(options);
     ASSERT_TRUE(started.ok()) << started.error().ToString();
     node_ = std::move(*started);

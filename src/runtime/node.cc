@@ -76,7 +76,8 @@ void OpenColumnCache(Node::Impl& node, const std::string& directory) {
       *node.log, node.publisher, [&node] { return node.loop->lag_records(); });
   node.columns = std::make_unique<column_cache::ColumnCache>(
       *tables, *node.stream_columns,
-      column_cache::Options{directory, &node.files(), node.options.column_cache_bytes});
+      column_cache::Options{directory, &node.files(), node.options.column_cache_bytes,
+                            node.options.disk_reserve_bytes});
 }
 
 }  // namespace
@@ -109,6 +110,7 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   log::LogOptions log_options;
   log_options.directory = directory;
   log_options.files = &files;
+  log_options.disk_reserve_bytes = options.disk_reserve_bytes;
   if (options.log_segment_bytes != 0) log_options.segment_bytes = options.log_segment_bytes;
   TRY(impl->log, log::Log::Open(log_options));
   TRY(impl->schemas, schemas::Registry::Open(*impl->log));

@@ -48,6 +48,8 @@ struct NodeOptions {
   size_t content_bytes = 0;           // of contents in memory; 0: a share of memory_bytes; tests: 1
   uint64_t log_segment_bytes = 0;     // 0: as the log has it; tests: a few KiB
   uint64_t column_cache_bytes = 0;    // of streams in columns, on disk; 0: none
+  // Of disk: with less free, appends are refused. nullopt: DefaultDiskReserve.
+  std::optional<uint64_t> disk_reserve_bytes;
   // For tests: disks that fail. `files` holds the log and the lock, `state_env` the state.
   Files* files = nullptr;             // default: Files::System()
   rocksdb::Env* state_env = nullptr;  // default: RocksDB's own

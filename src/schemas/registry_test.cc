@@ -24,8 +24,7 @@ class RegistryTest : public ::testing::Test {
     options.request_bytes_max = 4 << 20;
     options.frame_bytes_target = 1 << 20;
     options.segment_bytes = 64 << 10;
-    options.disk_free_bytes_min = 0;
-    options.disk_used_max = 1;
+    options.disk_reserve_bytes = 0;
     auto log = log::Log::Open(options);
     ASSERT_TRUE(log.ok()) << log.error().ToString();
     log_ = *std::move(log);

@@ -20,8 +20,7 @@ class WithRegistry : public ::testing::Test {
     log::LogOptions options;
     options.files = &files_;
     options.directory = "data";
-    options.disk_free_bytes_min = 0;
-    options.disk_used_max = 1;
+    options.disk_reserve_bytes = 0;
     auto log = log::Log::Open(options);
     ASSERT_TRUE(log.ok()) << log.error().ToString();
     log_ = *std::move(log);
