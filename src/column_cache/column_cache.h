@@ -33,11 +33,11 @@ struct Options {
   std::string directory;  // for the room of its disk
   Files* files = nullptr;
   uint64_t bytes_max = 0;
-  // Of disk, below which the log takes no more appends. nullopt: DefaultDiskReserve.
-  std::optional<uint64_t> disk_reserve_bytes;
   // Records that queries must have read from the log, and that must be new, before any are copied.
   int64_t records_min = 122'880;
   std::chrono::milliseconds look_interval{200};
+  // Of disk, below which the log takes no more appends. nullopt: DefaultDiskReserve.
+  std::optional<uint64_t> disk_reserve_bytes = std::nullopt;
 };
 
 class ColumnCache {

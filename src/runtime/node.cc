@@ -74,10 +74,13 @@ void OpenColumnCache(Node::Impl& node, const std::string& directory) {
   }
   node.stream_columns = std::make_unique<StreamColumns>(
       *node.log, node.publisher, [&node] { return node.loop->lag_records(); });
-  node.columns = std::make_unique<column_cache::ColumnCache>(
-      *tables, *node.stream_columns,
-      column_cache::Options{directory, &node.files(), node.options.column_cache_bytes,
-                            node.options.disk_reserve_bytes});
+  column_cache::Options options;
+  options.directory = directory;
+  options.files = &node.files();
+  options.bytes_max = node.options.column_cache_bytes;
+  options.disk_reserve_bytes = node.options.disk_reserve_bytes;
+  node.columns =
+      std::make_unique<column_cache::ColumnCache>(*tables, *node.stream_columns, options);
 }
 
 }  // namespace
