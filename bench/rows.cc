@@ -109,7 +109,7 @@ void MeasureIn(const std::vector<std::string>& texts, const std::string& lines) 
 
 void MeasureOut(rows::Batch& batch) {
   const rows::Schema schema = Bids();
-  rows::RowWriter writer(schema.names(), schema.types());
+  rows::RowWriter writer(schema.names());
   std::string out;
   const auto write = [&](auto&& row) {
     out.clear();

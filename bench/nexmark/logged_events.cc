@@ -60,10 +60,8 @@ Status LoggedEvents::AddStream(Kind kind, int workers, sql::Database& database) 
 Status LoggedEvents::Append(Stream& stream, int32_t partition, const rows::Batch& rows) {
   const catalog::RelationShape& shape = stream.relation->shape;
   std::vector<std::string> names = shape.schema.names();
-  rows::Types types = shape.schema.types();
   names.resize(shape.visible);
-  types.resize(shape.visible);
-  rows::RowWriter writer(std::move(names), std::move(types));
+  rows::RowWriter writer(std::move(names));
   std::vector<log::Offset>& ends = stream.ends[static_cast<size_t>(partition)];
   log::Offset end = ends.empty() ? log::Offset{0} : ends.back();
   log::RecordBatchBuilder builder;

@@ -64,8 +64,7 @@ Status ParquetRows::Impl::Open() {
   TRY(rows,
       Send(fmt::format("SELECT * FROM read_parquet({}, hive_partitioning = false)", literal)));
   columns.assign(rows->names.begin(), rows->names.end());
-  writer = std::make_unique<rows::RowWriter>(columns,
-                                             rows::Types(rows->types.begin(), rows->types.end()));
+  writer = std::make_unique<rows::RowWriter>(columns);
   return Ok();
 }
 

@@ -49,7 +49,13 @@ asio::awaitable<void> Connection::Run() {
   while (!broken_ && keep_alive_) {
     const bool has_request = co_await ReadHead();
     if (!has_request) break;
-    co_await Serve();
+    const auto started = Tick();
+    keep_alive_ = head_.keep_alive;
+    deadline_ = std::chrono::steady_clock::time_point::max();
+    Exchange exchange(*this, head_, RequestId(head_));
+    const Route* route = AnswerAtOnce(exchange);
+    if (route != nullptr) co_await Answer(*route, exchange);
+    EndRequest(exchange, SecondsSince(started));
     if (!surplus_.empty()) {
       input_.assign(surplus_);
       begin_ = 0;
@@ -76,8 +82,10 @@ asio::awaitable<bool> Connection::ReadHead() {
       Refuse(parsed.status, parsed.reason);
       co_return false;
     }
-    if (!output_.empty()) co_await LetOthersGoFirst();
-    co_await Flush();
+    if (!output_.empty()) {
+      co_await LetOthersGoFirst();
+      if (!FlushAtOnce()) co_await Flush();
+    }
     if (broken_) co_return false;
     if (begin_ == end_) {
       begin_ = end_ = 0;
@@ -97,10 +105,10 @@ asio::awaitable<bool> Connection::ReadHead() {
       head_began = true;
       SetDeadline(shared_.options.head_timeout);
     }
-    const size_t got =
-        co_await Receive(input_.data() + end_, input_.size() - end_, Duration::zero());
+    ErrorCode error;
+    const size_t got = co_await stream_.Read(input_.data() + end_, input_.size() - end_, error);
     waiting_for_request_ = false;
-    if (got == 0) {
+    if (error || got == 0) {
       if (timed_out_ && end_ > 0)
         Refuse(408, "the request head did not come within the time limit");
       co_return false;
@@ -122,12 +130,7 @@ void Connection::Refuse(int status, std::string_view reason) {
   shared_.metrics.Count(loop_.index, "malformed", status, 0);
 }
 
-asio::awaitable<void> Connection::Serve() {
-  const auto started = Tick();
-  keep_alive_ = head_.keep_alive;
-  deadline_ = std::chrono::steady_clock::time_point::max();
-  Exchange exchange(*this, head_, RequestId(head_));
-  co_await Answer(exchange);
+void Connection::EndRequest(Exchange& exchange, double seconds) {
   if (!exchange.answered() && !broken_) {
     exchange.ReplyError(Error(Code::kInternal, "the request was left without an answer"));
   }
@@ -140,8 +143,7 @@ asio::awaitable<void> Connection::Serve() {
         exchange.body_left_);  // all of it is in the buffer: see Exchange::PutHead
   }
   if (!keep_alive_ && !exchange.body_ended_) linger_ = true;
-  shared_.metrics.Count(loop_.index, exchange.metric_route(), exchange.status(),
-                        SecondsSince(started));
+  shared_.metrics.Count(loop_.index, exchange.metric_route(), exchange.status(), seconds);
   if (exchange.status() >= 500) {
     LOG_WARNING("request failed", "id={} method={} path={} status={}", exchange.request_id(),
                 head_.method, head_.path, exchange.status());
@@ -151,51 +153,67 @@ asio::awaitable<void> Connection::Serve() {
   }
 }
 
-asio::awaitable<void> Connection::Answer(Exchange& exchange) {
+const Route* Connection::AnswerAtOnce(Exchange& exchange) {
   // Asked without a token, and whether or not the path exists.
   if (exchange.ReplyToPreflight()) {
     exchange.set_metric_route("preflight");
-    co_return;
+    return nullptr;
   }
   Router::Match match = shared_.router.Find(head_.method, head_.path);
   if (match.route == nullptr) {
-    exchange.set_metric_route("other");
-    // What there is and what not is for those who signed in.
-    static const Route kNoRoute{"", "", {}, {}, std::nullopt};
-    if (!shared_.router.Admits(exchange, kNoRoute)) co_return;
-    if (head_.method == "OPTIONS" && (!match.allow.empty() || head_.path == "*")) {
-      exchange.AddHeader(
-          "Allow", match.allow.empty() ? "GET, HEAD, POST, OPTIONS" : match.allow + ", OPTIONS");
-      exchange.Reply(204, {}, {});
-    } else if (match.allow.empty()) {
-      exchange.ReplyError(Error(Code::kNotFound, "there is nothing at {}", Quoted(head_.path))
-                              .Hint("GET / lists the paths"));
-    } else {
-      exchange.AddHeader("Allow", match.allow + ", OPTIONS");
-      exchange.ReplyError(
-          Error(Code::kInvalidArgument, "{} does not take {}", head_.path, head_.method)
-              .Hint(fmt::format("it takes {}", match.allow)),
-          405);
-    }
-    co_return;
+    AnswerWithoutRoute(match.allow, exchange);
+    return nullptr;
   }
   exchange.set_metric_route(match.route->pattern);
   exchange.set_segments(std::move(match.segments));
-  if (!shared_.router.Admits(exchange, *match.route)) co_return;
+  if (!shared_.router.Admits(exchange, *match.route)) return nullptr;
+  if (!match.route->at_once) return match.route;
+  try {
+    return match.route->at_once(exchange) ? nullptr : match.route;
+  } catch (const std::exception& error) {  // of libraries, such as out of memory
+    AnswerFailed(exchange, error.what());
+    return nullptr;
+  }
+}
+
+void Connection::AnswerWithoutRoute(const std::string& allow, Exchange& exchange) {
+  exchange.set_metric_route("other");
+  // What there is and what not is for those who signed in.
+  static const Route kNoRoute{"", "", {}, {}, std::nullopt};
+  if (!shared_.router.Admits(exchange, kNoRoute)) return;
+  if (head_.method == "OPTIONS" && (!allow.empty() || head_.path == "*")) {
+    exchange.AddHeader("Allow", allow.empty() ? "GET, HEAD, POST, OPTIONS" : allow + ", OPTIONS");
+    exchange.Reply(204, {}, {});
+  } else if (allow.empty()) {
+    exchange.ReplyError(Error(Code::kNotFound, "there is nothing at {}", Quoted(head_.path))
+                            .Hint("GET / lists the paths"));
+  } else {
+    exchange.AddHeader("Allow", allow + ", OPTIONS");
+    exchange.ReplyError(
+        Error(Code::kInvalidArgument, "{} does not take {}", head_.path, head_.method)
+            .Hint(fmt::format("it takes {}", allow)),
+        405);
+  }
+}
+
+asio::awaitable<void> Connection::Answer(const Route& route, Exchange& exchange) {
   std::string failure;
   try {
-    if (match.route->at_once && match.route->at_once(exchange)) co_return;
-    co_await match.route->handler(exchange);
+    co_await route.handler(exchange);
     co_return;
   } catch (const std::exception& error) {  // of libraries, such as out of memory
     failure = error.what();
   }
+  AnswerFailed(exchange, failure);
+}
+
+void Connection::AnswerFailed(Exchange& exchange, const std::string& why) {
   LOG_ERROR("a handler failed", "id={} path={} error=\"{}\"", exchange.request_id(), head_.path,
-            failure);
+            why);
   if (exchange.answered()) {
     exchange.BreakStream();
   } else {
-    exchange.ReplyError(Error(Code::kInternal, "{}", failure));
+    exchange.ReplyError(Error(Code::kInternal, "{}", why));
   }
 }
 
@@ -210,6 +228,23 @@ asio::awaitable<void> Connection::Linger() {
     if (got == 0) co_return;
     dropped += got;
   }
+}
+
+bool Connection::FlushAtOnce() {
+  if (broken_) return true;
+  ErrorCode error;
+  const size_t sent = stream_.TryWrite(output_.data(), output_.size(), error);
+  if (sent < output_.size()) {
+    output_.erase(0, sent);
+    return false;
+  }
+  EmptyOutput();
+  return true;
+}
+
+void Connection::EmptyOutput() {
+  output_.clear();
+  if (output_.capacity() > kOutputKeptBytes) output_.shrink_to_fit();
 }
 
 asio::awaitable<void> Connection::Flush(std::string_view more) {
@@ -231,8 +266,7 @@ asio::awaitable<void> Connection::Flush(std::string_view more) {
     deadline_ = saved;
     if (error) broken_ = true;
   }
-  output_.clear();
-  if (output_.capacity() > kOutputKeptBytes) output_.shrink_to_fit();
+  EmptyOutput();
 }
 
 asio::awaitable<size_t> Connection::Receive(char* to, size_t size, Duration limit) {

@@ -52,9 +52,16 @@ class Connection final : public net::ServedConnection {
   using Duration = std::chrono::milliseconds;
 
   asio::awaitable<bool> ReadHead();  // false: no further request
-  asio::awaitable<void> Serve();
-  asio::awaitable<void> Answer(Exchange& exchange);
+  // Without a coroutine: nullptr, or the route whose handler is still to answer.
+  const Route* AnswerAtOnce(Exchange& exchange);
+  void AnswerWithoutRoute(const std::string& allow, Exchange& exchange);
+  asio::awaitable<void> Answer(const Route& route, Exchange& exchange);
+  void AnswerFailed(Exchange& exchange, const std::string& why);
+  void EndRequest(Exchange& exchange, double seconds);
   asio::awaitable<void> Linger();
+  // What the socket takes of output_ without a wait. False: Flush has the rest to send.
+  bool FlushAtOnce();
+  void EmptyOutput();
   // Sends output_, then `more`. Sets broken_ where the client has gone or is too slow.
   asio::awaitable<void> Flush(std::string_view more = {});
   // Bytes received; 0: end of stream, error, or time is up (timed_out_).

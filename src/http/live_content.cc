@@ -86,7 +86,7 @@ Result<std::shared_ptr<const LiveContent>> LiveContent::Make(const runtime::Endp
                                                              size_t bytes_max,
                                                              std::shared_ptr<MemoryBudget> budget) {
   const rows::Schema& schema = answer.rows.schema;
-  rows::RowWriter writer(schema.names(), schema.types(), rows::TextOptions{numbers_as_strings});
+  rows::RowWriter writer(schema.names(), rows::TextOptions{numbers_as_strings});
   std::vector<std::string> rows;
   size_t bytes = sizeof(LiveContent);
   for (const auto& chunk : answer.rows.chunks) {

@@ -70,8 +70,7 @@ Status CheckConditions(const Request& request, const runtime::TableRow* now) {
 }
 
 std::string RowAsJson(const runtime::TableRow& row, bool numbers_as_strings) {
-  rows::RowWriter writer(row.rows.schema.names(), row.rows.schema.types(),
-                         {.numbers_as_strings = numbers_as_strings});
+  rows::RowWriter writer(row.rows.schema.names(), {.numbers_as_strings = numbers_as_strings});
   writer.Bind(*row.rows.chunks.front());
   std::string out;
   writer.JsonObject(0, out);

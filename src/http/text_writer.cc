@@ -49,7 +49,7 @@ Result<std::string> TextWriter::Next() {
   std::string out;
   if (ended_) return out;
   if (writer_ == nullptr) {
-    writer_ = std::make_unique<rows::RowWriter>(result_->schema.names(), result_->schema.types(),
+    writer_ = std::make_unique<rows::RowWriter>(result_->schema.names(),
                                                 rows::TextOptions{form_.numbers_as_strings});
     if (is_first_ && form_.format == Format::kJson) out += '[';
     if (is_first_ && form_.format == Format::kCsv && !result_->schema.columns.empty())

@@ -35,7 +35,7 @@ std::vector<std::optional<std::string>> RecordKeys(duckdb::DataChunk& rows,
   key.InitializeEmpty(types);
   for (size_t i = 0; i < columns.size(); ++i) key.data[i].Reference(rows.data[columns[i]]);
   key.SetCardinality(rows.size());
-  rows::RowWriter writer(std::vector<std::string>(columns.size()), types);
+  rows::RowWriter writer(std::vector<std::string>(columns.size()));
   writer.Bind(key);
 
   std::vector<std::optional<std::string>> keys(rows.size());

@@ -372,22 +372,21 @@ Form Writer::Scalar(const Source& source, idx_t row, BlobText blob, std::string&
 
 struct RowWriter::Impl {
   std::vector<std::string> names;
-  Types types;
   Writer writer;
   std::vector<std::string> prefixes;  // "name": of each column
   std::vector<Source> sources;
   std::vector<std::unique_ptr<duckdb::Vector>> flattened;  // of nested columns that were not flat
 };
 
-RowWriter::RowWriter(std::vector<std::string> names, Types types, TextOptions options)
-    : impl_(new Impl{std::move(names), std::move(types), Writer(options), {}, {}, {}}) {
-  CHECK(impl_->names.size() == impl_->types.size()) << "one name for each column";
+RowWriter::RowWriter(std::vector<std::string> names, TextOptions options)
+    : impl_(new Impl{std::move(names), Writer(options), {}, {}, {}}) {
+  impl_->prefixes.reserve(impl_->names.size());
   for (const std::string& name : impl_->names) {
-    std::string prefix;
+    std::string& prefix = impl_->prefixes.emplace_back();
     AppendJsonString(name, prefix);
-    impl_->prefixes.push_back(prefix + ":");
+    prefix.push_back(':');
   }
-  impl_->sources.resize(impl_->types.size());
+  impl_->sources.resize(impl_->names.size());
 }
 RowWriter::~RowWriter() = default;
 RowWriter::RowWriter(RowWriter&&) noexcept = default;
@@ -395,11 +394,11 @@ RowWriter& RowWriter::operator=(RowWriter&&) noexcept = default;
 
 void RowWriter::Bind(duckdb::DataChunk& rows) {
   Impl& impl = *impl_;
-  CHECK(rows.ColumnCount() >= impl.types.size()) << "chunk has fewer columns than the writer";
+  CHECK(rows.ColumnCount() >= impl.names.size()) << "chunk has fewer columns than the writer";
   impl.flattened.clear();
-  for (size_t c = 0; c < impl.types.size(); ++c) {
+  for (size_t c = 0; c < impl.names.size(); ++c) {
     duckdb::Vector* vector = &rows.data[c];
-    if (IsNested(impl.types[c].InternalType()) &&
+    if (IsNested(vector->GetType().InternalType()) &&
         vector->GetVectorType() != duckdb::VectorType::FLAT_VECTOR) {
       impl.flattened.push_back(std::make_unique<duckdb::Vector>(*vector));
       vector = impl.flattened.back().get();

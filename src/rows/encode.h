@@ -23,12 +23,13 @@ struct TextOptions {
 // Writes rows of the bound chunk, appending to `out`.
 class RowWriter {
  public:
-  RowWriter(std::vector<std::string> names, Types types, TextOptions options = {});
+  // One name for each column.
+  explicit RowWriter(std::vector<std::string> names, TextOptions options = {});
   ~RowWriter();
   RowWriter(RowWriter&&) noexcept;
   RowWriter& operator=(RowWriter&&) noexcept;
 
-  // Columns beyond the writer's types are not looked at. `rows` must stay as it is while rows of it
+  // Columns beyond the writer's names are not looked at. `rows` must stay as it is while rows of it
   // are written.
   void Bind(duckdb::DataChunk& rows);
 

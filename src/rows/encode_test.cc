@@ -74,7 +74,7 @@ void ExpectSame(const Table& table, const Decoded& decoded) {
 TEST(RowWriter, JsonReadsBackAsTheSameRowsAtTheEdgesOfEveryType) {
   Table table = Edges();
   for (const bool strings : {false, true}) {
-    RowWriter writer(table.names, table.types, {strings});
+    RowWriter writer(table.names, {strings});
     std::vector<std::string> rows;
     for (auto& chunk : table.chunks) {
       writer.Bind(*chunk);
@@ -90,7 +90,7 @@ TEST(RowWriter, JsonReadsBackAsTheSameRowsAtTheEdgesOfEveryType) {
 
 TEST(RowWriter, CsvReadsBackAsTheSameRowsAtTheEdgesOfEveryType) {
   Table table = Edges();
-  RowWriter writer(table.names, table.types);
+  RowWriter writer(table.names);
   std::string csv;
   writer.CsvHeader(csv);
   for (auto& chunk : table.chunks) {
@@ -105,7 +105,7 @@ TEST(RowWriter, CsvReadsBackAsTheSameRowsAtTheEdgesOfEveryType) {
 
 TEST(RowWriter, TextOfEveryValueParsesBackToIt) {
   Table table = Edges();
-  RowWriter writer(table.names, table.types);
+  RowWriter writer(table.names);
   for (auto& chunk : table.chunks) {
     writer.Bind(*chunk);
     for (size_t c = 0; c < table.types.size(); ++c) {
@@ -178,7 +178,7 @@ TEST(RowWriter, WritesObjectsArraysAndRecords) {
   Table table = Query(
       "SELECT 1 AS a, 'x,y' AS \"b,c\", NULL::VARCHAR AS d, '' AS e, [1, 2] AS f, '\\xAB'::BLOB AS "
       "g");
-  RowWriter writer(table.names, table.types);
+  RowWriter writer(table.names);
   writer.Bind(*table.chunks[0]);
   std::string text;
   writer.JsonObject(0, text);
@@ -195,7 +195,7 @@ TEST(RowWriter, WritesObjectsArraysAndRecords) {
 TEST(RowWriter, TakesDictionaryAndConstantVectors) {
   Table table = Edges();
   duckdb::DataChunk& flat = *table.chunks[0];
-  RowWriter writer(table.names, table.types);
+  RowWriter writer(table.names);
   writer.Bind(flat);
   std::string expected;
   writer.JsonObject(1, expected);

@@ -267,6 +267,11 @@ const std::vector<std::string_view>& KeyEncoder::Encode(duckdb::DataChunk& colum
 
 const std::vector<uint8_t>& KeyEncoder::has_null() const { return impl_->has_null; }
 
+KeyEncoder& ThreadKeyEncoder() {
+  static thread_local KeyEncoder encoder;
+  return encoder;
+}
+
 bool IsKeyType(const duckdb::LogicalType& type) {
   try {
     duckdb::Vector values(type, /*capacity=*/1);

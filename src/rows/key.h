@@ -44,6 +44,10 @@ class KeyEncoder {
   std::unique_ptr<Impl> impl_;
 };
 
+// Ascending, NULLs last; one for each thread, for single keys: its memory is kept between them.
+// What it encodes stays valid until the thread's next call.
+KeyEncoder& ThreadKeyEncoder();
+
 // False for the few types that have no order. REQUIRES of Encode: all columns are key types.
 bool IsKeyType(const duckdb::LogicalType& type);
 

@@ -9,11 +9,11 @@ namespace millrace::runtime {
 
 namespace {
 
-std::vector<std::string> Split(std::string_view path) {
-  std::vector<std::string> segments;
+std::vector<std::string_view> Split(std::string_view path) {
+  std::vector<std::string_view> segments;
   while (!path.empty()) {
     const size_t end = std::min(path.find('/', 1), path.size());
-    segments.emplace_back(path.substr(1, end - 1));
+    segments.push_back(path.substr(1, end - 1));
     path.remove_prefix(end);
   }
   return segments;
@@ -89,7 +89,8 @@ Result<std::shared_ptr<const Endpoints>> Endpoints::Make(const catalog::Catalog&
     auto endpoint = std::make_shared<Endpoint>();
     endpoint->object = std::make_shared<catalog::Object>(*object);
     const catalog::EndpointDefinition& definition = endpoint->definition();
-    endpoint->segments = Split(definition.path);
+    for (const std::string_view segment : Split(definition.path))
+      endpoint->segments.emplace_back(segment);
     endpoint->relations = ResolveRelations(definition.reads, catalog);
     endpoint->streams = ResolveStreams(definition.reads, catalog);
     endpoint->ordered = HasOrder(definition.select);
@@ -117,7 +118,7 @@ Result<std::shared_ptr<const Endpoints>> Endpoints::Make(const catalog::Catalog&
 
 std::optional<Endpoints::Match> Endpoints::Find(std::string_view method,
                                                 std::string_view path) const {
-  const std::vector<std::string> segments = Split(path);
+  const std::vector<std::string_view> segments = Split(path);
   // A literal segment goes before a parameter: /users/me before /users/{id}.
   std::optional<Match> best;
   size_t best_literals = 0;
@@ -175,7 +176,8 @@ Result<std::map<std::string, duckdb::Value>> ParseParameters(
     });
     if (text != texts.end()) {
       auto value = rows::ParseValue(text->second, parameter.type);
-      TRY(values[parameter.name], std::move(value).With("parameter " + Quoted(parameter.name)));
+      if (!value.ok()) return std::move(value).With("parameter " + Quoted(parameter.name)).error();
+      values[parameter.name] = *std::move(value);
     } else if (parameter.default_value) {
       values[parameter.name] = *parameter.default_value;
     } else {

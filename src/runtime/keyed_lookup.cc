@@ -156,6 +156,15 @@ class IndexChoice {
   std::vector<Columns> candidates_;
 };
 
+bool TakesWholeRows(const KeyedLookup& lookup) {
+  const rows::Types& types = lookup.relation->content->types();
+  if (lookup.output.size() != types.size()) return false;
+  for (size_t i = 0; i < lookup.output.size(); ++i) {
+    if (lookup.output[i] != i || lookup.schema.columns[i].type != types[i]) return false;
+  }
+  return true;
+}
+
 std::string NamesOf(const KeyedLookup& lookup) {
   std::string names;
   for (const size_t column : lookup.index)
@@ -219,6 +228,7 @@ std::optional<KeyedLookup> RecogniseKeyedLookup(const std::string& select,
     return std::nullopt;  // DuckDB says what is wrong when it plans the SELECT
   }
   if (!lookup || !IndexChoice(*lookup, context).Choose()) return std::nullopt;
+  lookup->whole_rows = TakesWholeRows(*lookup);
   return lookup;
 }
 

@@ -71,7 +71,8 @@ struct KeyedLookup {
   bool backwards = false;
 
   std::vector<size_t> output;
-  rows::Schema schema;  // of the answer
+  rows::Schema schema;      // of the answer
+  bool whole_rows = false;  // `output` and `schema` are those of the content
   std::vector<Order> orders;
   std::optional<int64_t> limit;
   std::string limit_parameter;  // empty: `limit`, or none

@@ -107,8 +107,7 @@ class Answer {
     chunk.Initialize(duckdb::Allocator::DefaultAllocator(), {value.type()}, 1);
     chunk.SetValue(0, 0, value);
     chunk.SetCardinality(1);
-    rows::KeyEncoder encoder;
-    return std::string(encoder.Encode(chunk)[0]);
+    return std::string(rows::ThreadKeyEncoder().Encode(chunk)[0]);
   }
 
   // Every combination of the values, once, ascending. Without columns: one, which is empty.
@@ -121,7 +120,7 @@ class Answer {
       types.push_back(values[0].type());
       count *= values.size();
     }
-    rows::KeyEncoder encoder;
+    rows::KeyEncoder& encoder = rows::ThreadKeyEncoder();
     duckdb::DataChunk chunk;
     chunk.Initialize(duckdb::Allocator::DefaultAllocator(), types,
                      std::min<size_t>(count, STANDARD_VECTOR_SIZE));
@@ -241,6 +240,10 @@ class Answer {
     if (!lookup_.orders.empty() || found.parts.size() > 1 || !found.insert_only()) return false;
     if (limit_ && found.row_count() > static_cast<size_t>(*limit_)) return false;
     for (const rows::Batch::Part& part : found.parts) {
+      if (lookup_.whole_rows) {
+        result.chunks.push_back(part.rows);
+        continue;
+      }
       auto chunk = std::make_shared<duckdb::DataChunk>();
       chunk->InitializeEmpty(lookup_.schema.types());
       for (size_t column = 0; column < lookup_.output.size(); ++column)

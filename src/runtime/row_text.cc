@@ -21,7 +21,7 @@ std::vector<std::string> RowsAsJson(const rows::Schema& schema, duckdb::DataChun
   for (size_t i = 0; i < types.size(); ++i)
     selected.data[i].Reference(rows.data[columns.empty() ? i : columns[i]]);
   selected.SetCardinality(rows.size());
-  rows::RowWriter writer(std::move(names), types);
+  rows::RowWriter writer(std::move(names));
   writer.Bind(selected);
   std::vector<std::string> out(rows.size());
   for (size_t row = 0; row < rows.size(); ++row) writer.JsonObject(row, out[row]);

@@ -28,7 +28,7 @@ template <typename Rows>
 Result<size_t> AppendEqual(const rows::Types& types, const Rows& rows,
                            const std::vector<size_t>& columns, std::string_view key,
                            rows::BatchBuilder& out) {
-  rows::KeyEncoder keys;
+  rows::KeyEncoder& keys = rows::ThreadKeyEncoder();
   size_t appended = 0;
   TRY(DecodeInChunks(
       types, rows, [](const auto& row) { return std::string_view(row.first); },
