@@ -152,6 +152,11 @@ Batch Negate(const Batch& batch) {
   return negated;
 }
 
+void MakeRoom(duckdb::DataChunk& chunk, const Types& types, size_t capacity) {
+  chunk.InitializeEmpty(types);
+  for (duckdb::Vector& vector : chunk.data) vector.Initialize(false, capacity);
+}
+
 BatchBuilder::BatchBuilder(Types types) : types_(std::move(types)) {}
 
 void BatchBuilder::Close() {

@@ -19,6 +19,10 @@ namespace millrace::rows {
 using Types = duckdb::vector<duckdb::LogicalType>;
 using Weight = int64_t;
 
+// Room for `capacity` rows in a chunk that is filled once. What DataChunk::Initialize allocates
+// beyond that is for Reset, and counts where chunks have few rows.
+void MakeRoom(duckdb::DataChunk& chunk, const Types& types, size_t capacity);
+
 struct Batch {
   struct Part {
     std::shared_ptr<duckdb::DataChunk> rows;

@@ -117,11 +117,15 @@ struct KeyEncoder::Impl {
   // Fast path.
   std::vector<char> bytes;
   std::vector<char*> cursors;
+  std::vector<duckdb::Vector*> sources;  // the key columns
 
   KeyOrder order(size_t column) const { return orders.empty() ? KeyOrder{} : orders[column]; }
   void MarkNulls(const UnifiedVectorFormat& format, size_t count);
-  void General(duckdb::DataChunk& columns);
-  void Integers(duckdb::DataChunk& columns, size_t stride);
+  const std::vector<std::string_view>& Keys(size_t count);
+  void General(size_t count);
+  // Bytes of a row where all columns are integers; 0: General has to.
+  size_t Stride() const;
+  void Integers(size_t count, size_t stride);
   template <typename T>
   void PutColumn(const UnifiedVectorFormat& format, KeyOrder order, size_t count);
 };
@@ -133,25 +137,26 @@ void KeyEncoder::Impl::MarkNulls(const UnifiedVectorFormat& format, size_t count
   }
 }
 
-void KeyEncoder::Impl::General(duckdb::DataChunk& columns) {
+void KeyEncoder::Impl::General(size_t count) {
   duckdb::vector<duckdb::OrderModifiers> modifiers;
-  for (size_t c = 0; c < columns.ColumnCount(); ++c) {
+  Types types;
+  for (size_t c = 0; c < sources.size(); ++c) {
+    types.push_back(sources[c]->GetType());
     modifiers.emplace_back(
         order(c).descending ? duckdb::OrderType::DESCENDING : duckdb::OrderType::ASCENDING,
         order(c).nulls_first ? duckdb::OrderByNullType::NULLS_FIRST
                              : duckdb::OrderByNullType::NULLS_LAST);
   }
-  const size_t count = columns.size();
   duckdb::DataChunk inputs;
-  inputs.InitializeEmpty(columns.GetTypes());
+  inputs.InitializeEmpty(types);
   inputs.SetCardinality(count);
-  for (size_t c = 0; c < columns.ColumnCount(); ++c) {
-    if (!NeedsRewrite(columns.data[c].GetType())) {
-      inputs.data[c].Reference(columns.data[c]);
+  for (size_t c = 0; c < sources.size(); ++c) {
+    if (!NeedsRewrite(types[c])) {
+      inputs.data[c].Reference(*sources[c]);
       continue;
     }
-    duckdb::Vector copy(columns.data[c].GetType(), count);
-    duckdb::VectorOperations::Copy(columns.data[c], copy, count, 0, 0);
+    duckdb::Vector copy(types[c], count);
+    duckdb::VectorOperations::Copy(*sources[c], copy, count, 0, 0);
     Rewrite(copy, count);
     inputs.data[c].Reference(copy);
   }
@@ -164,9 +169,9 @@ void KeyEncoder::Impl::General(duckdb::DataChunk& columns) {
     const duckdb::string_t& key = data[format.sel->get_index(r)];
     views[r] = std::string_view(key.GetData(), key.GetSize());
   }
-  for (size_t c = 0; c < columns.ColumnCount(); ++c) {
+  for (duckdb::Vector* source : sources) {
     UnifiedVectorFormat column;
-    columns.data[c].ToUnifiedFormat(count, column);
+    source->ToUnifiedFormat(count, column);
     MarkNulls(column, count);
   }
 }
@@ -195,16 +200,25 @@ void KeyEncoder::Impl::PutColumn(const UnifiedVectorFormat& format, KeyOrder ord
   }
 }
 
-void KeyEncoder::Impl::Integers(duckdb::DataChunk& columns, size_t stride) {
-  const size_t count = columns.size();
+size_t KeyEncoder::Impl::Stride() const {
+  size_t stride = 0;
+  for (const duckdb::Vector* source : sources) {
+    const size_t width = IntegerWidth(source->GetType());
+    if (width == 0) return 0;
+    stride += 1 + width;
+  }
+  return stride;
+}
+
+void KeyEncoder::Impl::Integers(size_t count, size_t stride) {
   bytes.resize(count * stride);
   cursors.resize(count);
   for (size_t r = 0; r < count; ++r) cursors[r] = bytes.data() + r * stride;
-  for (size_t c = 0; c < columns.ColumnCount(); ++c) {
+  for (size_t c = 0; c < sources.size(); ++c) {
     UnifiedVectorFormat format;
-    columns.data[c].ToUnifiedFormat(count, format);
+    sources[c]->ToUnifiedFormat(count, format);
     MarkNulls(format, count);
-    switch (columns.data[c].GetType().InternalType()) {
+    switch (sources[c]->GetType().InternalType()) {
       case PhysicalType::BOOL:
       case PhysicalType::UINT8:
         PutColumn<uint8_t>(format, order(c), count);
@@ -245,24 +259,30 @@ KeyEncoder::~KeyEncoder() = default;
 KeyEncoder::KeyEncoder(KeyEncoder&&) noexcept = default;
 KeyEncoder& KeyEncoder::operator=(KeyEncoder&&) noexcept = default;
 
-const std::vector<std::string_view>& KeyEncoder::Encode(duckdb::DataChunk& columns) {
-  Impl& impl = *impl_;
-  CHECK(impl.orders.empty() || impl.orders.size() == columns.ColumnCount())
-      << "one order for each key column";
-  impl.views.assign(columns.size(), std::string_view());
-  impl.has_null.assign(columns.size(), 0);
-  if (columns.ColumnCount() == 0 || columns.size() == 0) return impl.views;
-  size_t stride = 0;
-  for (const auto& column : columns.data) {
-    const size_t width = IntegerWidth(column.GetType());
-    if (width == 0) {
-      impl.General(columns);
-      return impl.views;
-    }
-    stride += 1 + width;
+const std::vector<std::string_view>& KeyEncoder::Impl::Keys(size_t count) {
+  CHECK(orders.empty() || orders.size() == sources.size()) << "one order for each key column";
+  views.assign(count, std::string_view());
+  has_null.assign(count, 0);
+  if (sources.empty() || count == 0) return views;
+  if (const size_t stride = Stride(); stride > 0) {
+    Integers(count, stride);
+  } else {
+    General(count);
   }
-  impl.Integers(columns, stride);
-  return impl.views;
+  return views;
+}
+
+const std::vector<std::string_view>& KeyEncoder::Encode(duckdb::DataChunk& columns) {
+  impl_->sources.clear();
+  for (duckdb::Vector& column : columns.data) impl_->sources.push_back(&column);
+  return impl_->Keys(columns.size());
+}
+
+const std::vector<std::string_view>& KeyEncoder::Encode(duckdb::DataChunk& rows,
+                                                        const std::vector<size_t>& columns) {
+  impl_->sources.clear();
+  for (const size_t column : columns) impl_->sources.push_back(&rows.data[column]);
+  return impl_->Keys(rows.size());
 }
 
 const std::vector<uint8_t>& KeyEncoder::has_null() const { return impl_->has_null; }

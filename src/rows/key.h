@@ -36,6 +36,9 @@ class KeyEncoder {
   KeyEncoder& operator=(KeyEncoder&&) noexcept;
   // `columns` is a chunk of just the key columns. No columns: every key is the empty string.
   const std::vector<std::string_view>& Encode(duckdb::DataChunk& columns);
+  // The same of these columns of a chunk.
+  const std::vector<std::string_view>& Encode(duckdb::DataChunk& rows,
+                                              const std::vector<size_t>& columns);
   // True per row where any key column is NULL (of the last Encode).
   const std::vector<uint8_t>& has_null() const;
 

@@ -84,6 +84,24 @@ TEST(Key, OfConstantAndDictionaryVectorsIsThatOfFlatOnes) {
   EXPECT_EQ(Hex(keys[2]), "0180000007017900");
 }
 
+TEST(Key, OfSomeColumnsIsThatOfAChunkOfThem) {
+  Table table = Query("SELECT i::INTEGER a, 'x' || i b, (i * 3)::BIGINT c FROM range(10) t(i)");
+  duckdb::DataChunk& rows = *table.chunks[0];
+  for (const std::vector<size_t>& columns :
+       {std::vector<size_t>{2, 0}, {0}, {1}, {1, 2}, std::vector<size_t>{}}) {
+    rows::Types types;
+    for (const size_t column : columns) types.push_back(table.types[column]);
+    duckdb::DataChunk picked;
+    if (!types.empty()) picked.InitializeEmpty(types);
+    for (size_t i = 0; i < columns.size(); ++i) picked.data[i].Reference(rows.data[columns[i]]);
+    picked.SetCardinality(rows.size());
+    KeyEncoder of_chunk;
+    KeyEncoder of_columns;
+    EXPECT_EQ(of_columns.Encode(rows, columns), of_chunk.Encode(picked));
+    EXPECT_EQ(of_columns.has_null(), of_chunk.has_null());
+  }
+}
+
 TEST(Key, KeepsItsBytesForEver) {
   Table table = Query(
       "SELECT 1::INTEGER a, 'ab' b, -1::BIGINT c, 1.5::DOUBLE d, [1]::INTEGER[] e, NULL::INTEGER "

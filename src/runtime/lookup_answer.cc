@@ -104,7 +104,7 @@ class Answer {
 
   static std::string KeyOf(const duckdb::Value& value) {
     duckdb::DataChunk chunk;
-    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), {value.type()}, 1);
+    rows::MakeRoom(chunk, {value.type()}, 1);
     chunk.SetValue(0, 0, value);
     chunk.SetCardinality(1);
     return std::string(rows::ThreadKeyEncoder().Encode(chunk)[0]);
@@ -121,13 +121,11 @@ class Answer {
       count *= values.size();
     }
     rows::KeyEncoder& encoder = rows::ThreadKeyEncoder();
-    duckdb::DataChunk chunk;
-    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), types,
-                     std::min<size_t>(count, STANDARD_VECTOR_SIZE));
     for (size_t begin = 0; begin < count; begin += STANDARD_VECTOR_SIZE) {
-      const size_t rows = std::min<size_t>(STANDARD_VECTOR_SIZE, count - begin);
-      chunk.Reset();
-      for (size_t row = 0; row < rows; ++row) {
+      const size_t taken = std::min<size_t>(STANDARD_VECTOR_SIZE, count - begin);
+      duckdb::DataChunk chunk;
+      rows::MakeRoom(chunk, types, taken);
+      for (size_t row = 0; row < taken; ++row) {
         size_t combination = begin + row;
         for (size_t column = 0; column < equals_.size(); ++column) {
           const Values& values = equals_[column];
@@ -135,7 +133,7 @@ class Answer {
           combination /= values.size();
         }
       }
-      chunk.SetCardinality(rows);
+      chunk.SetCardinality(taken);
       for (const std::string_view key : encoder.Encode(chunk)) keys.emplace_back(key);
     }
     std::sort(keys.begin(), keys.end());
@@ -265,7 +263,7 @@ class Answer {
     for (size_t begin = 0; begin < places.size(); begin += STANDARD_VECTOR_SIZE) {
       const size_t count = std::min<size_t>(STANDARD_VECTOR_SIZE, places.size() - begin);
       auto chunk = std::make_shared<duckdb::DataChunk>();
-      chunk->Initialize(duckdb::Allocator::DefaultAllocator(), types, count);
+      rows::MakeRoom(*chunk, types, count);
       for (size_t row = 0; row < count; ++row) {
         const Place& place = places[begin + row];
         for (size_t column = 0; column < types.size(); ++column) {

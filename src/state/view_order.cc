@@ -63,9 +63,7 @@ Status ViewTable::GrowOrder(ContentOrder& order) {
 
 void ViewTable::PutInOrder(ContentOrder& order, duckdb::DataChunk& rows,
                            std::span<Entry* const> entries, rows::KeyEncoder& keys) {
-  duckdb::DataChunk picked;
-  PickColumns(rows, order.columns(), picked);
-  const std::vector<std::string_view>& encoded = keys.Encode(picked);
+  const std::vector<std::string_view>& encoded = keys.Encode(rows, order.columns());
   for (size_t i = 0; i < encoded.size(); ++i) {
     if (order.Covers(entries[i]->slot)) order.Add(entries[i]->slot, encoded[i]);
   }

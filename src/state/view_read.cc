@@ -33,9 +33,7 @@ Result<size_t> AppendEqual(const rows::Types& types, const Rows& rows,
   TRY(DecodeInChunks(
       types, rows, [](const auto& row) { return std::string_view(row.first); },
       [&](duckdb::DataChunk& chunk, size_t first) {
-        duckdb::DataChunk picked;
-        PickColumns(chunk, columns, picked);
-        const std::vector<std::string_view>& encoded = keys.Encode(picked);
+        const std::vector<std::string_view>& encoded = keys.Encode(chunk, columns);
         std::vector<duckdb::sel_t> equal;
         std::vector<rows::Weight> weights;
         for (size_t i = 0; i < encoded.size(); ++i) {

@@ -14,24 +14,13 @@
 
 namespace millrace::state {
 
-// The columns of a chunk, by reference.
-inline void PickColumns(duckdb::DataChunk& rows, const std::vector<size_t>& columns,
-                        duckdb::DataChunk& out) {
-  rows::Types types;
-  for (const size_t column : columns) types.push_back(rows.data[column].GetType());
-  out.InitializeEmpty(types);
-  for (size_t i = 0; i < columns.size(); ++i) out.data[i].Reference(rows.data[columns[i]]);
-  out.SetCardinality(rows.size());
-}
-
 // Hashes of the keys of a chunk's rows, by these columns.
 inline std::vector<uint64_t> KeyHashes(duckdb::DataChunk& rows, const std::vector<size_t>& columns,
                                        rows::KeyEncoder& keys) {
-  duckdb::DataChunk picked;
-  PickColumns(rows, columns, picked);
   std::vector<uint64_t> hashes;
   hashes.reserve(rows.size());
-  for (const std::string_view key : keys.Encode(picked)) hashes.push_back(rows::KeyHash(key));
+  for (const std::string_view key : keys.Encode(rows, columns))
+    hashes.push_back(rows::KeyHash(key));
   return hashes;
 }
 
@@ -46,7 +35,7 @@ Status DecodeInChunks(const rows::Types& types, const Items& items, const RowOf&
     encoded.clear();
     for (size_t i = 0; i < count; ++i) encoded.push_back(row_of(items[begin + i]));
     duckdb::DataChunk chunk;
-    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), types, count);
+    rows::MakeRoom(chunk, types, count);
     TRY(decoder.Decode(encoded, chunk, 0));
     chunk.SetCardinality(count);
     visit(chunk, begin);
