@@ -11,7 +11,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
-import conftest  # noqa: E402,F401: where the clients are
+import deps  # noqa: E402,F401: where the clients are
 from confluent_kafka.admin import AdminClient, NewTopic  # noqa: E402
 from node import Node  # noqa: E402
 

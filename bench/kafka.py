@@ -16,7 +16,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
-import conftest  # noqa: E402,F401  where the Python clients are
+import deps  # noqa: E402,F401: where the clients are
 from node import Node  # noqa: E402
 
 PROJECT = """

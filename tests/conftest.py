@@ -1,19 +1,14 @@
 import os
-import pathlib
 import random
 import shutil
-import sys
 
 import pytest
 
+import deps  # noqa: F401: the clients that are installed
 from node import Node
 
-# The Python clients that tools/setup.sh --test installs.
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
-DEPS = pathlib.Path(os.environ.get("MILLRACE_DEPS", CACHE / "millrace" / "deps"))
 # What else the disk holds is not what is tested; a test that fills one mounts its own.
 os.environ.setdefault("MILLRACE_DISK_RESERVE", "64MiB")
-sys.path[:0] = map(str, [*sorted(DEPS.glob("python-clients-*"))[-1:], *sorted(DEPS.glob("pg-clients-*"))[-1:]])
 
 
 @pytest.fixture

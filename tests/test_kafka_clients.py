@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from conftest import DEPS
+from deps import DEPS
 from node import ROOT
 from test_kafka import wait_for
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import DEPS
+from deps import DEPS
 from node import ROOT
 from test_kafka import consume, consumer, producer, wait_for
 

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from conftest import DEPS
+from deps import DEPS
 from node import ROOT
 
 KAFKA = ROOT / "src" / "kafka"

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from conftest import DEPS
+from deps import DEPS
 from node import ROOT
 from pg_node import SQL
 

@@ -2,8 +2,8 @@
 import asyncio
 import subprocess
 
+from deps import DEPS
 from pg_node import dsn, host_port, psql
-from test_pg_clients import DEPS
 
 PROJECT = """
 CREATE TYPE size AS ENUM ('small', 'mid', 'a lot');

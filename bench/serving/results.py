@@ -19,6 +19,8 @@ import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests"))
+import deps  # noqa: E402,F401: where the clients are
+import duckdb  # noqa: E402
 from node import Node  # noqa: E402
 
 PROJECT = """CREATE STREAM lines (id BIGINT NOT NULL, shop INTEGER, product VARCHAR, price DOUBLE, sold_at TIMESTAMP);
@@ -116,7 +118,6 @@ def queries(node, con, options, file):
 
 
 def main():
-    import duckdb
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rows", type=int, default=1_000_000)

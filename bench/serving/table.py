@@ -67,13 +67,10 @@ def result_rows(found):
 def main():
     if len(sys.argv) > 1:
         sys.exit(__doc__)
-    lines = ["| what | Millrace | peer in the same run | goal | |", "| --- | --- | --- | --- | --- |"]
-    lines += keyed_rows(run(HERE / "keyed.py"))
-    lines += postgres_rows(run(HERE / "postgres.py"))
-    lines += live_rows(run(HERE / "live.py"))
-    lines += ingest_rows(run(HERE.parent / "whole_way.py"))
-    lines += result_rows(run(HERE / "results.py"))
-    print("\n".join(lines))
+    print("| what | Millrace | peer in the same run | goal | |\n| --- | --- | --- | --- | --- |")
+    for rows, program in [(keyed_rows, HERE / "keyed.py"), (postgres_rows, HERE / "postgres.py"), (live_rows, HERE / "live.py"),
+                          (ingest_rows, HERE.parent / "whole_way.py"), (result_rows, HERE / "results.py")]:
+        print("\n".join(rows(run(program))), flush=True)
 
 
 if __name__ == "__main__":
