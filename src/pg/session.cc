@@ -199,12 +199,7 @@ Status Session::HandleParse(std::string_view body, std::string& out) {
   }
   if (!statements.empty()) {
     TRY(prepared->statement, Classify(std::move(statements[0])));
-    if (status_ == Block::kFailed && !MendsBlock(prepared->statement->kind)) {
-      return Error(Code::kConflict,
-                   "current transaction is aborted, commands ignored until end of transaction "
-                   "block")
-          .SqlState("25P02");
-    }
+    if (status_ == Block::kFailed && !MendsBlock(prepared->statement->kind)) return BlockFailed();
   }
   auto& slot = prepared_[prepared->name];
   if (slot != nullptr) prepared_bytes_ -= slot->text.size();
@@ -224,6 +219,13 @@ Result<Session::PortalPtr> Session::FindPortal(std::string_view name) const {
   const auto found = portals_.find(name);
   if (found == portals_.end()) return NoSuch("portal", name, "34000");
   return found->second;
+}
+
+Error Session::BlockFailed() {
+  return Error(Code::kConflict,
+               "current transaction is aborted, commands ignored until end of transaction block")
+      .Hint("ROLLBACK")
+      .SqlState("25P02");
 }
 
 // The types of the parameters that the client left open, and the columns.
@@ -320,11 +322,8 @@ Status Session::HandleDescribe(std::string_view body, std::string& out) {
     formats = portal->formats;
   }
   current_text_ = prepared->text;
-  if (status_ == Block::kFailed && prepared->statement && !MendsBlock(prepared->statement->kind)) {
-    return Error(Code::kConflict,
-                 "current transaction is aborted, commands ignored until end of transaction block")
-        .SqlState("25P02");
-  }
+  if (status_ == Block::kFailed && prepared->statement && !MendsBlock(prepared->statement->kind))
+    return BlockFailed();
   TRY(Describe(*prepared));
   if (message.kind == 'S') AppendParameterDescription(prepared->parameter_oids, out);
   if (formats.size() > 1 && formats.size() != prepared->schema.columns.size()) {

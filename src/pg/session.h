@@ -178,6 +178,7 @@ class Session {
   Status CheckPrincipal();
   // Of what the node runs; what ends a transaction or sets a variable is free.
   Status CountRequest(const StatementKind& kind) const;
+  static Error BlockFailed();
   Status Describe(Prepared& prepared);
   Status ExecuteLookup(Portal& portal);
   Result<std::shared_ptr<Prepared>> FindPrepared(std::string_view name) const;

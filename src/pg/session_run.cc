@@ -82,12 +82,7 @@ CatalogAsker Session::Asker() const {
 Result<Session::Outcome> Session::Run(const SessionStatement& statement,
                                       const Parameters& parameters, std::string& out) {
   context_.counters.statements.fetch_add(1);
-  if (status_ == Block::kFailed && !MendsBlock(statement.kind)) {
-    return Error(Code::kConflict,
-                 "current transaction is aborted, commands ignored until end of transaction block")
-        .Hint("ROLLBACK")
-        .SqlState("25P02");
-  }
+  if (status_ == Block::kFailed && !MendsBlock(statement.kind)) return BlockFailed();
   const auto* node = std::get_if<NodeStatement>(&statement.kind);
   // Writes may be part of what came before, everything else stands behind it.
   if (node == nullptr || node->kind != NodeStatement::Kind::kWrite) TRY(CommitImplicit());
