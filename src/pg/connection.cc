@@ -12,7 +12,6 @@ namespace millrace::pg {
 namespace {
 
 constexpr size_t kLengthBytes = sizeof(int32_t);
-constexpr size_t kReadBytes = 16u << 10;
 constexpr int kPacketsMax = 4;  // requests for encryption before the start-up packet
 // How often a SUBSCRIBE that waits for a step looks whether it is cancelled or its client has gone,
 // and how long it waits before it goes to work all the same.
@@ -267,8 +266,14 @@ asio::awaitable<void> Connection::Converse() {
       const bool there = co_await WaitForStep();
       if (!there) co_return;
     }
-    next = co_await Work(out);
-    const bool sent = co_await Send(out);
+    if (session_->IsQuick(std::string_view(in_).substr(taken_))) {
+      next = WorkHere(out);
+      co_await LetOthersGoFirst();
+    } else {
+      next = co_await Work(out);
+    }
+    bool sent = SendAtOnce(out);
+    if (!sent) sent = co_await Send(out);
     if (!sent || next == Session::Next::kEnd) co_return;
     out.clear();
   }
@@ -310,11 +315,6 @@ std::shared_ptr<std::function<void()>> Connection::OnGone() {
 }
 
 asio::awaitable<Session::Next> Connection::Work(std::string& out) {
-  if (session_->IsQuick(std::string_view(in_).substr(taken_))) {
-    const Session::Next next = WorkHere(out);
-    co_await LetOthersGoFirst();
-    co_return next;
-  }
   net::Waiting<Session::Next> waiting;
   const bool queued = shared_.pool.TrySubmit(Job(&out, waiting.Callback()));
   if (!queued) {
@@ -386,14 +386,26 @@ asio::awaitable<bool> Connection::ReadSome() {
   }
   SetReadDeadline();
   const size_t from = in_.size();
-  in_.resize(from + kReadBytes + from / 2);
+  in_.resize(from + read_bytes_ + from / 2);
   millrace::ErrorCode error;
   const size_t got = co_await stream_.Read(in_.data() + from, in_.size() - from, error);
+  read_bytes_ = from + got == in_.size() ? std::min(2 * read_bytes_, kReadBytesMax)
+                                         : std::max(read_bytes_ / 2, kReadBytesMin);
   in_.resize(from + got);
   idle_ = false;
   if (session_ != nullptr) read_deadline_ = kNever;
   shared_.counters.bytes_in.fetch_add(static_cast<int64_t>(got));
   co_return !error;
+}
+
+bool Connection::SendAtOnce(std::string& bytes) {
+  if (bytes.empty()) return true;
+  millrace::ErrorCode error;
+  const size_t sent = stream_.TryWrite(bytes.data(), bytes.size(), error);
+  shared_.counters.bytes_out.fetch_add(static_cast<int64_t>(sent));
+  if (sent == bytes.size()) return true;
+  bytes.erase(0, sent);
+  return false;
 }
 
 asio::awaitable<bool> Connection::Send(std::string& bytes) {

@@ -53,6 +53,9 @@ class Connection final : public net::ServedConnection,
   void CheckDeadline() override;
 
  private:
+  static constexpr size_t kReadBytesMin = 1u << 10;
+  static constexpr size_t kReadBytesMax = 128u << 10;
+
   static asio::awaitable<void> Run(std::shared_ptr<Connection> self);
   asio::awaitable<void> Serve();
   // The start-up packet of a client that is to be served; none: there is nothing more to do.
@@ -63,6 +66,8 @@ class Connection final : public net::ServedConnection,
   asio::awaitable<Session::Next> Work(std::string& out);
   asio::awaitable<bool> WaitForStep();
   asio::awaitable<bool> ReadSome();
+  // What the socket takes without a wait. False: Send has the rest to send.
+  bool SendAtOnce(std::string& bytes);
   asio::awaitable<bool> Send(std::string& bytes);
   // The error outlives the coroutine.
   asio::awaitable<void> Refuse(const Error& error);
@@ -89,6 +94,8 @@ class Connection final : public net::ServedConnection,
   std::unique_ptr<Session> session_;
   std::string in_;
   size_t taken_ = 0;  // of in_
+  // Of the next read: as much as the client has been sending.
+  size_t read_bytes_ = kReadBytesMin;
   asio::steady_timer timer_;
   std::chrono::steady_clock::time_point read_deadline_;
   std::chrono::steady_clock::time_point write_deadline_ =
