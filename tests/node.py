@@ -150,15 +150,23 @@ class Node:
 
 
 @contextlib.contextmanager
+def serving(node):
+    """Started, and no longer running at the end, however that comes: what it writes to may go then."""
+    try:
+        node.start()
+        yield node
+        node.stop()
+    finally:
+        if node.process is not None and node.process.poll() is None:
+            node.kill()
+
+
+@contextlib.contextmanager
 def running(sql, *flags):
     """A node of this project, in a temporary folder that goes with it."""
     with tempfile.TemporaryDirectory() as folder:
         project = pathlib.Path(folder) / "project"
         project.mkdir()
         (project / "a.sql").write_text(sql)
-        node = Node(project, pathlib.Path(folder) / "data", *flags)
-        node.start()
-        try:
+        with serving(Node(project, pathlib.Path(folder) / "data", *flags)) as node:
             yield node
-        finally:
-            node.stop()

@@ -18,15 +18,3 @@ def small_disk(folder, size):
         yield folder
     finally:
         subprocess.run(["umount", folder], check=True)
-
-
-@contextlib.contextmanager
-def serving(node):
-    """Started, and no longer running at the end, however that comes: what it writes to may go then."""
-    try:
-        node.start()
-        yield node
-        node.stop()
-    finally:
-        if node.process.poll() is None:
-            node.kill()

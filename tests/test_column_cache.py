@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from node import Refused
-from small_disk import serving, small_disk
+from node import Refused, serving
+from small_disk import small_disk
 
 ENOUGH = 130_000  # records that a query must read, and that must be new, before any are copied: 122,880
 

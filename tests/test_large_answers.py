@@ -9,9 +9,9 @@ import urllib.parse
 
 import pytest
 
-from node import Node, Refused
+from node import Node, Refused, serving
 from pg_node import dsn
-from small_disk import serving, small_disk
+from small_disk import small_disk
 
 ROWS = 6_000_000  # 96 MB of rows
 QUERY = f"SELECT i, i * 2 AS j FROM range({ROWS}) t(i)"

@@ -52,7 +52,8 @@ void Router::SetFallback(Route route, std::function<std::string(std::string_view
 
 Router::Match Router::Find(std::string_view method, std::string_view path) const {
   Match match;
-  // Nearly all patterns begin as no other path does: that is seen without a comparison of texts.
+  // An endpoint's path passes all patterns here: one letter tells most of them apart, which costs
+  // less than a call to compare.
   const auto second = [](std::string_view text) { return text.size() > 1 ? text[1] : '\0'; };
   for (const auto& [route, literal_bytes] : places_) {
     if (literal_bytes > 1 && second(route.pattern) != second(path)) continue;

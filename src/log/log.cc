@@ -338,6 +338,10 @@ Result<CommitQueue<Log::Impl::Request>::Push> Log::Impl::Enqueue(AppendRequest a
   TRY(CheckWritable());
   if (!how.always && (disk_full_ || stalled_)) {
     refused_.fetch_add(1, std::memory_order_relaxed);
+    if (!disk_full_) {
+      return Error(Code::kOverloaded, "append: there is no space left on the disk")
+          .Hint("free space or shorten retention; appends go on by themselves");
+    }
     return Error(Code::kOverloaded,
                  "append: the disk is above its high mark: less than {} MiB of it are free",
                  disk_reserve_bytes_ >> 20)

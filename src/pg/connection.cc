@@ -272,9 +272,12 @@ asio::awaitable<void> Connection::Converse() {
     } else {
       next = co_await Work(out);
     }
-    bool sent = SendAtOnce(out);
-    if (!sent) sent = co_await Send(out);
-    if (!sent || next == Session::Next::kEnd) co_return;
+    const size_t sent = SendAtOnce(out);
+    if (sent < out.size()) {
+      const bool rest_sent = co_await Send(std::string_view(out).substr(sent));
+      if (!rest_sent) co_return;
+    }
+    if (next == Session::Next::kEnd) co_return;
     out.clear();
   }
 }
@@ -398,17 +401,15 @@ asio::awaitable<bool> Connection::ReadSome() {
   co_return !error;
 }
 
-bool Connection::SendAtOnce(std::string& bytes) {
-  if (bytes.empty()) return true;
+size_t Connection::SendAtOnce(std::string_view bytes) {
+  if (bytes.empty()) return 0;
   millrace::ErrorCode error;
   const size_t sent = stream_.TryWrite(bytes.data(), bytes.size(), error);
   shared_.counters.bytes_out.fetch_add(static_cast<int64_t>(sent));
-  if (sent == bytes.size()) return true;
-  bytes.erase(0, sent);
-  return false;
+  return sent;
 }
 
-asio::awaitable<bool> Connection::Send(std::string& bytes) {
+asio::awaitable<bool> Connection::Send(std::string_view bytes) {
   const bool sent =
       co_await SendFully(stream_, bytes, shared_.options.write_timeout, write_deadline_);
   if (!sent) co_return false;

@@ -66,9 +66,10 @@ class Connection final : public net::ServedConnection,
   asio::awaitable<Session::Next> Work(std::string& out);
   asio::awaitable<bool> WaitForStep();
   asio::awaitable<bool> ReadSome();
-  // What the socket takes without a wait. False: Send has the rest to send.
-  bool SendAtOnce(std::string& bytes);
-  asio::awaitable<bool> Send(std::string& bytes);
+  // How much the socket took without a wait; an error shows when the rest is sent.
+  size_t SendAtOnce(std::string_view bytes);
+  // The bytes outlive the coroutine.
+  asio::awaitable<bool> Send(std::string_view bytes);
   // The error outlives the coroutine.
   asio::awaitable<void> Refuse(const Error& error);
   asio::awaitable<void> Pause(std::chrono::milliseconds duration);
